@@ -1,0 +1,33 @@
+"""Convolutional networks on pictures: built exactly, counted exactly, trained honestly.
+
+The public names are loaded when they are first used, for torch takes seconds to import.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from striate.face import train as train
+    from striate.models.catalog import build as build
+    from striate.models.catalog import catalog as catalog
+    from striate.run import list_runs as list_runs
+    from striate.run import open_run as open_run
+
+_PLACES = {
+    "build": "striate.models.catalog",
+    "catalog": "striate.models.catalog",
+    "list_runs": "striate.run",
+    "open_run": "striate.run",
+    "train": "striate.face",
+}
+__all__ = ["build", "catalog", "list_runs", "open_run", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'striate' has no attribute {name!r}")
+    return getattr(import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_PLACES]

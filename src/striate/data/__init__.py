@@ -1,0 +1,1 @@
+"""Pictures in: folders and built-in sets become one table of samples. Knows nothing of networks."""

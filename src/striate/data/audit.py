@@ -1,0 +1,261 @@
+"""What is wrong with the pictures, found before training: unusable, leaking, mislabelled, unbalanced."""
+
+import hashlib
+import re
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from striate.data import decode
+from striate.data.sources import Listing, Samples, Skip
+from striate.errors import DataError, MachineError, UsageError
+
+SECONDS = 10.0
+_ORDER = {"train": 0, "val": 1, "test": 2}
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What one file is; `cause` says why it cannot be used. `one_colour` is unknown, False, of headers."""
+
+    digest: str = ""
+    cause: str | None = None
+    grey: bool = False
+    one_colour: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def scan(
+    listing: Listing,
+    *,
+    check: str = "full",
+    max_bad: float = 0.01,
+    workers: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+    allow_leak: bool = False,
+    seconds: float = SECONDS,
+) -> Samples:
+    """The usable samples of a listing, in its order, with what a person should know about them.
+
+    `check`: "full" decodes every picture, in at most `seconds` each; "headers" reads the headers only.
+    `workers`: processes beside this one; the answer does not depend on them. `progress` gets (done, all).
+    `DataError` when more than `max_bad` of the whole or of a subset, or half of a class, cannot be used; when
+    a class cannot be learned; when a file lies in two subsets, unless `allow_leak`.
+    """
+    if check not in {"full", "headers"}:
+        raise UsageError("check", f"{check!r} is not known", "full or headers")
+    looks = []
+    for look in _looks(listing, check, workers, seconds):
+        looks.append(look)
+        if progress:
+            progress(len(looks), len(listing.names))
+    _stop_if_too_bad(listing, looks, max_bad)
+    use = [index for index, look in enumerate(looks) if look.cause is None]
+    _stop_if_unlearnable(listing, use)
+    notes = [f"{count:,} ignored: {cause}" for cause, count in listing.ignored.items()]
+    notes += _picture_notes(listing, looks, use)
+    notes += _copies(listing, looks, use, allow_leak)
+    notes += _balance(listing, use)
+    return Samples(
+        name=listing.root.name or listing.root.resolve().name or "pictures",
+        root=listing.root,
+        names=tuple(listing.names[index] for index in use),
+        labels=np.array([listing.labels[index] for index in use], dtype=np.int64),
+        classes=listing.classes,
+        digests=tuple(looks[index].digest for index in use),
+        subsets=tuple(listing.subsets[index] for index in use) if listing.subsets else None,
+        skipped=tuple(
+            Skip(name, look.cause) for name, look in zip(listing.names, looks, strict=True) if look.cause
+        ),
+        notes=tuple(notes),
+        grey=all(looks[index].grey for index in use),
+    )
+
+
+def _looks(listing: Listing, check: str, workers: int, seconds: float) -> Iterator[_Look]:
+    """One look per file, in the order of the listing."""
+    look = partial(_look, str(listing.root), check, seconds)
+    if not workers:
+        yield from map(look, listing.names)
+        return
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        try:
+            yield from pool.map(look, listing.names, chunksize=16)
+        except BrokenProcessPool:
+            cause = "a process that decoded pictures died, perhaps of too little memory"
+            raise MachineError(listing.root, cause, "fewer workers; 0 shows which file it is") from None
+
+
+def _look(root: str, check: str, seconds: float, name: str) -> _Look:
+    """A file's digest and what decoding it says; every defect becomes a cause."""
+    path, answer = Path(root, name), list[_Look]()
+
+    def work() -> None:
+        answer.append(_examine(path, check))
+
+    # A decoder in C cannot be interrupted; a daemon thread can be left behind.
+    thread = threading.Thread(target=work, daemon=True)
+    with decode.quiet():
+        thread.start()
+        thread.join(seconds)
+    return answer[0] if answer else _Look(cause=f"timed out after {seconds:g} s")
+
+
+def _examine(path: Path, check: str) -> _Look:
+    try:
+        data = decode.read_bytes(path)
+        if check == "headers":
+            header = decode.header(data, str(path))
+            return _Look(hashlib.sha256(data).hexdigest(), grey=header.grey, notes=header.notes)
+        picture = decode.decode(data, str(path))
+    except DataError as error:
+        return _Look(cause=error.cause)
+    except MemoryError:
+        return _Look(cause="not enough memory to decode it")
+    pixels = picture.pixels
+    return _Look(
+        hashlib.sha256(data).hexdigest(),
+        grey=pixels.shape[2] == 1,
+        one_colour=bool((pixels == pixels[:1, :1]).all()),
+        notes=picture.notes,
+    )
+
+
+def _stop_if_too_bad(listing: Listing, looks: list[_Look], max_bad: float) -> None:
+    """A few unusable files are skipped and counted; many mean that the data are not what was meant."""
+    groups: dict[str, list[int]] = {"the data": list(range(len(looks)))}
+    for index, subset in enumerate(listing.subsets or ()):
+        groups.setdefault(f"{subset}/", []).append(index)
+    classes: dict[str, list[int]] = {}
+    for index, label in enumerate(listing.labels):
+        classes.setdefault(f"class {listing.classes[label]!r}", []).append(index)
+    everywhere = [(group, max_bad, indices) for group, indices in groups.items()]
+    for group, limit, indices in everywhere + [(group, 0.5, indices) for group, indices in classes.items()]:
+        bad = [index for index in indices if looks[index].cause]
+        if len(bad) == len(looks):
+            suffixes = Counter(Path(name).suffix.lower() or "no extension" for name in listing.names)
+            kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in suffixes.most_common(5))
+            cause = f"none of {len(looks):,} files can be used ({kinds}): {_causes(listing, looks, bad)}"
+            raise DataError(
+                listing.root, cause, "convert them to PNG or JPEG, e.g. `magick mogrify -format png`"
+            )
+        if len(bad) > limit * len(indices):
+            share = f"{len(bad):,} of {len(indices):,} files of {group}"
+            cause = f"{share} cannot be used, more than {100 * limit:g} %: {_causes(listing, looks, bad)}"
+            hint = "repair or remove them" + ("" if group.startswith("class ") else ", or raise --max-bad")
+            raise DataError(listing.root, cause, hint)
+
+
+def _causes(listing: Listing, looks: list[_Look], bad: list[int]) -> str:
+    counts = Counter(_alike(looks[index].cause or "") for index in bad)
+    causes = ", ".join(f"{count:,} {cause}" for cause, count in counts.most_common(5))
+    return f"{causes}; first {_some((listing.names[index] for index in bad), 3)}"
+
+
+def _alike(text: str) -> str:
+    """The same words for what differs in numbers only."""
+    return re.sub(r"\d[\d,.]*", "N", text)
+
+
+def _stop_if_unlearnable(listing: Listing, use: list[int]) -> None:
+    counts = Counter(listing.labels[index] for index in use)
+    names = [listing.classes[label] for label in sorted(counts)]
+    if len(counts) < 2:
+        hint = "give the folder whose sub-folders are the classes, at least two of them"
+        raise DataError(listing.root, f"a single class, {names[0]!r}: nothing to tell apart", hint)
+    if single := [listing.classes[label] for label in sorted(counts) if counts[label] == 1]:
+        cause = f"classes with one usable picture: {_some(map(repr, single))}"
+        raise DataError(
+            listing.root, cause, "add pictures to them or take them out: one cannot train and test"
+        )
+    if listing.subsets:
+        trained = {listing.labels[index] for index in use if listing.subsets[index] == "train"}
+        if absent := sorted(set(counts) - trained):
+            cause = f"classes without a usable picture in train/: {_some(listing.classes[k] for k in absent)}"
+            raise DataError(listing.root, cause, "add pictures to them or take them out")
+
+
+def _picture_notes(listing: Listing, looks: list[_Look], use: list[int]) -> list[str]:
+    found: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    for index in use:
+        for note in looks[index].notes:
+            found[_alike(note)].append((index, note))
+    notes = [
+        f"{len(items):,} {_plural('picture', len(items))}: {items[0][1]} ({listing.names[items[0][0]]}"
+        + (" ...)" if items[1:] else ")")
+        for _, items in sorted(found.items())
+    ]
+    if flat := [index for index in use if looks[index].one_colour]:
+        notes.append(
+            f"{len(flat):,} {_plural('picture', len(flat))} of one colour only: "
+            + _some(listing.names[k] for k in flat)
+        )
+    return notes
+
+
+def _copies(listing: Listing, looks: list[_Look], use: list[int], allow_leak: bool) -> list[str]:
+    """Notes on byte-identical files; `DataError` when some lie in two subsets."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    for index in use:
+        groups[looks[index].digest].append(index)
+    copies, leaks, conflicts = list[str](), list[str](), list[str]()
+    subsets = listing.subsets or ("",) * len(listing.names)
+    for group in (group for group in groups.values() if group[1:]):
+        first, *others = sorted(group, key=lambda index: (_ORDER.get(subsets[index], 0), index))
+        for other in others:
+            pair = f"{listing.names[first]} = {listing.names[other]}"
+            (leaks if subsets[first] != subsets[other] else copies).append(pair)
+            if listing.labels[first] != listing.labels[other]:
+                conflicts.append(pair)
+    if leaks and not allow_leak:
+        files = f"{len(leaks):,} leaked {_plural('file', len(leaks))}"
+        cause = f"{files}, the same bytes in two subsets: {_some(leaks)}"
+        raise DataError(listing.root, cause, "remove them from one side, or --allow-leak")
+    kinds = (
+        ("byte-identical copies", copies),
+        ("leaked (the same bytes in two subsets)", leaks),
+        ("label conflicts (the same bytes in two classes)", conflicts),
+    )
+    return [f"{len(pairs):,} {kind}: {_some(pairs)}" for kind, pairs in kinds if pairs]
+
+
+def _balance(listing: Listing, use: list[int]) -> list[str]:
+    """Notes on classes that are missing where accuracy is measured, and on classes far larger than others."""
+    notes = []
+    found: dict[str, set[int]] = defaultdict(set)
+    for index in use:
+        found[listing.subsets[index] if listing.subsets else "train"].add(listing.labels[index])
+    for subset in sorted(set(found) - {"train"}, key=_ORDER.__getitem__):
+        if absent := sorted(found["train"] - found[subset]):
+            notes.append(
+                f"{subset}/ has no picture of {_some(repr(listing.classes[label]) for label in absent)}"
+            )
+    if empty := sorted(set(range(len(listing.classes))) - found["train"]):
+        notes.append(f"no picture at all of {_some(repr(listing.classes[label]) for label in empty)}")
+    counts = Counter(listing.labels[index] for index in use).most_common()
+    (most, large), (least, small) = counts[0], counts[-1]
+    if large > 20 * small:
+        notes.append(
+            f"unbalanced: {large:,} pictures of {listing.classes[most]!r} and {small:,} of "
+            f"{listing.classes[least]!r}; always answering {listing.classes[most]!r} is right for "
+            f"{100 * large / len(use):.1f} % of {len(use):,}"
+        )
+    return notes
+
+
+def _some(names: Iterable[str], most: int = 5) -> str:
+    """The first names and how many more there are."""
+    listed = list(names)
+    return ", ".join(listed[:most]) + (f" and {len(listed) - most:,} more" if listed[most:] else "")
+
+
+def _plural(word: str, count: int) -> str:
+    return word if count == 1 else f"{word}s"

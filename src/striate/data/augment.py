@@ -1,0 +1,252 @@
+"""Random changes of pictures, drawn per sample as a pure function of (seed, epoch, sample).
+
+The geometry of a sample is one affine map and one bilinear look-up, its colour one 3x3 matrix: a picture
+changes the same way whatever batch, worker or process it is in. `grid_sample` does not antialias, which
+is why pictures are shrunk to the canvas before.
+"""
+
+import dataclasses
+import math
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from striate.data.preprocess import LUMA, Measured, Preprocess
+from striate.randomness import draws
+
+Draws = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Augment:
+    """How far pictures may change; every default is "not at all"."""
+
+    mirror: bool = False
+    flip: bool = False
+    rotate: float = 0.0
+    """Degrees, at most, either way."""
+    scale: float = 0.0
+    """Relative change of size, at most."""
+    shift: float = 0.0
+    """Share of the side, at most, with fractions of a pixel."""
+    pad: float = 0.0
+    """Padded crop: whole pixels, as a share of the side (4 of 32 pixels: 0.125)."""
+    crop: float = 1.0
+    """Random resized crop: least share of the area; sides 3:4 to 4:3."""
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
+    """Turn of the colour circle in the YIQ plane, 0.5 being half a turn."""
+    colour_noise: float = 0.0
+    """Krizhevsky et al. 2012, section 4.1: along the principal components of the training pictures' colours."""
+    erase: float = 0.0
+    """Zhong et al. 2020: the chance that a rectangle of 2 to 33 % of the area is set to the mean."""
+    mixup: float = 0.0
+    """Zhang et al. 2018: alpha of the Beta distribution of the weight."""
+    cutmix: float = 0.0
+    """Yun et al. 2019: alpha; with mixup as well, each is used in half of the draws."""
+
+
+PRESETS: Mapping[str, Augment] = types.MappingProxyType({
+    "none": Augment(),
+    "light": Augment(mirror=True, rotate=10, scale=0.1, shift=1 / 16),
+    "standard": Augment(mirror=True, crop=0.35, brightness=0.2, contrast=0.2, saturation=0.2),
+    "strong": Augment(
+        mirror=True, crop=0.2, rotate=10, brightness=0.4, contrast=0.4, saturation=0.4, hue=0.05,
+        colour_noise=0.1, erase=0.25, mixup=0.2, cutmix=1.0,
+    ),
+})  # fmt: skip
+
+
+def preset(name: str, **values: Any) -> Augment:
+    """A preset with single values replaced; `None` keeps the preset's."""
+    return dataclasses.replace(
+        PRESETS[name], **{key: value for key, value in values.items() if value is not None}
+    )
+
+
+def canvas_size(augment: Augment, size: int) -> int:
+    """A random resized crop is cut from a canvas an eighth larger, 256 for 224."""
+    return size if augment.crop == 1 else round(size * 8 / 7)
+
+
+@dataclass(frozen=True)
+class Augmenter:
+    """Applies an Augment to training pictures; built once per training."""
+
+    augment: Augment
+    preprocess: Preprocess
+    measured: Measured
+    seed: int
+
+    def __call__(self, pictures: Tensor, samples: npt.NDArray[np.int64], epoch: int) -> Tensor:
+        """uint8 (n, channels, canvas, canvas) -> normalised float32 (n, channels, size, size)."""
+        numbers = draws(self.seed, "augment", epoch, samples, _COLUMNS)
+        values = pictures.float().div_(255.0)
+        if _moves(self.augment) or values.shape[-1] != self.preprocess.size:
+            values = _warp(values, _affine(self.augment, numbers, self.preprocess.size), self.preprocess.size)
+        values = _colour(self.augment, self.measured, values, numbers)
+        values = self.preprocess.normalise(values)
+        return _erase(self.augment, values, numbers) if self.augment.erase else values
+
+    @property
+    def mixes(self) -> bool:
+        """Whether a picture is mixed with its partner, the next one of its batch."""
+        return bool(self.augment.mixup or self.augment.cutmix)
+
+    def mix(
+        self, values: Tensor, partners: Tensor, samples: npt.NDArray[np.int64], epoch: int
+    ) -> tuple[Tensor, Tensor]:
+        """Two batches (n, channels, h, w) -> the mixed batch and each picture's own weight (n,)."""
+        numbers = draws(self.seed, "mix", epoch, samples, 4)
+        cut = np.full(len(samples), self.augment.cutmix > 0)
+        if self.augment.mixup and self.augment.cutmix:
+            cut = numbers[:, 0] < 0.5
+        alpha = np.where(cut, self.augment.cutmix, self.augment.mixup)
+        own = _beta_quantile(numbers[:, 1], alpha)
+        height, width = values.shape[-2:]
+        top, left, bottom, right = _rectangle(
+            np.sqrt(1 - own), np.sqrt(1 - own), numbers[:, 2], numbers[:, 3], height, width
+        )
+        box = _boxes(top, left, bottom, right, height, width).to(values.device) & _column(cut, values).bool()
+        area = (bottom - top) * (right - left) / (height * width)
+        weight = np.where(cut, 1 - area, own)
+        share = _column(np.where(cut, 1.0, own), values)
+        mixed = torch.where(box, partners, share * values + (1 - share) * partners)
+        return mixed, torch.as_tensor(weight, dtype=values.dtype, device=values.device)
+
+
+# One column per choice, so that turning one change on leaves the draws of the others as they were.
+(_MIRROR, _FLIP, _ROTATE, _SCALE, _SHIFT_X, _SHIFT_Y, _PAD_X, _PAD_Y, _CROP_AREA, _CROP_RATIO, _CROP_X, _CROP_Y,
+ _BRIGHTNESS, _CONTRAST, _SATURATION, _HUE, _NOISE, _ERASE) = range(18)  # fmt: skip
+_COLUMNS = 32  # noise takes 6 uniform numbers for 3 normal ones, erasing takes 5
+_NOISE, _ERASE = 16, 22
+
+
+def _moves(augment: Augment) -> bool:
+    """Whether the geometry changes at all."""
+    return any((augment.mirror, augment.flip, augment.rotate, augment.scale, augment.shift, augment.pad)) or (
+        augment.crop < 1
+    )
+
+
+def _either_way(numbers: npt.NDArray[np.float64], most: float) -> npt.NDArray[np.float64]:
+    return (2 * numbers - 1) * most
+
+
+def _affine(augment: Augment, numbers: Draws, size: int) -> npt.NDArray[np.float32]:
+    """The map from places in the output to places in the canvas, both in -1..1: shape (n, 2, 3)."""
+    angle = np.radians(_either_way(numbers[:, _ROTATE], augment.rotate))
+    zoom = 1 / (1 + _either_way(numbers[:, _SCALE], augment.scale))
+    across = np.where(augment.mirror & (numbers[:, _MIRROR] < 0.5), -1.0, 1.0)
+    down = np.where(augment.flip & (numbers[:, _FLIP] < 0.5), -1.0, 1.0)
+    area = augment.crop + (1 - augment.crop) * numbers[:, _CROP_AREA]
+    ratio = np.exp(_either_way(numbers[:, _CROP_RATIO], math.log(4 / 3) if augment.crop < 1 else 0.0))
+    width, height = np.minimum(np.sqrt(area * ratio), 1), np.minimum(np.sqrt(area / ratio), 1)
+    padding = round(augment.pad * size)
+    pad_x, pad_y = (np.floor((2 * padding + 1) * numbers[:, column]) - padding for column in (_PAD_X, _PAD_Y))
+    move_x = _either_way(numbers[:, _SHIFT_X], 2 * augment.shift) + 2 * pad_x / size
+    move_y = _either_way(numbers[:, _SHIFT_Y], 2 * augment.shift) + 2 * pad_y / size
+    centre_x = _either_way(numbers[:, _CROP_X], 1.0) * (1 - width) + move_x
+    centre_y = _either_way(numbers[:, _CROP_Y], 1.0) * (1 - height) + move_y
+    cosine, sine = np.cos(angle) * zoom, np.sin(angle) * zoom
+    rows = np.array([
+        [across * cosine * width, -down * sine * width, centre_x],
+        [across * sine * height, down * cosine * height, centre_y],
+    ])  # fmt: skip
+    return rows.transpose(2, 0, 1).astype(np.float32)
+
+
+def _warp(values: Tensor, affine: npt.NDArray[np.float32], size: int) -> Tensor:
+    """Bilinear; beyond the edge the edge goes on."""
+    theta = torch.from_numpy(affine).to(values.device)
+    grid = functional.affine_grid(theta, [len(values), values.shape[1], size, size], align_corners=False)
+    return functional.grid_sample(values, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def _colour(augment: Augment, measured: Measured, values: Tensor, numbers: Draws) -> Tensor:
+    """Brightness, contrast, saturation, hue and PCA noise; values stay in 0..1."""
+    if not any((augment.brightness, augment.contrast, augment.saturation, augment.hue, augment.colour_noise)):
+        return values
+    colour = values.shape[1] == 3
+    if augment.brightness:
+        values = values * _column(1 + _either_way(numbers[:, _BRIGHTNESS], augment.brightness), values)
+    if augment.contrast:
+        luma = torch.tensor(LUMA if colour else (1.0,), device=values.device).view(1, -1, 1, 1)
+        level = (values * luma).sum(1, keepdim=True).mean((2, 3), keepdim=True)
+        factor = _column(1 + _either_way(numbers[:, _CONTRAST], augment.contrast), values)
+        values = level + factor * (values - level)
+    if colour and (augment.saturation or augment.hue):
+        matrices = _colour_matrices(
+            1 + _either_way(numbers[:, _SATURATION], augment.saturation),
+            2 * np.pi * _either_way(numbers[:, _HUE], augment.hue),
+        )
+        values = torch.einsum("nij,njhw->nihw", torch.from_numpy(matrices).to(values), values)
+    if colour and augment.colour_noise:
+        strengths, directions = np.linalg.eigh(np.array(measured.covariance))
+        normal = _normal(numbers[:, _NOISE : _NOISE + 3], numbers[:, _NOISE + 3 : _NOISE + 6])
+        moved = (augment.colour_noise * normal * np.sqrt(np.clip(strengths, 0, None))) @ directions.T
+        values = values + torch.from_numpy(moved).to(values)[:, :, None, None]
+    return values.clamp(0.0, 1.0)
+
+
+def _colour_matrices(saturation: npt.NDArray[np.float64], turn: npt.NDArray[np.float64]) -> Draws:
+    """RGB -> YIQ, turn and stretch the I-Q plane, back: shape (n, 3, 3)."""
+    to_yiq = np.array([LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)])
+    plane = np.zeros((len(turn), 3, 3))
+    plane[:, 0, 0] = 1
+    plane[:, 1, 1] = plane[:, 2, 2] = saturation * np.cos(turn)
+    plane[:, 1, 2], plane[:, 2, 1] = -saturation * np.sin(turn), saturation * np.sin(turn)
+    return np.asarray(np.linalg.inv(to_yiq) @ plane @ to_yiq)
+
+
+def _erase(augment: Augment, values: Tensor, numbers: Draws) -> Tensor:
+    """Zero, which is the mean after normalising."""
+    height, width = values.shape[-2:]
+    chance, area, ratio, y, x = (numbers[:, _ERASE + place] for place in range(5))
+    area = 0.02 + 0.31 * area
+    ratio = np.exp(_either_way(ratio, math.log(10 / 3)))
+    tall, wide = np.minimum(np.sqrt(area * ratio), 1), np.minimum(np.sqrt(area / ratio), 1)
+    box = _boxes(*_rectangle(tall, wide, y, x, height, width), height, width).to(values.device)
+    return values.masked_fill(box & _column(chance < augment.erase, values).bool(), 0.0)
+
+
+def _rectangle(
+    tall: Draws, wide: Draws, y: Draws, x: Draws, height: int, width: int
+) -> tuple[Draws, Draws, Draws, Draws]:
+    """Top, left, bottom, right in whole pixels of rectangles inside the picture."""
+    rows, columns = np.rint(tall * height), np.rint(wide * width)
+    top, left = np.floor(y * (height - rows + 1)), np.floor(x * (width - columns + 1))
+    return top, left, top + rows, left + columns
+
+
+def _boxes(top: Draws, left: Draws, bottom: Draws, right: Draws, height: int, width: int) -> Tensor:
+    """True inside each rectangle: shape (n, 1, height, width)."""
+    y, x = np.arange(height)[None, :], np.arange(width)[None, :]
+    inside_y = (y >= top[:, None]) & (y < bottom[:, None])
+    inside_x = (x >= left[:, None]) & (x < right[:, None])
+    return torch.from_numpy(inside_y[:, None, :, None] & inside_x[:, None, None, :])
+
+
+def _column(numbers: npt.NDArray[Any], like: Tensor) -> Tensor:
+    """One number per picture, ready to multiply a batch: shape (n, 1, 1, 1)."""
+    return torch.as_tensor(numbers, dtype=like.dtype, device=like.device).view(-1, 1, 1, 1)
+
+
+def _normal(first: Draws, second: Draws) -> Draws:
+    """Box and Muller 1958: standard normal numbers from two uniform ones."""
+    return np.asarray(np.sqrt(-2 * np.log1p(-first)) * np.cos(2 * np.pi * second))
+
+
+def _beta_quantile(uniform: Draws, alpha: Draws) -> Draws:
+    from scipy.stats import beta
+
+    return np.asarray(beta.ppf(uniform, np.maximum(alpha, 1e-3), np.maximum(alpha, 1e-3)))

@@ -1,0 +1,48 @@
+"""From what a person names to the table of samples: a built-in set, or a folder that is scanned."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from striate.data import audit, builtin
+from striate.data.sources import Samples, list_folder
+from striate.errors import DataError, nearest
+
+BUILT_IN = ("digits",)
+# Starting processes costs more than reading this many pictures.
+_WORTH_A_POOL = 500
+
+
+def load(
+    data: str,
+    *,
+    check: Literal["full", "headers"] = "full",
+    max_bad: float = 0.01,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Samples:
+    """The samples of a built-in set or of a folder; `workers` None means as many processes as are worth it."""
+    if data in BUILT_IN:
+        return builtin.digits()
+    root = Path(data).expanduser()
+    if not root.exists() and os.sep not in data:
+        near = nearest(data, BUILT_IN)[0]
+        raise DataError(root.resolve(), f"no such folder, nor a built-in set called {data!r}", f"{near!r}, or a path")
+    listing = list_folder(root)
+    if workers is None:
+        workers = _processes(len(listing.names))
+    return audit.scan(listing, check=check, max_bad=max_bad, workers=workers, progress=progress)
+
+
+def reading_workers(samples: Samples) -> int:
+    """How many processes are worth starting to read these samples' pictures."""
+    return 0 if samples.pictures is not None else _processes(len(samples))
+
+
+def _processes(files: int) -> int:
+    """None for a few files; else one process a core, at most eight."""
+    if files < _WORTH_A_POOL:
+        return 0
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(8, cores)

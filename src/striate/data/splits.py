@@ -1,0 +1,109 @@
+"""Training, validation and sealed test: stratified by class, identical pictures never apart.
+
+Within a class the pictures are ordered by a hash of (split seed, content), and the shares are cut from that
+order. So a split depends on what the pictures are, not on what they are called, and byte-identical files
+fall on the same side by construction.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from striate.data.sources import Samples
+from striate.errors import DataError, UsageError
+from striate.randomness import key
+
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Sample indices by subset, ascending; `test` is empty where the folders provide none."""
+
+    train: Indices
+    val: Indices
+    test: Indices
+
+    def subset_of(self) -> Mapping[int, str]:
+        """Sample index -> "train", "val" or "test"."""
+        named = (("train", self.train), ("val", self.val), ("test", self.test))
+        return {int(index): name for name, indices in named for index in indices}
+
+
+def shares(split: str) -> tuple[float, float, float]:
+    """The three shares of `split`, such as 60/20/20 or 70/15/15; they add up to 100."""
+    try:
+        parts = [float(part) for part in split.split("/")]
+    except ValueError:
+        parts = []
+    if len(parts) != 3 or not all(part > 0 for part in parts) or abs(sum(parts) - 100) > 1e-6:
+        raise UsageError("split", f"{split!r} is not three shares that add up to 100", "split = '60/20/20'")
+    return parts[0] / 100, parts[1] / 100, parts[2] / 100
+
+
+def cut(samples: Samples, shares: tuple[float, float, float], seed: int) -> Split:
+    """Cut by `shares` (train, validation, test), or as the folders provide.
+
+    A provided `val` is validation and never a test set. Provided `train` and `test` without `val`: the
+    validation share is cut from `train`. DataError when a class has too few pictures, with the counts.
+    """
+    if samples.subsets is None:
+        return Split(*_stratified(samples, np.arange(len(samples.names)), shares, seed))
+    provided = np.array(samples.subsets)
+    train, val, test = (
+        np.flatnonzero(provided == name).astype(np.int64) for name in ("train", "val", "test")
+    )
+    if len(val) == 0:
+        kept = shares[0] / (shares[0] + shares[1])
+        train, val, _ = _stratified(samples, train, (kept, 1 - kept, 0.0), seed)
+    return Split(train, val, test)
+
+
+def digest(samples: Samples, indices: Indices) -> str:
+    """sha256 over the contents and classes of a subset, whatever the files are called."""
+    lines = sorted(f"{samples.digests[i]} {samples.classes[samples.labels[i]]}" for i in indices)
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _stratified(
+    samples: Samples, indices: Indices, shares: tuple[float, float, float], seed: int
+) -> tuple[Indices, Indices, Indices]:
+    contents: dict[str, list[int]] = {}
+    for index in indices:
+        contents.setdefault(samples.digests[index], []).append(int(index))
+    classes: dict[int, list[str]] = {}
+    for content, members in contents.items():  # a content under two labels counts for the first of them
+        classes.setdefault(int(samples.labels[members[0]]), []).append(content)
+    _refuse_small(samples, {label: len(group) for label, group in classes.items()}, shares)
+    sides: tuple[list[int], list[int], list[int]] = ([], [], [])
+    for group in classes.values():
+        ordered = sorted(group, key=lambda content: (key(seed, "split", int(content[:15], 16)), content))
+        starts = _starts(len(ordered), shares)
+        for position, content in enumerate(ordered):
+            side = sum(position >= start for start in starts)
+            sides[side].extend(contents[content])
+    train, val, test = (np.array(sorted(side), dtype=np.int64) for side in sides)
+    return train, val, test
+
+
+def _starts(count: int, shares: tuple[float, float, float]) -> tuple[int, int]:
+    """Where validation and test begin among `count` pictures: rounded, none empty that has a share."""
+    test = max(1, round(count * shares[2])) if shares[2] > 0 else 0
+    val = max(1, round(count * shares[1]))
+    return count - val - test, count - test
+
+
+def _refuse_small(samples: Samples, counts: Mapping[int, int], shares: tuple[float, float, float]) -> None:
+    needed = sum(share > 0 for share in shares)
+    small = {samples.classes[label]: count for label, count in sorted(counts.items()) if count < needed}
+    small |= {name: 0 for label, name in enumerate(samples.classes) if label not in counts}
+    if small:
+        listed = ", ".join(f"{name!r} has {count}" for name, count in list(small.items())[:10])
+        raise DataError(
+            samples.root or samples.name,
+            f"too few different pictures for {needed} subsets: {listed}",
+            f"at least {needed} different pictures in every class, many more for a useful answer",
+        )

@@ -1,0 +1,82 @@
+"""What a person is told: a code, the file or key, the cause, and what to try."""
+
+import difflib
+import unicodedata
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class StriateError(Exception):
+    """One sentence for a person; `kind` and `exit_code` are fixed by the subclass."""
+
+    kind: ClassVar[str]
+    exit_code: ClassVar[int]
+
+    def __init__(self, where: object, cause: str, hint: str) -> None:
+        self.where, self.cause, self.hint = printable(str(where)), printable(cause), printable(hint)
+        super().__init__(f"{self.where}: {self.cause}. Try: {self.hint}")
+
+    def __reduce__(self) -> tuple[type["StriateError"], tuple[str, str, str]]:
+        """So that a worker process can hand the whole error to the one that started it."""
+        return type(self), (self.where, self.cause, self.hint)
+
+    def as_dict(self) -> dict[str, object]:
+        """The same fields for `--json`."""
+        return {
+            "error": self.kind,
+            "where": self.where,
+            "cause": self.cause,
+            "try": self.hint,
+            "exit_code": self.exit_code,
+        }
+
+
+class UsageError(StriateError):
+    """A recipe, option or argument that cannot be meant."""
+
+    kind, exit_code = "usage", 2
+
+
+class DataError(StriateError):
+    """Pictures, folders or labels that cannot be used."""
+
+    kind, exit_code = "data", 3
+
+
+class RunError(StriateError):
+    """A run folder, a checkpoint or weights that cannot be used, or a training that broke down."""
+
+    kind, exit_code = "run", 4
+
+
+class MachineError(StriateError):
+    """This machine lacks something: a device, disk space, a library."""
+
+    kind, exit_code = "environment", 5
+
+
+class Interrupted(StriateError):
+    """A signal asked the program to stop, and what was done is saved."""
+
+    kind, exit_code = "interrupted", 130
+
+
+class Terminated(StriateError):
+    """SIGTERM asked the program to stop, and what was done is saved."""
+
+    kind, exit_code = "terminated", 143
+
+
+def nearest(name: str, names: Iterable[str], most: int = 1) -> list[str]:
+    """The `most` names closest to `name`, best first; always answers when `names` is not empty."""
+    return difflib.get_close_matches(name, list(names), n=most, cutoff=0.0)
+
+
+def printable(text: str, most: int = 400) -> str:
+    """`text` with control, bidirectional and undecodable characters escaped, cut after `most` characters."""
+    safe = "".join(
+        character if unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+        else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
+    return safe if len(safe) <= most else safe[:most] + "..."

@@ -1,0 +1,1 @@
+"""The networks, one file per paper, and the catalogue that lists them."""

@@ -1,0 +1,44 @@
+"""Every random choice as a function of (seed, purpose, epoch, sample or step): no state, nothing to save.
+
+The bits come from SplitMix64 (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number
+generators", section 4), applied once per word of the key and once per draw, vectorised over samples.
+"""
+
+import hashlib
+
+import numpy as np
+import numpy.typing as npt
+
+Words = npt.NDArray[np.uint64]
+
+
+def draws(seed: int, purpose: str, epoch: int, samples: npt.ArrayLike, count: int) -> npt.NDArray[np.float64]:
+    """Uniform numbers in [0, 1), one row of `count` per sample: shape (len(samples), count).
+
+    A row depends on (seed, purpose, epoch, its sample) alone, never on the rows beside it.
+    """
+    rows = _scramble(np.asarray(samples).astype(np.uint64) ^ np.uint64(key(seed, purpose, epoch)))
+    columns = (np.arange(1, count + 1, dtype=np.uint64) * _GOLDEN)[None, :]
+    return (_scramble(rows[:, None] + columns) >> np.uint64(11)) * 2.0**-53
+
+
+def permutation(seed: int, purpose: str, epoch: int, length: int) -> npt.NDArray[np.int64]:
+    """An order of 0 .. length-1 keyed by (seed, purpose, epoch): shape (length,)."""
+    return np.argsort(draws(seed, purpose, epoch, np.arange(length), 1)[:, 0], kind="stable")
+
+
+def key(seed: int, purpose: str, *counters: int) -> int:
+    """A 64-bit number that belongs to this seed, purpose and counters."""
+    text = "\0".join([str(seed), purpose, *map(str, counters)])
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+def _scramble(words: Words) -> Words:
+    """SplitMix64's output function; unsigned arithmetic wraps, as it should."""
+    words = words + _GOLDEN
+    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return words ^ (words >> np.uint64(31))

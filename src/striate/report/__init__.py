@@ -1,0 +1,1 @@
+"""What a person looks at after a training: one self-contained page with its figures."""

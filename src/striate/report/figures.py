@@ -1,0 +1,227 @@
+"""Figures as inline SVG and pictures as PNG data URIs. The page's style sheet gives every colour."""
+
+import base64
+import io
+import math
+import re
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+from markupsafe import Markup
+from PIL import Image
+
+from striate.errors import printable
+
+# A stand-in colour that matplotlib can draw, and the style sheet's name for it: figures follow the theme.
+PAINT = {
+    "#010101": "var(--ink)",
+    "#020202": "var(--soft)",
+    "#030303": "var(--line)",
+    "#040404": "var(--first)",
+    "#050505": "var(--second)",
+}
+INK, SOFT, LINE, FIRST, SECOND = PAINT
+
+# The two colours of a confusion matrix, strong enough on white and on black.
+RIGHT, WRONG = (43, 108, 196), (214, 96, 36)
+
+STYLE = {
+    "svg.fonttype": "none",  # text stays text: smaller, can be searched, drawn in the page's own font
+    "text.parse_math": False,  # a name with dollar signs is a name
+    "font.size": 10.5,
+    "text.color": INK,
+    "axes.edgecolor": LINE,
+    "axes.labelcolor": SOFT,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "grid.color": LINE,
+    "grid.linewidth": 0.7,
+    "xtick.color": LINE,
+    "ytick.color": LINE,
+    "xtick.labelcolor": SOFT,
+    "ytick.labelcolor": SOFT,
+    "ytick.major.size": 0,
+    "lines.linewidth": 1.8,
+}
+
+LONGEST_SIDE = 96  # of a thumbnail, in pixels
+MOST_TICKS = 48  # names along one side of a large confusion matrix
+
+
+@dataclass(frozen=True)
+class Dot:
+    """One row of the interval figure; values are fractions, `low` and `high` are NaN when not known."""
+
+    name: str
+    text: str
+    value: float
+    low: float
+    high: float
+
+
+def intervals(dots: Sequence[Dot], span: tuple[float, float], label: str) -> Markup:
+    """A dot and its interval for each row, the first row stressed, over `span` (fractions)."""
+    height = 44 * len(dots) + 34
+
+    def draw(axes: Any) -> None:
+        axes.set(xlim=span, ylim=(len(dots) - 0.35, -0.75), yticks=[])
+        axes.grid(axis="x")
+        axes.grid(visible=False, axis="y")
+        axes.tick_params(axis="x", length=0)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g} %")
+        for row, dot in enumerate(dots):
+            paint, weight = (FIRST, "bold") if row == 0 else (SOFT, "normal")
+            axes.plot([dot.low, dot.high], [row, row], color=paint, linewidth=3.2, alpha=0.45)
+            axes.plot([dot.value], [row], "o", color=paint, markersize=7.5, clip_on=False)
+            above = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "va": "bottom"}
+            axes.annotate(printable(dot.name, 34), (0, row), (-12, 8), weight=weight, **above)
+            axes.annotate(dot.text, (1, row), (14, 8), ha="right", color=INK, weight=weight, **above)
+
+    return _figure(360, height, (16, 18, 26, 4), label, draw)
+
+
+def curve(
+    epochs: Sequence[float],
+    series: Mapping[str, Sequence[float]],
+    best: tuple[float, str],
+    label: str,
+    percent: bool = False,
+) -> Markup:
+    """Lines over epochs (NaN leaves a gap), with a rule at epoch `best[0]` that bears the words `best[1]`."""
+
+    def draw(axes: Any) -> None:
+        from matplotlib.ticker import MaxNLocator
+
+        mark = "o" if len(epochs) < 4 else ""
+        for (name, values), paint in zip(series.items(), (FIRST, SECOND), strict=False):
+            axes.plot(epochs, values, mark + "-", color=paint, markersize=4, label=name)
+            held = [value for epoch, value in zip(epochs, values, strict=True) if epoch == best[0]]
+            axes.plot([best[0]] * len(held), held, "o", color=paint, markersize=5)
+        axes.axvline(best[0], color=SOFT, linewidth=1, linestyle=(0, (3, 3)), zorder=1)
+        left, right = axes.get_xlim()
+        late = best[0] > (left + right) / 2
+        axes.annotate(
+            best[1],
+            (best[0], 1),
+            (-4 if late else 4, 3),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            ha="right" if late else "left",
+            color=SOFT,
+        )
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g} %" if percent else f"{value:.4g}")
+
+    return _figure(340, 200, (50, 10, 24, 22), label, draw)
+
+
+def confusion(matrix: np.ndarray, classes: Sequence[str], label: str) -> Markup:
+    """A confusion matrix (classes, classes) as colour alone, for more classes than a table can show."""
+
+    def draw(axes: Any) -> None:
+        shade = np.zeros((*matrix.shape, 4), np.uint8)
+        shade[..., :3] = WRONG
+        shade[np.eye(len(matrix), dtype=bool), :3] = RIGHT
+        shade[..., 3] = np.rint(255 * shades(matrix))
+        axes.imshow(shade, interpolation="none", aspect="auto")
+        ticks = range(0, len(classes), math.ceil(len(classes) / MOST_TICKS))
+        names = [short(classes[index]) for index in ticks]
+        axes.set_xticks(ticks, names, rotation=90)
+        axes.set_yticks(ticks, names)
+        axes.set(xlabel="answer", ylabel="truth")
+        axes.grid(visible=False)
+        axes.tick_params(length=0, labelsize=8)
+        for spine in axes.spines.values():
+            spine.set_visible(True)
+
+    return _figure(620, 620, (125, 6, 125, 6), label, draw)
+
+
+def short(name: str) -> str:
+    """A name of at most 15 characters: both ends of a long one, as either may set it apart."""
+    name = printable(name, 4000)
+    return name if len(name) <= 15 else f"{name[:7]}…{name[-7:]}"
+
+
+def shades(matrix: np.ndarray) -> np.ndarray:
+    """How strongly to colour each cell, 0 to 1: the share of its row; mistakes by its root, never faint."""
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    wrong = np.where(share > 0, 0.15 + 0.77 * np.sqrt(share), 0)
+    return np.asarray(np.where(np.eye(len(matrix), dtype=bool), 0.92 * share, wrong))
+
+
+def picture(pixels: np.ndarray) -> Markup:
+    """A uint8 picture (height, width, 1 or 3) as a PNG data URI, at most 96 pixels long, without metadata."""
+    grey = pixels.shape[2] == 1
+    image = Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if grey else pixels))
+    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True)
+    return Markup("data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii"))
+
+
+def filters(weights: np.ndarray) -> list[Markup]:
+    """Each filter of `weights` (out, in, height, width) as a data URI: least weight black, greatest white.
+
+    Three input channels are shown as colour; any other number as their mean in grey.
+    """
+    shown = weights if weights.shape[1] == 3 else weights.mean(axis=1, keepdims=True)
+    shown = np.nan_to_num(shown.astype(np.float64), posinf=0.0, neginf=0.0)
+    least, greatest = (bound(shown, axis=(1, 2, 3), keepdims=True) for bound in (np.min, np.max))
+    spread = np.where(greatest > least, greatest - least, 1.0)
+    grey = np.rint(255 * (shown - least) / spread).astype(np.uint8)
+    return [picture(one.transpose(1, 2, 0)) for one in grey]
+
+
+def _figure(
+    width: int, height: int, edges: tuple[int, int, int, int], label: str, draw: Callable[[Any], None]
+) -> Markup:
+    """One set of axes drawn by `draw`, `edges` (left, right, bottom, top) in points around it."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    left, right, bottom, top = edges
+    place = (left / width, bottom / height, (width - left - right) / width, (height - bottom - top) / height)
+    buffer = io.BytesIO()
+    with mpl.rc_context(), warnings.catch_warnings():
+        # The reader's browser has the glyphs that matplotlib's own font lacks.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        mpl.rcdefaults()
+        mpl.rcParams.update({**STYLE, "svg.hashsalt": label})
+        figure = Figure(figsize=(width / 72, height / 72))
+        draw(figure.add_axes(place))
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+    return _inline(buffer.getvalue(), label)
+
+
+def _inline(svg: bytes, label: str) -> Markup:
+    """Matplotlib's SVG made fit for a page: no namespaces, fonts or unused ids, colours by variable."""
+    root = ElementTree.fromstring(svg)
+    used = set(re.findall(rb'(?:url\(#|href="#)(\w+)', svg))
+    for parent in root.iter():
+        for child in list(parent):
+            if child.tag.endswith(("}style", "}metadata")):
+                parent.remove(child)
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+        kept = {key.rpartition("}")[2]: value for key, value in element.attrib.items()}
+        if kept.get("id", "").encode() not in used:
+            kept.pop("id", None)
+        if "style" in kept:
+            style = re.sub(r"font-family:[^;]*;?", "", kept["style"])
+            kept["style"] = re.sub(r"#(0[1-5])\1\1", lambda match: PAINT[match[0]], style).strip(" ;")
+        element.attrib.clear()
+        element.attrib.update(kept)
+    viewed = root.attrib["viewBox"]
+    root.attrib.clear()
+    root.attrib.update({"viewBox": viewed, "role": "img", "aria-label": printable(label)})
+    return Markup(re.sub(r">\s+<", "><", ElementTree.tostring(root, encoding="unicode")))

@@ -1,0 +1,332 @@
+"""The training loop: knows no task, no source and no number of processes.
+
+Where it stands is (epoch, step); everything random follows from the seed and these, so a training that
+is stopped anywhere and resumed ends with the same bits.
+"""
+
+import dataclasses
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from striate import checkpoint, durable
+from striate.data.augment import Augmenter
+from striate.data.batches import Pictures, cut
+from striate.data.preprocess import Preprocess
+from striate.data.sources import Samples
+from striate.data.splits import Indices, Split
+from striate.errors import MachineError, RunError
+from striate.evaluate.outputs import outputs
+from striate.randomness import key, permutation
+from striate.tasks.classify import Task
+from striate.training import optimizers
+from striate.training.machine import Machine
+from striate.training.recipe import Recipe
+from striate.training.schedule import rate
+from striate.training.signals import Stop
+
+
+class Listener(Protocol):
+    """Who is told of progress."""
+
+    def say(self, text: str) -> None: ...
+
+    def progress(self, name: str, done: int, total: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that stays the same during a training."""
+
+    recipe: Recipe
+    net: nn.Module
+    task: Task
+    samples: Samples
+    split: Split
+    preprocess: Preprocess
+    augmenter: Augmenter
+    train: Pictures
+    val: Pictures
+    machine: Machine
+    checkpoints: Path
+    save_every: float
+
+
+@dataclass
+class Progress:
+    """Where a training stands; state.json of a generation."""
+
+    epoch: int = 0
+    step: int = 0
+    done: int = 0
+    """Steps of this epoch."""
+    loss_sum: float = 0.0
+    parts: int = 1
+    best_epoch: int | None = None
+    best_score: list[float] | None = None
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+def fit(job: Job, listener: Listener, stop: Stop) -> "Trainer":
+    """Train until the last epoch, or until patience ends; resumes from the newest generation that verifies."""
+    trainer = Trainer(job, listener, stop)
+    trainer.restore()
+    while not trainer.finished():
+        trainer.epoch()
+    trainer.save()
+    return trainer
+
+
+@final
+class Trainer:
+    """One training under way: the network, its optimizer and where it stands."""
+
+    def __init__(self, job: Job, listener: Listener, stop: Stop) -> None:
+        self.job, self.progress = job, Progress(parts=job.recipe.accumulate)
+        self.best: dict[str, Tensor] | None = None
+        self._listener, self._stop, self._saved_at = listener, stop, time.monotonic()
+        self._failed_saves = 0
+        recipe, net = job.recipe, job.net
+        self._targets = torch.from_numpy(job.samples.labels).to(job.machine.device)
+        self._parameters = [parameter for parameter in net.parameters() if parameter.requires_grad]
+        self._optimizer = optimizers.make(net, recipe)
+        self._average = optimizers.Average(net, recipe.ema) if recipe.ema else None
+        forward: Any = DistributedDataParallel(net) if job.machine.world > 1 else net
+        self._forward = torch.compile(forward) if recipe.compile else forward
+        self._steps_per_epoch = len(cut(job.split.train, _batch(job)))
+
+    # An epoch
+
+    def finished(self) -> bool:
+        progress, recipe = self.progress, self.job.recipe
+        waited = progress.epoch - 1 - (progress.best_epoch or 0)
+        return progress.epoch >= (recipe.epochs or 0) or (
+            recipe.patience is not None and progress.best_epoch is not None and waited >= recipe.patience
+        )
+
+    def epoch(self) -> None:
+        """The steps of an epoch that are still to do, then validation and the choice of the best."""
+        job, progress, began = self.job, self.progress, time.monotonic()
+        order = job.split.train[permutation(job.recipe.seed, "order", progress.epoch, len(job.split.train))]
+        groups = cut(order, _batch(job))[progress.done :]
+        shares = [_share(group, job.machine, job.augmenter.mixes) for group in groups]
+        job.net.train()
+        for group, share, canvases in zip(groups, shares, job.train.batches(shares), strict=True):
+            loss = self.step(canvases, share, len(group))
+            progress.loss_sum += loss
+            progress.done, progress.step = progress.done + 1, progress.step + 1
+            self._listener.progress(f"epoch {progress.epoch + 1}", progress.done, self._steps_per_epoch)
+            self._between()
+        self._end_epoch(time.monotonic() - began)
+
+    def _end_epoch(self, seconds: float) -> None:
+        job, progress = self.job, self.progress
+        net = self._average.net if self._average else job.net
+        if self._average:
+            self._average.take_buffers(job.net)
+        answers = outputs(
+            net, job.preprocess, job.val, job.split.val, autocast=job.machine.autocast,
+            channels_last=job.machine.bfloat16, between=self._between,
+        )  # fmt: skip
+        summary = job.task.summary(answers, self._targets[torch.from_numpy(job.split.val)])
+        score = list(job.task.score(summary))
+        if progress.best_score is None or score > progress.best_score:
+            progress.best_score, progress.best_epoch = score, progress.epoch
+            self.best = {name: tensor.detach().clone() for name, tensor in net.state_dict().items()}
+        row = {"epoch": progress.epoch + 1, "steps": progress.step, "rate": self._rate(progress.step - 1)}
+        row["train_loss"] = _summed(progress.loss_sum, job.machine) / len(job.split.train)
+        row |= {f"val_{name}": value for name, value in summary.items()} | {"seconds": round(seconds, 3)}
+        progress.history.append(row)
+        if job.machine.first:
+            rows = (list(each.values()) for each in progress.history)
+            durable.write_csv(job.checkpoints.parent / "epochs.csv", list(row), rows)
+        progress.epoch, progress.done, progress.loss_sum = progress.epoch + 1, 0, 0.0
+
+    # A step
+
+    def step(self, canvases: Tensor, samples: Indices, whole: int) -> float:
+        """One step on this process's share of a batch of `whole` pictures; returns the summed loss.
+
+        `samples` has one picture more than the share when pictures are mixed: the last one's partner. Out of
+        memory: the share is worked through in twice as many parts, so that the batch stays what it was.
+        """
+        while True:
+            try:
+                return self._step(canvases, samples, whole)
+            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+                if not _out_of_memory(error):
+                    raise
+            self._halve(len(samples))
+
+    def _step(self, canvases: Tensor, samples: Indices, whole: int) -> float:
+        job, progress = self.job, self.progress
+        machine, mixes = job.machine, job.augmenter.mixes
+        torch.manual_seed(key(job.recipe.seed, "dropout", progress.step, machine.rank))
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._rate(progress.step)
+        self._optimizer.zero_grad()
+        total = torch.zeros((), device=machine.device)
+        count = len(samples) - mixes
+        for part in np.array_split(np.arange(count), min(progress.parts, count)):
+            loss = self._loss(canvases, samples, slice(int(part[0]), int(part[-1]) + 1))
+            last = part[-1] == count - 1
+            # gradients of the processes are averaged with the last part; each divides by the whole batch
+            with self._forward.no_sync() if machine.world > 1 and not last else torch.enable_grad():
+                (loss * (machine.world / whole)).backward()
+            total += loss.detach()
+        norm = torch.nn.utils.get_total_norm([p.grad for p in self._parameters if p.grad is not None])
+        value = float(total)
+        if not math.isfinite(value) or not math.isfinite(float(norm)):
+            self._not_finite(value, float(norm), samples)
+        if job.recipe.clip is not None:
+            torch.nn.utils.clip_grads_with_norm_(self._parameters, job.recipe.clip, norm)
+        self._optimizer.step()
+        if self._average:
+            self._average.update(self._parameters, progress.step)
+        return value
+
+    def _loss(self, canvases: Tensor, samples: Indices, part: slice) -> Tensor:
+        """The summed loss of one part."""
+        job, epoch = self.job, self.progress.epoch
+        more = slice(part.start, part.stop + job.augmenter.mixes)
+        own = samples[part]
+        values = job.augmenter(canvases[more], samples[more], epoch)
+        targets = self._targets[torch.from_numpy(samples[more])]
+        if not job.augmenter.mixes:
+            return job.task.loss(self._outputs(values), targets).sum()
+        mixed, weight = job.augmenter.mix(values[:-1], values[1:], own, epoch)
+        answers = self._outputs(mixed)
+        losses = weight * job.task.loss(answers, targets[:-1]) + (1 - weight) * job.task.loss(answers, targets[1:])
+        return losses.sum()
+
+    def _outputs(self, values: Tensor) -> Tensor:
+        if self.job.machine.bfloat16:
+            values = values.contiguous(memory_format=torch.channels_last)
+        with self.job.machine.autocast():
+            answers: Tensor = self._forward(values)
+        return answers.float()
+
+    def _rate(self, step: int) -> float:
+        recipe = self.job.recipe
+        return rate(
+            str(recipe.schedule), recipe.rate or 0.0, step, self._steps_per_epoch, recipe.epochs or 1,
+            recipe.warmup or 0.0, recipe.step_epochs, recipe.step_factor,
+        )  # fmt: skip
+
+    def _halve(self, share: int) -> None:
+        if self.progress.parts >= share:
+            raise MachineError("batch", "not even one picture at a time fits into memory", "a smaller size or network")
+        self.progress.parts *= 2
+        self._optimizer.zero_grad()
+        if self.job.machine.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self._listener.say(
+            f"out of memory: each batch of {_batch(self.job)} is now worked through in {self.progress.parts} parts; "
+            "batch normalisation sees the parts"
+        )
+
+    def _not_finite(self, loss: float, norm: float, samples: Indices) -> None:
+        names = [self.job.samples.names[index] for index in samples]
+        listed = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+        raise RunError(
+            f"epoch {self.progress.epoch + 1}, step {self.progress.step}",
+            f"the loss is {loss:g} and the gradient's norm {norm:g}; the batch was {listed}",
+            f"a lower rate, or --clip 1; the last good weights are kept in {self.job.checkpoints}",
+        )
+
+    # Saving
+
+    def _between(self) -> None:
+        """Between steps: save when it is time, stop when a signal asked for it."""
+        asked = _any(self._stop.by is not None, self.job.machine)
+        if asked or time.monotonic() - self._saved_at >= self.job.save_every:
+            self.save()
+        if asked:
+            raise self._stop.error(self.job.checkpoints.parent)
+
+    def save(self) -> None:
+        """A new generation; the first failure is told and survived, the second in a row is not."""
+        self._saved_at = time.monotonic()
+        if not self.job.machine.first:
+            return
+        state = dataclasses.asdict(self.progress)
+        averages = self._average.tensors() if self._average else {}
+        generation = checkpoint.Generation(
+            step=int(state.pop("step")),
+            weights=self.job.net.state_dict(),
+            optimizer=optimizers.tensors(self._optimizer, self.job.net) | averages,
+            best=self.best,
+            state=state,
+        )
+        try:
+            checkpoint.save(self.job.checkpoints, generation)
+            self._failed_saves = 0
+        except MachineError as error:
+            self._failed_saves += 1
+            if self._failed_saves > 1:
+                raise
+            self._listener.say(f"not saved: {error}. The older generation stands; training goes on")
+
+    def restore(self) -> None:
+        """Take up the newest generation that verifies, or write the first one."""
+        generation, notes = checkpoint.load(self.job.checkpoints)
+        if self.job.machine.first:
+            for note in notes:
+                self._listener.say(note)
+        if generation is None:
+            self.save()
+            return
+        _fits(generation.weights, self.job.net.state_dict(), self.job.checkpoints)
+        self.job.net.load_state_dict(generation.weights)
+        optimizers.restore(self._optimizer, self.job.net, generation.optimizer)
+        if self._average:
+            self._average.restore(generation.optimizer)
+        self.best = None if generation.best is None else dict(generation.best)
+        self.progress = Progress(step=generation.step, **generation.state)
+
+
+def _batch(job: Job) -> int:
+    """Pictures per step over all processes; every process needs at least one."""
+    return max(job.recipe.batch or 1, job.machine.world)
+
+
+def _share(group: Indices, machine: Machine, mixes: bool) -> Indices:
+    """This process's part of a batch, and the partner of its last picture when pictures are mixed."""
+    parts = np.array_split(np.arange(len(group)), machine.world)
+    own = parts[machine.rank]
+    return group[np.append(own, (own[-1] + 1) % len(group))] if mixes else group[own]
+
+
+def _summed(value: float, machine: Machine) -> float:
+    if machine.world == 1:
+        return value
+    total = torch.tensor(value, dtype=torch.float64, device=machine.device)
+    torch.distributed.all_reduce(total)
+    return float(total)
+
+
+def _any(flag: bool, machine: Machine) -> bool:
+    """Whether any process says so: all stop at the same step."""
+    if machine.world == 1:
+        return flag
+    asked = torch.tensor(int(flag), device=machine.device)
+    torch.distributed.all_reduce(asked, op=torch.distributed.ReduceOp.MAX)
+    return bool(asked)
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+
+
+def _fits(saved: Mapping[str, Tensor], net: Mapping[str, Tensor], where: Path) -> None:
+    shapes = {name: tuple(tensor.shape) for name, tensor in net.items()}
+    if {name: tuple(tensor.shape) for name, tensor in saved.items()} != shapes:
+        raise RunError(where, "the saved weights are those of another network", "a fresh run")

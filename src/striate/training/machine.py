@@ -1,0 +1,117 @@
+"""What a training runs on: device, precision, memory format, processes."""
+
+import contextlib
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+import torch
+from torch import nn
+
+from striate.data.decode import DECODER
+from striate.errors import MachineError
+
+
+@dataclass(frozen=True)
+class Machine:
+    """`bfloat16` means autocast for the forward pass, with channels-last memory; weights stay float32."""
+
+    device: torch.device
+    bfloat16: bool
+    rank: int = 0
+    world: int = 1
+
+    def autocast(self) -> contextlib.AbstractContextManager[Any]:
+        return torch.autocast(self.device.type, torch.bfloat16) if self.bfloat16 else contextlib.nullcontext()
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes and speaks for all."""
+        return self.rank == 0
+
+    def __str__(self) -> str:
+        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else processor()
+        threads = f", {torch.get_num_threads()} threads" if self.device.type == "cpu" else ""
+        processes = f", {self.world} processes" if self.world > 1 else ""
+        return f"{name}{threads}, {'bfloat16' if self.bfloat16 else 'float32'}{processes}"
+
+
+def choose(device: str, precision: str) -> Machine:
+    """The machine a recipe asks for; "auto" takes the GPU when there is one, and bfloat16 where it is fast."""
+    chosen = _device(device)
+    fast = torch.cuda.is_bf16_supported(including_emulation=False) if chosen.type == "cuda" else _fast_on_cpu()
+    group = torch.distributed.is_initialized()
+    rank, world = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if group else (0, 1)
+    return Machine(chosen, fast if precision == "auto" else precision == "bfloat16", rank, world)
+
+
+def _device(name: str) -> torch.device:
+    here = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+    if name == "auto":
+        return torch.device(here[1 + int(os.environ.get("LOCAL_RANK", 0)) % (len(here) - 1)] if here[1:] else "cpu")
+    wanted = "cuda:0" if name == "cuda" else name
+    if wanted not in here:
+        raise MachineError("device", f"{name!r} is not on this machine", f"one of auto, {', '.join(here)}")
+    return torch.device(wanted)
+
+
+def _fast_on_cpu() -> bool:
+    """Whether the processor multiplies bfloat16 in hardware."""
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def processor() -> str:
+    """The processor's name as far as the system tells it."""
+    return str(getattr(torch.cpu, "get_capabilities", dict)().get("cpu_name") or platform.machine())
+
+
+def channels_last(net: nn.Module, machine: Machine) -> nn.Module:
+    """On the device, in the memory format its convolutions are fastest in."""
+    net = net.to(machine.device)
+    return net.to(memory_format=torch.channels_last) if machine.bfloat16 else net  # type: ignore[call-overload,no-any-return]
+
+
+@contextlib.contextmanager
+def process_group(device: str) -> Iterator[None]:
+    """Joins the processes that `torchrun` started; does nothing when there is one."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield
+        return
+    cuda = torch.cuda.is_available() and device != "cpu"
+    if cuda:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    torch.distributed.init_process_group("nccl" if cuda else "gloo")
+    try:
+        yield
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+@contextlib.contextmanager
+def repeatable(device: torch.device) -> Iterator[None]:
+    """Leaves torch's random state as it was, and asks a GPU for algorithms that repeat bit for bit."""
+    cuda = device.type == "cuda"
+    before = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+    with torch.random.fork_rng(devices=[device] if cuda else []):
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+        try:
+            yield
+        finally:
+            torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = before
+
+
+def versions(machine: Machine) -> dict[str, str]:
+    """What the bits of a result depend on besides recipe and data."""
+    return {
+        "striate": metadata.version("striate"),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": metadata.version("numpy"),
+        "decoder": DECODER,
+        "system": f"{platform.system()} {platform.machine()}",
+        "machine": str(machine),
+    }

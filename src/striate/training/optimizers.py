@@ -1,0 +1,75 @@
+"""SGD with momentum and AdamW from a recipe, averaged weights, and both as named tensors."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from striate.training.recipe import Recipe
+
+
+def make(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """Weight decay on weights of two and more dimensions only: not on norms and biases."""
+    trained = [parameter for parameter in net.parameters() if parameter.requires_grad]
+    decay = recipe.weight_decay or 0.0
+    groups = [
+        {"params": [each for each in trained if each.ndim > 1], "weight_decay": decay},
+        {"params": [each for each in trained if each.ndim <= 1], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    rate = recipe.rate or 0.0
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=rate, betas=(recipe.momentum, 0.999), fused=True)
+    nesterov = recipe.nesterov and recipe.momentum > 0
+    return torch.optim.SGD(groups, lr=rate, momentum=recipe.momentum, nesterov=nesterov, fused=True)
+
+
+def tensors(optimizer: torch.optim.Optimizer, net: nn.Module) -> dict[str, Tensor]:
+    """The optimizer's state as "kind/parameter" -> tensor."""
+    return {
+        f"{kind}/{name}": value
+        for name, parameter in net.named_parameters()
+        for kind, value in optimizer.state.get(parameter, {}).items()
+        if isinstance(value, Tensor)
+    }
+
+
+def restore(optimizer: torch.optim.Optimizer, net: nn.Module, saved: Mapping[str, Tensor]) -> None:
+    """The inverse of `tensors`; keeps each parameter's device and memory format."""
+    parameters = dict(net.named_parameters())
+    for place, value in saved.items():
+        kind, name = place.split("/", 1)
+        if name in parameters and kind != "average":
+            like = parameters[name]
+            fresh = torch.empty_like(like) if value.shape == like.shape else torch.empty_like(value, device=like.device)
+            optimizer.state[like][kind] = fresh.copy_(value)
+
+
+@final
+class Average:
+    """An exponential moving average of the weights (Polyak and Juditsky 1992), with the decay rising at first."""
+
+    def __init__(self, net: nn.Module, decay: float) -> None:
+        self.net, self._decay = copy.deepcopy(net).requires_grad_(False), decay
+        trained = [name for name, parameter in net.named_parameters() if parameter.requires_grad]
+        self._averages = [self.net.get_parameter(name) for name in trained]
+
+    def update(self, parameters: Sequence[Tensor], step: int) -> None:
+        decay = min(self._decay, (1 + step) / (10 + step))
+        with torch.no_grad():
+            torch._foreach_lerp_(self._averages, [each.detach() for each in parameters], 1 - decay)
+
+    def take_buffers(self, net: nn.Module) -> None:
+        """Running statistics are averages already; they are taken as they are."""
+        for own, other in zip(self.net.buffers(), net.buffers(), strict=True):
+            own.copy_(other)
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {f"average/{name}": value for name, value in self.net.named_parameters()}
+
+    def restore(self, saved: Mapping[str, Tensor]) -> None:
+        with torch.no_grad():
+            for name, value in self.net.named_parameters():
+                value.copy_(saved[f"average/{name}"])

@@ -1,0 +1,218 @@
+"""One recipe: everything that decides a result, nothing else.
+
+The command line's options, the keys of a TOML file and the keywords of `striate.train` are these fields.
+`None` means "as suits the data"; `resolve` fills it in, and the run folder stores the filled recipe.
+"""
+
+import dataclasses
+import re
+import tomllib
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+from striate.errors import UsageError, nearest
+
+
+def _key(
+    default: Any, help: str, group: str, *, least: float | None = None, most: float | None = None
+) -> Any:
+    return field(default=default, metadata={"help": help, "group": group, "least": least, "most": most})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Frozen; `check` has approved every value of one made by `make` or `read_toml`."""
+
+    data: str = field(metadata={"help": "built-in set or folder of class folders", "group": "Data"})
+    model: str | None = _key(None, "a name of the catalogue; see `striate models`", "Network")
+    model_options: Mapping[str, str | float | bool] = field(
+        default_factory=dict,
+        metadata={"help": "options of the network's builder: --model-options.stem 32", "group": "Network"},
+    )
+    dropout: float = _key(0.0, "share of features dropped before the output", "Network", least=0, most=0.99)
+
+    size: int | None = _key(None, "side in pixels the network sees; its own by default", "Data", least=1, most=4096)
+    channels: Literal[1, 3] | None = _key(None, "1 grey or 3 colour; the network's own by default", "Data")
+    resize: Literal["squash", "crop", "letterbox"] = _key("squash", "how a picture becomes a square", "Data")
+    split: str = _key("60/20/20", "train/validation/test in per cent", "Data")
+    split_seed: int = _key(0, "another split of the same pictures", "Data", least=0, most=2**32 - 1)
+    check: Literal["full", "headers"] = _key("full", "decode every file before step one, or read headers", "Data")
+    max_bad: float = _key(0.01, "share of unusable files that stops the run", "Data", least=0, most=1)
+
+    augment: Literal["none", "light", "standard", "strong"] | None = _key(
+        None, "preset of random changes; the options below replace single values of it", "Augmentation"
+    )
+    mirror: bool | None = _key(None, "mirror left-right in half of the draws", "Augmentation")
+    flip: bool | None = _key(None, "mirror top-bottom in half of the draws", "Augmentation")
+    rotate: float | None = _key(None, "degrees, at most, either way", "Augmentation", least=0, most=180)
+    scale: float | None = _key(None, "relative change of size, at most", "Augmentation", least=0, most=0.9)
+    shift: float | None = _key(None, "shift as a share of the side, at most", "Augmentation", least=0, most=1)
+    pad: float | None = _key(None, "padded crop: whole pixels, as a share of the side", "Augmentation", least=0, most=1)
+    crop: float | None = _key(None, "random resized crop: least share of the area, 1 for none", "Augmentation",
+                              least=0.01, most=1)
+    brightness: float | None = _key(None, "relative change, at most", "Augmentation", least=0, most=1)
+    contrast: float | None = _key(None, "relative change, at most", "Augmentation", least=0, most=1)
+    saturation: float | None = _key(None, "relative change, at most", "Augmentation", least=0, most=1)
+    hue: float | None = _key(None, "turn of the colour circle, at most", "Augmentation", least=0, most=0.5)
+    colour_noise: float | None = _key(None, "AlexNet's PCA colour noise, deviation", "Augmentation", least=0, most=1)
+    erase: float | None = _key(None, "chance that a rectangle is erased", "Augmentation", least=0, most=1)
+    mixup: float | None = _key(None, "mixup's alpha, 0 for none", "Augmentation", least=0, most=10)
+    cutmix: float | None = _key(None, "cutmix's alpha, 0 for none", "Augmentation", least=0, most=10)
+
+    epochs: int | None = _key(None, "passes over the training pictures", "Training", least=1, most=100_000)
+    batch: int | None = _key(None, "pictures per step, over all processes", "Training", least=1, most=1_000_000)
+    accumulate: int = _key(1, "parts a batch is worked through in", "Training", least=1, most=1_000_000)
+    optimizer: Literal["sgd", "adamw"] | None = _key(None, "SGD with momentum, or AdamW", "Training")
+    rate: float | None = _key(None, "highest learning rate", "Training", least=1e-12, most=100)
+    momentum: float = _key(0.9, "of SGD; AdamW's first beta", "Training", least=0, most=0.9999)
+    nesterov: bool = _key(True, "Nesterov's momentum", "Training")
+    weight_decay: float | None = _key(None, "not on norms and biases", "Training", least=0, most=10)
+    schedule: Literal["cosine", "one-cycle", "step", "constant"] | None = _key(
+        None, "how the rate changes after the warm-up", "Training"
+    )
+    warmup: float | None = _key(None, "epochs over which the rate rises", "Training", least=0, most=100_000)
+    step_epochs: tuple[float, ...] = _key((), "step schedule: epochs at which the rate falls", "Training", least=0)
+    step_factor: float = _key(0.1, "step schedule: factor of each fall", "Training", least=1e-6, most=1)
+    label_smoothing: float | None = _key(None, "probability spread over all classes", "Training", least=0, most=0.99)
+    clip: float | None = _key(None, "largest norm of the gradient", "Training", least=1e-12)
+    ema: float = _key(0.0, "decay of the averaged weights, 0 for none", "Training", least=0, most=0.999999)
+    patience: int | None = _key(None, "epochs without improvement that end training", "Training", least=1)
+    seed: int = _key(0, "of initial weights, order, augmentation and dropout", "Training", least=0, most=2**32 - 1)
+
+    precision: Literal["auto", "float32", "bfloat16"] = _key("auto", "what the device does well", "Machine")
+    device: str = _key("auto", "auto, cpu, cuda or cuda:N", "Machine")
+    compile: bool = _key(False, "torch.compile the network", "Machine")
+
+
+# What suits the data where the recipe is silent.
+FOR_DIGITS: Mapping[str, Any] = types.MappingProxyType({
+    "model": "lenet5", "augment": "light", "mirror": False, "epochs": 40, "batch": 64, "optimizer": "adamw",
+    "rate": 0.005, "weight_decay": 0.01, "schedule": "one-cycle", "warmup": 0.0, "label_smoothing": 0.1,
+})  # fmt: skip
+FOR_PHOTOGRAPHS: Mapping[str, Any] = types.MappingProxyType({
+    "model": "resnet18", "augment": "standard", "epochs": 60, "batch": 64, "optimizer": "sgd",
+    "rate": 0.05, "weight_decay": 5e-4, "schedule": "cosine", "warmup": 2.0, "label_smoothing": 0.1,
+})  # fmt: skip
+
+
+def make(**values: Any) -> Recipe:
+    """A checked recipe from keywords; an unknown key is an error with the nearest name."""
+    known = {each.name for each in dataclasses.fields(Recipe)}
+    for name in values:
+        if name not in known:
+            raise UsageError(name, "no such key in a recipe", f"{nearest(name, known)[0]!r}, the nearest key")
+    if "data" not in values:
+        raise UsageError("data", "a recipe needs data", "data = 'digits', or a folder of class folders")
+    recipe = Recipe(**{name: _as_declared(name, value) for name, value in values.items()})
+    check(recipe)
+    return recipe
+
+
+def read_toml(path: Path, **changes: Any) -> Recipe:
+    """The recipe in a TOML file of at most 1 MB, `changes` over it; relative data paths start at the file."""
+    if not path.is_file():
+        raise UsageError(path, "no such file", "the path of a recipe in TOML")
+    if path.stat().st_size > 1_000_000:
+        raise UsageError(path, "larger than 1 MB, which no recipe is", "a TOML file of keys and values")
+    try:
+        text = path.read_text("utf-8")
+        values = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(path, f"not TOML ({error})", "key = value lines; see `striate train --help`") from None
+    if "data" in values and "data" not in changes:
+        values["data"] = _beside(path, values["data"])
+    try:
+        return make(**{**values, **changes})
+    except UsageError as error:
+        raise UsageError(_line_of(path, text, error.where), error.cause, error.hint) from None
+
+
+def resolve(recipe: Recipe, suggested: Mapping[str, Any]) -> Recipe:
+    """The recipe with every `None` that `suggested` knows filled in."""
+    empty = {name: value for name, value in suggested.items() if getattr(recipe, name) is None}
+    return dataclasses.replace(recipe, **empty)
+
+
+def as_dict(recipe: Recipe) -> dict[str, Any]:
+    """Plain values for JSON; `make(**as_dict(recipe)) == recipe`."""
+    values = {each.name: getattr(recipe, each.name) for each in dataclasses.fields(Recipe)}
+    return {**values, "model_options": dict(recipe.model_options), "step_epochs": list(recipe.step_epochs)}
+
+
+def check(recipe: Recipe) -> None:
+    """Refuse what no training can mean, naming the key and the range."""
+    for each in dataclasses.fields(recipe):
+        value, least, most = getattr(recipe, each.name), each.metadata.get("least"), each.metadata.get("most")
+        for number in value if isinstance(value, tuple) else (value,):
+            if not isinstance(number, bool) and isinstance(number, int | float):
+                low, high = -float("inf") if least is None else least, float("inf") if most is None else most
+                if not low <= number <= high:
+                    raise UsageError(each.name, f"{number} is out of range", _range(least, most))
+    if recipe.schedule == "step" and not recipe.step_epochs:
+        raise UsageError("step_epochs", "the step schedule needs them", "step_epochs = [30, 60], say")
+    from striate.data.splits import shares  # numpy is paid for when a recipe is checked, not for --help
+
+    shares(recipe.split)
+
+
+def _as_declared(name: str, value: Any) -> Any:
+    """`value` as the field's declared type, or an error that names both."""
+    declared = next(each.type for each in dataclasses.fields(Recipe) if each.name == name)
+    options = get_args(declared) if get_origin(declared) in (Union, types.UnionType) else (declared,)
+    for option in options:
+        origin = get_origin(option)
+        if origin is Literal:
+            if value in get_args(option) and type(value) is type(get_args(option)[0]):
+                return value
+        elif origin is tuple:
+            if isinstance(value, list | tuple) and all(_is_number(part) for part in value):
+                return tuple(float(part) for part in value)
+        elif origin is not None:
+            if isinstance(value, Mapping):
+                return dict(value)
+        elif option is float and _is_number(value):
+            return float(value)
+        elif isinstance(option, type) and type(value) is option:
+            return value
+    choices = [choice for option in options if get_origin(option) is Literal for choice in get_args(option)]
+    if choices and type(value) is type(choices[0]):
+        near = nearest(str(value), map(str, choices))[0]
+        raise UsageError(name, f"{value!r} is not one of {', '.join(map(str, choices))}", f"{near!r}")
+    wanted = " or ".join(_spelled(option) for option in options if option is not type(None))
+    raise UsageError(name, f"{value!r} is a {type(value).__name__}, not {wanted}", f"{name} = a {wanted}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _spelled(option: Any) -> str:
+    names = {int: "whole number", float: "number", str: "text", bool: "true or false"}
+    if get_origin(option) is Literal:
+        return " or ".join(map(str, get_args(option)))
+    return names.get(option, "list of numbers" if get_origin(option) is tuple else "table")
+
+
+def _range(least: float | None, most: float | None) -> str:
+    if most is None:
+        return f"a number of at least {least:g}"
+    return f"a number from {least:g} to {most:g}"
+
+
+def _beside(path: Path, data: Any) -> Any:
+    """A built-in name stays; a path is taken from the recipe's own folder, `~` meaning home."""
+    if not isinstance(data, str):
+        return data
+    candidate = path.parent / Path(data).expanduser()
+    return str(candidate) if candidate.exists() or "/" in data or "\\" in data else data
+
+
+def _line_of(path: Path, text: str, name: str) -> str:
+    """file:line of a key, for the message."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if re.match(rf"""\s*["']?{re.escape(name)}["']?\s*=|\s*\[{re.escape(name)}\]""", line):
+            return f"{path}:{number}: {name}"
+    return f"{path}: {name}"

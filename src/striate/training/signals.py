@@ -1,0 +1,44 @@
+"""SIGTERM and SIGINT ask once for a stop at the next step; a second one stops at once."""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import final
+
+from striate.errors import Interrupted, StriateError, Terminated
+
+
+@final
+class Stop:
+    """Set by a signal, read between steps."""
+
+    def __init__(self) -> None:
+        self.by: int | None = None
+
+    def error(self, where: object) -> StriateError:
+        kind = Terminated if self.by == signal.SIGTERM else Interrupted
+        return kind(where, "stopped by a signal, everything so far is saved", f"striate train --resume {where}")
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[Stop]:
+    """A Stop that signals set; outside the main thread nothing listens."""
+    stop = Stop()
+
+    def receive(number: int, frame: FrameType | None) -> None:
+        if stop.by is not None:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        stop.by = number
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.signal(number, receive) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

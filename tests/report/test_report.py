@@ -1,0 +1,348 @@
+import base64
+import html
+import io
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pytest
+from material import digits_material
+from PIL import Image
+
+from striate.errors import MachineError, RunError, printable
+from striate.report import figures
+from striate.report.page import Mistake, render, write
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "$x^2$",
+    '"onerror=alert(1) x="',
+    "a\u202egnp.exe",
+    "N" * 10_000,
+    "</style><img src=http://127.0.0.1/x>",
+    "{{ 7 * 7 }}",
+    "猫\x1b[31m",
+    "\udcff&amp;",
+)
+
+
+class Page(HTMLParser):
+    """Every tag with its attributes, and the rows of text of the table in each labelled region."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.tables: dict[str, list[list[str]]] = {}
+        self.rows: list[list[str]] | None = None
+        self.cell: list[str] | None = None
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        found = dict(attributes)
+        self.tags.append((tag, found))
+        if found.get("role") == "region":
+            self.rows = self.tables.setdefault(str(found["aria-label"]), [])
+        if tag == "tr" and self.rows is not None:
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.cell = []
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("td", "th") and self.cell is not None and self.rows is not None:
+            self.rows[-1].append("".join(self.cell).strip())
+            self.cell = None
+        if tag == "table":
+            self.rows = None
+
+    def handle_data(self, data: str) -> None:
+        if self.cell is not None:
+            self.cell.append(data)
+
+
+def hostile_names(name: str) -> str:
+    return name + HOSTILE[(int(name) if name.isdigit() else len(name)) % len(HOSTILE)]
+
+
+def many_classes(count: int = 40) -> Any:
+    draws = np.random.default_rng(0)
+    matrix = draws.integers(0, 3, (count, count)) + np.diag(draws.integers(5, 30, count))
+    names = [f"{index} {HOSTILE[index % len(HOSTILE)]}" for index in range(count)]
+    return digits_material(
+        confusion=matrix,
+        classes=names,
+        counts={"train": matrix.sum(axis=1).tolist()},
+        filters=draws.normal(size=(64, 3, 7, 7)),
+    )
+
+
+@cache
+def digits_page() -> str:
+    return render(digits_material())
+
+
+def images(page: str) -> list[bytes]:
+    return [base64.b64decode(found) for found in re.findall(r'"data:image/png;base64,\s*([^"]+)"', page)]
+
+
+MATERIALS = {
+    "digits": digits_material,
+    "hostile": lambda: digits_material(rename=hostile_names),
+    "many": many_classes,
+}
+
+
+@pytest.mark.parametrize("kind", MATERIALS)
+def test_no_name_becomes_markup(kind: str) -> None:
+    for tag, attributes in Page(render(MATERIALS[kind]())).tags:
+        assert tag not in {"script", "link", "iframe", "object", "embed", "base", "form"}
+        assert not [name for name in attributes if name.startswith("on")]
+        for name in ("src", "href"):
+            address = attributes.get(name)
+            assert address is None or address.startswith(("data:image/png;base64,", "#"))
+
+
+def test_hostile_names_are_shown_as_they_are_spelled() -> None:
+    page = render(digits_material(rename=hostile_names))
+    text = html.unescape(re.sub("<[^>]*>", "", page))
+    for index in range(9):
+        assert printable(hostile_names(str(index)), 40) in text
+    assert not set(page) & {"\u202e", "\x1b", "\udcff"}
+    assert "N" * 200 not in page
+
+
+def test_names_in_a_figure_are_text_not_formulas() -> None:
+    page = render(many_classes())
+    found = re.findall(r"<text[^>]*>(.*?)</text>", page)
+    assert "1 $x^2$" in found
+    assert "0 &lt;scri…script&gt;" in found
+    assert all("<" not in text for text in found)
+
+
+def test_policy_forbids_everything_but_own_pictures_and_styles() -> None:
+    page = digits_page()
+    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    assert f'<meta http-equiv="Content-Security-Policy" content="{policy}">' in page
+    assert "http:" not in page
+    assert "https:" not in page
+    assert "url(" not in re.sub(r"url\(#\w+\)", "", page)
+
+
+def test_confusion_and_counts_equal_the_material() -> None:
+    material = digits_material()
+    tables = Page(render(material)).tables
+    cells = [row[1:] for row in tables["Confusion matrix"][2:]]
+    assert np.array_equal(np.array(cells, int), material.confusion)
+    head, total, *rows = tables["Pictures of each class"]
+    assert head == ["class", "training", "validation", "test"]
+    assert total == ["all", *(str(sum(counts)) for counts in material.counts.values())]
+    shown = np.array([row[1:] for row in rows], int)
+    assert np.array_equal(shown, np.array(list(material.counts.values())).T)
+
+
+def test_most_frequent_confusions_are_the_largest_cells_off_the_diagonal() -> None:
+    matrix = np.array([[9, 0, 4], [1, 8, 0], [0, 7, 2]])
+    assert matrix.sum() == 31
+    material = digits_material(confusion=matrix, classes=["a", "b", "c"], counts={"test": matrix.sum(axis=1).tolist()})
+    rows = Page(render(material)).tables["Most frequent confusions"][1:]
+    assert rows == [["c", "b", "7", "9"], ["a", "c", "4", "13"], ["b", "a", "1", "9"]]
+
+
+def test_every_number_has_interval_n_subset_and_method() -> None:
+    material = digits_material()
+    head, *rows = [row for row in Page(render(material)).tables["All numbers"] if len(row) > 1]
+    assert head == ["number", "value", "95 % interval", "n", "subset", "interval method"]
+    assert len(rows) == len(material.result["numbers"]) + len(material.result["baselines"])
+    assert all(all(row) for row in rows)
+    first = material.result["numbers"][0]
+    interval = f"{100 * first['low']:.1f} to {100 * first['high']:.1f} %"
+    assert rows[0] == ["accuracy", f"{100 * first['value']:.1f} %", interval, "360", "test", "Wilson"]
+    assert rows[-1][:2] == [
+        "RBF support vector machine",
+        f"{100 * material.result['baselines'][1]['value']:.1f} %",
+    ]
+
+
+def test_class_rows_show_the_numbers_of_the_result() -> None:
+    material = digits_material()
+    rows = Page(render(material)).tables["Numbers of each class"][1:]
+    for row, record in zip(rows, material.result["classes"], strict=True):
+        assert row[:3] == [
+            record["class"],
+            str(record["support"]),
+            f"{100 * record['recall']['value']:.1f} %",
+        ]
+        assert [int(row[index]) for index in (4, 7, 10)] == [
+            record[name]["n"] for name in ("recall", "precision", "f1")
+        ]
+
+
+def test_a_class_that_was_never_answered_has_an_undefined_precision() -> None:
+    material = digits_material()
+    nothing = {"value": None, "n": 0, "subset": "test", "low": None, "high": float("nan"), "method": "Wilson"}
+    rows = [{**material.result["classes"][0], "precision": nothing}, *material.result["classes"][1:]]
+    page = render(digits_material(result={**material.result, "classes": rows}))
+    assert Page(page).tables["Numbers of each class"][1][5:8] == ["undefined", "none", "0"]
+
+
+def test_validation_result_says_that_there_is_no_test_set() -> None:
+    page = render(digits_material(subset="val"))
+    assert "There is no test set." in page
+    assert "pictures also chose the epoch" in page
+    assert "Test accuracy" not in page
+    assert "There is no test set." not in digits_page()
+
+
+def test_openings_of_the_test_set_are_told() -> None:
+    assert "opened once" in digits_page()
+    assert "opened 3 times" in render(digits_material(openings=3))
+
+
+def test_two_perfect_networks_can_be_drawn_close_up() -> None:
+    material = digits_material()
+    sure = {**material.result["numbers"][0], "value": 1.0, "low": 1.0, "high": 1.0}
+    page = render(digits_material(result={**material.result, "numbers": [sure], "baselines": [sure]}))
+    assert "close up" in page
+
+
+def test_unmeasured_and_infinite_losses_leave_a_gap() -> None:
+    rows = [
+        {"epoch": 1, "rate": 0.1, "train_loss": float("inf"), "val_loss": None},
+        {"epoch": 2, "rate": 0.1, "train_loss": 0.5, "val_loss": None},
+    ]
+    page = render(digits_material(epochs=rows, best_epoch=2))
+    assert 'aria-label="Loss by epoch"' in page
+    assert 'aria-label="Accuracy by epoch"' not in page
+    assert Page(page).tables["Every epoch"][1] == ["1", "0.1", "inf", "–"]
+
+
+def test_pictures_are_small_and_carry_no_metadata() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 200, 3), np.uint8)
+    large = Mistake(pixels, "a.jpg", "0", "1", 0.9, 0.1)
+    found = images(render(digits_material(mistakes=[large]))) + images(render(many_classes()))
+    assert len(found) > 60
+    for data in found:
+        assert max(Image.open(io.BytesIO(data)).size) <= 96
+        place, kinds = 8, []
+        while place < len(data):
+            length, kind = struct.unpack(">I4s", data[place : place + 8])
+            kinds.append(kind)
+            place += 12 + length
+        assert set(kinds) <= {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
+
+
+def test_each_filter_is_normalised_by_itself() -> None:
+    weights = np.stack([np.linspace(-1, 1, 27), np.linspace(5, 500, 27), np.full(27, 3.0)]).reshape(3, 3, 3, 3)
+    shown = []
+    for uri in figures.filters(weights):
+        image = Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
+        assert image.mode == "RGB"
+        shown.append(np.asarray(image))
+    assert shown[0].min() == 0
+    assert shown[0].max() == 255
+    assert np.array_equal(shown[0], shown[1])
+    assert not shown[2].any()
+    # Weights rise by channel, then row, then column: 255 * (0, 9, 18) / 26 and 255 * (0, 1, 2) / 26, rounded.
+    assert shown[0][0, 0].tolist() == [0, 88, 177]
+    assert shown[0][0, :, 0].tolist() == [0, 10, 20]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/home/alice/pictures", "/home/alice b/pictures", "C:\\Users\\alice\\pictures", "~/alice/pictures"],
+)
+def test_no_path_from_the_root_is_shown(path: str) -> None:
+    recipe = {"data": path} if not path.startswith("~") else {}
+    notes = [f"2 files of {path.replace('alice b', 'alice')}/cats were skipped."]
+    page = render(digits_material(recipe=recipe, notes=notes))
+    assert "alice" not in page
+    assert "pictures" in page
+
+
+def test_equal_material_gives_an_equal_page_whatever_the_users_style() -> None:
+    page = digits_page()
+    before = dict(matplotlib.rcParams)
+    with matplotlib.rc_context({"text.usetex": True, "font.size": 30.0, "axes.facecolor": "red"}):
+        assert render(digits_material()) == page
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_ids_are_unique() -> None:
+    ids = [attributes["id"] for _, attributes in Page(render(many_classes())).tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+
+
+def test_pyplot_is_never_loaded() -> None:
+    code = (
+        "import sys; from material import digits_material; from striate.report.page import render\n"
+        "render(digits_material()); sys.exit('matplotlib.pyplot' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, check=True)
+
+
+def test_a_failed_rendering_leaves_the_old_page(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    write(digits_material(), path)
+    old = path.read_bytes()
+    assert old.startswith(b"<!doctype html>")
+    result = {key: value for key, value in digits_material().result.items() if key != "numbers"}
+    with pytest.raises(RunError, match="lacks 'numbers'"):
+        write(digits_material(result=result), path)
+    assert path.read_bytes() == old
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_page_that_cannot_be_put_in_place_leaves_nothing_behind(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    (path / "in the way").mkdir(parents=True)
+    with pytest.raises(MachineError, match="could not be written"):
+        write(digits_material(), path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Any:
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail("no chromium on a machine that must have one")
+        pytest.skip("no chromium is installed")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("kind", MATERIALS)
+def test_page_opens_in_a_browser(browser: Any, tmp_path: Path, kind: str, width: int) -> None:
+    path = tmp_path / "report.html"
+    write(MATERIALS[kind](), path)
+    said: list[str] = []
+    asked: list[str] = []
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("dialog", lambda dialog: said.append(dialog.message))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(path.as_uri())
+    sizes = page.evaluate("Array.from(document.images, image => image.naturalWidth * image.naturalHeight)")
+    assert len(sizes) > 30
+    assert min(sizes) > 0
+    assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]
+    assert said == []
+    assert page.locator("#headline").is_visible()
+    assert page.locator("#headline").inner_text() == "Test accuracy"
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator("figure svg text").first.bounding_box()["height"] > 5
+    page.close()
