@@ -79,7 +79,6 @@ def _train(
     **recipe: Any,
 ) -> None:
     import striate
-
     from striate.screen import Screen
 
     with Screen(quiet=json) as screen:
@@ -221,7 +220,9 @@ def predict(
         found = opened.predict(
             pictures, top=top, device=device, progress=lambda done, total: screen.progress("pictures", done, total)
         )
-    head = ["file", "status", "label", "probability"] + [f"{what}_{n}" for n in range(2, top + 1) for what in ("label", "probability")]
+    head = ["file", "status", "label", "probability"] + [
+        f"{what}_{n}" for n in range(2, top + 1) for what in ("label", "probability")
+    ]
     rows = [[each.file, each.status, *(value for pair in each.top for value in pair)] for each in found]
     rows = [row + [""] * (len(head) - len(row)) for row in rows]
     if csv is not None:

@@ -75,7 +75,8 @@ def nearest(name: str, names: Iterable[str], most: int = 1) -> list[str]:
 def printable(text: str, most: int = 400) -> str:
     """`text` with control, bidirectional and undecodable characters escaped, cut after `most` characters."""
     safe = "".join(
-        character if unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+        character
+        if unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
         else character.encode("unicode_escape").decode("ascii")
         for character in text
     )

@@ -61,8 +61,9 @@ def _train(
             raise UsageError("resume", f"a run goes on with its own recipe, not with {given}", "--resume RUN alone")
         return resume(Path(folder), execution, listener)
     if data is None:
-        raise UsageError("data", "nothing to train on", "`striate train digits`, a folder of class folders, or --resume RUN")
+        raise UsageError(
+            "data", "nothing to train on", "`striate train digits`, a folder of class folders, or --resume RUN"
+        )
     if os.fspath(data).endswith(".toml"):
         return train_recipe(read_toml(Path(data), **recipe), execution, listener)
     return train_recipe(make(data=os.fspath(data), **recipe), execution, listener)
-

@@ -19,7 +19,7 @@ def draws(seed: int, purpose: str, epoch: int, samples: npt.ArrayLike, count: in
     """
     rows = _scramble(np.asarray(samples).astype(np.uint64) ^ np.uint64(key(seed, purpose, epoch)))
     columns = (np.arange(1, count + 1, dtype=np.uint64) * _GOLDEN)[None, :]
-    return (_scramble(rows[:, None] + columns) >> np.uint64(11)) * 2.0**-53
+    return (_scramble(rows[:, None] + columns) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def permutation(seed: int, purpose: str, epoch: int, length: int) -> npt.NDArray[np.int64]:

@@ -152,9 +152,11 @@ class Run:
             with torch.inference_mode():
                 rows = iter(self._task.answer(self.network.to(device)(values)))
         return [
-            Prediction(str(path), causes[path]) if path in causes else Prediction(str(path), "ok", self._top(next(rows), top))
+            Prediction(str(path), causes[path])
+            if path in causes
+            else Prediction(str(path), "ok", self._top(next(rows), top))
             for path in paths
-        ]  # fmt: skip
+        ]
 
     def _top(self, probabilities: Array, top: int) -> tuple[tuple[str, float], ...]:
         order = np.argsort(-probabilities, kind="stable")[:top]
@@ -184,9 +186,7 @@ class Run:
         if len(split.test) == 0:
             return self.answers(samples, samples.labels, split.val, "val", device=device)
         openings = record_opening(self.folder, splits.digest(samples, split.test), len(split.test))
-        return self.answers(
-            samples, samples.labels, split.test, "test", device=device, extra={"openings": openings}
-        )
+        return self.answers(samples, samples.labels, split.test, "test", device=device, extra={"openings": openings})
 
     def answers(
         self,
@@ -218,7 +218,7 @@ class Run:
                 f"class folders named as in training ({near!r} is near {foreign[0]!r})",
             )  # fmt: skip
         places = np.array([self.classes.index(name) for name in samples.classes])
-        return places[samples.labels]
+        return np.asarray(places[samples.labels])
 
     def _seen_before(self, samples: Samples) -> list[str]:
         seen = known_digests(self.folder)
@@ -249,7 +249,9 @@ def create(root: Path, name: str) -> Path:
     """A new folder `root`/name-N; two processes never get the same."""
     try:
         root.mkdir(parents=True, exist_ok=True)
-        numbers = [int(found[1]) for path in root.iterdir() if (found := re.fullmatch(rf"{re.escape(name)}-(\d+)", path.name))]
+        numbers = [
+            int(found[1]) for path in root.iterdir() if (found := re.fullmatch(rf"{re.escape(name)}-(\d+)", path.name))
+        ]
         number = max(numbers, default=0) + 1
         while True:
             try:
@@ -258,7 +260,9 @@ def create(root: Path, name: str) -> Path:
             except FileExistsError:
                 number += 1
     except OSError as error:
-        raise MachineError(root, f"no run folder can be made here ({error.strerror})", "--runs with a folder of yours") from None
+        raise MachineError(
+            root, f"no run folder can be made here ({error.strerror})", "--runs with a folder of yours"
+        ) from None
 
 
 def record(folder: Path, facts: Mapping[str, Any]) -> Run:
@@ -268,7 +272,7 @@ def record(folder: Path, facts: Mapping[str, Any]) -> Run:
 
 
 def record_opening(folder: Path, digest: str, count: int) -> int:
-    """Append one opening of this test set to the runs' list; returns how often it has been opened, this one included."""
+    """Append an opening of this test set to the runs' list; how often it has been opened, this one included."""
     path = folder.parent / OPENINGS
     line = json.dumps({"test_set": digest, "n": count, "run": printable(folder.name)}) + "\n"
     try:
@@ -280,7 +284,9 @@ def record_opening(folder: Path, digest: str, count: int) -> int:
             os.close(handle)
         return sum(entry.get("test_set") == digest for entry in map(json.loads, path.read_text("utf-8").splitlines()))
     except (OSError, ValueError, AttributeError) as error:
-        raise RunError(path, f"the openings of test sets cannot be recorded ({error})", "a writable, whole file") from None
+        raise RunError(
+            path, f"the openings of test sets cannot be recorded ({error})", "a writable, whole file"
+        ) from None
 
 
 def known_digests(folder: Path) -> dict[str, str]:
@@ -291,4 +297,3 @@ def known_digests(folder: Path) -> dict[str, str]:
 
 def _natural(path: Path) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.name)]
-

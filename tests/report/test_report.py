@@ -204,6 +204,18 @@ def test_validation_result_says_that_there_is_no_test_set() -> None:
 def test_openings_of_the_test_set_are_told() -> None:
     assert "opened once" in digits_page()
     assert "opened 3 times" in render(digits_material(openings=3))
+    result = {key: value for key, value in digits_material().result.items() if key != "openings"}
+    with pytest.raises(RunError, match="lacks 'openings'"):
+        render(digits_material(result=result))
+
+
+def test_a_line_that_was_not_recorded_is_not_in_the_key() -> None:
+    rows = [{**row, "train_accuracy": None} for row in digits_material().epochs]
+    page = render(digits_material(epochs=rows))
+    heading, figure = re.findall(r"<h3>(Accuracy.*?)</h3>(<svg.*?</svg>)", page)[0]
+    assert re.findall(r'<span class="key (\w+)">', heading) == ["validation"]
+    assert "var(--second)" in figure
+    assert "var(--first)" not in figure
 
 
 def test_two_perfect_networks_can_be_drawn_close_up() -> None:

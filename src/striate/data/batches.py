@@ -72,9 +72,7 @@ class Resident:
 class Streamed:
     """Decoded anew each time, by `workers` processes, or by this one when there are none."""
 
-    def __init__(
-        self, samples: Samples, preprocess: Preprocess, side: int, device: torch.device, workers: int
-    ) -> None:
+    def __init__(self, samples: Samples, preprocess: Preprocess, side: int, device: torch.device, workers: int) -> None:
         self.device = device
         self._groups = _Groups()
         self._loader: DataLoader[Any] = DataLoader(

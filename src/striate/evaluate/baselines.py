@@ -35,5 +35,7 @@ def baselines(samples: Samples, train: Indices, tested: Indices, preprocess: Pre
 def _pixels(samples: Samples, indices: Indices, preprocess: Preprocess) -> Array:
     """The network's own canvases averaged down to 16x16, one row a picture."""
     canvases = (preprocess.canvas(samples.read(index, at_least=preprocess.size)) for index in map(int, indices))
-    shrunk = (torch.nn.functional.adaptive_avg_pool2d(torch.from_numpy(canvas).float() / 255, SIDE) for canvas in canvases)
+    shrunk = (
+        torch.nn.functional.adaptive_avg_pool2d(torch.from_numpy(canvas).float() / 255, SIDE) for canvas in canvases
+    )
     return np.stack([small.flatten().numpy() for small in shrunk])

@@ -70,5 +70,3 @@ def _mean(measure: Mean, subset: str) -> Number:
     value = float(values.mean())
     half = Z * float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else 0.0
     return Number(measure.name, value, len(values), subset, value - half, value + half, "normal")
-
-

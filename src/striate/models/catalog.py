@@ -86,9 +86,7 @@ def build(name: str, *, classes: int | None = None, channels: int | None = None,
     entry = find(name)
     builder = _builder(entry)
     free = _free_options(entry, builder)
-    given = options | {
-        key: value for key, value in (("classes", classes), ("channels", channels)) if value is not None
-    }
+    given = options | {key: value for key, value in (("classes", classes), ("channels", channels)) if value is not None}
     for key in given:
         if key in entry.options:
             raise UsageError(key, f"{name} stands for {key}={entry.options[key]}", _elsewhere(entry, key))
@@ -183,9 +181,7 @@ _ACCURACY = "accuracy ImageNet, torchvision's V1 weights, 1 crop, top-1 / top-5"
 _CIFAR = "error CIFAR-10"
 
 
-def _imagenet(
-    name: str, published: Mapping[str, str], known_for: str, *differences: str, **options: Any
-) -> Entry:
+def _imagenet(name: str, published: Mapping[str, str], known_for: str, *differences: str, **options: Any) -> Entry:
     """A network of Table 1 for ImageNet."""
     return Entry(
         name=name,
@@ -202,9 +198,7 @@ def _imagenet(
     )
 
 
-def _cifar(
-    name: str, published: Mapping[str, str], known_for: str, *differences: str, **options: Any
-) -> Entry:
+def _cifar(name: str, published: Mapping[str, str], known_for: str, *differences: str, **options: Any) -> Entry:
     """A network of section 4.2 for CIFAR-10: two of its three stages halve the map."""
     return Entry(
         name=name,

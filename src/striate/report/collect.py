@@ -86,10 +86,7 @@ def _examples(trained: Trained) -> Iterator[Example]:
         label = samples.classes[samples.labels[index]]
         yield Example(
             before,
-            tuple(
-                _visible(values, augmenter.preprocess.mean, augmenter.preprocess.deviation)
-                for values in after
-            ),
+            tuple(_visible(values, augmenter.preprocess.mean, augmenter.preprocess.deviation) for values in after),
             label,
         )
 
@@ -97,7 +94,8 @@ def _examples(trained: Trained) -> Iterator[Example]:
 def _visible(values: Tensor, mean: tuple[float, ...], deviation: tuple[float, ...]) -> np.ndarray:
     """What the network was given, turned back into bytes: (channels, h, w) -> uint8 (h, w, channels)."""
     numbers = values.permute(1, 2, 0).cpu().numpy() * np.array(deviation) + np.array(mean)
-    return np.rint(np.clip(numbers, 0, 1) * 255).astype(np.uint8)
+    pixels: np.ndarray = np.rint(np.clip(numbers, 0, 1) * 255).astype(np.uint8)
+    return pixels
 
 
 def _filters(net: nn.Module) -> np.ndarray | None:

@@ -100,8 +100,9 @@ def curve(
         from matplotlib.ticker import MaxNLocator
 
         mark = "o" if len(epochs) < 4 else ""
-        for (name, values), paint in zip(series.items(), (FIRST, SECOND), strict=False):
-            axes.plot(epochs, values, mark + "-", color=paint, markersize=4, label=name)
+        for name, values in series.items():
+            paint = SECOND if name == "validation" else FIRST
+            axes.plot(epochs, values, mark + "-", color=paint, markersize=4)
             held = [value for epoch, value in zip(epochs, values, strict=True) if epoch == best[0]]
             axes.plot([best[0]] * len(held), held, "o", color=paint, markersize=5)
         axes.axvline(best[0], color=SOFT, linewidth=1, linestyle=(0, (3, 3)), zorder=1)

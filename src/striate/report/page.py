@@ -116,8 +116,7 @@ def render(material: Material) -> str:
         weights=_field(material.result, "weights"),
         per_class=[_class(row) for row in _field(material.result, "classes")],
         subset=_subset(_field(material.result, "subset")),
-        sealed=_field(material.result, "subset") == "test",
-        openings=material.result.get("openings"),
+        openings=_field(material.result, "openings") if material.result["subset"] == "test" else None,
         comparison=_comparison(material.result, numbers[0].name),
         curves=_curves(material),
         confusion=_confusion(material),
@@ -196,8 +195,8 @@ def _comparison(result: Mapping[str, Any], headline: str) -> list[Markup]:
     return drawn
 
 
-def _curves(material: Material) -> list[tuple[str, Markup]]:
-    """Heading and figure for each of loss, accuracy and rate that was recorded."""
+def _curves(material: Material) -> list[tuple[str, list[str], Markup]]:
+    """Heading, names of the lines and figure for each of loss, accuracy and rate that was recorded."""
     epochs = [_known(row["epoch"]) for row in material.epochs]
     wanted = (
         ("Loss", {"train_loss": "training", "val_loss": "validation"}, False),
@@ -214,7 +213,8 @@ def _curves(material: Material) -> list[tuple[str, Markup]]:
         series = {name: values for name, values in series.items() if not all(map(math.isnan, values))}
         if series:
             best = (float(material.best_epoch), f"epoch {material.best_epoch}")
-            drawn.append((heading, figures.curve(epochs, series, best, f"{heading} by epoch", percent)))
+            figure = figures.curve(epochs, series, best, f"{heading} by epoch", percent)
+            drawn.append((heading, list(series), figure))
     return drawn
 
 

@@ -39,9 +39,7 @@ class Classify:
     label_smoothing: float = 0.0
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        return functional.cross_entropy(
-            outputs, targets, reduction="none", label_smoothing=self.label_smoothing
-        )
+        return functional.cross_entropy(outputs, targets, reduction="none", label_smoothing=self.label_smoothing)
 
     def summary(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
         """Log loss in nats without smoothing, and accuracy."""
@@ -70,7 +68,7 @@ class Classify:
 
     def by_class(self, confusion: Array) -> list[tuple[str, Mapping[str, Measure]]]:
         """Per class: precision, recall and F1, from the confusion matrix (rows truth, columns answers)."""
-        rows = []
+        rows: list[tuple[str, Mapping[str, Measure]]] = []
         for index, name in enumerate(self.classes):
             hits, truth, answers = (
                 int(count) for count in (confusion[index, index], confusion[index].sum(), confusion[:, index].sum())

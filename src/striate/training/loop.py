@@ -100,7 +100,7 @@ class Trainer:
         self._optimizer = optimizers.make(net, recipe)
         self._average = optimizers.Average(net, recipe.ema) if recipe.ema else None
         forward: Any = DistributedDataParallel(net) if job.machine.world > 1 else net
-        self._forward = torch.compile(forward) if recipe.compile else forward
+        self._forward: Any = torch.compile(forward) if recipe.compile else forward
         self._steps_per_epoch = len(cut(job.split.train, _batch(job)))
 
     # An epoch
@@ -180,7 +180,7 @@ class Trainer:
             last = part[-1] == count - 1
             # gradients of the processes are averaged with the last part; each divides by the whole batch
             with self._forward.no_sync() if machine.world > 1 and not last else torch.enable_grad():
-                (loss * (machine.world / whole)).backward()
+                torch.autograd.backward(loss * (machine.world / whole))
             total += loss.detach()
         norm = torch.nn.utils.get_total_norm([p.grad for p in self._parameters if p.grad is not None])
         value = float(total)

@@ -60,19 +60,24 @@ def _device(name: str) -> torch.device:
 
 def _fast_on_cpu() -> bool:
     """Whether the processor multiplies bfloat16 in hardware."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    return bool(_capabilities().get("avx512_bf16") or _capabilities().get("amx_bf16"))
 
 
 def processor() -> str:
     """The processor's name as far as the system tells it."""
-    return str(getattr(torch.cpu, "get_capabilities", dict)().get("cpu_name") or platform.machine())
+    return str(_capabilities().get("cpu_name") or platform.machine())
+
+
+def _capabilities() -> dict[str, Any]:
+    """What torch says of the processor; older ones say nothing."""
+    told: dict[str, Any] = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return told
 
 
 def channels_last(net: nn.Module, machine: Machine) -> nn.Module:
     """On the device, in the memory format its convolutions are fastest in."""
     net = net.to(machine.device)
-    return net.to(memory_format=torch.channels_last) if machine.bfloat16 else net  # type: ignore[call-overload,no-any-return]
+    return net.to(memory_format=torch.channels_last) if machine.bfloat16 else net
 
 
 @contextlib.contextmanager

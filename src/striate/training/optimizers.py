@@ -54,7 +54,7 @@ class Average:
     def __init__(self, net: nn.Module, decay: float) -> None:
         self.net, self._decay = copy.deepcopy(net).requires_grad_(False), decay
         trained = [name for name, parameter in net.named_parameters() if parameter.requires_grad]
-        self._averages = [self.net.get_parameter(name) for name in trained]
+        self._averages: list[Tensor] = [self.net.get_parameter(name) for name in trained]
 
     def update(self, parameters: Sequence[Tensor], step: int) -> None:
         decay = min(self._decay, (1 + step) / (10 + step))

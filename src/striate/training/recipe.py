@@ -16,9 +16,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from striate.errors import UsageError, nearest
 
 
-def _key(
-    default: Any, help: str, group: str, *, least: float | None = None, most: float | None = None
-) -> Any:
+def _key(default: Any, help: str, group: str, *, least: float | None = None, most: float | None = None) -> Any:
     return field(default=default, metadata={"help": help, "group": group, "least": least, "most": most})
 
 
@@ -51,8 +49,9 @@ class Recipe:
     scale: float | None = _key(None, "relative change of size, at most", "Augmentation", least=0, most=0.9)
     shift: float | None = _key(None, "shift as a share of the side, at most", "Augmentation", least=0, most=1)
     pad: float | None = _key(None, "padded crop: whole pixels, as a share of the side", "Augmentation", least=0, most=1)
-    crop: float | None = _key(None, "random resized crop: least share of the area, 1 for none", "Augmentation",
-                              least=0.01, most=1)
+    crop: float | None = _key(
+        None, "random resized crop: least share of the area, 1 for none", "Augmentation", least=0.01, most=1
+    )
     brightness: float | None = _key(None, "relative change, at most", "Augmentation", least=0, most=1)
     contrast: float | None = _key(None, "relative change, at most", "Augmentation", least=0, most=1)
     saturation: float | None = _key(None, "relative change, at most", "Augmentation", least=0, most=1)

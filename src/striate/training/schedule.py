@@ -31,7 +31,9 @@ def rate(
         return highest * _fall(share)
     if schedule == "one-cycle":
         peak = 0.3
-        return highest * (1 - (1 - 1 / 25) * _fall(share / peak) if share < peak else _fall((share - peak) / (1 - peak)))
+        return highest * (
+            1 - (1 - 1 / 25) * _fall(share / peak) if share < peak else _fall((share - peak) / (1 - peak))
+        )
     if schedule == "step":
         return highest * float(step_factor) ** sum(step >= epoch * steps_per_epoch for epoch in step_epochs)
     return highest

@@ -159,9 +159,7 @@ def _job(plan: _Plan, folder: Path, execution: Execution) -> Job:
     """Network, pictures and preprocessing, ready for the first step."""
     recipe, samples, split, machine = plan.recipe, plan.samples, plan.split, plan.machine
     torch.manual_seed(key(recipe.seed, "weights"))
-    net = build(
-        plan.network["name"], classes=len(samples.classes), channels=recipe.channels, **plan.network["options"]
-    )
+    net = build(plan.network["name"], classes=len(samples.classes), channels=recipe.channels, **plan.network["options"])
     net = machines.channels_last(net, machine)
     _refuse_single_pictures(net, split, recipe, machine)
     _refuse_small_disk(net, folder)
@@ -233,7 +231,8 @@ def _record(folder: Path, facts: Mapping[str, Any], status: str, job: Job) -> No
     run.record(folder, {**facts, "status": status})
     samples, subset = job.samples, job.split.subset_of()
     rows = (
-        (samples.names[i], samples.digests[i], samples.classes[samples.labels[i]], "", subset[i]) for i in sorted(subset)
+        (samples.names[i], samples.digests[i], samples.classes[samples.labels[i]], "", subset[i])
+        for i in sorted(subset)
     )
     durable.write_csv(folder / "split.csv", ("sample", "sha256", "class", "group", "subset"), rows)
 
@@ -296,7 +295,8 @@ def _refuse_single_pictures(net: nn.Module, split: splits.Split, recipe: Recipe,
     normalised = any(isinstance(each, nn.modules.batchnorm._BatchNorm) for each in net.modules())
     if normalised and smallest < 2:
         raise UsageError(
-            "batch", f"{batch} in {machine.world} x {recipe.accumulate} parts leaves single pictures to batch normalisation",
+            "batch",
+            f"{batch} in {machine.world} x {recipe.accumulate} parts leaves single pictures to batch normalisation",
             "a larger batch, fewer parts, or --model-options.norm none",
         )  # fmt: skip
 
@@ -322,7 +322,9 @@ def _difference(plan: _Plan, before: Run) -> str:
 def _versions_changed(before: Run, machine: Machine) -> str:
     now = machines.versions(machine)
     return ", ".join(
-        f"{name} was {was}, is {now.get(name)}" for name, was in before.facts["versions"].items() if was != now.get(name)
+        f"{name} was {was}, is {now.get(name)}"
+        for name, was in before.facts["versions"].items()
+        if was != now.get(name)
     )
 
 
@@ -337,4 +339,3 @@ class _Clock:
         now = time.monotonic()
         self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._at
         self._at = now
-
