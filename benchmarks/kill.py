@@ -1,0 +1,88 @@
+"""Kill a training with SIGKILL at random moments, resume each time, and compare its bits with an uninterrupted one.
+
+    python benchmarks/kill.py --kills 20
+    python benchmarks/kill.py --kills 3 --term     one SIGTERM instead of the last kill, with the seconds it took
+
+Prints one JSON object; the exit code is 1 when a byte differs.
+"""
+
+import argparse
+import hashlib
+import json
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+# Everything that keeps state or draws numbers is on: dropout, averaging, mixing, colour, momentum.
+RECIPE = [
+    "digits", "--epochs", "6", "--augment", "strong", "--dropout", "0.2", "--ema", "0.9", "--optimizer", "sgd",
+    "--rate", "0.02", "--schedule", "cosine", "--warmup", "1", "--clip", "5", "--accumulate", "2",
+]  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--term", action="store_true")
+    arguments = parser.parse_args()
+    chance = random.Random(arguments.seed)
+    with tempfile.TemporaryDirectory() as scratch:
+        whole, cut = Path(scratch, "whole"), Path(scratch, "cut")
+        began = time.monotonic()
+        _started(RECIPE, whole).wait()
+        expected = _digests(whole / "digits-lenet5-1")
+        report: dict[str, object] = {"kills": 0, "seconds_uninterrupted": round(time.monotonic() - began, 1)}
+        process = _started(RECIPE, cut)
+        steps = []
+        for number in range(arguments.kills):
+            time.sleep(chance.uniform(0, 1.2))
+            last = arguments.term and number == arguments.kills - 1
+            if last:
+                asked = time.monotonic()
+                process.terminate()
+                report["term_exit_code"] = process.wait()
+                report["term_seconds"] = round(time.monotonic() - asked, 2)
+            else:
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+            steps.append(_newest(cut / "digits-lenet5-1"))
+            report["kills"] = number + 1
+            process = _started(["--resume", str(cut / "digits-lenet5-1")], cut)
+        report["exit_code"] = process.wait()
+        report["stopped_after_steps"] = steps
+        report["same_bits"] = _digests(cut / "digits-lenet5-1") == expected
+    print(json.dumps(report))
+    sys.exit(0 if report["same_bits"] else 1)
+
+
+def _started(words: list[str], runs: Path) -> "subprocess.Popen[str]":
+    """A training that has begun its steps: what it says before them has been read."""
+    command = [sys.executable, "-m", "striate", "train", *words, "--runs", str(runs), "--save-every", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "sealed for the test" in line:
+            break
+    return process
+
+
+def _newest(run: Path) -> int:
+    """The newest step that a kill left behind."""
+    return max((int(path.name.split("-")[1]) for path in (run / "checkpoints").glob("step-*")), default=-1)
+
+
+def _digests(run: Path) -> dict[str, str]:
+    """sha256 of the last and the chosen weights, and of all that the optimizer keeps."""
+    last = max((run / "checkpoints").glob("step-*"))
+    files = {path.name: path for path in last.glob("*.safetensors")}
+    files["chosen"] = run / "checkpoints" / "best" / "weights.safetensors"
+    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""Trains one epoch and writes which samples this process was given, step by step; started by the test, also under torchrun."""
+
+import dataclasses
+import json
+import os
+import sys
+from pathlib import Path
+
+from small import Notes
+
+from striate.training import machine, train
+from striate.training.loop import fit
+from striate.training.recipe import make
+from striate.training.signals import Stop
+
+
+class Watched:
+    """Hands pictures on and remembers whose they were."""
+
+    def __init__(self, pictures, seen):
+        self._pictures, self._seen = pictures, seen
+
+    def batches(self, groups):
+        for group, canvases in zip(groups, self._pictures.batches(groups), strict=True):
+            self._seen.append(group.tolist())
+            yield canvases
+
+
+folder = Path(sys.argv[1])
+recipe = make(data="digits", epochs=2, precision="float32", device="cpu")
+execution = train.Execution(runs=folder)
+with machine.process_group("cpu"):
+    plan = train._plan(recipe, execution, Notes())
+    job = train._job(plan, folder, execution)
+    seen = []
+    trainer = fit(dataclasses.replace(job, train=Watched(job.train, seen)), Notes(), Stop())
+name = f"{os.environ.get('WORLD_SIZE', '1')}-{os.environ.get('RANK', '0')}.json"
+(folder / name).write_text(json.dumps({"seen": seen, "history": trainer.progress.history}))

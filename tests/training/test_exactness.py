@@ -1,0 +1,65 @@
+"""The same recipe gives the same bits: however read, wherever stopped."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from small import Notes, digest, photographs, train
+
+from striate.errors import RunError
+from striate.training.train import Execution, resume
+
+KILL = Path(__file__).parents[2] / "benchmarks" / "kill.py"
+
+
+def test_workers_and_memory_change_no_bit(tmp_path):
+    data = photographs(tmp_path / "pictures")
+    recipe = {"data": str(data), "model": "resnet20", "batch": 9, "epochs": 2, "augment": "strong", "size": 32}
+    digests = {
+        (memory, workers): digest(
+            train(tmp_path / "runs", execution={"memory": memory, "workers": workers}, **recipe).run
+        )
+        for memory, workers in [("resident", 0), ("resident", 2), ("streamed", 0), ("streamed", 1), ("streamed", 2)]
+    }
+    assert len(set(digests.values())) == 1, digests
+
+
+def test_the_seed_decides_the_bits(tmp_path):
+    first, again, other = (train(tmp_path, seed=seed, epochs=1).run for seed in (3, 3, 4))
+    assert digest(first) == digest(again) != digest(other)
+
+
+def test_sigkill_and_sigterm_then_resume_give_the_bits_of_an_uninterrupted_training():
+    done = subprocess.run(
+        [sys.executable, str(KILL), "--kills", "4", "--term", "--seed", "11"], capture_output=True, text=True
+    )
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert report["same_bits"] and done.returncode == 0, (report, done.stderr)
+    assert report["term_exit_code"] == 143
+    assert len(set(report["stopped_after_steps"])) > 1, "every kill hit the same step: nothing was tested"
+
+
+def test_a_damaged_generation_is_stepped_over_and_named_and_the_bits_stay(tmp_path):
+    recipe = {"epochs": 3, "execution": {"save_every": 0.0}}
+    whole = train(tmp_path / "a", **recipe).run
+    other = train(tmp_path / "b", **recipe).run
+    newest = max((other.folder / "checkpoints").glob("step-*"))
+    weights = newest / "weights.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[len(data) // 2] ^= 1
+    weights.write_bytes(bytes(data))
+    notes = Notes()
+    resumed = resume(other.folder, Execution(save_every=0.0), notes)
+    assert any(newest.name in text and "damaged" in text for text in notes.said)
+    assert digest(resumed.run) == digest(whole)
+
+
+def test_resume_refuses_when_the_pictures_changed(tmp_path):
+    data = photographs(tmp_path / "pictures")
+    run = train(tmp_path / "runs", data=str(data), model="lenet5", epochs=1).run
+    victim = data / "class 0" / "01.png"
+    victim.write_bytes((data / "class 0" / "02.png").read_bytes())
+    with pytest.raises(RunError, match="1 gone"):
+        resume(run.folder, Execution(), Notes())

@@ -1,0 +1,128 @@
+"""What a step does, and what stops a training."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from filelock import FileLock
+from small import Notes, digest, job, photographs, train
+from torch import nn
+
+from striate import checkpoint
+from striate.errors import RunError, UsageError
+from striate.training.loop import Trainer, fit
+from striate.training.signals import Stop
+from striate.training.train import Execution, resume
+
+
+def weights(net):
+    return torch.cat([parameter.detach().flatten() for parameter in net.parameters()])
+
+
+def test_parts_of_a_batch_add_up_to_the_batch(tmp_path):
+    results = []
+    for parts in (1, 4):
+        work = job(tmp_path / str(parts), precision="float32", accumulate=parts, epochs=1)
+        trainer = Trainer(work, Notes(), Stop())
+        ids = work.split.train[:50]
+        trainer.step(next(work.train.batches([ids])), ids, len(ids))
+        results.append(torch.cat([parameter.grad.flatten() for parameter in work.net.parameters()]))
+    torch.testing.assert_close(results[0], results[1], rtol=1e-4, atol=1e-6)
+
+
+class Greedy(nn.Module):
+    """A network that does not fit into memory with more than 20 pictures at once."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, pictures):
+        if self.training and len(pictures) > 20:
+            raise torch.OutOfMemoryError("out of memory")
+        return self.net(pictures)
+
+
+def test_out_of_memory_halves_until_it_fits_and_the_result_is_that_of_accumulating(tmp_path):
+    results = []
+    for name, parts, greedy in (("fits", 4, False), ("greedy", 1, True)):
+        work = job(tmp_path / name, accumulate=parts, epochs=1)
+        if greedy:
+            work = dataclasses.replace(work, net=Greedy(work.net))
+        notes = Notes()
+        trainer = fit(work, notes, Stop())
+        results.append(weights(work.net))
+    assert trainer.progress.parts == 4
+    assert [text for text in notes.said if "2 parts" in text or "4 parts" in text] == notes.said
+    assert torch.equal(*results)
+
+
+def test_a_loss_that_is_not_finite_stops_names_the_files_and_keeps_good_weights(tmp_path):
+    work = job(tmp_path, optimizer="sgd", rate=100.0, weight_decay=10.0, schedule="constant", epochs=40)
+    with pytest.raises(RunError, match=r"the batch was digits/\d+") as caught:
+        fit(work, Notes(), Stop())
+    assert "epoch 1, step" in str(caught.value)
+    kept, _ = checkpoint.load(work.checkpoints)
+    assert all(torch.isfinite(tensor).all() for tensor in kept.weights.values())
+
+
+def test_the_best_epoch_by_validation_is_kept(tmp_path):
+    trained = train(tmp_path, epochs=4, rate=0.002)
+    rows = trained.run.epochs
+    best = max(rows, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
+    assert trained.evaluation.numbers["best_epoch"] == best["epoch"]
+
+
+def test_patience_ends_training(tmp_path):
+    rows = train(tmp_path, epochs=30, patience=2, rate=1e-9, schedule="constant", augment="none").run.epochs
+    best = max(rows, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
+    assert len(rows) == best["epoch"] + 2 < 30
+
+
+def test_averaged_weights_are_the_ones_chosen(tmp_path):
+    plain = train(tmp_path, epochs=1).run
+    averaged = train(tmp_path, epochs=1, ema=0.99).run
+    last, _ = checkpoint.load(averaged.folder / "checkpoints")
+    chosen, _, _ = checkpoint.load_best(averaged.folder / "checkpoints")
+    assert all(torch.equal(chosen[name], last.optimizer[f"average/{name}"]) for name in chosen)
+    same, _ = checkpoint.load(plain.folder / "checkpoints")
+    assert all(torch.equal(last.weights[name], same.weights[name]) for name in same.weights), "averaging steered"
+
+
+def test_weight_decay_spares_norms_and_biases(tmp_path):
+    work = job(tmp_path, model="resnet20", channels=1, weight_decay=0.1, optimizer="sgd")
+    for group in Trainer(work, Notes(), Stop())._optimizer.param_groups:
+        dimensions = {parameter.ndim > 1 for parameter in group["params"]}
+        assert dimensions == {group["weight_decay"] > 0}
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("schedule", ["cosine", "one-cycle", "step", "constant"])
+def test_every_optimizer_and_schedule_learns(tmp_path, optimizer, schedule):
+    rate = 0.05 if optimizer == "sgd" else 0.003
+    trained = train(tmp_path, optimizer=optimizer, schedule=schedule, rate=rate, step_epochs=[1], epochs=3)
+    accuracy = trained.evaluation.numbers["numbers"][0]
+    assert accuracy["value"] > 0.5 > 0.2 > accuracy["n"] ** -1
+
+
+def test_a_single_last_picture_never_meets_batch_normalisation(tmp_path):
+    data = photographs(tmp_path / "pictures", classes=2, each=15)  # 18 training pictures: 17 + 1 would be the trap
+    trained = train(tmp_path / "runs", data=str(data), model="resnet20", batch=17, epochs=1, size=32)
+    assert trained.run.status == "done"
+    with pytest.raises(UsageError, match="single pictures"):
+        train(tmp_path / "runs", data=str(data), model="resnet20", batch=1, epochs=1, size=32)
+
+
+def test_two_trainings_never_share_a_folder(tmp_path):
+    run = train(tmp_path, epochs=1).run
+    with FileLock(run.folder / "lock"), pytest.raises(RunError, match="another process"):
+        resume(run.folder, Execution(), Notes())
+
+
+def test_float32_and_bfloat16_both_train(tmp_path):
+    first, second = (train(tmp_path, precision=name, epochs=3).run for name in ("float32", "bfloat16"))
+    assert digest(first) != digest(second)
+    for run in (first, second):
+        assert run.result["numbers"][0]["value"] > 0.8
+        assert np.isfinite(run.epochs[-1]["train_loss"])

@@ -1,0 +1,39 @@
+"""One process or two: the same samples in the same order, each counted once."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+
+
+def start(command, cwd=None):
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_two_processes_see_the_samples_of_one_in_the_same_order(tmp_path):
+    start([sys.executable, str(HERE / "shares.py"), str(tmp_path)])
+    start([*TORCHRUN, str(HERE / "shares.py"), str(tmp_path)])
+    one, first, second = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("1-0", "2-0", "2-1"))
+    assert [a + b for a, b in zip(first["seen"], second["seen"], strict=True)] == one["seen"]
+    assert first["seen"] != second["seen"]
+    for alone, together in zip(one["history"], first["history"], strict=True):
+        for name in ("train_loss", "val_loss", "val_accuracy"):
+            assert together[name] == pytest.approx(alone[name], rel=2e-3), name
+    assert first["history"][-1]["val_loss"] == second["history"][-1]["val_loss"]
+
+
+def test_the_command_works_under_torchrun(tmp_path):
+    out = start([*TORCHRUN, "-m", "striate", "train", "digits", "--epochs", "2", "--json"], cwd=tmp_path)
+    answers = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+    assert len(answers) == 1, "one process speaks"
+    assert answers[0]["result"]["n"] == 359
+    assert [path.name for path in (tmp_path / "runs").iterdir() if path.is_dir()] == ["digits-lenet5-1"]
