@@ -1,4 +1,4 @@
-"""Trains one epoch and writes which samples this process was given, step by step; started by the test, also under torchrun."""
+"""Trains and writes which samples this process was given at each step; the test starts it, also under torchrun."""
 
 import dataclasses
 import json
@@ -26,7 +26,8 @@ class Watched:
             yield canvases
 
 
-folder = Path(sys.argv[1])
+folder = Path(sys.argv[1], os.environ.get("WORLD_SIZE", "1"))
+folder.mkdir(exist_ok=True)
 recipe = make(data="digits", epochs=2, precision="float32", device="cpu")
 execution = train.Execution(runs=folder)
 with machine.process_group("cpu"):
@@ -34,5 +35,4 @@ with machine.process_group("cpu"):
     job = train._job(plan, folder, execution)
     seen = []
     trainer = fit(dataclasses.replace(job, train=Watched(job.train, seen)), Notes(), Stop())
-name = f"{os.environ.get('WORLD_SIZE', '1')}-{os.environ.get('RANK', '0')}.json"
-(folder / name).write_text(json.dumps({"seen": seen, "history": trainer.progress.history}))
+(folder / f"{os.environ.get('RANK', '0')}.json").write_text(json.dumps({"seen": seen, "history": trainer.progress.history}))

@@ -34,6 +34,7 @@ def train(runs: Path, *, execution: dict[str, Any] | None = None, listener: Any 
 
 def job(folder: Path, **recipe: Any) -> Job:
     """A training ready for its first step."""
+    folder.mkdir(parents=True, exist_ok=True)
     execution = training.Execution(runs=folder)
     plan = training._plan(make(**({"data": "digits", "epochs": 2} | recipe)), execution, Notes())
     return training._job(plan, folder, execution)

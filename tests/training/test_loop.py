@@ -116,7 +116,7 @@ def test_a_single_last_picture_never_meets_batch_normalisation(tmp_path):
 
 def test_two_trainings_never_share_a_folder(tmp_path):
     run = train(tmp_path, epochs=1).run
-    with FileLock(run.folder / "lock"), pytest.raises(RunError, match="another process"):
+    with FileLock(run.folder / ".lock"), pytest.raises(RunError, match="another process"):
         resume(run.folder, Execution(), Notes())
 
 

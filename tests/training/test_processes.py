@@ -22,7 +22,7 @@ def start(command, cwd=None):
 def test_two_processes_see_the_samples_of_one_in_the_same_order(tmp_path):
     start([sys.executable, str(HERE / "shares.py"), str(tmp_path)])
     start([*TORCHRUN, str(HERE / "shares.py"), str(tmp_path)])
-    one, first, second = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("1-0", "2-0", "2-1"))
+    one, first, second = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("1/0", "2/0", "2/1"))
     assert [a + b for a, b in zip(first["seen"], second["seen"], strict=True)] == one["seen"]
     assert first["seen"] != second["seen"]
     for alone, together in zip(one["history"], first["history"], strict=True):

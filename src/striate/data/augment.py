@@ -89,6 +89,8 @@ class Augmenter:
 
     def __call__(self, pictures: Tensor, samples: npt.NDArray[np.int64], epoch: int) -> Tensor:
         """uint8 (n, channels, canvas, canvas) -> normalised float32 (n, channels, size, size)."""
+        if self.augment == Augment():
+            return self.preprocess.normalise(pictures)
         numbers = draws(self.seed, "augment", epoch, samples, _COLUMNS)
         values = pictures.float().div_(255.0)
         if _moves(self.augment) or values.shape[-1] != self.preprocess.size:

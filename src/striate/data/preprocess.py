@@ -46,11 +46,11 @@ class Preprocess:
 
     def normalise(self, pictures: Tensor) -> Tensor:
         """uint8, or float in 0..1, (n, channels, h, w) -> float32 with mean 0 and deviation 1 per channel."""
-        values = pictures.float().div_(255.0) if pictures.dtype == torch.uint8 else pictures
+        values = pictures.float().div_(255.0) if pictures.dtype == torch.uint8 else pictures.clone()
         mean, deviation = (
             torch.tensor(each, device=values.device).view(-1, 1, 1) for each in (self.mean, self.deviation)
         )
-        return (values - mean) / deviation
+        return values.sub_(mean).div_(deviation)
 
     def as_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

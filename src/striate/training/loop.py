@@ -169,7 +169,7 @@ class Trainer:
     def _step(self, canvases: Tensor, samples: Indices, whole: int) -> float:
         job, progress = self.job, self.progress
         machine, mixes = job.machine, job.augmenter.mixes
-        torch.manual_seed(key(job.recipe.seed, "dropout", progress.step, machine.rank))
+        machine.seed(key(job.recipe.seed, "dropout", progress.step, machine.rank))
         for group in self._optimizer.param_groups:
             group["lr"] = self._rate(progress.step)
         self._optimizer.zero_grad()
@@ -182,7 +182,8 @@ class Trainer:
             with self._forward.no_sync() if machine.world > 1 and not last else torch.enable_grad():
                 torch.autograd.backward(loss * (machine.world / whole))
             total += loss.detach()
-        norm = torch.nn.utils.get_total_norm([p.grad for p in self._parameters if p.grad is not None])
+        gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         value = float(total)
         if not math.isfinite(value) or not math.isfinite(float(norm)):
             self._not_finite(value, float(norm), samples)

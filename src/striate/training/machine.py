@@ -27,6 +27,12 @@ class Machine:
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16) if self.bfloat16 else contextlib.nullcontext()
 
+    def seed(self, number: int) -> None:
+        """Seeds what dropout draws from; `torch.manual_seed` would seek out every other device, each step."""
+        cuda = self.device.type == "cuda"
+        generator = torch.cuda.default_generators[self.device.index or 0] if cuda else torch.default_generator
+        generator.manual_seed(number % 2**63)
+
     @property
     def first(self) -> bool:
         """Whether this process writes and speaks for all."""
@@ -92,6 +98,12 @@ def process_group(device: str) -> Iterator[None]:
     try:
         yield
     finally:
+        leave_group()
+
+
+def leave_group() -> None:
+    """What follows is the first process's alone."""
+    if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
 

@@ -95,7 +95,7 @@ def resume(folder: Path, execution: Execution, listener: Listener) -> Trained | 
 
 
 def _train(plan: _Plan, folder: Path, execution: Execution, listener: Listener, clock: "_Clock") -> Trained | None:
-    lock = FileLock(folder / "lock", timeout=0)
+    lock = FileLock(folder / ".lock", timeout=0)
     try:
         if plan.machine.first:
             lock.acquire()
@@ -112,6 +112,7 @@ def _train(plan: _Plan, folder: Path, execution: Execution, listener: Listener, 
                 _introduce(job, folder, listener)
             trainer = fit(job, listener, stop)
             clock.mark("training")
+        machines.leave_group()
         if not plan.machine.first:
             return None
         return _finish(trainer, folder, facts, clock)
