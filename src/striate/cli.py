@@ -26,6 +26,7 @@ app = App(
     help_epilogue="Every command takes --help, --json and --debug. First steps: striate train digits",
     version_flags=["--version"],
 )
+app.register_install_completion_command()
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -169,8 +170,9 @@ def evaluate(run: Path, data: str | None = None, /, *, json: Json = False, devic
     """
     import striate
 
-    evaluation = striate.open_run(run).evaluate(data, device=device)
-    for note in evaluation.notes:
+    opened = striate.open_run(run)
+    evaluation = opened.evaluate(data, device=device)
+    for note in (*opened.warnings, *evaluation.notes):
         print(note, file=sys.stderr)
     if json:
         _print_json(dict(evaluation.numbers) | {"notes": list(evaluation.notes)})
@@ -217,6 +219,8 @@ def predict(
 
     with Screen(quiet=True) as screen:
         opened = striate.open_run(run)
+        for warning in opened.warnings:
+            screen.say(warning)
         found = opened.predict(
             pictures, top=top, device=device, progress=lambda done, total: screen.progress("pictures", done, total)
         )

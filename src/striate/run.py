@@ -86,6 +86,14 @@ class Run:
         return dict(self.facts["recipe"])
 
     @property
+    def warnings(self) -> list[str]:
+        """What may make pictures look otherwise than in training."""
+        then = self.facts["versions"]["decoder"]
+        if then == decode.DECODER:
+            return []
+        return [f"trained with {then}, this is {decode.DECODER}: pixels may differ slightly"]
+
+    @property
     def classes(self) -> tuple[str, ...]:
         return tuple(self.facts["classes"])
 

@@ -134,3 +134,12 @@ def test_any_bytes_give_a_picture_or_a_sentence(seed: bytes, edits: list[tuple[i
     assert pixels.ndim == 3
     assert pixels.shape[2] in (1, 3)
     assert pixels.size > 0
+
+
+@given(st.binary(max_size=300))
+def test_noise_is_no_picture_and_the_sentence_is_the_same_each_time(data: bytes) -> None:
+    with pytest.raises(DataError) as first:
+        read(data)
+    with pytest.raises(DataError) as second:
+        read(data)
+    assert str(first.value) == str(second.value)

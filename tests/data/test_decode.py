@@ -391,12 +391,3 @@ def test_inspect_tells_what_read_gives(form: str) -> None:
 def test_lossless_formats_give_the_very_pixels() -> None:
     for form, options in {"PNG": {}, "BMP": {}, "TIFF": {}, "PPM": {}, "WEBP": {"lossless": True}}.items():
         assert (read(encode(photo(), form, **options)).pixels == photo()).all()
-
-
-@given(st.binary(max_size=300))
-def test_noise_is_no_picture_and_the_sentence_is_the_same_each_time(data: bytes) -> None:
-    with pytest.raises(DataError) as first:
-        read(data)
-    with pytest.raises(DataError) as second:
-        read(data)
-    assert str(first.value) == str(second.value)

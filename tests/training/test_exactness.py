@@ -1,6 +1,8 @@
 """The same recipe gives the same bits: however read, wherever stopped."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +10,8 @@ from pathlib import Path
 import pytest
 from small import Notes, digest, photographs, train
 
-from striate.errors import RunError
+from striate.errors import Interrupted, RunError
+from striate.run import open_run
 from striate.training.train import Execution, resume
 
 KILL = Path(__file__).parents[2] / "benchmarks" / "kill.py"
@@ -41,11 +44,23 @@ def test_sigkill_and_sigterm_then_resume_give_the_bits_of_an_uninterrupted_train
     assert len(set(report["stopped_after_steps"])) > 1, "every kill hit the same step: nothing was tested"
 
 
+class Impatient(Notes):
+    """Sends this process a signal in the middle of the second epoch."""
+
+    def progress(self, name, done, total):
+        if (name, done) == ("epoch 2", 9):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
 def test_a_damaged_generation_is_stepped_over_and_named_and_the_bits_stay(tmp_path):
     recipe = {"epochs": 3, "execution": {"save_every": 0.0}}
     whole = train(tmp_path / "a", **recipe).run
-    other = train(tmp_path / "b", **recipe).run
+    with pytest.raises(Interrupted, match="--resume"):
+        train(tmp_path / "b", listener=Impatient(), **recipe)
+    other = open_run(tmp_path / "b" / "digits-lenet5-1")
+    assert other.status == "stopped"
     newest = max((other.folder / "checkpoints").glob("step-*"))
+    assert newest.name == "step-000000026"
     weights = newest / "weights.safetensors"
     data = bytearray(weights.read_bytes())
     data[len(data) // 2] ^= 1
@@ -58,8 +73,17 @@ def test_a_damaged_generation_is_stepped_over_and_named_and_the_bits_stay(tmp_pa
 
 def test_resume_refuses_when_the_pictures_changed(tmp_path):
     data = photographs(tmp_path / "pictures")
-    run = train(tmp_path / "runs", data=str(data), model="lenet5", epochs=1).run
+    with pytest.raises(Interrupted):
+        train(tmp_path / "runs", data=str(data), model="lenet5", epochs=9, batch=3, listener=Impatient())
+    run = open_run(tmp_path / "runs" / "pictures-lenet5-1")
     victim = data / "class 0" / "01.png"
     victim.write_bytes((data / "class 0" / "02.png").read_bytes())
     with pytest.raises(RunError, match="1 gone"):
         resume(run.folder, Execution(), Notes())
+
+
+def test_a_finished_training_is_not_resumed_and_its_test_set_not_opened_again(tmp_path):
+    run = train(tmp_path, epochs=1).run
+    with pytest.raises(RunError, match="finished"):
+        resume(run.folder, Execution(), Notes())
+    assert len((tmp_path / "test-openings.jsonl").read_text().splitlines()) == 1

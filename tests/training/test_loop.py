@@ -1,6 +1,7 @@
 """What a step does, and what stops a training."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -116,6 +117,8 @@ def test_a_single_last_picture_never_meets_batch_normalisation(tmp_path):
 
 def test_two_trainings_never_share_a_folder(tmp_path):
     run = train(tmp_path, epochs=1).run
+    facts = json.loads((run.folder / "run.json").read_text())
+    (run.folder / "run.json").write_text(json.dumps(facts | {"status": "running"}))
     with FileLock(run.folder / ".lock"), pytest.raises(RunError, match="another process"):
         resume(run.folder, Execution(), Notes())
 

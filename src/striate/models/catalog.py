@@ -106,6 +106,12 @@ def least_size(network: str | Entry, **options: Any) -> int:
     return _STEM_LEAST.get(str(options.get("stem")), entry.least) if entry.builder == RESNET else entry.least
 
 
+def usual_size(network: str | Entry, **options: Any) -> int:
+    """The side in pixels that a network was made for; the stem for small pictures is made for 32."""
+    entry = network if isinstance(network, Entry) else find(network)
+    return 32 if entry.builder == RESNET and str(options.get("stem")) == "32" else entry.input[1]
+
+
 def check_size(network: str | Entry, height: int, width: int, **options: Any) -> None:
     """Raise a `UsageError` when pictures of this height and width in pixels do not suit the network."""
     entry = network if isinstance(network, Entry) else find(network)

@@ -21,7 +21,7 @@ from striate.data.preprocess import Preprocess, measure
 from striate.data.sources import Samples
 from striate.errors import MachineError, RunError, StriateError, UsageError
 from striate.evaluate.baselines import baselines
-from striate.models.catalog import build, check_size, find
+from striate.models.catalog import build, check_size, find, usual_size
 from striate.randomness import key
 from striate.run import Evaluation, Run
 from striate.tasks.classify import Classify
@@ -30,6 +30,11 @@ from striate.training.loop import Job, Listener, Trainer, fit
 from striate.training.machine import Machine
 from striate.training.recipe import FOR_DIGITS, FOR_PHOTOGRAPHS, Recipe, as_dict, make, resolve
 from striate.training.signals import listening
+
+
+# Skipped files that are named one by one on the screen.
+SHOWN = 20
+MOST_WORKERS = 256
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,12 @@ class Execution:
     memory: Memory = "auto"
     save_every: float = 30.0
     """Seconds between generations."""
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and not 0 <= self.workers <= MOST_WORKERS:
+            raise UsageError("workers", f"{self.workers} is out of range", f"a number from 0 to {MOST_WORKERS}")
+        if not self.save_every >= 0:
+            raise UsageError("save-every", f"{self.save_every} is out of range", "a number of seconds, 0 or more")
 
 
 @dataclass(frozen=True)
@@ -80,6 +91,8 @@ def train(recipe: Recipe, execution: Execution, listener: Listener) -> Trained |
 def resume(folder: Path, execution: Execution, listener: Listener) -> Trained | None:
     """Go on with a run where its newest whole generation stands; the same bits as never having stopped."""
     before = run.open_run(folder)
+    if before.status == "done":
+        raise RunError(folder, "this training is finished", f"`striate evaluate {folder}`, or a fresh run")
     recipe = make(**before.recipe)
     with machines.process_group(recipe.device):
         clock = _Clock()
@@ -129,9 +142,9 @@ def _plan(recipe: Recipe, execution: Execution, listener: Listener) -> _Plan:
     recipe = resolve(recipe, FOR_DIGITS if recipe.data in BUILT_IN else FOR_PHOTOGRAPHS)
     entry = find(str(recipe.model))
     options = dict(recipe.model_options) | ({"dropout": recipe.dropout} if recipe.dropout else {})
-    size = recipe.size or entry.input[1]
+    size = recipe.size or usual_size(entry, **options)
     channels = recipe.channels or (3 if entry.input[0] == 3 else 1)
-    check_size(entry, size, size, **{name: str(value) for name, value in options.items() if name == "stem"})
+    check_size(entry, size, size, **options)
     with torch.device("meta"):  # a wrong option is told before any picture is read
         build(entry.name, classes=2, channels=channels, **options)
     machine = machines.choose(recipe.device, recipe.precision)
@@ -248,8 +261,11 @@ def _introduce(job: Job, folder: Path, listener: Listener) -> None:
     )
     if recipe.channels == 1 and not job.samples.grey:
         listener.say(f"{recipe.model} sees one channel: colours are turned to grey (--channels 3 keeps them)")
-    if job.samples.skipped:
-        listener.say(f"{len(job.samples.skipped)} files skipped, listed in run.json and in the report")
+    skipped = job.samples.skipped
+    for skip in skipped[:SHOWN]:
+        listener.say(f"skipped {skip.name}: {skip.cause}")
+    if len(skipped) > SHOWN:
+        listener.say(f"and {len(skipped) - SHOWN} more skipped; run.json and the report name them all")
     for note in job.samples.notes:
         listener.say(note)
 
