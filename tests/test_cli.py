@@ -12,8 +12,8 @@ import sys
 
 import pytest
 from PIL import Image
-from small import photographs
 
+from small import photographs
 from striate.cli import main
 
 
@@ -44,7 +44,14 @@ def test_help_imports_nothing_heavy_and_every_verb_shows_an_example():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     third_party = set(done.stderr.split()) - set(sys.stdlib_module_names)
     allowed = {"striate", "cyclopts", "rich", "rich_rst", "docstring_parser", "attr", "attrs", "pygments", "docutils"}
-    allowed |= {"markdown_it", "mdurl", "typing_extensions", "__editable___striate", "_virtualenv", "distutils-precedence"}
+    allowed |= {
+        "markdown_it",
+        "mdurl",
+        "typing_extensions",
+        "__editable___striate",
+        "_virtualenv",
+        "distutils-precedence",
+    }
     assert {name for name in third_party if not name.startswith("_")} <= allowed
     assert "--label-smoothing" in done.stdout
 
@@ -59,7 +66,15 @@ def test_help_shows_an_example(capsys, verb):
 def test_training_leaves_a_whole_run_folder_and_names_the_bad_file(trained):
     run, _ = trained
     names = {path.name for path in run.iterdir()}
-    assert names >= {"run.json", "split.csv", "epochs.csv", "checkpoints", "result.json", "predictions.csv", "report.html"}
+    assert names >= {
+        "run.json",
+        "split.csv",
+        "epochs.csv",
+        "checkpoints",
+        "result.json",
+        "predictions.csv",
+        "report.html",
+    }
     facts = json.loads((run / "run.json").read_text())
     assert [name for name, _ in facts["data"]["skipped"]] == ["class 0/broken.jpg"]
     result = json.loads((run / "result.json").read_text())
@@ -194,7 +209,7 @@ def test_a_bad_argument_gets_one_sentence_and_its_exit_code(capsys, tmp_path, na
     words = ["--resume", "nowhere"] if words is None else ["digits", "--runs", str(tmp_path), *words]
     if name.startswith("C6"):
         words = ["digits", "--runs", "/dev/null/runs"]
-    found, out, err = call(capsys, "train", *words)
+    found, _, err = call(capsys, "train", *words)
     lines = [line for line in err.splitlines() if line]
     assert found == code, err
     assert len(lines) == 1, err
@@ -247,7 +262,7 @@ def test_a_picture_called_like_markup_or_an_option_is_only_a_name(capsys, traine
     names = ["[red]x.png", "=1+1.png", "-x.png", "new\nline.png", os.fsdecode(b"caf\xe9.png")]
     for name in names:
         (tmp_path / name).write_bytes(source)
-    code, out, _ = call(capsys, "predict", run, tmp_path, "--csv", tmp_path / "answers.csv")
+    code, _, _ = call(capsys, "predict", run, tmp_path, "--csv", tmp_path / "answers.csv")
     assert code == 0
     table = (tmp_path / "answers.csv").read_text()
     assert table.count("\n") == 6

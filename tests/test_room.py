@@ -38,7 +38,9 @@ def test_too_small_a_disk_is_told_before_step_one(tmp_path):
     if shutil.which("unshare") is None:
         pytest.skip("unshare is not installed")
     script = f"mount -t tmpfs -o size={SMALL} none {tmp_path} && {sys.executable} -m striate train digits --epochs 1"
-    probe = subprocess.run(["unshare", "-rm", "sh", "-c", f"mount -t tmpfs -o size={SMALL} none {tmp_path}"], check=False)
+    probe = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", f"mount -t tmpfs -o size={SMALL} none {tmp_path}"], check=False
+    )
     if probe.returncode != 0:
         pytest.skip("this user may not mount a file system")
     done = subprocess.run(

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 from small import Notes
-
 from striate.training import machine, train
 from striate.training.loop import fit
 from striate.training.recipe import make
@@ -35,4 +34,6 @@ with machine.process_group("cpu"):
     job = train._job(plan, folder, execution)
     seen = []
     trainer = fit(dataclasses.replace(job, train=Watched(job.train, seen)), Notes(), Stop())
-(folder / f"{os.environ.get('RANK', '0')}.json").write_text(json.dumps({"seen": seen, "history": trainer.progress.history}))
+(folder / f"{os.environ.get('RANK', '0')}.json").write_text(
+    json.dumps({"seen": seen, "history": trainer.progress.history})
+)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock
-from small import Notes, digest, job, photographs, train
 from torch import nn
 
+from small import Notes, digest, job, photographs, train
 from striate import checkpoint
 from striate.errors import RunError, UsageError
 from striate.training.loop import Trainer, fit

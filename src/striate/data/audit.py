@@ -72,9 +72,7 @@ def scan(
         classes=listing.classes,
         digests=tuple(looks[index].digest for index in use),
         subsets=tuple(listing.subsets[index] for index in use) if listing.subsets else None,
-        skipped=tuple(
-            Skip(name, look.cause) for name, look in zip(listing.names, looks, strict=True) if look.cause
-        ),
+        skipped=tuple(Skip(name, look.cause) for name, look in zip(listing.names, looks, strict=True) if look.cause),
         notes=tuple(notes),
         grey=all(looks[index].grey for index in use),
     )
@@ -144,9 +142,7 @@ def _stop_if_too_bad(listing: Listing, looks: list[_Look], max_bad: float) -> No
             suffixes = Counter(Path(name).suffix.lower() or "no extension" for name in listing.names)
             kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in suffixes.most_common(5))
             cause = f"none of {len(looks):,} files can be used ({kinds}): {_causes(listing, looks, bad)}"
-            raise DataError(
-                listing.root, cause, "convert them to PNG or JPEG, e.g. `magick mogrify -format png`"
-            )
+            raise DataError(listing.root, cause, "convert them to PNG or JPEG, e.g. `magick mogrify -format png`")
         if len(bad) > limit * len(indices):
             share = f"{len(bad):,} of {len(indices):,} files of {group}"
             cause = f"{share} cannot be used, more than {100 * limit:g} %: {_causes(listing, looks, bad)}"
@@ -173,9 +169,7 @@ def _stop_if_unlearnable(listing: Listing, use: list[int]) -> None:
         raise DataError(listing.root, f"a single class, {names[0]!r}: nothing to tell apart", hint)
     if single := [listing.classes[label] for label in sorted(counts) if counts[label] == 1]:
         cause = f"classes with one usable picture: {_some(map(repr, single))}"
-        raise DataError(
-            listing.root, cause, "add pictures to them or take them out: one cannot train and test"
-        )
+        raise DataError(listing.root, cause, "add pictures to them or take them out: one cannot train and test")
     if listing.subsets:
         trained = {listing.labels[index] for index in use if listing.subsets[index] == "train"}
         if absent := sorted(set(counts) - trained):
@@ -235,9 +229,7 @@ def _balance(listing: Listing, use: list[int]) -> list[str]:
         found[listing.subsets[index] if listing.subsets else "train"].add(listing.labels[index])
     for subset in sorted(set(found) - {"train"}, key=_ORDER.__getitem__):
         if absent := sorted(found["train"] - found[subset]):
-            notes.append(
-                f"{subset}/ has no picture of {_some(repr(listing.classes[label]) for label in absent)}"
-            )
+            notes.append(f"{subset}/ has no picture of {_some(repr(listing.classes[label]) for label in absent)}")
     if empty := sorted(set(range(len(listing.classes))) - found["train"]):
         notes.append(f"no picture at all of {_some(repr(listing.classes[label]) for label in empty)}")
     counts = Counter(listing.labels[index] for index in use).most_common()

@@ -68,9 +68,7 @@ PRESETS: Mapping[str, Augment] = types.MappingProxyType({
 
 def preset(name: str, **values: Any) -> Augment:
     """A preset with single values replaced; `None` keeps the preset's."""
-    return dataclasses.replace(
-        PRESETS[name], **{key: value for key, value in values.items() if value is not None}
-    )
+    return dataclasses.replace(PRESETS[name], **{key: value for key, value in values.items() if value is not None})
 
 
 def canvas_size(augment: Augment, size: int) -> int:

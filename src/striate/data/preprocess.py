@@ -62,9 +62,7 @@ def from_dict(values: dict[str, Any]) -> Preprocess:
         tuples = {name: tuple(values[name]) for name in ("mean", "deviation")}
         return Preprocess(**{**values, **tuples})
     except (KeyError, TypeError) as error:
-        raise RunError(
-            "preprocess", f"not readable ({error})", "a run made by this version of striate"
-        ) from None
+        raise RunError("preprocess", f"not readable ({error})", "a run made by this version of striate") from None
 
 
 @dataclass(frozen=True)

@@ -315,9 +315,7 @@ def _subset_folders(root: Path, found: _Found, tops: list[str]) -> dict[str, str
         for inner in (folder for folder in found.folders if folder.count("/") == 1):
             top, name = inner.split("/")
             if _SUBSETS.get(name.lower()) == "train":
-                raise DataError(
-                    root, f"{top!r} holds {name}/ and is not a class", f"give {root / top} instead"
-                )
+                raise DataError(root, f"{top!r} holds {name}/ and is not a class", f"give {root / top} instead")
         return {}
     if classes:
         hint = "move the class folders into train/, or rename what is a class"
@@ -326,9 +324,7 @@ def _subset_folders(root: Path, found: _Found, tops: list[str]) -> dict[str, str
         names = list(group)
         if len(names) > 1:
             raise DataError(root, f"{_list(names)} all mean the {subset} subset", "keep one of them")
-    found.ignored.update(
-        {"folder without pictures": len(tops) - len(split)} if len(tops) > len(split) else {}
-    )
+    found.ignored.update({"folder without pictures": len(tops) - len(split)} if len(tops) > len(split) else {})
     return split
 
 
@@ -375,6 +371,4 @@ def _check_classes(
 def _list(names: Iterable[str]) -> str:
     """Names for a message, the first ten."""
     ordered = sorted(names, key=os.fsencode)
-    return ", ".join(repr(name) for name in ordered[:10]) + (
-        f" and {len(ordered) - 10} more" if ordered[10:] else ""
-    )
+    return ", ".join(repr(name) for name in ordered[:10]) + (f" and {len(ordered) - 10} more" if ordered[10:] else "")

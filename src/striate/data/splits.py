@@ -53,9 +53,7 @@ def cut(samples: Samples, shares: tuple[float, float, float], seed: int) -> Spli
     if samples.subsets is None:
         return Split(*_stratified(samples, np.arange(len(samples.names)), shares, seed))
     provided = np.array(samples.subsets)
-    train, val, test = (
-        np.flatnonzero(provided == name).astype(np.int64) for name in ("train", "val", "test")
-    )
+    train, val, test = (np.flatnonzero(provided == name).astype(np.int64) for name in ("train", "val", "test"))
     if len(val) == 0:
         kept = shares[0] / (shares[0] + shares[1])
         train, val, _ = _stratified(samples, train, (kept, 1 - kept, 0.0), seed)

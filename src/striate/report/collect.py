@@ -33,7 +33,8 @@ def collect(trained: Trained) -> Material:
         for name, indices in subsets.items()
         if len(indices)
     }
-    recipe = {**run.recipe, "data": Path(run.recipe["data"]).name}  # a page that is passed on holds no paths
+    # the values of the preset are filled in; a page that is passed on holds no paths
+    recipe = run.recipe | run.facts["augment"] | {"data": Path(run.recipe["data"]).name}
     return Material(
         title=run.name,
         result=result,

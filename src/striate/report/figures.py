@@ -71,10 +71,13 @@ def intervals(dots: Sequence[Dot], span: tuple[float, float], label: str) -> Mar
     height = 44 * len(dots) + 34
 
     def draw(axes: Any) -> None:
+        from matplotlib.ticker import MaxNLocator
+
         axes.set(xlim=span, ylim=(len(dots) - 0.35, -0.75), yticks=[])
         axes.grid(axis="x")
         axes.grid(visible=False, axis="y")
         axes.tick_params(axis="x", length=0)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g} %")
         for row, dot in enumerate(dots):
             paint, weight = (FIRST, "bold") if row == 0 else (SOFT, "normal")

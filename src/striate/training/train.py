@@ -31,7 +31,6 @@ from striate.training.machine import Machine
 from striate.training.recipe import FOR_DIGITS, FOR_PHOTOGRAPHS, Recipe, as_dict, make, resolve
 from striate.training.signals import listening
 
-
 # Skipped files that are named one by one on the screen.
 SHOWN = 20
 MOST_WORKERS = 256
