@@ -9,12 +9,15 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from striate.errors import RunError, StriateError, UsageError, printable
 from striate.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from striate.run import Prediction
 
 EVERYWHERE = Group("Everywhere", sort_key=90)
 Json = Annotated[bool, Parameter(name="--json", negative="", group=EVERYWHERE)]
@@ -224,17 +227,28 @@ def predict(
         found = opened.predict(
             pictures, top=top, device=device, progress=lambda done, total: screen.progress("pictures", done, total)
         )
-    head = ["file", "status", "label", "probability"] + [
-        f"{what}_{n}" for n in range(2, top + 1) for what in ("label", "probability")
-    ]
-    rows = [[each.file, each.status, *(value for pair in each.top for value in pair)] for each in found]
-    rows = [row + [""] * (len(head) - len(row)) for row in rows]
     if csv is not None:
-        durable.write_csv(csv, head, rows)
+        most = min(top, len(opened.classes))
+        more = [f"{what}_{place}" for place in range(2, most + 1) for what in ("label", "probability")]
+        head = ["file", "status", "label", "probability", *more]
+        durable.write_csv(csv, head, (_cells(each, len(head)) for each in found))
     if json:
         _print_json({"run": str(run), "predictions": [each.as_dict() for each in found]})
     elif csv is None:
-        _print_table(head[:4], [[*row[:3], f"{row[3]:.4f}" if row[3] != "" else ""] for row in rows])
+        _print_table(["file", "status", "label", "probability", "then"], [_in_short(each) for each in found])
+
+
+def _cells(prediction: "Prediction", count: int) -> list[object]:
+    """A row of `count` cells; a picture that could not be read has empty ones."""
+    cells: list[object] = [prediction.file, prediction.status]
+    cells += (value for pair in prediction.top for value in pair)
+    return cells + [""] * (count - len(cells))
+
+
+def _in_short(prediction: "Prediction") -> list[str]:
+    probability = "" if prediction.probability is None else f"{prediction.probability:.4f}"
+    others = ", ".join(f"{label} {share:.4f}" for label, share in prediction.top[1:])
+    return [prediction.file, prediction.status, prediction.label or "", probability, others]
 
 
 @app.command

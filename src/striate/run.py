@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 from torch import nn
 
 from striate import checkpoint, durable
@@ -27,6 +28,7 @@ from striate.tasks.classify import Array, Classify
 
 FORMAT = 1
 OPENINGS = "test-openings.jsonl"
+LOCK = ".lock"
 _AT_ONCE = 64
 
 
@@ -78,7 +80,15 @@ class Run:
 
     @property
     def status(self) -> str:
-        return str(self.facts["status"])
+        """running, stopped by a signal, failed, done; or killed, when it says running and no process holds it."""
+        status = str(self.facts["status"])
+        if status != "running":
+            return status
+        try:
+            with FileLock(self.folder / LOCK, timeout=0):
+                return "killed"
+        except (Timeout, OSError):
+            return status
 
     @property
     def recipe(self) -> Mapping[str, Any]:

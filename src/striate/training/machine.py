@@ -55,13 +55,14 @@ def choose(device: str, precision: str) -> Machine:
 
 
 def _device(name: str) -> torch.device:
-    here = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
-    if name == "auto":
-        return torch.device(here[1 + int(os.environ.get("LOCAL_RANK", 0)) % (len(here) - 1)] if here[1:] else "cpu")
-    wanted = "cuda:0" if name == "cuda" else name
-    if wanted not in here:
-        raise MachineError("device", f"{name!r} is not on this machine", f"one of auto, {', '.join(here)}")
-    return torch.device(wanted)
+    gpus = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    if name == "auto" and not gpus:
+        return torch.device("cpu")
+    if name in ("auto", "cuda") and gpus:  # each process of a group takes its own
+        return torch.device(gpus[int(os.environ.get("LOCAL_RANK", "0")) % len(gpus)])
+    if name not in ("cpu", *gpus):
+        raise MachineError("device", f"{name!r} is not on this machine", f"one of auto, {', '.join(['cpu', *gpus])}")
+    return torch.device(name)
 
 
 def _fast_on_cpu() -> bool:

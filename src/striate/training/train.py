@@ -107,7 +107,7 @@ def resume(folder: Path, execution: Execution, listener: Listener) -> Trained | 
 
 
 def _train(plan: _Plan, folder: Path, execution: Execution, listener: Listener, clock: "_Clock") -> Trained | None:
-    lock = FileLock(folder / ".lock", timeout=0)
+    lock = FileLock(folder / run.LOCK, timeout=0)
     try:
         if plan.machine.first:
             lock.acquire()
