@@ -341,9 +341,11 @@ def _print_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*head)
+    table = Table()
+    for title in head:
+        table.add_column(title, overflow="fold")
     for row in rows:
-        table.add_row(*(printable(str(field)) for field in row), end_section=False)
+        table.add_row(*(printable(str(field)) for field in row))
     Console().print(table)
 
 

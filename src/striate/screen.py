@@ -22,7 +22,7 @@ class Screen:
             TimeRemainingColumn(), console=self._console, transient=True,
             disable=not (self._speaks and sys.stdout.isatty()),
         )  # fmt: skip
-        self._task = self._bar.add_task("", total=None, rate="", start=True)
+        self._task = self._bar.add_task("starting", total=None, rate="")
 
     def __enter__(self) -> Self:
         self._bar.start()

@@ -49,7 +49,7 @@ class Impatient(Notes):
     """Sends this process a signal in the middle of the second epoch."""
 
     def progress(self, name, done, total):
-        if (name, done) == ("epoch 2", 9):
+        if name.startswith("epoch 2 of") and done == 9:
             os.kill(os.getpid(), signal.SIGINT)
 
 

@@ -123,7 +123,8 @@ class Trainer:
             loss = self.step(canvases, share, len(group))
             progress.loss_sum += loss
             progress.done, progress.step = progress.done + 1, progress.step + 1
-            self._listener.progress(f"epoch {progress.epoch + 1}", progress.done, self._steps_per_epoch)
+            name = f"epoch {progress.epoch + 1} of {job.recipe.epochs}"
+            self._listener.progress(name, progress.done, self._steps_per_epoch)
             self._between()
         self._end_epoch(time.monotonic() - began)
 
