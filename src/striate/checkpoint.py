@@ -32,7 +32,10 @@ class Generation:
 
 
 def save(folder: Path, generation: Generation) -> None:
-    """Write `folder`/step-N, then remove generations beyond the newest two."""
+    """Write `folder`/step-N, then remove all generations but it and the one before it.
+
+    A newer one is there only when `load` stepped over it: it must not take the place of a sound one.
+    """
     files = {
         "weights.safetensors": tensors_to_bytes(generation.weights),
         "optimizer.safetensors": tensors_to_bytes(generation.optimizer),
@@ -41,8 +44,11 @@ def save(folder: Path, generation: Generation) -> None:
     if generation.best is not None:
         files["best.safetensors"] = tensors_to_bytes(generation.best)
     durable.save_folder(folder / f"step-{generation.step:09d}", files)
-    for old in _newest_first(folder)[KEPT:]:
-        shutil.rmtree(old, ignore_errors=True)
+    found = _newest_first(folder)
+    kept = [path for path in found if _step(path) <= generation.step][:KEPT]
+    for path in found:
+        if path not in kept:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def load(folder: Path) -> tuple[Generation | None, list[str]]:
@@ -77,7 +83,8 @@ def load_best(folder: Path) -> tuple[Tensors, str, list[str]]:
             notes.append(f"best is damaged and was stepped over ({error})")
     generation, older = load(folder)
     if generation is None:
-        raise RunError(folder, "no weights are saved here", "training first, or another run")
+        cause = "; ".join(notes) or "no weights are saved here"
+        raise RunError(folder, cause, "training first, or another run")
     weights = generation.weights if generation.best is None else generation.best
     name = f"step-{generation.step:09d}"
     return weights, name, [*notes, *older, f"the weights chosen so far are those of {name}"]
@@ -90,7 +97,11 @@ def tensors_to_bytes(tensors: Tensors) -> bytes:
 
 def _newest_first(folder: Path) -> list[Path]:
     found = folder.iterdir() if folder.is_dir() else iter(())
-    return sorted((path for path in found if re.fullmatch(r"step-\d{9,}", path.name)), reverse=True)
+    return sorted((path for path in found if re.fullmatch(r"step-\d{9,}", path.name)), key=_step, reverse=True)
+
+
+def _step(path: Path) -> int:
+    return int(path.name.removeprefix("step-"))
 
 
 def _read(path: Path) -> Generation:

@@ -4,6 +4,7 @@ A save is: temporary name in the same folder, flush, fsync, manifest with sha256
 the folder. Nothing is pickled, in or out.
 """
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -27,7 +28,8 @@ def write(path: Path, data: bytes) -> None:
         partial.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the first error is the one to tell
+            partial.unlink()
         raise _no_room(path, len(data), error) from error
 
 
@@ -45,7 +47,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
         raise RunError(path, "no such file", "the path of a run folder, as `striate runs` lists them") from None
-    except (ValueError, OSError) as error:
+    except (ValueError, RecursionError, OSError) as error:
         raise RunError(path, f"cannot be read ({error})", "another run; this folder is damaged") from None
 
 
@@ -57,7 +59,7 @@ def to_csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Comma-separated lines; a text that a spreadsheet would run as a formula gets an apostrophe before it."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(head)
+    writer.writerow([_cell(name) for name in head])
     writer.writerows([_cell(value) for value in row] for row in rows)
     return text.getvalue()
 
@@ -88,22 +90,32 @@ def read_folder(folder: Path) -> dict[str, bytes]:
     """Every file of a saved folder, checked against its manifest; a RunError names the file that fails."""
     hint = "an older generation, or training again"
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
+        manifest = json.loads(_plain(folder / MANIFEST))
         expected = {str(name): (int(entry["bytes"]), str(entry["sha256"])) for name, entry in manifest.items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ArithmeticError, ValueError, RecursionError, TypeError, KeyError, AttributeError) as error:
         raise RunError(folder / MANIFEST, f"no valid manifest ({type(error).__name__})", hint) from None
     files = {}
     for name, (size, digest) in expected.items():
         path = folder / name
-        if Path(name).name != name or path.is_symlink() or not path.is_file():
-            raise RunError(path, "missing, or not a plain file of this folder", hint)
-        data = path.read_bytes()
+        try:
+            if Path(name).name != name:
+                raise ValueError("a path")
+            data = _plain(path)
+        except (OSError, ValueError):
+            raise RunError(path, "missing, or not a plain file of this folder", hint) from None
         if len(data) != size:
             raise RunError(path, f"{len(data)} bytes where {size} were saved", hint)
         if hashlib.sha256(data).hexdigest() != digest:
             raise RunError(path, "its bytes are not the ones that were saved (sha256 differs)", hint)
         files[name] = data
     return files
+
+
+def _plain(path: Path) -> bytes:
+    """The bytes of a file that is no link, and no pipe that would be waited for; OSError otherwise."""
+    if path.is_symlink() or not path.is_file():
+        raise FileNotFoundError(path)
+    return path.read_bytes()
 
 
 def _write_synced(path: Path, data: bytes) -> None:
@@ -125,7 +137,7 @@ def _sync_folder(folder: Path) -> None:
 
 def _no_room(path: Path, size: int, error: OSError) -> MachineError:
     return MachineError(
-        path, f"{size:,} bytes could not be written ({error.strerror})", "a disk with room that you may write to"
+        path, f"{size:,} bytes could not be written ({error.strerror or error})", "a disk with room that you may write to"
     )
 
 

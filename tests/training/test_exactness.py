@@ -42,7 +42,7 @@ def test_sigkill_and_sigterm_then_resume_give_the_bits_of_an_uninterrupted_train
     assert report["same_bits"], (report, done.stderr)
     assert done.returncode == 0
     assert report["term_exit_code"] == 143
-    assert len(set(report["stopped_after_steps"])) > 1, "every kill hit the same step: nothing was tested"
+    assert len(set(report["stopped_after_steps"])) == 4, report
 
 
 class Impatient(Notes):
