@@ -72,6 +72,17 @@ def test_a_damaged_generation_is_stepped_over_and_named_and_the_bits_stay(tmp_pa
     assert digest(resumed.run) == digest(whole)
 
 
+def test_the_best_weights_of_before_a_stop_are_kept(tmp_path):
+    """The rate rises until training breaks down, so that no later epoch is better than the first."""
+    recipe = {"epochs": 3, "rate": 3.0, "warmup": 9.0, "schedule": "constant"}
+    whole = train(tmp_path / "a", **recipe).run
+    with pytest.raises(Interrupted):
+        train(tmp_path / "b", listener=Impatient(), **recipe)
+    resumed = resume(tmp_path / "b" / "digits-lenet5-1", Execution(), Notes()).run
+    assert whole.result["best_epoch"] == 1
+    assert digest(resumed) == digest(whole)
+
+
 def test_resume_refuses_when_the_pictures_changed(tmp_path):
     data = photographs(tmp_path / "pictures")
     with pytest.raises(Interrupted):
