@@ -137,7 +137,9 @@ def _sync_folder(folder: Path) -> None:
 
 def _no_room(path: Path, size: int, error: OSError) -> MachineError:
     return MachineError(
-        path, f"{size:,} bytes could not be written ({error.strerror or error})", "a disk with room that you may write to"
+        path,
+        f"{size:,} bytes could not be written ({error.strerror or error})",
+        "a disk with room that you may write to",
     )
 
 

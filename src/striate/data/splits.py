@@ -74,7 +74,7 @@ def _stratified(
         contents.setdefault(samples.digests[index], []).append(int(index))
     classes: dict[int, list[str]] = {}
     for content, members in contents.items():  # a content under two labels counts for the first of them
-        classes.setdefault(int(samples.labels[members[0]]), []).append(content)
+        classes.setdefault(min(int(samples.labels[index]) for index in members), []).append(content)
     _refuse_small(samples, {label: len(group) for label, group in classes.items()}, shares)
     sides: tuple[list[int], list[int], list[int]] = ([], [], [])
     for group in classes.values():
@@ -89,8 +89,8 @@ def _stratified(
 
 def _starts(count: int, shares: tuple[float, float, float]) -> tuple[int, int]:
     """Where validation and test begin among `count` pictures: rounded, none empty that has a share."""
-    test = max(1, round(count * shares[2])) if shares[2] > 0 else 0
-    val = max(1, round(count * shares[1]))
+    test = min(max(1, round(count * shares[2])), count - 2) if shares[2] > 0 else 0
+    val = min(max(1, round(count * shares[1])), count - test - 1)
     return count - val - test, count - test
 
 

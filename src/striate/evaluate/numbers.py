@@ -66,6 +66,8 @@ def _dice(jaccard: float) -> float:
 
 def _mean(measure: Mean, subset: str) -> Number:
     """The normal interval of a mean; with one value there is no spread to tell, so it is the value itself."""
+    if not measure.values:
+        return Number(measure.name, None, 0, subset, None, None, "normal")
     values = np.array(measure.values)
     value = float(values.mean())
     half = Z * float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else 0.0

@@ -5,6 +5,7 @@ The command line's options, the keys of a TOML file and the keywords of `striate
 """
 
 import dataclasses
+import math
 import re
 import tomllib
 import types
@@ -119,13 +120,15 @@ def read_toml(path: Path, **changes: Any) -> Recipe:
     try:
         text = path.read_text("utf-8")
         values = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # of tomllib, of bytes that are no text, of endless numbers
         raise UsageError(path, f"not TOML ({error})", "key = value lines; see `striate train --help`") from None
     if "data" in values and "data" not in changes:
         values["data"] = _beside(path, values["data"])
     try:
         return make(**{**values, **changes})
     except UsageError as error:
+        if error.where in changes:
+            raise
         raise UsageError(_line_of(path, text, error.where), error.cause, error.hint) from None
 
 
@@ -148,7 +151,7 @@ def check(recipe: Recipe) -> None:
         for number in value if isinstance(value, tuple) else (value,):
             if not isinstance(number, bool) and isinstance(number, int | float):
                 low, high = -float("inf") if least is None else least, float("inf") if most is None else most
-                if not low <= number <= high:
+                if not (low <= number <= high and math.isfinite(number)):
                     raise UsageError(each.name, f"{number} is out of range", _range(least, most))
     if recipe.schedule == "step" and not recipe.step_epochs:
         raise UsageError("step_epochs", "the step schedule needs them", "step_epochs = [30, 60], say")
@@ -168,12 +171,12 @@ def _as_declared(name: str, value: Any) -> Any:
                 return value
         elif origin is tuple:
             if isinstance(value, list | tuple) and all(_is_number(part) for part in value):
-                return tuple(float(part) for part in value)
+                return tuple(map(_float, value))
         elif origin is not None:
             if isinstance(value, Mapping):
                 return dict(value)
         elif option is float and _is_number(value):
-            return float(value)
+            return _float(value)
         elif isinstance(option, type) and type(value) is option:
             return value
     choices = [choice for option in options if get_origin(option) is Literal for choice in get_args(option)]
@@ -186,6 +189,14 @@ def _as_declared(name: str, value: Any) -> Any:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _float(value: float) -> float:
+    """A whole number that no float can hold is as much out of range as infinity."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _spelled(option: Any) -> str:
@@ -203,7 +214,9 @@ def _range(least: float | None, most: float | None) -> str:
 
 def _beside(path: Path, data: Any) -> Any:
     """A built-in name stays; a path is taken from the recipe's own folder, `~` meaning home."""
-    if not isinstance(data, str):
+    from striate.data.load import BUILT_IN
+
+    if not isinstance(data, str) or data in BUILT_IN:
         return data
     candidate = path.parent / Path(data).expanduser()
     return str(candidate) if candidate.exists() or "/" in data or "\\" in data else data
