@@ -58,6 +58,7 @@ def test_damage_to_any_part_of_a_file_is_an_error_that_names_it(tmp_path: Path, 
         with pytest.raises(RunError) as caught:
             durable.read_folder(tmp_path / "step")
         assert caught.value.where == str(path), damage
+        assert ("bytes where" in caught.value.cause) == (len(data) != len(FILES[name]))
     path.write_bytes(FILES[name])
     assert durable.read_folder(tmp_path / "step") == FILES
 

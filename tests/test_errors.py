@@ -61,6 +61,7 @@ def test_what_is_printed_is_one_line_without_control_characters(text: str) -> No
         ("gpj.\u202eexe", "gpj.\\u202eexe"),
         ("caf\udce9", "caf\\udce9"),
         ("two\nlines", "two\\nlines"),
+        ("two\u2028or\u2029three", "two\\u2028or\\u2029three"),
         ("straße 猫 ok", "straße 猫 ok"),
         ("a" * 401, "a" * 400 + "..."),
         ("a" * 400, "a" * 400),

@@ -138,7 +138,7 @@ def _moves(augment: Augment) -> bool:
     )
 
 
-def _either_way(numbers: npt.NDArray[np.float64], most: float) -> npt.NDArray[np.float64]:
+def _either_way(numbers: Draws, most: float | Draws) -> Draws:
     return (2 * numbers - 1) * most
 
 
@@ -149,8 +149,9 @@ def _affine(augment: Augment, numbers: Draws, size: int) -> npt.NDArray[np.float
     across = np.where(augment.mirror & (numbers[:, _MIRROR] < 0.5), -1.0, 1.0)
     down = np.where(augment.flip & (numbers[:, _FLIP] < 0.5), -1.0, 1.0)
     area = augment.crop + (1 - augment.crop) * numbers[:, _CROP_AREA]
-    ratio = np.exp(_either_way(numbers[:, _CROP_RATIO], math.log(4 / 3) if augment.crop < 1 else 0.0))
-    width, height = np.minimum(np.sqrt(area * ratio), 1), np.minimum(np.sqrt(area / ratio), 1)
+    # a large area leaves less freedom: cutting off a side that is too long would give less than the least area
+    ratio = np.exp(_either_way(numbers[:, _CROP_RATIO], np.minimum(math.log(4 / 3), -np.log(area))))
+    width, height = np.sqrt(area * ratio), np.sqrt(area / ratio)
     padding = round(augment.pad * size)
     pad_x, pad_y = (np.floor((2 * padding + 1) * numbers[:, column]) - padding for column in (_PAD_X, _PAD_Y))
     move_x = _either_way(numbers[:, _SHIFT_X], 2 * augment.shift) + 2 * pad_x / size

@@ -4,6 +4,8 @@ Both hand out the same uint8 canvases for the same indices, so nothing later can
 """
 
 import os
+import signal
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, Protocol, final
 
@@ -89,19 +91,33 @@ class Streamed:
         for _ in range(_RESTARTS):
             self._groups.waiting = [group.tolist() for group in groups[done:]]
             try:
-                for canvases in self._loader:
+                for canvases in self._begin():
                     if isinstance(canvases, DataError):
                         raise canvases
                     done += 1
                     yield canvases.to(self.device, non_blocking=True)
                 return
-            except RuntimeError as error:  # a killed worker; the same order goes on with new ones
-                if "exited unexpectedly" not in str(error):
+            except (RuntimeError, ConnectionError, EOFError) as error:
+                # a killed worker, or its socket, with pictures not yet handed over; the order goes on with new ones
+                if isinstance(error, RuntimeError) and "exited unexpectedly" not in str(error):
                     raise
                 self._loader._iterator = None
         raise MachineError(
             "workers", f"worker processes died {_RESTARTS} times in one pass", "--workers 0, or more memory"
         )
+
+    def _begin(self) -> Iterator[Any]:
+        """A pass of the loader, whose workers may die without stopping what this process is busy with.
+
+        Torch's handler of SIGCHLD raises wherever the main thread is, a training step as well. Without it the
+        loader finds a dead worker when it waits for it, within five seconds.
+        """
+        handled = hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread()
+        before = signal.getsignal(signal.SIGCHLD) if handled else None
+        begun = iter(self._loader)
+        if handled:
+            signal.signal(signal.SIGCHLD, before)
+        return begun
 
 
 @final

@@ -1,0 +1,140 @@
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from pictures import encode, photo, put
+
+from striate.data.audit import scan
+from striate.data.batches import Streamed, cut, open_pictures
+from striate.data.preprocess import Preprocess
+from striate.data.sources import Samples, list_folder
+from striate.errors import DataError
+
+CPU = torch.device("cpu")
+SIDE = 12
+# Two workers are asked for on one core as well.
+pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")
+
+
+@pytest.fixture
+def samples(tmp_path: Path) -> Samples:
+    """24 pictures of different sizes, half of them JPEG large enough to be decoded smaller."""
+    for seed in range(12):
+        put(tmp_path / "cat" / f"{seed}.jpg", encode(photo(60 + 7 * seed, 90, seed), "JPEG"))
+        put(tmp_path / "dog" / f"{seed}.png", encode(photo(15, 20 + seed, 50 + seed)))
+    return scan(list_folder(tmp_path))
+
+
+@pytest.fixture(autouse=True)
+def no_worker_is_left() -> Iterator[None]:
+    yield
+    for worker in multiprocessing.active_children():
+        worker.kill()
+        worker.join()
+
+
+def groups(samples: Samples, batch: int = 5, seed: int = 0) -> list[np.ndarray]:
+    return cut(np.random.default_rng(seed).permutation(len(samples)), batch)
+
+
+def streamed(samples: Samples, workers: int, channels: int = 3) -> Streamed:
+    return Streamed(samples, Preprocess(SIDE, channels), SIDE, CPU, workers)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_resident_and_streamed_by_any_number_of_workers_give_the_same_bytes(samples: Samples, channels: int) -> None:
+    preprocess, everything = Preprocess(SIDE, channels), np.arange(len(samples))
+    resident = open_pictures(samples, everything, preprocess, SIDE, CPU, memory="resident")
+    for seed in (0, 1):  # a second pass over the same object
+        wanted = groups(samples, seed=seed)
+        expected = [
+            np.stack([preprocess.canvas(samples.read(int(at), at_least=SIDE), SIDE) for at in group])
+            for group in wanted
+        ]
+        found = list(resident.batches(wanted))
+        assert [batch.numpy().tobytes() for batch in found] == [batch.tobytes() for batch in expected]
+        assert {(batch.dtype, *batch.shape[1:]) for batch in found} == {(torch.uint8, channels, SIDE, SIDE)}
+    for workers in (0, 1, 2):
+        source = open_pictures(samples, everything, preprocess, SIDE, CPU, memory="streamed", workers=workers)
+        for seed in (0, 1):
+            wanted = groups(samples, seed=seed)
+            for one, other in zip(source.batches(wanted), resident.batches(wanted), strict=True):
+                assert torch.equal(one, other)
+
+
+def test_a_pass_left_early_does_not_disturb_the_next(samples: Samples) -> None:
+    wanted = groups(samples)
+    expected = list(streamed(samples, 0).batches(wanted))
+    source = streamed(samples, 2)
+    next(iter(source.batches(wanted[::-1])))
+    assert all(map(torch.equal, source.batches(wanted), expected))
+
+
+def test_a_part_of_the_samples_may_be_resident(samples: Samples) -> None:
+    part = np.array([20, 3, 11])
+    source = open_pictures(samples, part, Preprocess(SIDE, 3), SIDE, CPU, memory="resident")
+    (found,) = source.batches([np.array([3, 20])])
+    (expected,) = streamed(samples, 0).batches([np.array([3, 20])])
+    assert torch.equal(found, expected)
+    assert list(source.batches([])) == []
+
+
+def test_what_fits_in_memory_is_resident_unless_asked(samples: Samples) -> None:
+    asked = {"auto": "Resident", "resident": "Resident", "streamed": "Streamed"}
+    for memory, kind in asked.items():
+        source = open_pictures(samples, np.arange(3), Preprocess(SIDE, 3), SIDE, CPU, memory=memory)  # type: ignore[arg-type]
+        assert type(source).__name__ == kind
+    huge = open_pictures(samples, np.arange(24), Preprocess(1 << 20, 3), 1 << 20, CPU)  # 72 TiB of canvases
+    assert type(huge).__name__ == "Streamed"
+
+
+@given(st.integers(1, 500), st.integers(1, 600))
+def test_an_order_is_cut_into_the_fewest_batches_of_nearly_equal_size(length: int, batch: int) -> None:
+    order = np.random.default_rng(0).permutation(length)
+    found = cut(order, batch)
+    sizes = {len(part) for part in found}
+    assert np.concatenate(found).tolist() == order.tolist()
+    assert len(found) == -(-length // batch)
+    assert max(sizes) <= batch
+    assert max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("harm", ["changed since", "no such file"])
+def test_a_file_that_changed_or_vanished_after_the_scan_is_named(samples: Samples, workers: int, harm: str) -> None:
+    path = (samples.root or Path()) / samples.names[7]
+    if harm == "no such file":
+        path.unlink()
+    else:
+        path.write_bytes(encode(photo(15, 20, 999), "JPEG"))
+    source = streamed(samples, workers)
+    with pytest.raises(DataError, match=harm) as caught:
+        list(source.batches(cut(np.arange(len(samples)), 5)))
+    assert caught.value.where == str(path)
+    assert len(list(source.batches([np.array([1, 2])]))) == 1
+
+
+@pytest.mark.parametrize("busy", [0.0, 0.5], ids=["waiting", "busy elsewhere"])
+def test_a_killed_worker_is_survived_with_the_same_order(samples: Samples, busy: float) -> None:
+    wanted = groups(samples, batch=2)
+    expected = list(streamed(samples, 0).batches(wanted))
+    found = []
+    for canvases in streamed(samples, 2).batches(wanted):
+        found.append(canvases)
+        if len(found) == 3:
+            workers = multiprocessing.active_children()
+            assert len(workers) == 2
+            os.kill(workers[0].pid or 0, signal.SIGKILL)
+            until = time.monotonic() + busy
+            while time.monotonic() < until:  # the step of training during which the worker dies
+                sum(range(1000))
+    assert len(found) == len(expected)
+    assert all(map(torch.equal, found, expected))
