@@ -70,9 +70,7 @@ def tiff(tags: dict[int, tuple[int, list[int]]], pixels: bytes, order: str = "<"
     rows = b""
     for number, (kind, values) in sorted(tags.items()):
         packed = struct.pack(f"{order}{len(values)}{'H' if kind == 3 else 'I'}", *values)
-        field = (
-            packed.ljust(4, b"\0") if len(packed) <= 4 else struct.pack(f"{order}I", extra_at + len(extra))
-        )
+        field = packed.ljust(4, b"\0") if len(packed) <= 4 else struct.pack(f"{order}I", extra_at + len(extra))
         extra += packed if len(packed) > 4 else b""
         rows += struct.pack(f"{order}HHI", number, kind, len(values)) + field
     head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", directory)
@@ -80,9 +78,7 @@ def tiff(tags: dict[int, tuple[int, list[int]]], pixels: bytes, order: str = "<"
     return head + body + struct.pack(f"{order}H", len(tags)) + rows + bytes(4) + extra
 
 
-def grey_tiff(
-    values: np.ndarray, bits: int, *, form: int = 1, black_is_zero: int = 1, order: str = "<"
-) -> bytes:
+def grey_tiff(values: np.ndarray, bits: int, *, form: int = 1, black_is_zero: int = 1, order: str = "<") -> bytes:
     """A grey TIFF; `form` is 1 unsigned, 2 signed, 3 floating point (TIFF 6.0, SampleFormat)."""
     height, width = values.shape
     tags = {256: [width], 257: [height], 258: [bits], 259: [1], 262: [black_is_zero], 277: [1], 339: [form]}

@@ -128,9 +128,7 @@ def test_L11_an_unreadable_file_is_skipped_with_its_mode(tmp_path: Path) -> None
     path.chmod(0o000)
     if os.access(path, os.R_OK):
         pytest.skip("this process may read any file (root)")
-    assert scan(list_folder(tmp_path), max_bad=0.5).skipped == (
-        Skip("cat/0.png", "permission denied (mode 0000)"),
-    )
+    assert scan(list_folder(tmp_path), max_bad=0.5).skipped == (Skip("cat/0.png", "permission denied (mode 0000)"),)
 
 
 def test_L15_copies_across_subsets_are_leaks_with_their_pairs(tmp_path: Path) -> None:
@@ -191,9 +189,7 @@ def test_I3_damage_and_other_notes_are_counted_by_cause(tmp_path: Path) -> None:
         put(tmp_path / "dog" / f"alpha{index}.png", encode(np.full((8, 8, 4), [[1, 2, 3, index]], np.uint8)))
     samples = scan(list_folder(tmp_path))
     assert "cat/hurt.jpg" in note(samples, "1 picture: damaged?")
-    assert note(samples, "transparent").startswith(
-        "2 pictures: transparent: composited on white (dog/alpha0.png"
-    )
+    assert note(samples, "transparent").startswith("2 pictures: transparent: composited on white (dog/alpha0.png")
 
 
 def test_I22_pictures_of_one_colour_are_counted(tmp_path: Path) -> None:
@@ -201,8 +197,7 @@ def test_I22_pictures_of_one_colour_are_counted(tmp_path: Path) -> None:
     put(tmp_path / "cat" / "black.png", encode(np.zeros((8, 8, 3), np.uint8)))
     put(tmp_path / "dog" / "red.png", encode(np.full((8, 8, 3), (255, 0, 0), np.uint8)))
     assert (
-        note(scan(list_folder(tmp_path)), "one colour")
-        == "2 pictures of one colour only: cat/black.png, dog/red.png"
+        note(scan(list_folder(tmp_path)), "one colour") == "2 pictures of one colour only: cat/black.png, dog/red.png"
     )
 
 

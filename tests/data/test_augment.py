@@ -182,7 +182,7 @@ def test_colour_noise_has_the_covariance_of_the_pictures_and_is_one_shift_a_pict
     assert close(shifts, shifts[:, :, :1, :1].expand_as(shifts), 0)
     along = shifts[:, :, 0, 0].numpy() @ axes
     # Deviations along the axes, and no correlation between them; 4 deviations of 4,000 draws.
-    np.testing.assert_allclose(along.std(0), 0.1 * np.sqrt([0.04, 0.004, 0.0004]), rtol=0.05)
+    np.testing.assert_allclose(along.std(0), 0.1 * np.array([0.04, 0.004, 0.0004]), rtol=0.05)
     assert np.abs(np.corrcoef(along.T) - np.eye(3)).max() < 0.07
     assert stats.kstest(along[:, 0] / along[:, 0].std(), "norm").pvalue > 1e-3
 

@@ -46,7 +46,8 @@ class Augment:
     hue: float = 0.0
     """Turn of the colour circle in the YIQ plane, 0.5 being half a turn."""
     colour_noise: float = 0.0
-    """Krizhevsky et al. 2012, section 4.1: along the principal components of the training pictures' colours."""
+    """Krizhevsky et al. 2012, section 4.1: along the principal components of the training pictures'
+    colours, by a normal number of this deviation times the eigenvalue, for values in 0..1."""
     erase: float = 0.0
     """Zhong et al. 2020: the chance that a rectangle of 2 to 33 % of the area is set to the mean."""
     mixup: float = 0.0
@@ -194,7 +195,7 @@ def _colour(augment: Augment, measured: Measured, values: Tensor, numbers: Draws
     if colour and augment.colour_noise:
         strengths, directions = np.linalg.eigh(np.array(measured.covariance))
         normal = _normal(numbers[:, _NOISE : _NOISE + 3], numbers[:, _NOISE + 3 : _NOISE + 6])
-        moved = (augment.colour_noise * normal * np.sqrt(np.clip(strengths, 0, None))) @ directions.T
+        moved = (augment.colour_noise * normal * np.clip(strengths, 0, None)) @ directions.T
         values = values + torch.from_numpy(moved).to(values)[:, :, None, None]
     return values.clamp(0.0, 1.0)
 

@@ -67,7 +67,10 @@ class Resident:
 
     def batches(self, groups: Sequence[Indices]) -> Iterator[Tensor]:
         for group in groups:
-            yield self._store[torch.from_numpy(self._rows[group]).to(self._device)]
+            rows = self._rows[group]
+            if rows.min(initial=0) < 0:
+                raise IndexError("a sample that is not resident")
+            yield self._store[torch.from_numpy(rows).to(self._device)]
 
 
 @final

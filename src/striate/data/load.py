@@ -25,7 +25,7 @@ def load(
     """The samples of a built-in set or of a folder; `workers` None means as many processes as are worth it."""
     if data in BUILT_IN:
         return builtin.digits()
-    root = Path(data).expanduser()
+    root = Path(os.path.expanduser(data))  # noqa: PTH111 - leaves a ~name alone that is nobody's home
     if not root.exists() and os.sep not in data:
         near = nearest(data, BUILT_IN)[0]
         raise DataError(root.resolve(), f"no such folder, nor a built-in set called {data!r}", f"{near!r}, or a path")

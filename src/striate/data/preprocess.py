@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from striate.errors import RunError
 
+Resize = Literal["squash", "crop", "letterbox"]
 Pixels = npt.NDArray[np.uint8]
 # ITU-R BT.601 luma, as Pillow and JPEG weigh colours.
 LUMA = (0.299, 0.587, 0.114)
@@ -29,7 +30,7 @@ class Preprocess:
 
     size: int
     channels: int
-    resize: Literal["squash", "crop", "letterbox"] = "squash"
+    resize: Resize = "squash"
     mean: tuple[float, ...] = (0.5,)
     deviation: tuple[float, ...] = (0.25,)
 
@@ -59,9 +60,11 @@ class Preprocess:
 def from_dict(values: dict[str, Any]) -> Preprocess:
     """The saved value; a RunError when a key is missing or unknown."""
     try:
+        if values["resize"] not in get_args(Resize):
+            raise ValueError(f"resize is {values['resize']!r}")
         tuples = {name: tuple(values[name]) for name in ("mean", "deviation")}
         return Preprocess(**{**values, **tuples})
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise RunError("preprocess", f"not readable ({error})", "a run made by this version of striate") from None
 
 

@@ -5,6 +5,7 @@ The command line's options, the keys of a TOML file and the keywords of `striate
 """
 
 import dataclasses
+import os
 import math
 import re
 import tomllib
@@ -118,7 +119,7 @@ def read_toml(path: Path, **changes: Any) -> Recipe:
     if path.stat().st_size > 1_000_000:
         raise UsageError(path, "larger than 1 MB, which no recipe is", "a TOML file of keys and values")
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
         values = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # of tomllib, of bytes that are no text, of endless numbers
         raise UsageError(path, f"not TOML ({error})", "key = value lines; see `striate train --help`") from None
@@ -153,6 +154,11 @@ def check(recipe: Recipe) -> None:
                 low, high = -float("inf") if least is None else least, float("inf") if most is None else most
                 if not (low <= number <= high and math.isfinite(number)):
                     raise UsageError(each.name, f"{number} is out of range", _range(least, most))
+    if not recipe.data:
+        raise UsageError("data", "it is empty", "digits, or a folder of class folders")
+    for name, value in recipe.model_options.items():
+        if not isinstance(value, str | int | float | bool):
+            raise UsageError("model_options", f"{name} is a {type(value).__name__}", "a word, a number, true or false")
     if recipe.schedule == "step" and not recipe.step_epochs:
         raise UsageError("step_epochs", "the step schedule needs them", "step_epochs = [30, 60], say")
     from striate.data.splits import shares  # numpy is paid for when a recipe is checked, not for --help
@@ -218,7 +224,7 @@ def _beside(path: Path, data: Any) -> Any:
 
     if not isinstance(data, str) or data in BUILT_IN:
         return data
-    candidate = path.parent / Path(data).expanduser()
+    candidate = path.parent / os.path.expanduser(data)  # noqa: PTH111 - leaves a ~name alone that is nobody's home
     return str(candidate) if candidate.exists() or "/" in data or "\\" in data else data
 
 
