@@ -5,8 +5,8 @@ The command line's options, the keys of a TOML file and the keywords of `striate
 """
 
 import dataclasses
-import os
 import math
+import os
 import re
 import tomllib
 import types
