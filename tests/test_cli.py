@@ -7,6 +7,7 @@ C13 (durations come from a monotonic clock and generations are ordered by step; 
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -131,6 +132,7 @@ def test_evaluate_on_a_folder_says_when_its_pictures_were_trained_on(capsys, tra
     assert code == 0
     assert json.loads(out.splitlines()[-1])["n"] == 45
     assert "36 of these 45 pictures were used in training or validation" in err
+    assert "9 are of this run's sealed test set, which has now been opened" in err
 
 
 def test_evaluate_goes_by_class_names_not_by_their_order(capsys, trained, tmp_path):
@@ -172,6 +174,52 @@ def test_runs_lists_results(capsys, trained):
     assert json.loads(out)["runs"][0]["result"]["n"] == 9
 
 
+def test_a_damaged_run_hides_no_other(capsys, trained, tmp_path):
+    run, _ = trained
+    for name, text in (("cut-1", '{"format": 1, "sta'), ("empty-1", '{"format": 1}'), ("odd-1", '{"format": "x"}')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text(text)
+    shutil.copytree(run, tmp_path / run.name)
+    code, out, _ = call(capsys, "runs", tmp_path)
+    assert code == 0
+    assert out.count("damaged") == 3
+    assert f"{run.name}\tdone" in out
+
+
+def test_the_test_set_of_an_unfinished_training_stays_closed(capsys, trained, tmp_path):
+    run, _ = trained
+    shutil.copytree(run, tmp_path / run.name)
+    facts = json.loads((run / "run.json").read_text())
+    (tmp_path / run.name / "run.json").write_text(json.dumps(facts | {"status": "stopped"}))
+    code, _, err = call(capsys, "evaluate", tmp_path / run.name)
+    assert (code, "stays closed" in err) == (4, True)
+    assert not (tmp_path / "test-openings.jsonl").exists()
+
+
+def test_a_torn_line_among_the_openings_does_not_stop_the_next(capsys, trained, tmp_path):
+    run, _ = trained
+    shutil.copytree(run, tmp_path / run.name)
+    digest = json.loads((run / "run.json").read_text())["split"]["test"]["digest"]
+    (tmp_path / "test-openings.jsonl").write_text(json.dumps({"test_set": digest}) + '\n{"test_se')
+    code, out, _ = call(capsys, "evaluate", tmp_path / run.name, "--json")
+    assert (code, json.loads(out.splitlines()[-1])["openings"]) == (0, 2)
+
+
+def test_predict_says_when_weights_are_not_the_chosen_ones(capsys, trained, tmp_path):
+    run, data = trained
+    shutil.copytree(run, tmp_path / run.name)
+    with (tmp_path / run.name / "checkpoints" / "best" / "weights.safetensors").open("ab") as file:
+        file.write(b"more")
+    code, _, err = call(capsys, "predict", tmp_path / run.name, data / "class 1")
+    assert (code, "best is damaged" in err) == (0, True)
+
+
+def test_predict_with_nothing_to_answer_on_is_an_error(capsys, trained, tmp_path):
+    code, out, err = call(capsys, "predict", trained[0], tmp_path / "missing.png")
+    assert (code, "no such file" in out, "none of 1 pictures" in err) == (3, True, True)
+    assert call(capsys, "predict", trained[0], tmp_path / "missing.png", "--device", "cuda:99")[0] == 5
+
+
 def test_models_lists_finds_and_suggests(capsys):
     assert "61,706" in call(capsys, "models", "lenet5")[1] or "LeCun" in call(capsys, "models", "lenet5")[1]
     assert call(capsys, "models", "resnet*")[1].count("\n") >= 10
@@ -198,6 +246,7 @@ BAD = {
     "C10 a GPU that is not there": (["--device", "cuda:99"], 5, "cuda:99"),
     "C10 a device that is not one": (["--device", "gpu"], 5, "gpu"),
     "C11 a network that is not there": (["--model", "resnet5O"], 2, "resnet5O"),
+    "C11 an option that the data decide": (["--model-options.classes", "3"], 2, "classes"),
     "C11 an option the network lacks": (["--model-options.shortcut", "A"], 2, "shortcut"),
     "data that are not there": (["photos-of-cats"], 2, "photos-of-cats"),
 }
@@ -236,13 +285,14 @@ def test_runs_may_not_lie_inside_the_pictures(capsys, tmp_path):
 
 def test_a_toml_recipe_trains_and_options_win_over_it(capsys, tmp_path):
     photographs(tmp_path / "my photos", classes=2, each=8)
-    (tmp_path / "recipe.toml").write_text('data = "my photos"\nmodel = "lenet5"\nepochs = 3\nseed = 5\n')
-    code, out, err = call(
-        capsys, "train", tmp_path / "recipe.toml", "--epochs", 1, "--seed", 0, "--runs", tmp_path / "runs", "--json"
-    )
+    lines = ['data = "my photos"', 'model = "lenet5"', "epochs = 3", "seed = 5", "[model_options]", "dropout = 0.5"]
+    (tmp_path / "recipe.toml").write_text("\n".join(lines))
+    words = ["--epochs", 1, "--seed", 0, "--model-options.activation", "relu", "--runs", tmp_path / "runs", "--json"]
+    code, out, err = call(capsys, "train", tmp_path / "recipe.toml", *words)
     assert code == 0, err
     recipe = json.loads((tmp_path / "runs" / "my photos-lenet5-1" / "run.json").read_text())["recipe"]
     assert (recipe["epochs"], recipe["seed"], recipe["model"]) == (1, 0, "lenet5")
+    assert recipe["model_options"] == {"dropout": 0.5, "activation": "relu"}
     assert json.loads(out.splitlines()[-1])["run"].endswith("my photos-lenet5-1")
 
 

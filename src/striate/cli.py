@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
-from striate.errors import RunError, StriateError, UsageError, printable
-from striate.training.recipe import Recipe
+from striate.errors import DataError, RunError, StriateError, UsageError, printable
+from striate.training.recipe import FOR_DIGITS, FOR_PHOTOGRAPHS, Recipe
 
 if TYPE_CHECKING:
     from striate.run import Prediction
@@ -55,9 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _fail(error: StriateError, debug: bool, as_json: bool) -> NoReturn:
     if debug:
         traceback.print_exception(error)
-    print(f"error[{error.kind}]: {error}", file=sys.stderr)
-    if as_json:
-        print(json.dumps(error.as_dict()))
+    if os.environ.get("RANK", "0") == "0":  # one process of a group speaks
+        print(f"error[{error.kind}]: {error}", file=sys.stderr)
+        if as_json:
+            print(json.dumps(error.as_dict()))
     sys.exit(error.exit_code)
 
 
@@ -125,9 +126,15 @@ def _options_of_train() -> inspect.Signature:
             continue
         group = next(group for group in groups if group.name == key.metadata["group"])
         note = "" if key.default in (None, (), dataclasses.MISSING) else f" [default: {str(key.default).lower()}]"
+        if key.name in FOR_PHOTOGRAPHS:
+            note = f" [photographs: {FOR_PHOTOGRAPHS[key.name]}, digits: {FOR_DIGITS[key.name]}]"
         # a mapping's values stay words here; the network's builder knows what they mean
         kind = dict[str, str] if key.name == "model_options" else key.type
-        parameter = Parameter(help=key.metadata["help"] + note, group=group, show_default=False)
+        several = key.name == "step_epochs"
+        parameter = Parameter(
+            help=key.metadata["help"] + note, group=group, show_default=False,
+            consume_multiple=several, negative="" if several else None,
+        )  # fmt: skip
         parameters.append(
             inspect.Parameter(
                 key.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, parameter]
@@ -236,6 +243,8 @@ def predict(
         _print_json({"run": str(run), "predictions": [each.as_dict() for each in found]})
     elif csv is None:
         _print_table(["file", "status", "label", "probability", "then"], [_in_short(each) for each in found])
+    if not any(each.top for each in found):
+        raise DataError(pictures[0], f"none of {len(found)} pictures could be read", "JPEG, PNG or other pictures")
 
 
 def _cells(prediction: "Prediction", count: int) -> list[object]:
@@ -347,7 +356,3 @@ def _print_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     for row in rows:
         table.add_row(*(printable(str(field)) for field in row))
     Console().print(table)
-
-
-def _plain(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

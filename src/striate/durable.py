@@ -6,6 +6,7 @@ the folder. Nothing is pickled, in or out.
 
 import contextlib
 import csv
+import errno
 import hashlib
 import io
 import json
@@ -139,8 +140,13 @@ def _no_room(path: Path, size: int, error: OSError) -> MachineError:
     return MachineError(
         path,
         f"{size:,} bytes could not be written ({error.strerror or error})",
-        "a disk with room that you may write to",
+        _where_to_write(error),
     )
+
+
+def _where_to_write(error: OSError) -> str:
+    missing = error.errno in (errno.ENOENT, errno.ENOTDIR)
+    return "a folder that exists" if missing else "a disk with room that you may write to"
 
 
 def _cell(value: object) -> object:

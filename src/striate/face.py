@@ -1,7 +1,6 @@
 """The public calls that join floors: training, then its report."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, final
 
@@ -16,13 +15,10 @@ from striate.training.train import train as train_recipe
 
 @final
 class Silent:
-    """Tells nobody; `say` may be given."""
-
-    def __init__(self, say: Callable[[str], None] = lambda text: None) -> None:
-        self._say = say
+    """Tells nobody."""
 
     def say(self, text: str) -> None:
-        self._say(text)
+        pass
 
     def progress(self, name: str, done: int, total: int) -> None:
         pass

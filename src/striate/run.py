@@ -15,9 +15,9 @@ import torch
 from filelock import FileLock, Timeout
 from torch import nn
 
-from striate import checkpoint, durable
+from striate import checkpoint, devices, durable
 from striate.data import decode, preprocess, splits
-from striate.data.batches import Memory, open_pictures
+from striate.data.batches import open_pictures
 from striate.data.load import load
 from striate.data.sources import Samples, list_pictures
 from striate.data.splits import Indices
@@ -29,6 +29,7 @@ from striate.tasks.classify import Array, Classify
 FORMAT = 1
 OPENINGS = "test-openings.jsonl"
 LOCK = ".lock"
+FACTS = ("status", "recipe", "classes", "preprocess", "network", "data", "split", "versions")
 _AT_ONCE = 64
 
 
@@ -97,11 +98,19 @@ class Run:
 
     @property
     def warnings(self) -> list[str]:
-        """What may make pictures look otherwise than in training."""
-        then = self.facts["versions"]["decoder"]
-        if then == decode.DECODER:
-            return []
-        return [f"trained with {then}, this is {decode.DECODER}: pixels may differ slightly"]
+        """What a user of its answers should know."""
+        then, notes = self.facts["versions"]["decoder"], list(self._chosen[1])
+        if then != decode.DECODER:
+            notes.append(f"trained with {then}, this is {decode.DECODER}: pixels may differ slightly")
+        if self.status != "done":
+            notes.append(f"this training is {self.status}, not done")
+        return notes
+
+    @cached_property
+    def _chosen(self) -> tuple[checkpoint.Tensors, list[str]]:
+        """The chosen weights, and what is to be said of them."""
+        weights, _, notes = checkpoint.load_best(self.folder / "checkpoints")
+        return weights, notes
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -128,7 +137,7 @@ class Run:
     def network(self) -> nn.Module:
         """The network with its chosen weights, in eval mode."""
         net = self.build()
-        weights, _, _ = checkpoint.load_best(self.folder / "checkpoints")
+        weights = self._chosen[0]
         try:
             net.load_state_dict(dict(weights))
         except RuntimeError as error:
@@ -154,7 +163,7 @@ class Run:
         paths = list_pictures([os.fspath(picture) for picture in pictures])
         predictions: list[Prediction] = []
         for start in range(0, len(paths), _AT_ONCE):
-            predictions += self._predict(paths[start : start + _AT_ONCE], top, torch.device(device))
+            predictions += self._predict(paths[start : start + _AT_ONCE], top, devices.find(device))
             progress(len(predictions), len(paths))
         return predictions
 
@@ -187,11 +196,13 @@ class Run:
     def evaluate(self, data: str | None = None, *, workers: int | None = None, device: str = "cpu") -> Evaluation:
         """Numbers on a labelled folder, or, without one, on this run's own sealed test set, opened once more."""
         if data is not None:
-            samples = load(str(data), max_bad=0.0, workers=workers)
+            samples = load(str(data), max_bad=0.0, workers=workers, learnable=False)
             labels = self._labels_in_own_classes(samples)
             indices = np.arange(len(samples.names))
             notes = self._seen_before(samples)
             return self.answers(samples, labels, indices, samples.name, device=device, notes=notes)
+        if self.status != "done":
+            raise RunError(self.folder, f"this training is {self.status}: its test set stays closed", "resuming it")
         recipe = self.recipe
         samples = load(self.facts["data"]["path"], check=recipe["check"], max_bad=recipe["max_bad"], workers=workers)
         if samples.fingerprint != self.facts["data"]["fingerprint"]:
@@ -214,13 +225,12 @@ class Run:
         subset: str,
         *,
         device: str = "cpu",
-        memory: Memory = "streamed",
         extra: Mapping[str, Any] | None = None,
         notes: Iterable[str] = (),
     ) -> Evaluation:
         """The network's answers in float32, whatever precision it was trained in."""
-        prepare, where = self.preprocess, torch.device(device)
-        pictures = open_pictures(samples, indices, prepare, prepare.size, where, memory=memory)
+        prepare, where = self.preprocess, devices.find(device)
+        pictures = open_pictures(samples, indices, prepare, prepare.size, where, memory="streamed")
         logits = outputs(self.network.to(where), prepare, pictures, indices)
         probabilities = self._task.answer(logits)
         numbers = answers(self._task, probabilities, labels[indices], subset) | dict(extra or {})
@@ -241,26 +251,43 @@ class Run:
     def _seen_before(self, samples: Samples) -> list[str]:
         seen = known_digests(self.folder)
         trained = sum(seen.get(digest) in ("train", "val") for digest in samples.digests)
-        if not trained:
-            return []
-        return [f"{trained} of these {len(samples)} pictures were used in training or validation: the numbers flatter"]
+        sealed = sum(seen.get(digest) == "test" for digest in samples.digests)
+        notes = []
+        if trained:
+            used = f"{trained} of these {len(samples)} pictures were used in training or validation"
+            notes.append(f"{used}: the numbers flatter")
+        if sealed:
+            test = self.facts["split"]["test"]
+            openings = record_opening(self.folder, test["digest"], test["n"])
+            notes.append(f"{sealed} are of this run's sealed test set, which has now been opened {openings} times")
+        return notes
 
 
 def open_run(folder: str | os.PathLike[str]) -> Run:
     """The run in `folder`; a RunError when there is none, or one of a newer format."""
     path = Path(folder)
     facts = durable.read_json(path / "run.json")
-    if not isinstance(facts, dict) or "format" not in facts:
+    if not isinstance(facts, dict) or not isinstance(facts.get("format"), int):
         raise RunError(path / "run.json", "not a run of striate", "a folder that `striate runs` lists")
     if facts["format"] > FORMAT:
         raise RunError(path, f"written in format {facts['format']}, this reads up to {FORMAT}", "a newer striate")
+    missing = [name for name in FACTS if name not in facts]
+    if missing:
+        raise RunError(path / "run.json", f"{missing[0]} is missing", "another run; this folder is damaged")
     return Run(path, facts)
 
 
 def list_runs(root: Path) -> list[Run]:
-    """Every run in `root`, by name."""
+    """Every run in `root`, by name; one that cannot be opened has the status "damaged"."""
     names = sorted(root.iterdir(), key=_natural) if root.is_dir() else []
-    return [open_run(path) for path in names if (path / "run.json").is_file()]
+    return [_open_or_damaged(path) for path in names if (path / "run.json").is_file()]
+
+
+def _open_or_damaged(path: Path) -> Run:
+    try:
+        return open_run(path)
+    except RunError as error:
+        return Run(path, {"status": "damaged", "cause": str(error)})
 
 
 def create(root: Path, name: str) -> Path:
@@ -294,23 +321,27 @@ def record_opening(folder: Path, digest: str, count: int) -> int:
     path = folder.parent / OPENINGS
     line = json.dumps({"test_set": digest, "n": count, "run": printable(folder.name)}) + "\n"
     try:
+        before = path.read_bytes() if path.exists() else b""
+        torn = b"\n" if before and not before.endswith(b"\n") else b""  # a kill in the middle of a line
         handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
-            os.write(handle, line.encode())
+            os.write(handle, torn + line.encode())
             os.fsync(handle)
         finally:
             os.close(handle)
-        return sum(entry.get("test_set") == digest for entry in map(json.loads, path.read_text("utf-8").splitlines()))
-    except (OSError, ValueError, AttributeError) as error:
-        raise RunError(
-            path, f"the openings of test sets cannot be recorded ({error})", "a writable, whole file"
-        ) from None
+    except OSError as error:
+        raise RunError(path, f"the opening of a test set cannot be recorded ({error})", "a folder of yours") from None
+    return 1 + sum(f'"{digest}"'.encode() in each for each in before.splitlines())
 
 
 def known_digests(folder: Path) -> dict[str, str]:
     """sha256 -> subset, from split.csv."""
-    with (folder / "split.csv").open(encoding="utf-8", newline="") as file:
-        return {row["sha256"]: row["subset"] for row in csv.DictReader(file)}
+    path = folder / "split.csv"
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return {row["sha256"]: row["subset"] for row in csv.DictReader(file)}
+    except (OSError, KeyError, ValueError) as error:
+        raise RunError(path, f"cannot be read ({error})", "a fresh run; this folder is damaged") from None
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

@@ -68,6 +68,14 @@ def test_a_loss_that_is_not_finite_stops_names_the_files_and_keeps_good_weights(
     assert all(torch.isfinite(tensor).all() for tensor in kept.weights.values())
 
 
+def test_a_validation_that_is_not_finite_is_never_chosen(tmp_path):
+    options = {"rate": 100.0, "warmup": 0.0, "schedule": "constant", "batch": 5000, "precision": "float32"}
+    work = job(tmp_path, model="resnet20", channels=1, model_options={"norm": "none"}, augment="none", **options)
+    with pytest.raises(RunError, match=r"validation gave|the loss is"):
+        fit(work, Notes(), Stop())
+    assert checkpoint.load(work.checkpoints)[0].best is None
+
+
 def test_the_best_epoch_by_validation_is_kept(tmp_path):
     trained = train(tmp_path, epochs=4, rate=0.002)
     rows = trained.run.epochs

@@ -41,12 +41,14 @@ def scan(
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
     allow_leak: bool = False,
+    learnable: bool = True,
     seconds: float = SECONDS,
 ) -> Samples:
     """The usable samples of a listing, in its order, with what a person should know about them.
 
     `check`: "full" decodes every picture, in at most `seconds` each; "headers" reads the headers only.
     `workers`: processes beside this one; the answer does not depend on them. `progress` gets (done, all).
+    `learnable` False: these pictures are to be answered on, so that one class, or one picture of a class, will do.
     `DataError` when more than `max_bad` of the whole or of a subset, or half of a class, cannot be used; when
     a class cannot be learned; when a file lies in two subsets, unless `allow_leak`.
     """
@@ -59,7 +61,8 @@ def scan(
             progress(len(looks), len(listing.names))
     _stop_if_too_bad(listing, looks, max_bad)
     use = [index for index, look in enumerate(looks) if look.cause is None]
-    _stop_if_unlearnable(listing, use)
+    if learnable:
+        _stop_if_unlearnable(listing, use)
     notes = [f"{count:,} ignored: {cause}" for cause, count in listing.ignored.items()]
     notes += _picture_notes(listing, looks, use)
     notes += _copies(listing, looks, use, allow_leak)
@@ -146,7 +149,8 @@ def _stop_if_too_bad(listing: Listing, looks: list[_Look], max_bad: float) -> No
         if len(bad) > limit * len(indices):
             share = f"{len(bad):,} of {len(indices):,} files of {group}"
             cause = f"{share} cannot be used, more than {100 * limit:g} %: {_causes(listing, looks, bad)}"
-            hint = "repair or remove them" + ("" if group.startswith("class ") else ", or raise --max-bad")
+            bounded = max_bad > 0 and not group.startswith("class ")
+            hint = "repair or remove them" + (", or raise --max-bad" if bounded else "")
             raise DataError(listing.root, cause, hint)
 
 
@@ -212,7 +216,7 @@ def _copies(listing: Listing, looks: list[_Look], use: list[int], allow_leak: bo
     if leaks and not allow_leak:
         files = f"{len(leaks):,} leaked {_plural('file', len(leaks))}"
         cause = f"{files}, the same bytes in two subsets: {_some(leaks)}"
-        raise DataError(listing.root, cause, "remove them from one side, or --allow-leak")
+        raise DataError(listing.root, cause, "removing them from one side")
     kinds = (
         ("byte-identical copies", copies),
         ("leaked (the same bytes in two subsets)", leaks),

@@ -127,9 +127,9 @@ class Augmenter:
 
 # One column per choice, so that turning one change on leaves the draws of the others as they were.
 (_MIRROR, _FLIP, _ROTATE, _SCALE, _SHIFT_X, _SHIFT_Y, _PAD_X, _PAD_Y, _CROP_AREA, _CROP_RATIO, _CROP_X, _CROP_Y,
- _BRIGHTNESS, _CONTRAST, _SATURATION, _HUE, _NOISE, _ERASE) = range(18)  # fmt: skip
-_COLUMNS = 32  # noise takes 6 uniform numbers for 3 normal ones, erasing takes 5
-_NOISE, _ERASE = 16, 22
+ _BRIGHTNESS, _CONTRAST, _SATURATION, _HUE) = range(16)  # fmt: skip
+# noise takes 6 uniform numbers for 3 normal ones, erasing takes 5
+_NOISE, _ERASE, _COLUMNS = 16, 22, 32
 
 
 def _moves(augment: Augment) -> bool:

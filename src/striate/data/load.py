@@ -20,6 +20,7 @@ def load(
     check: Literal["full", "headers"] = "full",
     max_bad: float = 0.01,
     workers: int | None = None,
+    learnable: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Samples:
     """The samples of a built-in set or of a folder; `workers` None means as many processes as are worth it."""
@@ -32,7 +33,7 @@ def load(
     listing = list_folder(root)
     if workers is None:
         workers = _processes(len(listing.names))
-    return audit.scan(listing, check=check, max_bad=max_bad, workers=workers, progress=progress)
+    return audit.scan(listing, check=check, max_bad=max_bad, workers=workers, learnable=learnable, progress=progress)
 
 
 def reading_workers(samples: Samples) -> int:

@@ -28,7 +28,7 @@ def outputs(
     channels_last: bool = False,
     between: Callable[[], None] = lambda: None,
 ) -> Tensor:
-    """float32 outputs of `net` in eval mode, one row per index; `between` is called before each batch.
+    """float32 outputs of `net` in eval mode, one row per index; `between` is called equally often in each process.
 
     Under `torchrun` every process works through its share and all receive the whole, each sample counted once.
     """
@@ -45,6 +45,8 @@ def outputs(
             values = values.contiguous(memory_format=torch.channels_last)
         with autocast():
             rows.append(net(values).float())
+    for _ in range(-(-len(indices) // (world * BATCH)) - len(groups)):  # a process whose share is one batch shorter
+        between()
     net.train(training)
     return torch.cat(rows) if world == 1 else _gathered(rows, len(indices), rank, world, next(net.parameters()))
 

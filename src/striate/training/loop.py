@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, final
+from typing import Any, NoReturn, Protocol, final
 
 import numpy as np
 import torch
@@ -121,7 +121,7 @@ class Trainer:
         job.net.train()
         for group, share, canvases in zip(groups, shares, job.train.batches(shares), strict=True):
             loss = self.step(canvases, share, len(group))
-            progress.loss_sum += loss
+            progress.loss_sum += _summed(loss, job.machine)
             progress.done, progress.step = progress.done + 1, progress.step + 1
             name = f"epoch {progress.epoch + 1} of {job.recipe.epochs}"
             self._listener.progress(name, progress.done, self._steps_per_epoch)
@@ -131,6 +131,9 @@ class Trainer:
     def _end_epoch(self, seconds: float) -> None:
         job, progress = self.job, self.progress
         net = self._average.net if self._average else job.net
+        if job.machine.world > 1:  # running statistics are of each process's own pictures; the first one's are kept
+            for buffer in job.net.buffers():
+                torch.distributed.broadcast(buffer, 0)
         if self._average:
             self._average.take_buffers(job.net)
         answers = outputs(
@@ -138,12 +141,14 @@ class Trainer:
             channels_last=job.machine.bfloat16, between=self._between,
         )  # fmt: skip
         summary = job.task.summary(answers, self._targets[torch.from_numpy(job.split.val)])
+        if not all(map(math.isfinite, summary.values())):
+            self._not_finite("validation gave " + ", ".join(f"{name} {value:g}" for name, value in summary.items()))
         score = list(job.task.score(summary))
         if progress.best_score is None or score > progress.best_score:
             progress.best_score, progress.best_epoch = score, progress.epoch
             self.best = {name: tensor.detach().clone() for name, tensor in net.state_dict().items()}
         row = {"epoch": progress.epoch + 1, "steps": progress.step, "rate": self._rate(progress.step - 1)}
-        row["train_loss"] = _summed(progress.loss_sum, job.machine) / len(job.split.train)
+        row["train_loss"] = progress.loss_sum / len(job.split.train)
         row |= {f"val_{name}": value for name, value in summary.items()} | {"seconds": round(seconds, 3)}
         progress.history.append(row)
         if job.machine.first:
@@ -187,7 +192,9 @@ class Trainer:
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         value = float(total)
         if not math.isfinite(value) or not math.isfinite(float(norm)):
-            self._not_finite(value, float(norm), samples)
+            names = [self.job.samples.names[index] for index in samples]
+            listed = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+            self._not_finite(f"the loss is {value:g} and the gradient's norm {float(norm):g}; the batch was {listed}")
         if job.recipe.clip is not None:
             torch.nn.utils.clip_grads_with_norm_(self._parameters, job.recipe.clip, norm)
         self._optimizer.step()
@@ -235,12 +242,10 @@ class Trainer:
             "batch normalisation sees the parts"
         )
 
-    def _not_finite(self, loss: float, norm: float, samples: Indices) -> None:
-        names = [self.job.samples.names[index] for index in samples]
-        listed = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    def _not_finite(self, cause: str) -> NoReturn:
         raise RunError(
             f"epoch {self.progress.epoch + 1}, step {self.progress.step}",
-            f"the loss is {loss:g} and the gradient's norm {norm:g}; the batch was {listed}",
+            cause,
             f"a lower rate, or --clip 1; the last good weights are kept in {self.job.checkpoints}",
         )
 
@@ -252,7 +257,7 @@ class Trainer:
         if asked or time.monotonic() - self._saved_at >= self.job.save_every:
             self.save()
         if asked:
-            raise self._stop.error(self.job.checkpoints.parent)
+            raise self._stop.error(self.job.checkpoints.parent, saved=not self._failed_saves)
 
     def save(self) -> None:
         """A new generation; the first failure is told and survived, the second in a row is not."""
@@ -296,8 +301,8 @@ class Trainer:
 
 
 def _batch(job: Job) -> int:
-    """Pictures per step over all processes; every process needs at least one."""
-    return max(job.recipe.batch or 1, job.machine.world)
+    """Pictures per step over all processes."""
+    return job.recipe.batch or 1
 
 
 def _share(group: Indices, machine: Machine, mixes: bool) -> Indices:

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from striate import devices
 from striate.data.decode import DECODER
-from striate.errors import MachineError
 
 
 @dataclass(frozen=True)
@@ -47,22 +47,11 @@ class Machine:
 
 def choose(device: str, precision: str) -> Machine:
     """The machine a recipe asks for; "auto" takes the GPU when there is one, and bfloat16 where it is fast."""
-    chosen = _device(device)
+    chosen = devices.find(device)
     fast = torch.cuda.is_bf16_supported(including_emulation=False) if chosen.type == "cuda" else _fast_on_cpu()
     group = torch.distributed.is_initialized()
     rank, world = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if group else (0, 1)
     return Machine(chosen, fast if precision == "auto" else precision == "bfloat16", rank, world)
-
-
-def _device(name: str) -> torch.device:
-    gpus = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-    if name == "auto" and not gpus:
-        return torch.device("cpu")
-    if name in ("auto", "cuda") and gpus:  # each process of a group takes its own
-        return torch.device(gpus[int(os.environ.get("LOCAL_RANK", "0")) % len(gpus)])
-    if name not in ("cpu", *gpus):
-        raise MachineError("device", f"{name!r} is not on this machine", f"one of auto, {', '.join(['cpu', *gpus])}")
-    return torch.device(name)
 
 
 def _fast_on_cpu() -> bool:
@@ -89,7 +78,7 @@ def channels_last(net: nn.Module, machine: Machine) -> nn.Module:
 @contextlib.contextmanager
 def process_group(device: str) -> Iterator[None]:
     """Joins the processes that `torchrun` started; does nothing when there is one."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if not {"RANK", "WORLD_SIZE", "MASTER_ADDR"} <= set(os.environ) or os.environ["WORLD_SIZE"] == "1":
         yield
         return
     cuda = torch.cuda.is_available() and device != "cpu"

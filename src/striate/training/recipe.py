@@ -125,6 +125,8 @@ def read_toml(path: Path, **changes: Any) -> Recipe:
         raise UsageError(path, f"not TOML ({error})", "key = value lines; see `striate train --help`") from None
     if "data" in values and "data" not in changes:
         values["data"] = _beside(path, values["data"])
+    if isinstance(values.get("model_options"), dict) and "model_options" in changes:
+        changes["model_options"] = values["model_options"] | changes["model_options"]
     try:
         return make(**{**values, **changes})
     except UsageError as error:
@@ -136,6 +138,8 @@ def read_toml(path: Path, **changes: Any) -> Recipe:
 def resolve(recipe: Recipe, suggested: Mapping[str, Any]) -> Recipe:
     """The recipe with every `None` that `suggested` knows filled in."""
     empty = {name: value for name, value in suggested.items() if getattr(recipe, name) is None}
+    if "warmup" in empty:  # never most of a short training
+        empty["warmup"] = min(empty["warmup"], 0.1 * (recipe.epochs or empty["epochs"]))
     return dataclasses.replace(recipe, **empty)
 
 

@@ -17,9 +17,10 @@ class Stop:
     def __init__(self) -> None:
         self.by: int | None = None
 
-    def error(self, where: object) -> StriateError:
+    def error(self, where: object, saved: bool) -> StriateError:
         kind = Terminated if self.by == signal.SIGTERM else Interrupted
-        return kind(where, "stopped by a signal, everything so far is saved", f"striate train --resume {where}")
+        what = "everything so far is saved" if saved else "the last save failed, an older one stands"
+        return kind(where, f"stopped by a signal, {what}", f"striate train --resume {where}")
 
 
 @contextlib.contextmanager

@@ -84,7 +84,11 @@ def train(recipe: Recipe, execution: Execution, listener: Listener) -> Trained |
         plan = _plan(recipe, execution, listener)
         clock.mark("scan and split")
         folder = _new_folder(plan, execution)
-        return _train(plan, folder, execution, listener, clock)
+        try:
+            return _train(plan, folder, execution, listener, clock)
+        finally:
+            if plan.machine.first and not (folder / "run.json").exists():  # it never came to a first step
+                shutil.rmtree(folder)
 
 
 def resume(folder: Path, execution: Execution, listener: Listener) -> Trained | None:
@@ -115,14 +119,15 @@ def _train(plan: _Plan, folder: Path, execution: Execution, listener: Listener, 
         raise RunError(folder, "another process is training this run", "waiting for it, or a fresh run") from None
     facts: dict[str, Any] = {}
     try:
-        with listening() as stop, machines.repeatable(plan.machine.device):
+        with machines.repeatable(plan.machine.device):
             job = _job(plan, folder, execution)
             facts = _facts(plan, job)
             _record(folder, facts, "running", job)
             clock.mark("read pictures")
             if plan.machine.first:
                 _introduce(job, folder, listener)
-            trainer = fit(job, listener, stop)
+            with listening() as stop:
+                trainer = fit(job, listener, stop)
             clock.mark("training")
         machines.leave_group()
         if not plan.machine.first:
@@ -144,14 +149,17 @@ def _plan(recipe: Recipe, execution: Execution, listener: Listener) -> _Plan:
     size = recipe.size or usual_size(entry, **options)
     channels = recipe.channels or (3 if entry.input[0] == 3 else 1)
     check_size(entry, size, size, **options)
+    for name in {"classes", "channels"} & set(options):
+        raise UsageError("model_options", f"{name} is not an option here", "the class folders, or --channels")
     with torch.device("meta"):  # a wrong option is told before any picture is read
-        build(entry.name, classes=2, channels=channels, **options)
+        net = build(entry.name, classes=2, channels=channels, **options)
     machine = machines.choose(recipe.device, recipe.precision)
     samples = load(
         recipe.data, check=recipe.check, max_bad=recipe.max_bad, workers=execution.workers,
         progress=lambda done, total: listener.progress("scanning pictures", done, total),
     )  # fmt: skip
     split = splits.cut(samples, splits.shares(recipe.split), recipe.split_seed)
+    _refuse_small_batches(net, split, recipe, machine)
     recipe = dataclasses.replace(recipe, size=size, channels=1 if channels == 1 else 3)
     return _Plan(recipe, samples, split, machine, {"name": entry.name, "options": options})
 
@@ -174,7 +182,6 @@ def _job(plan: _Plan, folder: Path, execution: Execution) -> Job:
     torch.manual_seed(key(recipe.seed, "weights"))
     net = build(plan.network["name"], classes=len(samples.classes), channels=recipe.channels, **plan.network["options"])
     net = machines.channels_last(net, machine)
-    _refuse_single_pictures(net, split, recipe, machine)
     _refuse_small_disk(net, folder)
     changes = _augment(recipe)
     size = recipe.size or 0
@@ -187,7 +194,7 @@ def _job(plan: _Plan, folder: Path, execution: Execution) -> Job:
         open_pictures(samples, indices, blank, each, machine.device, memory=execution.memory, workers=workers)
         for indices, each in ((split.train, side), (split.val, size))
     )
-    measured = measure(train_pictures.batches(cut(split.train, 256)))
+    measured = measure(train_pictures.batches(cut(split.train, max(1, 2**22 // side**2))))
     preprocess = dataclasses.replace(blank, mean=measured.mean, deviation=measured.deviation)
     return Job(
         recipe=recipe,
@@ -304,10 +311,15 @@ def _write_predictions(folder: Path, job: Job, indices: splits.Indices, evaluati
     durable.write_csv(folder / "predictions.csv", head, rows)
 
 
-def _refuse_single_pictures(net: nn.Module, split: splits.Split, recipe: Recipe, machine: Machine) -> None:
-    """Batch normalisation has no statistics of one picture."""
+def _refuse_small_batches(net: nn.Module, split: splits.Split, recipe: Recipe, machine: Machine) -> None:
+    """Every process needs a picture of every batch, and batch normalisation two in every part."""
     batch = recipe.batch or 1
-    smallest = min(map(len, cut(split.train, max(batch, machine.world)))) // machine.world // recipe.accumulate
+    share = min(map(len, cut(split.train, batch))) // machine.world
+    if share < 1:
+        raise UsageError(
+            "batch", f"{batch} leaves one of {machine.world} processes without a picture", "a larger batch"
+        )
+    smallest = share // recipe.accumulate
     normalised = any(isinstance(each, nn.modules.batchnorm._BatchNorm) for each in net.modules())
     if normalised and smallest < 2:
         raise UsageError(
