@@ -165,6 +165,23 @@ def test_a_provided_val_folder_is_never_called_a_test_set(capsys, tmp_path):
     assert not (tmp_path / "r" / "test-openings.jsonl").exists()
 
 
+def test_what_the_listing_offers_to_allow_can_be_allowed(capsys, tmp_path):
+    data = photographs(tmp_path / "photos", classes=2, each=8)
+    elsewhere = photographs(tmp_path / "elsewhere", classes=3, each=8) / "class 2"
+    (data / "linked").symlink_to(elsewhere, target_is_directory=True)
+    (data / "CLASS 0").mkdir()
+    words = ["train", data, "--model", "lenet5", "--epochs", 1, "--runs", tmp_path / "runs", "--json"]
+    source = next((data / "class 0").glob("*.png"))
+    source.rename(data / "CLASS 0" / source.name)
+    code, _, err = call(capsys, *words)
+    assert (code, "--merge-classes" in err) == (3, True)
+    code, _, err = call(capsys, *words, "--merge-classes", "--follow-links")
+    assert code == 0, err
+    facts = json.loads((tmp_path / "runs" / "photos-lenet5-1" / "run.json").read_text())
+    assert len(facts["classes"]) == 3
+    assert call(capsys, "evaluate", tmp_path / "runs" / "photos-lenet5-1")[0] == 0
+
+
 def test_runs_lists_results(capsys, trained):
     run, _ = trained
     code, out, _ = call(capsys, "runs", run.parent)

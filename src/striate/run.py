@@ -18,7 +18,7 @@ from torch import nn
 from striate import checkpoint, devices, durable
 from striate.data import decode, preprocess, splits
 from striate.data.batches import open_pictures
-from striate.data.load import load
+from striate.data.load import READING, load
 from striate.data.sources import Samples, list_pictures
 from striate.data.splits import Indices
 from striate.errors import DataError, MachineError, RunError, nearest, printable
@@ -204,7 +204,8 @@ class Run:
         if self.status != "done":
             raise RunError(self.folder, f"this training is {self.status}: its test set stays closed", "resuming it")
         recipe = self.recipe
-        samples = load(self.facts["data"]["path"], check=recipe["check"], max_bad=recipe["max_bad"], workers=workers)
+        reading = {name: recipe[name] for name in READING}
+        samples = load(self.facts["data"]["path"], workers=workers, **reading)
         if samples.fingerprint != self.facts["data"]["fingerprint"]:
             raise DataError(self.facts["data"]["path"], "is not the data of this run any more", "naming other data")
         split = splits.cut(samples, splits.shares(recipe["split"]), recipe["split_seed"])

@@ -216,7 +216,7 @@ def _copies(listing: Listing, looks: list[_Look], use: list[int], allow_leak: bo
     if leaks and not allow_leak:
         files = f"{len(leaks):,} leaked {_plural('file', len(leaks))}"
         cause = f"{files}, the same bytes in two subsets: {_some(leaks)}"
-        raise DataError(listing.root, cause, "removing them from one side")
+        raise DataError(listing.root, cause, "removing them from one side, or --allow-leak")
     kinds = (
         ("byte-identical copies", copies),
         ("leaked (the same bytes in two subsets)", leaks),

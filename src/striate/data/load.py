@@ -10,6 +10,8 @@ from striate.data.sources import Samples, list_folder
 from striate.errors import DataError, nearest
 
 BUILT_IN = ("digits",)
+# The keys of a recipe that decide which samples a folder has.
+READING = ("check", "max_bad", "follow_links", "merge_classes", "allow_leak")
 # Starting processes costs more than reading this many pictures.
 _WORTH_A_POOL = 500
 
@@ -21,6 +23,9 @@ def load(
     max_bad: float = 0.01,
     workers: int | None = None,
     learnable: bool = True,
+    follow_links: bool = False,
+    merge_classes: bool = False,
+    allow_leak: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Samples:
     """The samples of a built-in set or of a folder; `workers` None means as many processes as are worth it."""
@@ -30,10 +35,13 @@ def load(
     if not root.exists() and os.sep not in data:
         near = nearest(data, BUILT_IN)[0]
         raise DataError(root.resolve(), f"no such folder, nor a built-in set called {data!r}", f"{near!r}, or a path")
-    listing = list_folder(root)
+    listing = list_folder(root, follow_links=follow_links, merge_classes=merge_classes)
     if workers is None:
         workers = _processes(len(listing.names))
-    return audit.scan(listing, check=check, max_bad=max_bad, workers=workers, learnable=learnable, progress=progress)
+    return audit.scan(
+        listing, check=check, max_bad=max_bad, workers=workers, learnable=learnable, allow_leak=allow_leak,
+        progress=progress,
+    )  # fmt: skip
 
 
 def reading_workers(samples: Samples) -> int:

@@ -301,7 +301,7 @@ def _nothing(root: Path, found: _Found, tops: list[str]) -> DataError:
     ignored = ", ".join(f"{count:,} {cause}" for cause, count in found.ignored.most_common(5))
     cause = f"no pictures in {len(tops):,} folders" + (f"; ignored: {ignored}" if ignored else "")
     linked = any("link" in cause for cause in found.ignored)
-    return DataError(root, cause, "copies of the pictures instead of links" if linked else _TREE)
+    return DataError(root, cause, "--follow-links, if the pictures lie behind links" if linked else _TREE)
 
 
 def _subset_folders(root: Path, found: _Found, tops: list[str]) -> dict[str, str]:
@@ -337,7 +337,9 @@ def _one_name_each(root: Path, names: list[str], merge: bool) -> dict[str, str]:
         merged[name] = first.setdefault(key, name)
         if merged[name] != name and not merge:
             pair = f"{merged[name]!a} and {name!a}"
-            raise DataError(root, f"classes {pair} differ in case or Unicode form only", "one folder for both")
+            raise DataError(
+                root, f"classes {pair} differ in case or Unicode form only", "one folder for both, or --merge-classes"
+            )
     return merged
 
 

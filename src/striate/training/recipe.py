@@ -42,6 +42,10 @@ class Recipe:
     check: Literal["full", "headers"] = _key("full", "decode every file before step one, or read headers", "Data")
     max_bad: float = _key(0.01, "share of unusable files that stops the run", "Data", least=0, most=1)
 
+    follow_links: bool = _key(False, "take what links in the folder lead to", "Data")
+    merge_classes: bool = _key(False, "class folders equal but for case or Unicode form are one", "Data")
+    allow_leak: bool = _key(False, "train although a file lies in two subsets", "Data")
+
     augment: Literal["none", "light", "standard", "strong"] | None = _key(
         None, "preset of random changes; the options below replace single values of it", "Augmentation"
     )

@@ -16,7 +16,7 @@ from striate import checkpoint, durable, run
 from striate.data import splits
 from striate.data.augment import Augment, Augmenter, canvas_size, preset
 from striate.data.batches import Memory, cut, open_pictures
-from striate.data.load import BUILT_IN, load, reading_workers
+from striate.data.load import BUILT_IN, READING, load, reading_workers
 from striate.data.preprocess import Preprocess, measure
 from striate.data.sources import Samples
 from striate.errors import MachineError, RunError, StriateError, UsageError
@@ -155,7 +155,7 @@ def _plan(recipe: Recipe, execution: Execution, listener: Listener) -> _Plan:
         net = build(entry.name, classes=2, channels=channels, **options)
     machine = machines.choose(recipe.device, recipe.precision)
     samples = load(
-        recipe.data, check=recipe.check, max_bad=recipe.max_bad, workers=execution.workers,
+        recipe.data, workers=execution.workers, **{name: getattr(recipe, name) for name in READING},
         progress=lambda done, total: listener.progress("scanning pictures", done, total),
     )  # fmt: skip
     split = splits.cut(samples, splits.shares(recipe.split), recipe.split_seed)
