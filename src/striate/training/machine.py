@@ -13,6 +13,7 @@ from torch import nn
 
 from striate import devices
 from striate.data.decode import DECODER
+from striate.evaluate.outputs import place
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,7 @@ def choose(device: str, precision: str) -> Machine:
     """The machine a recipe asks for; "auto" takes the GPU when there is one, and bfloat16 where it is fast."""
     chosen = devices.find(device)
     fast = torch.cuda.is_bf16_supported(including_emulation=False) if chosen.type == "cuda" else _fast_on_cpu()
-    group = torch.distributed.is_initialized()
-    rank, world = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if group else (0, 1)
-    return Machine(chosen, fast if precision == "auto" else precision == "bfloat16", rank, world)
+    return Machine(chosen, fast if precision == "auto" else precision == "bfloat16", *place())
 
 
 def _fast_on_cpu() -> bool:
