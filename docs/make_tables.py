@@ -1,18 +1,39 @@
-"""Writes docs/tables/ from the code: `python docs/make_tables.py`. A test compares what lies there with this."""
+"""Writes docs/tables/ and src/striate/costs.json from the code: `python docs/make_tables.py`.
+
+A test compares what lies there with this.
+"""
 
 import dataclasses
+import json
 from pathlib import Path
 
-import torch
-
+from striate.cost.count import count
 from striate.data.augment import PRESETS, Augment
-from striate.models.catalog import build, catalog
+from striate.models.catalog import catalog
+from striate.survey import network
 from striate.training.recipe import FOR_DIGITS, FOR_PHOTOGRAPHS, Recipe
 
+ROOT = Path(__file__).parents[1]
 
-def tables() -> dict[str, str]:
-    """File name -> Markdown."""
-    return {"recipe.md": recipe(), "augmentation.md": augmentation(), "networks.md": networks()}
+
+def files() -> dict[str, str]:
+    """Path below the root -> text."""
+    counted = costs()
+    return {
+        "src/striate/costs.json": json.dumps(counted, indent=1) + "\n",
+        "docs/tables/recipe.md": recipe(),
+        "docs/tables/augmentation.md": augmentation(),
+        "docs/tables/networks.md": networks(counted),
+    }
+
+
+def costs() -> dict[str, dict[str, int]]:
+    """Parameters of each network, and multiply-adds for one picture of the published size."""
+    found = {}
+    for name, entry in catalog().items():
+        one = count(network(name), entry.input)
+        found[name] = {"parameters": one.params, "multiply_adds": one.macs}
+    return found
 
 
 def recipe() -> str:
@@ -38,21 +59,22 @@ def augmentation() -> str:
     return "\n".join([*head, *rows]) + "\n"
 
 
-def networks() -> str:
+def networks(counted: dict[str, dict[str, int]]) -> str:
     rows = [
         "# The catalogue",
         "",
-        "| name | year | input | parameters | paper | known for |",
-        "|---|---|---|---:|---|---|",
+        "Multiply-adds are those of convolutions and linear layers for one picture of the input's size.",
+        "",
+        "| name | year | input | parameters | multiply-adds | paper | known for |",
+        "|---|---|---|---:|---:|---|---|",
     ]
     for entry in catalog().values():
-        with torch.device("meta"):
-            count = sum(parameter.numel() for parameter in build(entry.name).parameters())
-        size = "x".join(map(str, entry.input))
-        rows.append(f"| `{entry.name}` | {entry.year} | {size} | {count:,} | {entry.paper} | {entry.known_for} |")
+        size, cost = "x".join(map(str, entry.input)), counted[entry.name]
+        numbers = f"{cost['parameters']:,} | {cost['multiply_adds']:,}"
+        rows.append(f"| `{entry.name}` | {entry.year} | {size} | {numbers} | {entry.paper} | {entry.known_for} |")
     return "\n".join(rows) + "\n"
 
 
 if __name__ == "__main__":
-    for name, text in tables().items():
-        (Path(__file__).parent / "tables" / name).write_text(text)
+    for place, text in files().items():
+        (ROOT / place).write_text(text)

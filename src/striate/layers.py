@@ -1,19 +1,23 @@
-"""Parts that several papers share: plain functions that return plain modules."""
+"""Parts that several papers share: plain functions that return plain modules, and the few modules torch lacks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, final
 
+import torch
 from torch import nn
 
 Activation = Callable[[], nn.Module]
 Norm = Callable[[int], nn.Module]
 
 
-def conv(inputs: int, outputs: int, kernel: int, *, stride: int = 1, norm: Norm | None = None) -> nn.Conv2d:
+def conv(
+    inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1, norm: Norm | None = None
+) -> nn.Conv2d:
     """A square convolution that keeps height and width at stride 1, for an odd `kernel`.
 
     It has a bias only when no norm follows: a norm would subtract it again.
     """
-    return nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=norm is None)
+    return nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=norm is None)
 
 
 def normalise(norm: Norm | None, channels: int) -> nn.Module:
@@ -26,14 +30,88 @@ def dropout_layer(rate: float) -> dict[str, nn.Module]:
     return {"dropout": nn.Dropout(rate)} if rate else {}
 
 
+def response_norm(n: int, *, k: float, alpha: float, beta: float) -> nn.LocalResponseNorm:
+    """Local response normalisation with the constants as Krizhevsky et al. 2012 print it, section 3.3.
+
+    b = a / (k + alpha * sum of a^2 over n neighbouring maps)^beta. PyTorch divides alpha by n, the paper does
+    not: hence the factor.
+    """
+    return nn.LocalResponseNorm(n, alpha=alpha * n, beta=beta, k=k)
+
+
+@final
+class SqueezeExcitation(nn.Module):
+    """Scale each map by a number from 0 to 1 drawn from all of them: Hu et al. 2018, Figs. 2 and 3.
+
+    `ratio` is r: the maps are squeezed to channels / r, at least 8, as the released weights have it.
+    """
+
+    def __init__(self, channels: int, ratio: int) -> None:
+        super().__init__()
+        squeezed = max(8, channels // ratio)
+        self.squeeze = nn.AdaptiveAvgPool2d(1)
+        self.fc1 = nn.Conv2d(channels, squeezed, 1)  # 1x1 convolutions on one cell: the paper's two dense layers
+        self.relu = nn.ReLU()
+        self.fc2 = nn.Conv2d(squeezed, channels, 1)
+        self.sigmoid = nn.Sigmoid()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(n, channels, height, width) -> the same shape."""
+        return x * self.sigmoid(self.fc2(self.relu(self.fc1(self.squeeze(x)))))  # type: ignore[no-any-return]
+
+
+class Heads(NamedTuple):
+    """What a network with auxiliary classifiers answers while it trains; in eval mode it answers `logits` alone.
+
+    The loss is that of `logits` plus `weight` times that of each auxiliary answer.
+    """
+
+    logits: torch.Tensor
+    auxiliary: tuple[torch.Tensor, ...]
+    weight: float
+
+
 def he_initialise(net: nn.Module) -> nn.Module:
     """Draw each convolution's weights from a normal of variance 2 / fan-out, set its bias to 0; in place.
 
     He et al. 2015, "Delving Deep into Rectifiers", eq. 14: the variance of the gradient then survives a ReLU.
     """
-    for module in net.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+    for module in _convolutions(net):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
     return net
+
+
+def initialise(net: nn.Module, how: str, paper: Callable[[nn.Module], nn.Module] = he_initialise) -> nn.Module:
+    """Draw the weights of `net` anew, in place: "paper" as its paper says, "he" or "xavier" for every family.
+
+    "he" is `he_initialise`; "xavier" is Glorot and Bengio 2010, eq. 16: a uniform draw of variance
+    2 / (fan-in + fan-out), biases 0, for convolutions and linear layers.
+    """
+    if how == "paper":
+        return paper(net)
+    if how == "he":
+        return he_initialise(net)
+    for module in (*_convolutions(net), *(each for each in net.modules() if isinstance(each, nn.Linear))):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    return net
+
+
+def gaussian(deviation: float, bias: float = 0.0) -> Callable[[nn.Module], nn.Module]:
+    """A draw as papers before 2014 print it: weights normal with this deviation, biases constant; in place."""
+
+    def draw(net: nn.Module) -> nn.Module:
+        for module in (*_convolutions(net), *(each for each in net.modules() if isinstance(each, nn.Linear))):
+            nn.init.normal_(module.weight, std=deviation)
+            if module.bias is not None:
+                nn.init.constant_(module.bias, bias)
+        return net
+
+    return draw
+
+
+def _convolutions(net: nn.Module) -> Iterator[nn.Conv2d | nn.ConvTranspose2d]:
+    return (module for module in net.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d))

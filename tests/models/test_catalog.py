@@ -200,7 +200,7 @@ def test_the_least_side_is_where_the_last_stage_has_one_whole_cell(name, options
 
 
 def test_small_stem_is_suggested_where_it_would_help():
-    with pytest.raises(UsageError, match='stem="32"'):
+    with pytest.raises(UsageError, match="stem=32"):
         check_size("resnet18", 28, 28)
 
 

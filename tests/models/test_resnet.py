@@ -7,8 +7,13 @@ import torch
 import torchvision
 from torch import nn
 
+import oracle
 from striate.errors import UsageError
-from striate.models.resnet import PaddedIdentity, Residual, resnet, small_resnet
+from striate.layers import SqueezeExcitation
+from striate.models.catalog import build as build_by_name
+from striate.models.catalog import catalog, find, table
+from striate.models.residual import PaddedIdentity, Residual
+from striate.models.resnet import resnet, small_resnet
 
 
 def residuals(net: nn.Module) -> list[Residual]:
@@ -17,31 +22,16 @@ def residuals(net: nn.Module) -> list[Residual]:
 
 @pytest.mark.parametrize("depth", [18, 34, 50, 101, 152])
 def test_keys_and_shapes_are_torchvisions(depth):
-    with torch.device("meta"):
-        ours, theirs = resnet(depth), getattr(torchvision.models, f"resnet{depth}")()
-    shapes = [[(key, value.shape) for key, value in net.state_dict().items()] for net in (ours, theirs)]
-    assert shapes[0] == shapes[1]
+    assert oracle.shapes(partial(resnet, depth)) == oracle.shapes(getattr(torchvision.models, f"resnet{depth}"))
 
 
-@pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("depth", [18, 50])
-def test_answers_and_input_gradients_equal_torchvisions(depth, training):
+@pytest.mark.parametrize(
+    ("depth", "training"), [(18, False), (18, True), (34, False), (50, False), (50, True), (101, False), (152, False)]
+)
+def test_answers_input_gradients_and_statistics_equal_torchvisions(depth, training):
     torch.manual_seed(0)
-    theirs = getattr(torchvision.models, f"resnet{depth}")().train(training)
-    ours = resnet(depth).train(training)
-    ours.load_state_dict(theirs.state_dict(), strict=True)
-    x = torch.randn(2, 3, 64, 64)
-    answers, gradients = [], []
-    for net in (ours, theirs):
-        pixels = x.clone().requires_grad_()
-        answers.append(net(pixels))
-        answers[-1].square().sum().backward()
-        gradients.append(pixels.grad)
-    torch.testing.assert_close(answers[0], answers[1], rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-5, atol=1e-5 * float(gradients[1].abs().max()))
-    statistics = [net.state_dict() for net in (ours, theirs)]
-    for key, value in statistics[1].items():
-        torch.testing.assert_close(statistics[0][key], value, rtol=1e-5, atol=1e-5)
+    theirs = oracle.unlike_fresh(getattr(torchvision.models, f"resnet{depth}")())
+    oracle.assert_same(oracle.holding(partial(resnet, depth), theirs), theirs, torch.randn(2, 3, 64, 64), training)
 
 
 @pytest.mark.parametrize("options", [{}, {"stem": "32"}, {"norm": None}, {"shortcut": "none"}, {"dropout": 0.2}])
@@ -183,3 +173,113 @@ def test_odd_sizes_give_the_same_shape_on_both_paths_of_every_block(size):
 def test_a_depth_that_the_paper_has_not_is_refused_with_those_it_has(build, depth):
     with pytest.raises(UsageError, match=f"no network of {depth} layers.*one of"):
         build(depth)
+
+
+def shapes_of(name: str, **options: object) -> list[torch.Size]:
+    return [shape for _, shape in oracle.shapes(partial(build_by_name, name, **options))]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("resnext50_32x4d", {"groups": 32, "width": 4}),
+        ("wide_resnet50_2", {"width": 128}),
+        ("seresnet50", {"se": 16}),
+        ("seresnext50_32x4d", {"se": "16", "groups": "32", "width": "4"}),
+    ],
+)
+def test_options_of_resnet50_build_the_networks_of_later_papers(name, options):
+    assert shapes_of("resnet50", **options) == shapes_of(name)
+    assert shapes_of("resnet50") != shapes_of(name)
+
+
+def test_groups_split_the_3x3_convolution_of_every_bottleneck_and_nothing_else():
+    with torch.device("meta"):
+        net = resnet(50, groups=32, width=4)
+    blocks = residuals(net)
+    assert {block.conv2.groups for block in blocks} == {32}
+    assert [stage[0].conv2.in_channels for stage in (net.layer1, net.layer2, net.layer3, net.layer4)] == [
+        128, 256, 512, 1024,
+    ]  # fmt: skip
+    others = [m for m in net.modules() if isinstance(m, nn.Conv2d) and m not in [block.conv2 for block in blocks]]
+    assert {module.groups for module in others} == {1}
+
+
+@pytest.mark.parametrize(("option", "value"), [("groups", 2), ("width", 4)])
+def test_basic_blocks_have_neither_groups_nor_width(option, value):
+    with pytest.raises(UsageError, match="not bottlenecks") as caught:
+        resnet(18, **{option: value})
+    assert caught.value.where == option
+    with pytest.raises(UsageError, match="whole number"):
+        resnet(50, **{option: 0})
+
+
+@pytest.mark.parametrize("shortcut", ["B", "none"])
+@pytest.mark.parametrize("build", [partial(resnet, 18), partial(small_resnet, 20)])
+def test_squeeze_excitation_scales_the_last_maps_of_each_block_before_the_addition(build, shortcut):
+    torch.manual_seed(0)
+    net = build(se=4, shortcut=shortcut).eval()
+    block = net.layer2[0]
+    parts = dict(block.named_children())
+    assert isinstance(parts["se"], SqueezeExcitation)
+    x = torch.randn(2, block.conv1.in_channels, 8, 8)
+    y = block.bn2(block.conv2(torch.relu(block.bn1(block.conv1(x)))))
+    pooled = y.mean((2, 3), keepdim=True)
+    y = y * torch.sigmoid(block.se.fc2(torch.relu(block.se.fc1(pooled))))
+    torch.testing.assert_close(block(x), torch.relu(y + block.downsample(x) if shortcut == "B" else y))
+    assert len([m for m in net.modules() if isinstance(m, SqueezeExcitation)]) == (8 if "layer4" in str(net) else 9)
+    assert not [m for m in build(shortcut=shortcut).modules() if isinstance(m, SqueezeExcitation)]
+
+
+def test_zero_init_with_squeeze_excitation_still_starts_blocks_as_their_shortcuts():
+    torch.manual_seed(0)
+    for block in residuals(resnet(18, se=16, zero_init=True)):
+        x = torch.randn(2, block.conv1.in_channels, 4, 4)
+        torch.testing.assert_close(block(x), torch.relu(block.downsample(x)))
+        assert not block.bn2.weight.any()
+
+
+def test_the_initialisation_is_the_one_asked_for():
+    # He: variance 2 / (9 * 512); Xavier: uniform, variance 2 / (9 * (256 + 512)).
+    for init, expected, steps in (("paper", 2 / 4608, 4), ("he", 2 / 4608, 4), ("xavier", 2 / 6912, 3**0.5)):
+        torch.manual_seed(0)
+        weight = resnet(18, init=init).layer4[0].conv1.weight.detach()
+        assert weight.var().item() == pytest.approx(expected, rel=0.02)
+        assert (float(weight.abs().max()) <= steps * expected**0.5 * 1.001) == (init == "xavier")
+    with pytest.raises(UsageError, match="init=xavier"):
+        small_resnet(20, init="xavie")
+
+
+def test_1202_layers_are_200_blocks_a_stage_and_nothing_recurses():
+    with torch.device("meta"):
+        net = small_resnet(1202)
+        assert [len(stage) for stage in (net.layer1, net.layer2, net.layer3)] == [200] * 3
+        assert net(torch.empty(1, 3, 32, 32)).shape == (1, 10)
+    assert sum(isinstance(m, nn.Conv2d | nn.Linear) for m in net.modules()) == 1202
+
+
+@pytest.mark.parametrize("name", [name for name, entry in catalog().items() if entry.family == "resnet"])
+def test_the_paper_table_names_every_layer_with_parameters_once(name):
+    with torch.device("meta"):
+        net = build_by_name(name)
+    lines = table(name)
+    named = [child for line in lines for child in line.children]
+    assert len(named) == len(set(named))
+    assert set(named) == {child for child, _ in net.named_children()}
+    x = torch.empty(1, *find(name).input, device="meta")
+    for line in lines:
+        for child in line.children:
+            x = net.get_submodule(child)(x)
+        if line.output and line.layer != "fc":
+            assert line.output == f"{x.shape[2]}x{x.shape[3]}", line
+
+
+def test_the_paper_table_prints_the_blocks_that_are_built():
+    assert table("resnet18")[2].words == "[3x3, 128; 3x3, 128] x 2"
+    assert table("resnet50_v1")[4].words == "[1x1, 512; 3x3, 512; 1x1, 2048] x 3"
+    assert table("resnet56")[1].words == "18 layers, 32 filters"
+
+
+def test_weights_are_claimed_only_for_v1_5_and_torchvisions_names():
+    claimed = {name: entry.weights for name, entry in catalog().items() if entry.family == "resnet" and entry.weights}
+    assert claimed == {f"resnet{depth}": f"torchvision:resnet{depth}" for depth in (18, 34, 50, 101, 152)}

@@ -4,6 +4,7 @@ import torch
 from sklearn import metrics
 
 from striate.evaluate.numbers import number
+from striate.layers import Heads
 from striate.tasks.classify import Classify, confusion_matrix, majority, worst
 from striate.tasks.measures import Measure
 
@@ -87,6 +88,15 @@ def test_label_smoothing_is_in_the_loss_and_not_in_the_summary() -> None:
     expected = -(0.8 * logs[torch.arange(len(TARGETS)), TARGETS] + 0.2 * logs.mean(1))  # Szegedy et al. 2016, 7
     torch.testing.assert_close(smoothed.loss(OUTPUTS, TARGETS), expected)
     assert smoothed.summary(OUTPUTS, TARGETS) == TASK.summary(OUTPUTS, TARGETS)
+
+
+def test_auxiliary_answers_add_their_weighted_loss_picture_by_picture() -> None:
+    smoothed = Classify(CLASSES, label_smoothing=0.1)
+    auxiliary = answered(seed=1)[0], answered(seed=2)[0]
+    found = smoothed.loss(Heads(OUTPUTS, auxiliary, 0.3), TARGETS)
+    main, first, second = (smoothed.loss(each, TARGETS) for each in (OUTPUTS, *auxiliary))
+    assert found.shape == (len(TARGETS),)
+    torch.testing.assert_close(found, main + 0.3 * (first + second))
 
 
 def test_the_better_epoch_has_the_higher_accuracy_then_the_lower_loss() -> None:

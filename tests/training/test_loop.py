@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+from collections import OrderedDict
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ from torch import nn
 from small import Notes, digest, job, photographs, train
 from striate import checkpoint
 from striate.errors import RunError, UsageError
+from striate.models.heads import AuxiliaryHead, WithHeads
+from striate.tasks.classify import Classify
 from striate.training.loop import Trainer, fit
 from striate.training.signals import Stop
 from striate.training.train import Execution, resume
@@ -137,3 +141,105 @@ def test_float32_and_bfloat16_both_train(tmp_path):
     for run in (first, second):
         assert run.result["numbers"][0]["value"] > 0.8
         assert np.isfinite(run.epochs[-1]["train_loss"])
+
+
+def headed():
+    """A network for the digits with two auxiliary heads, the smallest there is."""
+    torch.manual_seed(0)
+    heads = {
+        name: AuxiliaryHead({"fc": nn.Linear(16, 10)}, after=after, weight=0.3)
+        for name, after in (("aux1", "first"), ("aux2", "second"))
+    }
+    return WithHeads(
+        OrderedDict(
+            flatten=nn.Flatten(), first=nn.Linear(1024, 16), second=nn.Linear(16, 16), **heads, fc=nn.Linear(16, 10)
+        )
+    )
+
+
+def stepped(folder, net, **recipe):
+    """The loss of one step on 32 pictures, and the step's gradients."""
+    work = dataclasses.replace(job(folder, epochs=1, batch=32, **recipe), net=net)
+    trainer, ids = Trainer(work, Notes(), Stop()), work.split.train[: 32 + work.augmenter.mixes]
+    return trainer.step(next(work.train.batches([ids])), ids, 32), [each.grad for each in net.parameters()]
+
+
+@pytest.mark.parametrize("options", [{}, {"mixup": 0.4}, {"precision": "bfloat16"}, {"accumulate": 3}])
+def test_auxiliary_heads_add_their_weighted_loss_in_every_path(tmp_path, options):
+    losses, gradients = zip(
+        *(stepped(tmp_path / name, net, **{"precision": "float32"} | options)
+          for name, net in (("all", headed()), ("main", _weighing(0.0)), ("twice", _weighing(0.6)))),
+        strict=True,
+    )  # fmt: skip
+    everything, main, twice = losses
+    assert everything > main
+    assert twice - main == pytest.approx(2 * (everything - main), rel=1e-4)
+    assert all(gradient.any() for gradient in gradients[0])
+    assert sum(not gradient.any() for gradient in gradients[1]) == 4, "weights and biases of two heads"
+
+
+def test_all_answers_of_a_step_are_float32_whatever_the_precision(tmp_path):
+    work = dataclasses.replace(job(tmp_path, precision="bfloat16"), net=headed())
+    answers = Trainer(work, Notes(), Stop())._outputs(torch.randn(4, 1, 32, 32))
+    assert {each.dtype for each in (answers.logits, *answers.auxiliary)} == {torch.float32}
+
+
+def _weighing(weight):
+    net = headed()
+    net.aux1.weight = net.aux2.weight = weight
+    return net
+
+
+def test_a_compiled_network_with_heads_takes_the_same_step(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))  # no C++ compiler needed
+    plain, compiled = (
+        stepped(tmp_path / str(flag), headed(), precision="float32", compile=flag) for flag in (False, True)
+    )
+    assert compiled[0] == pytest.approx(plain[0], rel=1e-6)
+    torch.testing.assert_close(compiled[1], plain[1])
+
+
+def test_processes_that_average_gradients_hand_the_heads_on(tmp_path):
+    torch.distributed.init_process_group("gloo", f"file://{tmp_path / 'meeting'}", rank=0, world_size=1)
+    try:
+        net, x = headed(), torch.randn(4, 1, 32, 32)
+        expected = net(x)
+        answers = nn.parallel.DistributedDataParallel(net)(x)
+        torch.testing.assert_close(answers, expected)
+        assert (type(answers), answers.weight) == (type(expected), 0.3)
+        Classify(tuple("abcdefghij")).loss(answers, torch.arange(4)).sum().backward()
+        assert all(parameter.grad.any() for parameter in net.parameters())
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize(("model", "size"), [("googlenet", 79), ("googlenet_bn", 32)])
+def test_a_network_with_auxiliary_heads_trains_and_resumes_to_the_same_bits(tmp_path, model, size):
+    data = photographs(tmp_path / "pictures", classes=2, each=10)
+    values = {"data": str(data), "model": model, "size": size, "batch": 4, "epochs": 2, "rate": 1e-3, "seed": 3}
+    whole = train(tmp_path / "whole", **values).run
+    with pytest.raises(Interrupted):
+        train(tmp_path / "broken", listener=Interrupting(after=4), execution={"save_every": 0.0}, **values)
+    (folder,) = (tmp_path / "broken").glob("pictures-*")
+    assert not (folder / "result.json").exists()
+    resumed = resume(folder, Execution(), Notes()).run
+    assert digest(resumed) == digest(whole)
+    assert resumed.epochs[-1]["train_loss"] == whole.epochs[-1]["train_loss"]
+
+
+class Interrupted(Exception):
+    pass
+
+
+class Interrupting(Notes):
+    """Ends a training from within, as abruptly as an exception can."""
+
+    def __init__(self, after):
+        super().__init__()
+        self.left = after
+
+    def progress(self, name, done, total):
+        if name.startswith("epoch"):
+            self.left -= 1
+            if not self.left:
+                raise Interrupted

@@ -1,5 +1,6 @@
 """Options of the builders, as values or as the words of a command line: read and checked in one place."""
 
+import math
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
@@ -19,7 +20,25 @@ ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
         "sigmoid": nn.Sigmoid,
     }
 )
-NORMS: Mapping[str, Norm | None] = MappingProxyType({"batch": nn.BatchNorm2d, "none": None})
+
+
+def _group(channels: int) -> nn.Module:
+    return nn.GroupNorm(math.gcd(32, channels), channels)
+
+
+def _layer(channels: int) -> nn.Module:
+    return nn.GroupNorm(1, channels)
+
+
+def _instance(channels: int) -> nn.Module:
+    return nn.InstanceNorm2d(channels, affine=True)
+
+
+# The norms that Wu and He 2018, "Group Normalization", compare (Figs. 2 and 4): 32 groups where they divide.
+NORMS: Mapping[str, Norm | None] = MappingProxyType(
+    {"batch": nn.BatchNorm2d, "group": _group, "layer": _layer, "instance": _instance, "none": None}
+)
+INITIALISATIONS = ("paper", "he", "xavier")
 
 
 def activation(value: str | Activation) -> Activation:
@@ -66,3 +85,13 @@ def fraction(option: str, value: float | str) -> float:
 def flag(option: str, value: bool | str) -> bool:
     """True or false."""
     return one_of(option, str(value).lower(), ("true", "false")) == "true"
+
+
+def ratio(option: str, value: int | str | None) -> int | None:
+    """A reduction ratio of at least 1, or None (the word "none") for no such part."""
+    return None if value is None or str(value).lower() == "none" else count(option, value)
+
+
+def initialisation(value: str) -> str:
+    """One of the words that `layers.initialise` knows."""
+    return one_of("init", value, INITIALISATIONS)

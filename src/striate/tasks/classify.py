@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from striate.layers import Heads
 from striate.tasks.measures import Dice, Mean, Measure, Proportion
 
 Array = npt.NDArray[Any]
@@ -18,7 +19,7 @@ Array = npt.NDArray[Any]
 class Task(Protocol):
     """All that the training loop knows of what is learned."""
 
-    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def loss(self, outputs: Tensor | Heads, targets: Tensor) -> Tensor:
         """What training lowers, one value per picture: shape (n,)."""
         ...
 
@@ -38,7 +39,11 @@ class Classify:
     classes: tuple[str, ...]
     label_smoothing: float = 0.0
 
-    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def loss(self, outputs: Tensor | Heads, targets: Tensor) -> Tensor:
+        """Cross-entropy in nats, (n,); that of each auxiliary answer is added, times their weight."""
+        if isinstance(outputs, Heads):
+            losses = [self.loss(each, targets) for each in outputs.auxiliary]
+            return self.loss(outputs.logits, targets) + outputs.weight * torch.stack(losses).sum(0)
         return functional.cross_entropy(outputs, targets, reduction="none", label_smoothing=self.label_smoothing)
 
     def summary(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:

@@ -25,6 +25,7 @@ from striate.data.sources import Samples
 from striate.data.splits import Indices, Split
 from striate.errors import MachineError, RunError
 from striate.evaluate.outputs import outputs
+from striate.layers import Heads
 from striate.randomness import key, permutation
 from striate.tasks.classify import Task
 from striate.training import optimizers
@@ -216,11 +217,13 @@ class Trainer:
         losses = weight * job.task.loss(answers, targets[:-1]) + (1 - weight) * job.task.loss(answers, targets[1:])
         return losses.sum()
 
-    def _outputs(self, values: Tensor) -> Tensor:
+    def _outputs(self, values: Tensor) -> Tensor | Heads:
         if self.job.machine.bfloat16:
             values = values.contiguous(memory_format=torch.channels_last)
         with self.job.machine.autocast():
-            answers: Tensor = self._forward(values)
+            answers: Tensor | Heads = self._forward(values)
+        if isinstance(answers, Heads):
+            return Heads(answers.logits.float(), tuple(each.float() for each in answers.auxiliary), answers.weight)
         return answers.float()
 
     def _rate(self, step: int) -> float:

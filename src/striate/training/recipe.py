@@ -32,7 +32,9 @@ class Recipe:
         default_factory=dict,
         metadata={"help": "options of the network's builder: --model-options.stem 32", "group": "Network"},
     )
-    dropout: float = _key(0.0, "share of features dropped before the output", "Network", least=0, most=0.99)
+    dropout: float | None = _key(
+        None, "share of features dropped; the network's own rate when left out", "Network", least=0, most=0.99
+    )
 
     size: int | None = _key(None, "side in pixels the network sees; its own by default", "Data", least=1, most=4096)
     channels: Literal[1, 3] | None = _key(None, "1 grey or 3 colour; the network's own by default", "Data")

@@ -145,11 +145,16 @@ def _train(plan: _Plan, folder: Path, execution: Execution, listener: Listener, 
 def _plan(recipe: Recipe, execution: Execution, listener: Listener) -> _Plan:
     recipe = resolve(recipe, FOR_DIGITS if recipe.data in BUILT_IN else FOR_PHOTOGRAPHS)
     entry = find(str(recipe.model))
-    options = dict(recipe.model_options) | ({"dropout": recipe.dropout} if recipe.dropout else {})
+    if entry.task != "classify":
+        raise UsageError(
+            "model", f"{entry.name} is a network to {entry.task}, and only classifiers are trained yet", "resnet18"
+        )
+    options: dict[str, Any] = dict(recipe.model_options)
+    options |= {} if recipe.dropout is None else {"dropout": recipe.dropout}
     size = recipe.size or usual_size(entry, **options)
     channels = recipe.channels or (3 if entry.input[0] == 3 else 1)
     check_size(entry, size, size, **options)
-    for name in {"classes", "channels"} & set(options):
+    for name in {"classes", "channels", "weights"} & set(options):
         raise UsageError("model_options", f"{name} is not an option here", "the class folders, or --channels")
     with torch.device("meta"):  # a wrong option is told before any picture is read
         net = build(entry.name, classes=2, channels=channels, **options)

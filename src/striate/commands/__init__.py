@@ -1,0 +1,1 @@
+"""The verbs: each parses, calls one public function, prints."""

@@ -1,0 +1,120 @@
+"""Networks beside each other: what each holds, does, needs, sees, takes and was published to get wrong."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from striate import charts, survey
+from striate.cost import machine
+from striate.cost.count import Count, count
+from striate.models.catalog import catalog, find
+from striate.models.entry import Entry
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One network of a comparison.
+
+    `parameters`; for one picture `multiply_adds`, `activations` (outputs of convolutions and linear layers) and
+    `field`, the receptive field of the last feature map in pixels; `training_bytes`, the peak of a training step
+    of `batch` pictures; `least` and `measured` seconds of a forward pass of one picture here, the second None
+    where nothing was run; `error`, the published one in percent with its `protocol`.
+    """
+
+    name: str
+    input: tuple[int, ...]
+    batch: int
+    parameters: int
+    multiply_adds: int
+    activations: int
+    training_bytes: int
+    field: str
+    least: float
+    measured: float | None
+    error: float | None
+    protocol: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The rows, and the two charts as SVG; the first is empty where no network has a published error."""
+
+    rows: tuple[Compared, ...]
+    bubbles: str
+    layers: str
+
+
+def compare(
+    models: Sequence[str], *, input_size: str | None = None, batch: int = 32, measure: bool = True, device: str = "cpu"
+) -> Comparison:
+    """Count each network, run it a few times where `measure` says so, and draw the charts.
+
+    `input_size` is the same for all, such as "3x224x224"; else each has its published one. Training is SGD with
+    momentum in float32.
+    """
+    rates = machine.rates(device)
+    rows, layers = [], []
+    for model in models:
+        shape = survey.input_of(model, input_size)
+        net = survey.network(model)
+        one = count(net, shape)
+        rows.append(_row(model, shape, batch, one, count(net, shape, batch=batch, training=True, optimizer="momentum"),
+                         rates, _seconds(model, shape, device) if measure else None))  # fmt: skip
+        layers.append(_layers(model, one))
+    shown = [
+        charts.Bubble(row.name, row.multiply_adds, row.parameters, row.error, row.protocol)
+        for row in rows if row.error is not None
+    ]  # fmt: skip
+    return Comparison(tuple(rows), charts.bubbles(shown) if shown else "", charts.where(layers))
+
+
+def published_error(entry: Entry) -> tuple[float, str] | None:
+    """The top-1 error on ImageNet that an entry's paper or weights give, in percent, with how it was measured.
+
+    The accuracy of published weights on one crop comes first: it is the one that most networks share.
+    """
+    for start in ("accuracy ImageNet", "error ImageNet"):
+        for key, value in entry.published.items():
+            number = re.search(r"\d+(?:[.]\d+)?", value)
+            if key.startswith(start) and number:
+                figure = float(number[0])
+                protocol = key.removeprefix(start).strip(" ,").replace(", top-1 / top-5", "")
+                return (100 - figure if start.startswith("accuracy") else figure), protocol
+    return None
+
+
+def _row(
+    model: str, shape: tuple[int, ...], batch: int, one: Count, step: Count, rates: machine.Rates, seconds: float | None
+) -> Compared:
+    published = published_error(find(model)) if model in catalog() else None
+    return Compared(
+        name=model,
+        input=shape,
+        batch=batch,
+        parameters=one.params,
+        multiply_adds=one.macs,
+        activations=one.activations,
+        training_bytes=step.peak_bytes or 0,
+        field=str(one.field or ""),
+        least=sum(rates.least(row.macs, row.bytes_read + row.bytes_written) for row in one.rows),
+        measured=seconds,
+        error=published[0] if published else None,
+        protocol=published[1] if published else "",
+    )
+
+
+def _seconds(model: str, shape: tuple[int, ...], device: str) -> float:
+    net = survey.network(model, storage=True).eval().to(device)
+    return machine.seconds(net, [torch.randn(1, *shape, device=device)], [])[""]
+
+
+def _layers(model: str, one: Count) -> charts.Layers:
+    """The layers that hold parameters and multiply: convolutions and linear layers."""
+    own = [row for row in one.rows if row.activations and row.params]
+    return charts.Layers(model, [row.params for row in own], [row.activations for row in own])

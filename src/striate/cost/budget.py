@@ -1,0 +1,113 @@
+"""The largest batch that fits into so many bytes."""
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+from torch import nn
+
+from striate.cost.memory import Memory, Peak
+from striate.cost.trace import Inputs, Loss, trace
+from striate.errors import UsageError
+
+UNITS = {
+    "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
+    "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The largest batch whose peak is at most `budget` bytes; `next_peak` is what one sample more would need.
+
+    `batch` is 0 where not even one sample fits; `peak` is None then.
+    """
+
+    budget: int
+    batch: int
+    peak: Peak | None
+    next_peak: Peak
+
+    def __str__(self) -> str:
+        needs = f"{self.batch + 1:,} need{'s' if self.batch == 0 else ''} {readable_bytes(self.next_peak.bytes)}"
+        if self.peak is None:
+            return f"Not even a batch of 1 fits into {readable_bytes(self.budget)}: {needs}."
+        fits = f"The largest batch that fits into {readable_bytes(self.budget)} is {self.batch:,}"
+        return f"{fits}, with a peak of {readable_bytes(self.peak.bytes)}; {needs}."
+
+
+def parse_bytes(text: str) -> int:
+    """ "24GiB", "8 GB", "512MiB", "1.5 GiB" or "1000 B" as bytes: GiB is 1024^3, GB is 1000^3, letters in any case.
+
+    Raises `UsageError` for anything else, a number without unit included.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?i?b)\s*", text, re.ASCII | re.IGNORECASE)
+    unit = UNITS.get(found[2].lower()) if found else None
+    size = int(float(found[1]) * unit) if found and unit else 0
+    if size == 0:
+        raise UsageError("memory", f"{text!r} is no amount of memory", "24GiB, 8GB or 512MiB")
+    return size
+
+
+def readable_bytes(size: int) -> str:
+    """24.00 GiB, 512.0 MiB ...: four digits and the largest unit that leaves a whole part."""
+    for unit, name in ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
+        if size >= unit:
+            whole = size / unit
+            return f"{whole:,.{max(0, 3 - int(math.log10(whole)))}f} {name}"
+    return f"{size} bytes"
+
+
+def largest_batch(
+    net: nn.Module,
+    input_size: Inputs,
+    budget: int,
+    *,
+    training: bool = True,
+    loss: Loss | None = None,
+    optimizer: str | None = "sgd",
+    autocast: bool = False,
+    device: str = "cpu",
+) -> Fit:
+    """The largest batch whose peak is at most `budget` bytes: of the whole training step, or of inference.
+
+    `input_size` is the shape of one sample or a tuple of such shapes; the rest is as in `trace` and `Memory`. What
+    kernels borrow while they run is not in the peak, nor is what the process needs besides: leave some room.
+
+    At each operator call the living bytes are fixed + batch * each, so two passes say what all batches need; two more
+    prove the answer, and where it is not so (a network that looks at the batch) a search finds it.
+    Raises `UsageError` as `trace` does, also when the network cannot be trained with so small a batch.
+    """
+
+    @cache
+    def peak(batch: int) -> Peak:
+        memory = Memory(device)
+        options = {"loss": loss, "optimizer": optimizer} if training else {}
+        trace(net, input_size, (memory,), batch=batch, training=training, autocast=autocast, **options)  # type: ignore[arg-type]
+        return memory.peak()
+
+    def fits(batch: int) -> bool:
+        return batch == 0 or peak(batch).bytes <= budget
+
+    low, step = _foreseen(peak, budget), 1
+    while fits(low + step):
+        low, step = low + step, 2 * step
+    high = low + step
+    while not fits(low):
+        low, high, step = max(0, low - step), low, 2 * step
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return Fit(budget, low, peak(low) if low else None, peak(high))
+
+
+def _foreseen(peak: Callable[[int], Peak], budget: int) -> int:
+    """The largest batch for which no call needs more than the budget, by a line through batches of 2 and 4 each."""
+    few, more = (peak(batch).curve.bytes for batch in (2, 4))
+    if len(few) != len(more):
+        return 1
+    # After rounding: (more - few) / 2 bytes each, and 2 * few - more bytes fixed.
+    lines = [(2 * less - greater, greater - less) for less, greater in zip(few, more, strict=True)]
+    return max(0, min((2 * (budget - fixed) // slope for fixed, slope in lines if slope > 0), default=1))

@@ -1,0 +1,281 @@
+"""The receptive field of every tensor: which pixels of the picture one cell of a feature map depends on.
+
+Found by exact arithmetic on intervals during the one pass of `striate.cost.trace`, through shortcuts, concatenations,
+upsampling and views. Araujo, Norris and Sim 2019, "Computing Receptive Fields of Convolutional Neural Networks", give
+the closed form for chains.
+
+What is said of a cell holds for all channels together, and ignores the border: an interval may begin before pixel 0.
+Where several branches meet, it is the interval that holds them all.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, final
+
+from torch import Tensor, nn
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from striate.cost.field_rules import passed_on
+from striate.cost.seen import NOTHING, Atom, Seen, Unclear, is_placed, united
+from striate.cost.steps import PIXELS, Interval, Steps, hull
+from striate.cost.trace import Call, Inputs, Phase, Traced, trace
+
+AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
+
+
+@dataclass(frozen=True, slots=True)
+class Along:
+    """The receptive field along one axis of the picture.
+
+    - `pixels`: how many the picture has along this axis.
+    - `cells`: how many the tensor has; 1 where it has no such axis any more.
+    - `steps`: what each cell sees by its place, or None where all see the same.
+    - `always`: what every cell sees, whatever its place; empty for a plain feature map.
+    """
+
+    pixels: int
+    cells: int
+    steps: Steps | None
+    always: Interval
+
+    def sees(self, cell: int) -> Interval:
+        """First and last pixel that cell number `cell` depends on; they may lie outside the picture."""
+        if self.whole:
+            return 0, self.pixels - 1
+        return self.always if self.steps is None else hull((self.always, self.steps.sees(cell)))
+
+    @property
+    def whole(self) -> bool:
+        """Every cell sees the whole picture along this axis, as after global pooling."""
+        return self.always[0] <= 0 and self.pixels - 1 <= self.always[1]
+
+    @property
+    def uniform(self) -> bool:
+        """Each cell sees what the one before it sees, moved by the stride: so it is until something is upsampled."""
+        return self.whole or self.steps is None or (len(self.steps.low) == 1 and self.always == NOTHING)
+
+    @property
+    def size(self) -> int:
+        """Pixels that one cell sees, the borders ignored; the most that any cell sees where it is not uniform."""
+        if self.uniform or self.steps is None:
+            cells = 1
+        else:
+            cells = len(self.steps.low) if self.always == NOTHING else self.cells
+        return max((last - first + 1 for first, last in map(self.sees, range(cells)) if first <= last), default=0)
+
+    @property
+    def stride(self) -> int | Fraction:
+        """Pixels from one cell to the next; 0 where all see the same."""
+        stride = Fraction(0) if self.whole or self.steps is None else self.steps.stride
+        return int(stride) if stride.denominator == 1 else stride
+
+    @property
+    def offset(self) -> int:
+        """The first pixel that cell 0 sees; negative where it sees padding."""
+        return self.sees(0)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """The receptive field of the cells of one tensor, one `Along` for each axis of the picture.
+
+    `gated`: a number drawn from the whole picture also scales the cells (squeeze-excitation, group normalisation). So
+    strictly every cell depends on every pixel; the field is that of what is scaled.
+    """
+
+    along: tuple[Along, ...]
+    gated: bool = False
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Pixels that a cell sees, (height, width); see `Along.size`."""
+        return tuple(axis.size for axis in self.along)
+
+    @property
+    def stride(self) -> tuple[int | Fraction, ...]:
+        """Pixels from a cell to the next, (height, width): the effective stride."""
+        return tuple(axis.stride for axis in self.along)
+
+    @property
+    def offset(self) -> tuple[int, ...]:
+        """The first pixel that the first cell sees, (height, width)."""
+        return tuple(axis.offset for axis in self.along)
+
+    @property
+    def uniform(self) -> bool:
+        """Whether the field of each cell is that of the first one, moved."""
+        return all(axis.uniform for axis in self.along)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every cell sees the whole picture."""
+        return all(axis.whole for axis in self.along)
+
+    def sees(self, cell: Sequence[int]) -> tuple[Interval, ...]:
+        """First and last pixel of the cell at (row, column), for each axis; they may lie outside the picture."""
+        return tuple(axis.sees(at) for axis, at in zip(self.along, cell, strict=True))
+
+    def __str__(self) -> str:
+        text = f"{_by(self.size)} every {_by(self.stride)} from {_by(self.offset)}"
+        text = "whole" if self.whole else text if self.uniform else f"up to {text}"
+        return text + (" +gate" if self.gated else "")
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureMap:
+    """A tensor that still has every axis of the picture: its shape, its field, and the module that made it."""
+
+    module: str
+    shape: tuple[int, ...]
+    field: Field
+
+
+@final
+class Fields:
+    """The observer of a pass that knows the receptive field of every tensor of its forward phase."""
+
+    def __init__(self) -> None:
+        self._known: Any = WeakTensorKeyDictionary()  # Tensor -> Seen or the reason why there is none
+        self._roots: Any = WeakTensorKeyDictionary()  # view -> the tensor that it is a view of
+        self._pixels: tuple[int, ...] = ()
+        self._outputs: dict[str, tuple[Seen | str | None, tuple[int, ...]]] = {}
+        self._last: tuple[str, tuple[int, ...], Seen] | None = None
+        self._forward = True
+
+    def begin(self, traced: Traced) -> None:
+        pictures = [each for each in traced.inputs if 3 <= each.ndim <= 5]
+        self._pixels = tuple(pictures[0].shape[2:]) if pictures else ()
+        for each in pictures:
+            if tuple(each.shape[2:]) != self._pixels:
+                self._known[each] = "the network sees pictures of several sizes"
+                continue
+            placed = [(Atom(size, axis, PIXELS),) for axis, size in enumerate(self._pixels)]
+            self._known[each] = Seen(
+                ((Atom(each.shape[0]),), (Atom(each.shape[1]),), *placed), (NOTHING,) * len(self._pixels)
+            )
+
+    def module_entered(self, name: str, call: int, inputs: tuple[Tensor, ...]) -> None:
+        """Nothing is to be done."""
+
+    def module_left(self, name: str, call: int, outputs: tuple[Tensor, ...]) -> None:
+        if self._forward and outputs:
+            self._outputs[name] = (self._known.get(outputs[0]), tuple(outputs[0].shape))
+
+    def called(self, call: Call) -> None:
+        if not self._forward or not call.outputs or not self._pixels:
+            return
+        seen: Sequence[Seen | str | None]
+        try:
+            seen = passed_on(call.operator, call.args, call.kwargs, call.outputs, self._look)
+        except Unclear as reason:
+            where = f" (module {call.module})" if call.module else ""
+            seen = [reason.args[0] if reason.args[1:] else f"{reason.args[0]}{where}"] * len(call.outputs)
+        self._note(call, seen)
+
+    def phase_ended(self, phase: Phase) -> None:
+        self._forward = False
+
+    def of(self, tensor: Tensor) -> Field | None:
+        """The receptive field of a tensor of the pass; None where there is none, or where `why_not` says a reason."""
+        return self._field(self._known.get(tensor))
+
+    def at(self, module: str) -> Field | None:
+        """That of the first output of the module's last call; None where it was never called."""
+        return self._field(self._outputs[module][0]) if module in self._outputs else None
+
+    def why_not(self, module: str) -> str | None:
+        """Why `at(module)` cannot be told; None where it can, or where the module does not depend on the picture."""
+        seen = self._outputs[module][0] if module in self._outputs else "the module is never called"
+        return seen if isinstance(seen, str) else None
+
+    @property
+    def last(self) -> FeatureMap | None:
+        """The last feature map: the last tensor with a cell for every place, before height and width are summed up."""
+        if self._last is None:
+            return None
+        module, shape, seen = self._last
+        field = self._field(seen)
+        return None if field is None else FeatureMap(module, shape, field)
+
+    def _look(self, tensor: Tensor) -> Seen | None:
+        seen = self._known.get(tensor)
+        if isinstance(seen, str):
+            raise Unclear(seen, "said before")
+        return seen  # type: ignore[no-any-return]
+
+    def _note(self, call: Call, seen: Sequence[Seen | str | None]) -> None:
+        writes = call.operator._schema.is_mutable
+        for tensor, now in zip(call.outputs, seen, strict=True):
+            if writes and self._known.get(tensor) != now:
+                self._written(tensor, now)
+            if now is not None:
+                self._known[tensor] = now
+            elif tensor in self._known:
+                del self._known[tensor]
+            if isinstance(now, Seen) and self._is_map(now):
+                self._last = (call.module, tuple(tensor.shape), now)
+        if not writes and call.args and isinstance(call.args[0], Tensor) and call.operator.is_view:
+            root = self._roots.get(call.args[0], call.args[0])
+            for tensor in call.outputs:
+                if tensor is not root:
+                    self._roots[tensor] = root
+
+    def _written(self, tensor: Tensor, now: Seen | str | None) -> None:
+        """What is written to one view changes its tensor, and with it every other view."""
+        root = self._roots.get(tensor, tensor)
+        for other, its_root in list(self._roots.items()):
+            if its_root is root and other is not tensor:
+                self._known[other] = "it is changed in place through another view"
+        if root is tensor:
+            return
+        before, same_places = self._known.get(root), root.ndim == tensor.ndim and root.shape[2:] == tensor.shape[2:]
+        if now is None and before is None:
+            return
+        self._known[root] = "it is changed in place through a view"
+        if isinstance(now, Seen) and same_places and not any(map(is_placed, now.dimensions[:2])):
+            whole = Seen(((Atom(root.shape[0]),), (Atom(root.shape[1]),), *now.dimensions[2:]), now.always, now.gated)
+            if before is None:
+                self._known[root] = whole
+            elif isinstance(before, Seen):
+                self._known[root] = _united(before, whole, tuple(root.shape))
+
+    def _is_map(self, seen: Seen) -> bool:
+        """Whether each axis of the picture has a dimension of its own."""
+        placed = [dimension for dimension in seen.dimensions if is_placed(dimension)]
+        return len(placed) == len(self._pixels) and all(len(each) == 1 for each in placed)
+
+    def _field(self, seen: Seen | str | None) -> Field | None:
+        if seen is None or isinstance(seen, str):
+            return None
+        along = []
+        for axis, pixels in enumerate(self._pixels):
+            atoms = [atom for atom in seen.atoms() if atom.axis == axis]
+            steps, cells = (atoms[0].steps, atoms[0].length) if atoms else (None, 1)
+            one = Along(pixels, cells, steps, seen.always[axis])
+            if len(atoms) > 1 and not one.whole:
+                return None
+            along.append(one)
+        return Field(tuple(along), seen.gated)
+
+
+def fields(net: nn.Module, input_size: Inputs) -> Fields:
+    """The receptive fields of `net` for pictures of this size, such as (3, 224, 224), in evaluation mode.
+
+    Errors are those of `striate.cost.trace.trace`.
+    """
+    found = Fields()
+    trace(net, input_size, [found])
+    return found
+
+
+def _united(one: Seen, other: Seen, shape: tuple[int, ...]) -> Seen | str:
+    try:
+        return united((one, other), shape)
+    except Unclear as reason:
+        return str(reason)
+
+
+def _by(values: Sequence[int | Fraction]) -> str:
+    """Equal numbers once, others as 3x5."""
+    return str(values[0]) if len(set(values)) == 1 else "x".join(map(str, values))

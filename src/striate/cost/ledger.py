@@ -1,0 +1,190 @@
+"""Keeps the books of a pass: which row each operator call belongs to, what it did, what it read and wrote."""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+from torch import Tensor, nn
+
+from striate.cost.field import Field, Fields
+from striate.cost.rules import DRAWN, FREE, GATHERED, NONE, PRODUCTS, rule_of
+from striate.cost.trace import NO_CALL, Call, Phase, Traced
+from striate.cost.work import Work
+from striate.errors import UsageError
+
+Shape = tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Entry:
+    """One row while it is being written."""
+
+    module: str
+    kind: str
+    inputs: tuple[Shape, ...] = ()
+    output: Shape | None = None
+    called: bool = True
+    params: int = 0
+    activations: int = 0
+    outputs: int = 0
+    field: Field | None = None
+    works: list[tuple[Phase, str, Work]] = dataclasses.field(default_factory=list)
+    moved: dict[Phase, list[int]] = dataclasses.field(default_factory=dict)  # read, written
+
+
+@final
+class Ledger:
+    """The observer that writes the rows: one per call of a module without children, else one per kind of operator.
+
+    `fields` is asked for the receptive field of what a row returns, and must be told of a call before this is.
+    """
+
+    def __init__(self, *, report_unknown: bool, fields: Fields | None = None) -> None:
+        self.unknown: dict[str, dict[str, int]] = {}
+        self._report, self._fields = report_unknown, fields
+        self._entries: dict[tuple[int, str], Entry] = {}  # by number of the module call and, in a parent, operator
+        self._kinds: dict[str, str] = {}  # name -> class of each module
+        self._leaves: frozenset[str] = frozenset()  # names of modules without children
+        self._first: dict[str, tuple[int, str]] = {}  # the first row of each module
+        self._again: dict[int, int] = {}  # a call that a checkpoint makes again -> the call it repeats
+        self._calls: dict[str, list[tuple[int, tuple[Shape, ...]]]] = {}
+        self._backward = False
+
+    def begin(self, traced: Traced) -> None:
+        self._net = traced.net
+        self._kinds = {name: type(module).__name__ for module, name in traced.names.items()}
+        childless = (name for module, name in traced.names.items() if not any(module._modules.values()))
+        self._leaves = frozenset(childless)
+
+    def module_entered(self, name: str, call: int, inputs: tuple[Tensor, ...]) -> None:
+        shapes = tuple([tuple(each.shape) for each in inputs])
+        if self._backward:
+            same = [number for number, given in self._calls.get(name, ()) if given == shapes]
+            if same:
+                self._again[call] = same[-1]
+                return
+        self._calls.setdefault(name, []).append((call, shapes))
+        if name in self._leaves:
+            self._entries[call, ""] = Entry(name, self._kinds[name], shapes)
+            self._first.setdefault(name, (call, ""))
+
+    def module_left(self, name: str, call: int, outputs: tuple[Tensor, ...]) -> None:
+        entry = self._entries.get((call, ""))
+        if entry is not None and outputs:
+            entry.output = tuple(outputs[0].shape)
+            if self._fields is not None:
+                entry.field = self._fields.of(outputs[0])
+
+    def called(self, call: Call) -> None:
+        operator = call.operator
+        rule = rule_of(operator)
+        if rule is None:
+            self._refuse(call)
+            return
+        packet = operator.overloadpacket
+        if packet in FREE:
+            return
+        done = rule(call.args, call.kwargs, call.outputs)
+        entry = self._entry(call)
+        if done is not NONE:
+            entry.works.append((call.phase, packet.__name__, done))
+        moved = entry.moved.get(call.phase)
+        if moved is None:
+            moved = entry.moved[call.phase] = [0, 0]
+        written = 0
+        for each in call.outputs:
+            written += _bytes(each)
+        moved[1] += written
+        moved[0] += _read(packet, call.args, written)
+        if call.phase == "forward":
+            size = call.outputs[0].numel() if call.outputs else 0
+            entry.outputs += size
+            if packet in PRODUCTS:
+                entry.activations += size
+
+    def phase_ended(self, phase: Phase) -> None:
+        self._backward = phase == "loss"
+
+    def entries(self) -> list[Entry]:
+        """The rows in the order of the calls, with parameters where they are first met, then modules nobody called."""
+        rows = list(self._entries.values())
+        seen: set[int] = set()
+        for name, module in self._net.named_modules():
+            own = _once(module.parameters(recurse=False), seen)
+            if not own:
+                continue
+            key = self._first.get(name)
+            if key is None:
+                rows.append(Entry(name, type(module).__name__, called=False, params=own))
+            else:
+                self._entries[key].params += own
+        return rows
+
+    def _entry(self, call: Call) -> Entry:
+        number = self._again.get(call.leaf_call, call.leaf_call)
+        entry = self._entries.get((number, ""))
+        if entry is not None:
+            return entry
+        kind = call.operator.overloadpacket.__name__.strip("_").removesuffix("_backward")
+        if call.phase == "optimizer":
+            kind = "optimizer" if number != NO_CALL else self._kinds[call.module]
+            key = (number, kind if number != NO_CALL else call.module)
+        else:
+            key = (number, kind if number != NO_CALL else "loss")
+            kind = key[1]
+        entry = self._entries.get(key)
+        if entry is None:
+            shapes = tuple([tuple(each.shape) for each in call.args if isinstance(each, Tensor)])
+            called = call.phase != "optimizer" or number != NO_CALL
+            entry = self._entries[key] = Entry(call.module, kind, shapes if called else (), called=called)
+            if kind != "loss":
+                self._first.setdefault(call.module, key)
+            if call.outputs and call.phase != "optimizer":
+                entry.output = tuple(call.outputs[0].shape)
+        if self._fields is not None and call.phase == "forward" and call.outputs:
+            entry.field = self._fields.of(call.outputs[0])
+        return entry
+
+    def _refuse(self, call: Call) -> None:
+        name = str(call.operator)
+        if not self._report:
+            where = f"module {call.module!r}" if call.module else f"the network ({type(self._net).__name__})"
+            cause = f"no rule says what the operator {name} costs"
+            raise UsageError(where, cause, "unknown='report', to list such operators and count the others")
+        modules = self.unknown.setdefault(name, {})
+        modules[call.module] = modules.get(call.module, 0) + 1
+
+
+def _bytes(tensor: Tensor) -> int:
+    """Bytes of the numbers that a tensor shows; a number repeated by `expand` is one."""
+    if 0 in tensor.stride():
+        size = 1
+        for side, step in zip(tensor.shape, tensor.stride(), strict=True):
+            size *= side if step else min(side, 1)
+        return size * tensor.itemsize
+    return int(tensor.numel()) * tensor.itemsize
+
+
+def _read(packet: object, args: Sequence[Any], written: int) -> int:
+    """Bytes of the arguments, of which the target of a fill is not read and of a table only what is taken."""
+    if packet in DRAWN:
+        args = args[1:]
+    elif packet in GATHERED:
+        return written + sum(_all_bytes(args[1:]))
+    return sum(_all_bytes(args))
+
+
+def _all_bytes(args: Sequence[Any]) -> Iterable[int]:
+    for each in args:
+        if isinstance(each, Tensor):
+            yield _bytes(each)
+        elif isinstance(each, (list, tuple)) and each and isinstance(each[0], (Tensor, type(None))):
+            yield from (_bytes(one) for one in each if one is not None)
+
+
+def _once(parameters: Iterable[nn.Parameter], seen: set[int]) -> int:
+    """Numbers in these parameters, each counted the first time it is met."""
+    new = [each for each in parameters if id(each) not in seen]
+    seen.update(map(id, new))
+    return sum(each.numel() for each in new)

@@ -1,0 +1,166 @@
+"""What this machine can do, measured once: hence the least time that a network can take, and how near it comes."""
+
+import contextlib
+import json
+import os
+import platform
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from striate import devices, durable
+from striate.errors import StriateError
+
+SIDE = 2048  # of the matrices multiplied: large enough for the peak, small enough for a tenth of a second
+COPIED = 256 * 2**20  # bytes, far beyond any cache
+SECONDS = 1.0  # spent on each rate at least
+
+
+@dataclass(frozen=True)
+class Rates:
+    """The best rates seen: `float32` and `bfloat16` in multiply-adds a second, `memory` in bytes a second.
+
+    `memory` counts bytes read and bytes written, from a copy of 256 MiB.
+    """
+
+    device: str
+    threads: int
+    float32: float
+    bfloat16: float
+    memory: float
+
+    def least(self, macs: int, moved: int, *, bfloat16: bool = False) -> float:
+        """Seconds that this much work and these bytes take at least: the longer of the two."""
+        return max(macs / (self.bfloat16 if bfloat16 else self.float32), moved / self.memory)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.device}, {self.threads} threads: {self.float32 / 1e9:,.0f} G multiply-adds/s in float32, "
+            f"{self.bfloat16 / 1e9:,.0f} G in bfloat16, memory {self.memory / 1e9:,.1f} GB/s"
+        )
+
+
+def rates(device: str = "cpu", *, again: bool = False) -> Rates:
+    """This machine's rates, from the cache unless they were never measured, or `again`: that takes some seconds.
+
+    The cache is `striate/machine.json` in XDG_CACHE_HOME, with a line for each device, number of threads and torch.
+    """
+    where = devices.find(device)
+    key = f"{_name(where)}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    path = _cache()
+    known = _read(path)
+    if again or key not in known:
+        known[key] = asdict(_measured(where))
+        # a folder that cannot be written costs a measurement the next time, nothing else
+        with contextlib.suppress(OSError, StriateError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            durable.write_json(path, known)
+    return Rates(**known[key])
+
+
+def _measured(device: torch.device) -> Rates:
+    def product(kind: torch.dtype) -> float:
+        left, right = (torch.randn(SIDE, SIDE, device=device).to(kind) for _ in range(2))
+        result = torch.empty_like(left)
+        return SIDE**3 / _best(lambda: torch.mm(left, right, out=result), device)
+
+    source = torch.ones(COPIED // 4, device=device)
+    target = torch.empty_like(source)
+    memory = 2 * COPIED / _best(lambda: target.copy_(source), device)
+    return Rates(_name(device), torch.get_num_threads(), product(torch.float32), product(torch.bfloat16), memory)
+
+
+def _best(work: Callable[[], Any], device: torch.device) -> float:
+    """The shortest of many runs, in seconds: what the machine can do when nothing disturbs it."""
+    work()
+    _wait(device)
+    best, end = float("inf"), time.perf_counter() + SECONDS
+    while time.perf_counter() < end:
+        start = time.perf_counter()
+        work()
+        _wait(device)
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def seconds(net: nn.Module, inputs: Sequence[Tensor], names: Sequence[str], *, repeats: int = 5) -> Mapping[str, float]:
+    """Seconds of a forward pass by module, the median of `repeats` after one to warm up; "" is the whole network.
+
+    `names` are the modules to time; one called several times has the sum. The network runs as it is, on its own
+    device, without gradients; it is not changed.
+    """
+    device = inputs[0].device
+    passes: dict[str, list[float]] = defaultdict(list)
+    with torch.no_grad(), _clocks(net, {"", *names}, device) as spent:
+        net(*inputs)
+        for _ in range(repeats):
+            spent.clear()
+            net(*inputs)
+            for name, value in spent.items():
+                passes[name].append(value)
+    return {name: statistics.median(values) for name, values in passes.items()}
+
+
+@contextlib.contextmanager
+def _clocks(net: nn.Module, names: set[str], device: torch.device) -> Iterator[dict[str, float]]:
+    """Hooks that add up each module's seconds; taken off at the end."""
+    spent: dict[str, float] = defaultdict(float)
+    starts: dict[str, float] = {}
+    hooks: list[RemovableHandle] = []
+
+    def watch(name: str, module: nn.Module) -> None:
+        def before(*_: object) -> None:
+            _wait(device)
+            starts[name] = time.perf_counter()
+
+        def after(*_: object) -> None:
+            _wait(device)
+            spent[name] += time.perf_counter() - starts[name]
+
+        hooks.extend((module.register_forward_pre_hook(before), module.register_forward_hook(after)))
+
+    try:
+        for name, module in net.named_modules():
+            if name in names:
+                watch(name, module)
+        yield spent
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _cache() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "striate" / "machine.json"
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    """What the cache holds; nothing where it is missing or damaged."""
+    try:
+        known = json.loads(path.read_bytes())
+        return {key: asdict(Rates(**value)) for key, value in known.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}

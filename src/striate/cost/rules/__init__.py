@@ -1,0 +1,70 @@
+"""What each operator of torch costs: one small pure function per operator, from shapes to `Work`.
+
+An operator that costs nothing is listed as such; one that is in no list has no rule, and a count says so.
+"""
+
+import torch
+
+from striate.cost.rules.elements import ELEMENTS
+from striate.cost.rules.norms import NORMS
+from striate.cost.rules.products import PRODUCTS
+from striate.cost.rules.rule import Arguments, Options, Results, Rule, nothing, operators
+from striate.cost.rules.windows import WINDOWS
+from striate.cost.work import NONE, Work
+
+# A tensor under a new name, or one that is not filled yet: no work and no bytes.
+FREE = operators(
+    """
+    alias as_strided chunk detach diagonal empty empty_like empty_permuted empty_strided expand lift lift_fresh movedim
+    narrow new_empty new_empty_strided permute resize select set slice split split_with_sizes squeeze t transpose unbind
+    unfold unsqueeze view view_as_complex view_as_real _unsafe_view _reshape_alias _conj _neg_view imag real
+    unsafe_chunk unsafe_split unsafe_split_with_sizes is_same_size _assert_async _assert_scalar sym_size sym_stride
+    sym_numel sym_storage_offset swapaxes swapdims
+    """,
+    nothing,
+)
+
+# Numbers moved, drawn or filled in: bytes, and no work.
+MOVED = operators(
+    """
+    _fused_dropout _to_copy _unsafe_index _unsafe_masked_index _upsample_nearest_exact1d _upsample_nearest_exact2d
+    _upsample_nearest_exact3d arange as_strided_copy as_strided_scatter bernoulli cat channel_shuffle clone
+    constant_pad_nd copy copysign diag_embed diagonal_backward diagonal_scatter embedding expand_copy exponential eye
+    fill flip full full_like gather im2col index index_copy index_fill index_select linspace masked_fill max_unpool2d
+    max_unpool3d native_channel_shuffle new_full new_ones new_zeros normal ones ones_like permute_copy pixel_shuffle
+    pixel_unshuffle rand rand_like randint randint_like randn randn_like random randperm reflection_pad1d
+    reflection_pad2d reflection_pad3d repeat replication_pad1d replication_pad2d replication_pad3d roll rot90
+    scalar_tensor scatter select_backward select_scatter slice_backward slice_scatter stack tril triu uniform
+    unfold_copy upsample_nearest1d upsample_nearest2d upsample_nearest3d view_copy where zero zeros zeros_like
+    """,
+    nothing,
+)
+
+# Of a table, only what is taken is read.
+GATHERED = frozenset(operators("embedding index index_select gather _unsafe_index", nothing))
+# Of the first argument, nothing is read: it is filled, or only its shape matters.
+DRAWN = frozenset(
+    operators(
+        """
+        bernoulli_ copy copy_ empty_like exponential_ fill_ full_like new_full new_ones new_zeros normal_ ones_like
+        rand_like randint_like randn_like random_ uniform_ zero_ zeros_like
+        """,
+        nothing,
+    )
+)
+
+RULES: dict[object, Rule] = {**FREE, **MOVED, **PRODUCTS, **WINDOWS, **NORMS, **ELEMENTS}
+
+
+def rule_of(operator: torch._ops.OpOverload) -> Rule | None:
+    """The rule of this operator, or of all its overloads; None where there is none."""
+    return RULES.get(operator) or RULES.get(operator.overloadpacket)
+
+
+def work_of(operator: torch._ops.OpOverload, args: Arguments, kwargs: Options, outputs: Results) -> Work | None:
+    """The work of one call, or None where no rule knows the operator."""
+    rule = rule_of(operator)
+    return None if rule is None else rule(args, kwargs, outputs)
+
+
+__all__ = ["DRAWN", "FREE", "GATHERED", "MOVED", "NONE", "PRODUCTS", "RULES", "Rule", "Work", "rule_of", "work_of"]

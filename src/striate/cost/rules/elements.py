@@ -1,0 +1,185 @@
+"""One operation or a few an element: arithmetic, activations, sums and means, losses."""
+
+from torch import Tensor
+
+from striate.cost.rules.rule import (
+    Arguments,
+    Each,
+    Options,
+    Results,
+    Rule,
+    aten,
+    both,
+    each_given,
+    each_result,
+    operators,
+)
+from striate.cost.work import NONE, Work, elementwise
+
+# fmt: off
+#    additions, comparisons, transcendental: for each element of the result
+ELEMENTWISE: tuple[tuple[Each, str], ...] = (
+    ((1, 0, 0), "mul div neg reciprocal square floor_divide remainder fmod multiply divide"),
+    ((3, 0, 0), "lerp"),                                   # a + w (b - a)
+    ((0, 1, 0), "relu threshold clamp_min clamp_max maximum minimum fmax fmin abs sign sgn eq ne lt le gt ge "
+                "logical_and logical_or logical_not logical_xor bitwise_and bitwise_or bitwise_not bitwise_xor isnan isinf "
+                "floor ceil round trunc hardshrink"),
+    ((0, 2, 0), "hardtanh"),
+    ((1, 2, 0), "softshrink"),
+    ((1, 1, 0), "leaky_relu _prelu_kernel rrelu_with_noise rrelu_with_noise_functional"),
+    ((2, 2, 0), "hardsigmoid"),                            # clamp(x + 3, 0, 6) / 6
+    ((3, 2, 0), "hardswish"),                              # x clamp(x + 3, 0, 6) / 6
+    ((0, 0, 1), "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt sin cos tan asin acos atan atan2 sinh cosh tanh erf "
+                "erfc erfinv"),
+    ((3, 0, 1), "sigmoid silu"),                           # 1 / (1 + e^-x), x / (1 + e^-x)
+    ((1, 1, 1), "elu celu selu"),                          # x, or a (e^x - 1)
+    ((2, 1, 2), "softplus"),                               # log(1 + e^bx) / b
+    ((2, 2, 2), "log_sigmoid_forward"),                    # min(0, x) - log(1 + e^-|x|)
+    ((1, 0, 3), "mish"),                                   # x tanh(log(1 + e^x))
+    ((4, 0, 1), "glu"),                                    # a / (1 + e^-b), and the product
+    ((2, 1, 0), "native_dropout"),                         # drawn below the rate?, mask, scale
+)
+#    ... and of backward, for each element of the first argument, which is the gradient
+BACKWARD: tuple[tuple[Each, str], ...] = (
+    ((0, 1, 0), "threshold_backward hardshrink_backward softshrink_backward"),
+    ((0, 2, 0), "hardtanh_backward"),
+    ((1, 1, 0), "leaky_relu_backward rrelu_with_noise_backward"),
+    ((2, 1, 0), "_prelu_kernel_backward"),                 # the slope has a gradient too
+    ((1, 2, 0), "hardsigmoid_backward"),                   # g / 6 inside
+    ((3, 2, 0), "hardswish_backward"),                     # g (x / 3 + 0.5) inside
+    ((3, 0, 0), "sigmoid_backward tanh_backward"),         # g (1 - y) y, g (1 - y y)
+    ((8, 0, 1), "silu_backward"),                          # s of (3, 0, 1), g s (1 + x (1 - s))
+    ((2, 1, 1), "elu_backward"),                           # g, or g a e^x
+    ((4, 1, 1), "softplus_backward log_sigmoid_backward"), # g z / (z + 1) with z = e^bx
+    ((9, 0, 4), "mish_backward"),                          # s of (3, 0, 1), t of (0, 0, 3), g (t + x s (1 - t t))
+    ((8, 0, 1), "glu_backward"),                           # s of (3, 0, 1), g s, and g s (1 - s) a
+    ((2, 0, 0), "native_dropout_backward"),
+    ((3, 0, 0), "max_unpool2d_backward"),
+)
+#    ... and n numbers reduced to m: for each of n, for each of m
+REDUCTIONS: tuple[tuple[Each, Each, str], ...] = (
+    ((1, 0, 0), (-1, 0, 0), "sum prod nansum"),
+    ((1, 0, 0), (0, 0, 0),  "mean cumsum cumprod"),        # a mean: n - m sums and m divisions
+    ((0, 1, 0), (0, -1, 0), "amax amin max min argmax argmin all any aminmax"),
+    ((4, 0, 0), (0, 0, 0),  "var var_mean"),               # mean n; difference, square, their mean 3 n
+    ((4, 0, 0), (0, 0, 1),  "std std_mean"),
+    ((2, 0, 0), (-1, 0, 1), "linalg_vector_norm norm"),    # the square root of the sum of squares
+    ((2, 1, 1), (0, -1, 1), "logsumexp"),                  # largest, subtract, e^, sum, log, add the largest
+)
+#    ... and losses: for each element of the output, without the sum
+LOSSES: tuple[tuple[Each, str], ...] = (
+    ((2, 0, 0), "mse_loss"),
+    ((4, 2, 0), "smooth_l1_loss huber_loss"),
+    ((5, 0, 2), "binary_cross_entropy"),                   # -(y log p + (1 - y) log(1 - p))
+    ((7, 1, 2), "binary_cross_entropy_with_logits soft_margin_loss"),
+)
+LOSSES_BACKWARD: tuple[tuple[Each, str], ...] = (
+    ((3, 0, 0), "mse_loss_backward"),                      # (x - y) g 2/n
+    ((3, 2, 0), "smooth_l1_loss_backward huber_loss_backward"),
+    ((5, 0, 0), "binary_cross_entropy_backward"),          # g (p - y) / (p (1 - p))
+)
+# fmt: on
+
+
+def _add(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+    """a + alpha b: the product is left out where alpha is 1."""
+    return elementwise(outputs[0].shape, 1 if kwargs.get("alpha", 1) == 1 else 2)
+
+
+def _addcmul(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+    """a + value b c, and a + value b / c."""
+    return elementwise(outputs[0].shape, 2 if kwargs.get("value", 1) == 1 else 3)
+
+
+def _power(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+    """Squares and cubes are products, other powers are transcendental."""
+    exponent = args[1]
+    if not isinstance(exponent, Tensor) and exponent in (1, 2, 3):
+        return elementwise(outputs[0].shape, int(exponent) - 1)
+    return elementwise(outputs[0].shape, transcendental=1)
+
+
+def _clamp(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+    bounds = [*args[1:], kwargs.get("min"), kwargs.get("max")]
+    return elementwise(outputs[0].shape, comparisons=sum(bound is not None for bound in bounds))
+
+
+def _gelu(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+    """0.5 x (1 + erf(x / sqrt 2)), or 0.5 x (1 + tanh(b (x + k x x x)))."""
+    return elementwise(outputs[0].shape, 8 if kwargs.get("approximate") == "tanh" else 4, transcendental=1)
+
+
+def _gelu_backward(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+    """g (0.5 (1 + erf(x / sqrt 2)) + x k e^(-x x / 2)), or the same of the other form."""
+    if kwargs.get("approximate") == "tanh":
+        return elementwise(args[0].shape, 17, transcendental=1)
+    return elementwise(args[0].shape, 9, transcendental=2)
+
+
+def _reduction(element: Each, result: Each) -> Rule:
+    def rule(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+        return both(args[0].shape, element, outputs[0].shape, result)
+
+    return rule
+
+
+def _softmax(element: Each, row: Each, *, axis_at: int = 1) -> Rule:
+    """`element` for each number, `row` for each row along the axis that the argument `axis_at` names."""
+
+    def rule(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+        shape = tuple(args[0].shape)
+        axis = args[axis_at] % max(1, len(shape))
+        return both(shape, element, shape[:axis] + shape[axis + 1 :], row)
+
+    return rule
+
+
+def _loss(element: Each) -> Rule:
+    """A mean adds one operation for each element, a sum one less."""
+
+    def rule(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+        given, result = args[0].shape, outputs[0].shape
+        if given == result:
+            return elementwise(given, *element)
+        additions, comparisons, transcendental = element
+        return both(given, (additions + 1, comparisons, transcendental), result, (0, 0, 0))
+
+    return rule
+
+
+def _index_put(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+    accumulates = args[3] if len(args) > 3 else kwargs.get("accumulate", False)
+    return elementwise(args[2].shape, 1) if accumulates else NONE
+
+
+ELEMENTS: dict[object, Rule] = {
+    **{packet: rule for each, names in ELEMENTWISE for packet, rule in operators(names, each_result(*each)).items()},
+    **{packet: rule for each, names in BACKWARD for packet, rule in operators(names, each_given(*each)).items()},
+    **{packet: rule for n, m, names in REDUCTIONS for packet, rule in operators(names, _reduction(n, m)).items()},
+    **{packet: rule for each, names in LOSSES for packet, rule in operators(names, _loss(each)).items()},
+    **{
+        packet: rule
+        for each, names in LOSSES_BACKWARD
+        for packet, rule in operators(names, each_given(*each, position=1)).items()
+    },
+    **operators("add sub rsub", _add),
+    **operators("addcmul addcdiv", _addcmul),
+    **operators("pow", _power),
+    **operators("clamp", _clamp),
+    **operators("gelu", _gelu),
+    **operators("gelu_backward", _gelu_backward),
+    # largest of a row, subtract it, e^, their sum, divide (or subtract the logarithm of the sum)
+    **operators("_softmax _safe_softmax", _softmax((3, 1, 1), (-1, -1, 0))),
+    **operators("_log_softmax", _softmax((3, 1, 1), (-1, -1, 1))),
+    # (g - sum(g y)) y, and g - e^y sum(g)
+    **operators("_softmax_backward_data", _softmax((4, 0, 0), (-1, 0, 0), axis_at=2)),
+    **operators("_log_softmax_backward_data", _softmax((3, 0, 1), (-1, 0, 0), axis_at=2)),
+    # one number is picked for each target; they are added up and divided once
+    **operators("nll_loss_forward nll_loss2d_forward", each_given(1, position=1)),
+    **operators("nll_loss_backward nll_loss2d_backward", each_given(1, position=2)),
+    **operators("index_put _unsafe_index_put _index_put_impl", _index_put),
+    **operators("embedding_dense_backward", each_given(1)),
+    **operators("index_add scatter_add", each_given(1, position=3)),
+    **operators("scatter_reduce", each_given(1, position=3)),
+    aten.count_nonzero: _reduction((1, 1, 0), (-1, 0, 0)),
+}

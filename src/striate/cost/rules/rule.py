@@ -1,0 +1,61 @@
+"""What a rule is, and the ways to say that one costs so much an element."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from striate.cost.work import NONE, Term, Work, elementwise, work
+
+Arguments = Sequence[Any]
+Options = Mapping[str, Any]
+Results = Sequence[Tensor]
+Rule = Callable[[Arguments, Options, Results], Work]
+aten = torch.ops.aten
+Each = tuple[int, int, int]  # additions, comparisons, transcendental
+
+
+def nothing(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+    """No work: only a new name for a tensor, or numbers moved from one place to another."""
+    return NONE
+
+
+def each_result(additions: int = 0, comparisons: int = 0, transcendental: int = 0) -> Rule:
+    """So many operations for each element of the first result."""
+
+    def rule(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+        return elementwise(outputs[0].shape, additions, comparisons, transcendental)
+
+    return rule
+
+
+def each_given(additions: int = 0, comparisons: int = 0, transcendental: int = 0, *, position: int = 0) -> Rule:
+    """So many operations for each element of one argument: scattering a gradient back where it came from."""
+
+    def rule(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+        return elementwise(args[position].shape, additions, comparisons, transcendental)
+
+    return rule
+
+
+def both(first: Sequence[int], of_first: Each, second: Sequence[int], of_second: Each) -> Work:
+    """So many operations for each element of one shape and of another; the second may be negative."""
+    columns: list[list[Term]] = []
+    for one, two in zip(of_first, of_second, strict=True):
+        terms: list[Term] = [(first, (one,))] if one else []
+        if two:
+            terms.append((second, (two,)) if two > 0 else ((-1,), second, (-two,)))
+        columns.append(terms)
+    return work(additions=columns[0], comparisons=columns[1], transcendental=columns[2])
+
+
+def operators(names: str, rule: Rule) -> dict[object, Rule]:
+    """The rule for each of these operators of torch and for its in-place form, where there is one."""
+    found: dict[object, Rule] = {}
+    for name in names.split():
+        for form in (name, f"{name}_"):
+            packet = getattr(aten, form, None)
+            if packet is not None:
+                found[packet] = rule
+    return found

@@ -1,0 +1,321 @@
+"""One pass over tensors that have shapes and no storage: every operator of a step, and the module that called it."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, final
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from striate.cost.autocast import Autocast
+from striate.cost.shortcuts import SHORTCUTS
+from striate.cost.training import default_loss, optimizer_state, optimizer_step
+from striate.cost.twin import meta_inputs, meta_twin
+from striate.errors import UsageError
+
+Phase = Literal["forward", "loss", "backward", "optimizer"]
+Inputs = Sequence[Any] | Tensor
+Loss = Callable[[Any], Tensor]
+
+NO_CALL = -1  # of an operator that belongs to no module call: the loss, and the step of a parameter nobody called
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One operator call, as the dispatcher saw it, after it ran.
+
+    `module` is the qualified name of the innermost module being called, "" for the network itself. `leaf_call` is the
+    running number of that module call (0 is the network's own; a module called twice has two numbers), or `NO_CALL`.
+    In the backward phase both are those of the module call whose forward made the node, except while a checkpoint
+    computes a part again: then they are those of the new call. In the optimizer phase they are those of the module
+    that owns the parameter and of its first call. The loss, and its backward, belong to module "" and `NO_CALL`.
+
+    Tensors in `args` and `outputs` die when the network lets go of them: an observer that keeps one changes what lives.
+    """
+
+    operator: torch._ops.OpOverload
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    outputs: tuple[Tensor, ...]
+    module: str
+    leaf_call: int
+    phase: Phase
+
+
+@dataclass(slots=True)
+class Traced:
+    """What the pass runs on. At `Observer.begin` all but `outputs` is there.
+
+    - `net`: the twin on meta, in training or evaluation mode, wrappers such as `DataParallel` taken off.
+    - `inputs`: the tensors that it is called with.
+    - `names`: the qualified name of each module of `net`, "" for `net` itself; a shared module has its first.
+    - `optimizer_state`: the tensors that the optimizer kept from the step before, by parameter name.
+    - `outputs`: what the network returned.
+    """
+
+    net: nn.Module
+    inputs: tuple[Tensor, ...]
+    names: Mapping[nn.Module, str]
+    optimizer_state: Mapping[str, tuple[Tensor, ...]]
+    training: bool
+    outputs: Any = None
+
+
+class Observer(Protocol):
+    """Is told what happens in the pass, in order. It looks at shapes, types and storages, and calls no operator."""
+
+    def begin(self, traced: Traced) -> None:
+        """The network is on meta, its inputs are made, and nothing was called yet."""
+
+    def module_entered(self, name: str, call: int, inputs: tuple[Tensor, ...]) -> None:
+        """The module is about to run: its tensor arguments, flattened. In the backward phase: a checkpoint does so."""
+
+    def module_left(self, name: str, call: int, outputs: tuple[Tensor, ...]) -> None:
+        """The module has returned these tensors, flattened; none where a checkpoint stopped it early."""
+
+    def called(self, call: Call) -> None:
+        """An operator has run."""
+
+    def phase_ended(self, phase: Phase) -> None:
+        """Forward only: "forward". Training: "forward", "loss", "backward", and "optimizer" where one was asked for."""
+
+
+def trace(
+    net: nn.Module,
+    inputs: Inputs,
+    observers: Sequence[Observer],
+    *,
+    batch: int = 1,
+    training: bool = False,
+    loss: Loss | None = None,
+    optimizer: str | None = None,
+    autocast: bool = False,
+    input_gradient: bool = False,
+) -> Traced:
+    """Run a twin of `net` once, on no storage, and tell the observers. `net` itself is neither run nor changed.
+
+    - `inputs`: the shape of one sample, such as (3, 224, 224); a tuple of such shapes for a network with several
+      inputs; or tensors, batch included, of which only shape and type are used.
+    - `batch`: samples, for shapes; tensors bring their own.
+    - `training`: the whole step: the network in training mode, loss, backward, optimizer. Otherwise only forward, in
+      evaluation mode and without gradients.
+    - `loss`: outputs -> one number. Default: cross-entropy for 2-D outputs, mean square for others; auxiliary heads
+      add theirs.
+    - `optimizer`: "sgd", "momentum", "adamw", or None for no step. Its state is that of any step but the first.
+    - `autocast`: bfloat16, as `torch.autocast("cpu", torch.bfloat16)` would choose it for forward and loss.
+    - `input_gradient`: floating-point inputs ask for a gradient.
+
+    Hooks on modules are not called, except torch's own (weight and spectral norm). Raises `UsageError` naming the
+    module: a size that it cannot take, a missing input, control flow that depends on values, a lazy or scripted module.
+    """
+    twin = meta_twin(net)
+    twin.train(training)
+    tensors = meta_inputs(twin, inputs, batch)
+    if training and not input_gradient and not any(each.requires_grad for each in twin.parameters()):
+        cause = "nothing in it asks for a gradient, so there is no training step to trace"
+        raise UsageError(
+            f"the network ({type(twin).__name__})", cause, "training=False, or parameters that are not frozen"
+        )
+    if input_gradient:
+        tensors = tuple(each.requires_grad_() if each.is_floating_point() else each for each in tensors)
+    state = optimizer_state(twin, optimizer) if training else {}
+    names = {module: name for name, module in twin.named_modules()}
+    traced = Traced(twin, tensors, names, state, training)
+    for observer in observers:
+        observer.begin(traced)
+    with torch.set_grad_enabled(training):
+        _Walk(traced, observers, autocast).run(loss or default_loss, optimizer)
+    return traced
+
+
+@final
+class _Walk(TorchDispatchMode):
+    """Sees the operators; knows by the wrapped `forward` of each module who is being called."""
+
+    def __init__(self, traced: Traced, observers: Sequence[Observer], autocast: bool) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._traced, self._observers, self._autocast = traced, observers, autocast
+        self._called = [observer.called for observer in observers]
+        self._entered = [observer.module_entered for observer in observers]
+        self._left = [observer.module_left for observer in observers]
+        self._phase: Phase = "forward"
+        self._stack: list[tuple[str, int]] = []
+        self._calls: list[str] = []  # module name of each call number
+        self._nodes: list[int] = []  # autograd's sequence number from which on nodes were made by ...
+        self._makers: list[int] = []  # ... this call
+        self._owners: dict[int, tuple[str, int]] = {}  # id of a parameter -> its module's name and first call
+        self._failed: tuple[str, tuple[Tensor, ...], object] | None = None
+        self._refused: torch._ops.OpOverload | None = None
+        for module, name in traced.names.items():
+            for parameter in module.parameters(recurse=False):
+                self._owners.setdefault(id(parameter), (name, NO_CALL))
+
+    def run(self, loss: Loss, optimizer: str | None) -> None:
+        """The step; whatever goes wrong in it is told as a `UsageError`."""
+        traced = self._traced
+        before = {module: module.__dict__.get("forward") for module in traced.names}
+        for module, name in traced.names.items():
+            module.forward = self._watched(module, name)
+        try:
+            with self:
+                with self._precision():
+                    traced.outputs = traced.net(*traced.inputs)
+                    self._end("forward", then="loss")
+                    if not traced.training:
+                        return
+                    value = loss(traced.outputs)
+                    self._end("loss", then="backward")
+                value.backward()  # type: ignore[no-untyped-call]
+                self._end("backward", then="optimizer")
+                if optimizer is not None:
+                    with torch.no_grad():
+                        self._step(optimizer)
+                    self._end("optimizer", then="optimizer")
+        except UsageError:
+            raise
+        except Exception as error:
+            raise self._explained(error) from error
+        finally:
+            for module, forward in before.items():
+                del module.forward
+                if forward is not None:
+                    module.forward = forward
+
+    def _precision(self) -> AbstractContextManager[object]:
+        return Autocast() if self._autocast else nullcontext()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        try:
+            shortcut = None if kwargs else SHORTCUTS.get(func)
+            out = NotImplemented if shortcut is None else shortcut(args)
+            if out is NotImplemented:
+                out = func(*args, **kwargs)
+        except Exception:
+            self._refused = func
+            raise
+        name, number = self._stack[-1] if self._stack else self._maker()
+        call = Call(func, args, kwargs, _tensors(out), name, number, self._phase)
+        for called in self._called:
+            called(call)
+        return out
+
+    def _watched(self, module: nn.Module, name: str) -> Callable[..., Any]:
+        forward = module.forward
+
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            number = len(self._calls)
+            self._calls.append(name)
+            self._stack.append((name, number))
+            self._note()
+            given = _tensors((args, kwargs) if kwargs else args)
+            for entered in self._entered:
+                entered(name, number, given)
+            again = self._phase == "backward" and len(self._stack) == 1  # a checkpoint computes it again
+            try:
+                with self._precision() if again else nullcontext():
+                    out = forward(*args, **kwargs)
+            except Exception as error:
+                # A checkpoint stops its second forward by an exception; to keep it would keep what it holds alive.
+                if self._phase != "backward" and (self._failed is None or self._failed[2] is not error):
+                    self._failed = (name, given, error)
+                self._leave(name, number, ())
+                raise
+            del given
+            self._leave(name, number, _tensors(out))
+            return out
+
+        return watched
+
+    def _leave(self, name: str, number: int, outputs: tuple[Tensor, ...]) -> None:
+        for left in self._left:
+            left(name, number, outputs)
+        self._stack.pop()
+        self._note()
+
+    def _note(self) -> None:
+        """From here on, autograd's nodes are made by the call on top of the stack."""
+        self._nodes.append(torch._C._autograd._get_sequence_nr())
+        self._makers.append(self._stack[-1][1] if self._stack else NO_CALL)
+
+    def _maker(self) -> tuple[str, int]:
+        """Who made the autograd node that is running; in the optimizer phase `_step` says it by the stack."""
+        node = torch._C._current_autograd_node() if self._phase == "backward" else None
+        if node is None:
+            return "", NO_CALL
+        variable = getattr(node, "variable", None)
+        if variable is not None:  # the node that adds to a parameter's gradient
+            return self._owner(variable)
+        number = self._makers[bisect_right(self._nodes, node._sequence_nr()) - 1]
+        return ("", NO_CALL) if number == NO_CALL else (self._calls[number], number)
+
+    def _owner(self, parameter: Tensor) -> tuple[str, int]:
+        name, number = self._owners.get(id(parameter), ("", NO_CALL))
+        if number == NO_CALL and name in self._calls:
+            number = self._calls.index(name)
+            self._owners[id(parameter)] = (name, number)
+        return name, number
+
+    def _step(self, optimizer: str) -> None:
+        for name, parameter in self._traced.net.named_parameters():
+            if parameter.grad is not None:
+                self._stack.append(self._owner(parameter))
+                optimizer_step(optimizer, parameter, parameter.grad, self._traced.optimizer_state[name])
+                self._stack.pop()
+
+    def _end(self, phase: Phase, *, then: Phase) -> None:
+        for observer in self._observers:
+            observer.phase_ended(phase)
+        self._phase = then
+
+    def _explained(self, error: Exception) -> UsageError:
+        """What went wrong, as a sentence that names the innermost module."""
+        name, given, _ = self._failed or ("", self._traced.inputs, None)
+        where = f"module {name!r}" if name else f"the network ({type(self._traced.net).__name__})"
+        said = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+        if str(self._refused) in VALUE_READERS or any(words in str(error) for words in VALUE_WORDS):
+            reader = f" ({self._refused})" if self._refused is not None else ""
+            cause = f"what it computes depends on the values in a tensor{reader}, and counting has only shapes"
+            return UsageError(
+                where, cause, "a forward pass without .item(), `if tensor`, .numpy() and selections by a mask"
+            )
+        if isinstance(error, TypeError) and "positional argument" in str(error):
+            hint = "a tuple with one shape for each input, such as ((3, 32, 32), (10,))"
+            return UsageError(where, f"it was called with {len(given)} inputs and asks for others ({said})", hint)
+        shapes = " and ".join("x".join(map(str, each.shape)) for each in given) or "nothing"
+        if self._phase in ("forward", "loss"):
+            return UsageError(where, f"it cannot take {shapes} ({said})", "another input size")
+        return UsageError(where, f"its {self._phase} cannot be traced ({said})", "count it without training")
+
+
+VALUE_READERS = frozenset(
+    {
+        "aten._local_scalar_dense.default",
+        "aten.equal.default",
+        "aten.is_nonzero.default",
+        "aten.masked_select.default",
+        "aten.nonzero.default",
+        "aten._unique2.default",
+        "aten.unique_consecutive.default",
+        "aten.unique_dim.default",
+        "aten.repeat_interleave.Tensor",
+        "aten.bincount.default",
+    }
+)
+VALUE_WORDS = ("nonzero", "out of meta tensor", "meta device type tensor to numpy", "on meta tensors")
+
+
+def _tensors(value: Any) -> tuple[Tensor, ...]:
+    """The tensors in nested tuples, lists, mappings and dataclass-like results, in order."""
+    if isinstance(value, Tensor):
+        return (value,)
+    if isinstance(value, (tuple, list)):
+        return tuple([tensor for each in value for tensor in _tensors(each)])
+    if isinstance(value, Mapping):
+        return tuple([tensor for each in value.values() for tensor in _tensors(each)])
+    return ()

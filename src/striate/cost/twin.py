@@ -1,0 +1,118 @@
+"""A network's twin and its inputs on the meta device: shapes and types, no storage."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+from torch.overrides import TorchFunctionMode
+
+from striate.errors import UsageError
+
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+
+
+def meta_twin(net: nn.Module) -> nn.Module:
+    """A deep copy whose tensors are on meta; no storage is allocated, and `net` is left as it is.
+
+    A tensor that is shared is shared in the twin. Wrappers for several devices are taken off. Hooks are left behind,
+    except torch's own: they compute weights. Raises `UsageError` for lazy, scripted and uncopyable modules.
+    """
+    net = _unwrapped(net)
+    memo: dict[int, Any] = {}
+    for name, module in net.named_modules():
+        where = f"module {name!r}" if name else f"the network ({type(net).__name__})"
+        if isinstance(module, torch.jit.ScriptModule):
+            cause = "it is scripted, and no longer says which module calls an operator"
+            raise UsageError(where, cause, "the module as it was before torch.jit")
+        for key in HOOKS:
+            for hook in getattr(module, key, {}).values():
+                if not _is_torchs(hook):
+                    memo[id(hook)] = _nothing
+        for parameter in module._parameters.values():
+            if is_lazy(parameter):
+                raise UsageError(where, "it is lazy and does not know its size yet", "call the network once before")
+            if parameter is not None and id(parameter) not in memo:
+                twin = nn.Parameter(_empty(parameter), requires_grad=parameter.requires_grad)
+                memo[id(parameter)] = twin
+        for buffer in module._buffers.values():
+            if is_lazy(buffer):
+                raise UsageError(where, "it is lazy and does not know its size yet", "call the network once before")
+            if buffer is not None and id(buffer) not in memo:
+                memo[id(buffer)] = _empty(buffer)
+    try:
+        with _Storageless():
+            twin_net = copy.deepcopy(net, memo)
+    except Exception as error:
+        cause = f"it cannot be copied ({type(error).__name__}: {error})"
+        raise UsageError(
+            f"the network ({type(net).__name__})", cause, "a module without files, locks or generators"
+        ) from error
+    for module in twin_net.modules():
+        for key in HOOKS:
+            hooks = getattr(module, key, {})
+            for number in [number for number, hook in hooks.items() if hook is _nothing]:
+                del hooks[number]
+    return twin_net
+
+
+def meta_inputs(net: nn.Module, inputs: Sequence[Any] | Tensor, batch: int) -> tuple[Tensor, ...]:
+    """One tensor for a shape or tensor, several for a tuple of them. Shapes get `batch` and the network's type."""
+    if isinstance(inputs, Tensor):
+        inputs = (inputs,)
+    if all(isinstance(each, (int, torch.SymInt)) for each in inputs):
+        inputs = (tuple(inputs),)
+    floating = (each.dtype for each in net.parameters() if each.is_floating_point())
+    dtype = next(floating, torch.get_default_dtype())
+    tensors = []
+    for each in inputs:
+        if isinstance(each, Tensor):
+            tensors.append(_empty(each.detach()))
+            continue
+        try:
+            tensors.append(torch.empty((batch, *each), dtype=dtype, device="meta"))
+        except (TypeError, RuntimeError) as error:
+            hint = "3,224,224 or ((3, 32, 32), (10,)), without the batch"
+            raise UsageError("input size", f"{each!r} with a batch of {batch!r} is no shape", hint) from error
+    return tuple(tensors)
+
+
+@final
+class _Storageless(TorchFunctionMode):
+    """Makes `copy.deepcopy` of tensors that are neither parameters nor buffers answer with a twin on meta."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is Tensor.__deepcopy__:
+            tensor, memo = args
+            if id(tensor) not in memo:
+                memo[id(tensor)] = _empty(tensor)
+            return memo[id(tensor)]
+        return func(*args, **(kwargs or {}))
+
+
+def _empty(tensor: Tensor) -> Tensor:
+    with torch.no_grad():
+        return torch.empty_like(tensor, device="meta", requires_grad=False)
+
+
+def _unwrapped(net: nn.Module) -> nn.Module:
+    while True:
+        inner = getattr(net, "_orig_mod", None)  # what torch.compile wraps
+        if isinstance(net, WRAPPERS):
+            inner = net.module
+        if not isinstance(inner, nn.Module):
+            return net
+        net = inner
+
+
+def _is_torchs(hook: Any) -> bool:
+    owner = getattr(hook, "__self__", hook)
+    module = getattr(owner, "__module__", None) or type(owner).__module__
+    return str(module).split(".")[0] == "torch"
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    """Stands in the twin where the network has a hook, until it is taken out."""

@@ -1,0 +1,177 @@
+"""What one operator does, as sums of products of its sizes: a number and its reason are the same thing.
+
+The formulas here work on whole numbers and, where they are arithmetic (convolution, matrix products, attention, one
+operation an element), on symbols as well.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+Sizes = Sequence[int]
+Term = tuple[Sizes, ...]  # groups of factors, as in 55*55*96 * 11*11*3; a first group (-1,) subtracts
+
+COLUMNS = ("macs", "macs_valid", "additions", "comparisons", "transcendental")
+NAMES = {
+    "macs": "multiply-adds",
+    "macs_valid": "multiply-adds on what is not padding",
+    "additions": "additions",
+    "comparisons": "comparisons",
+    "transcendental": "transcendental",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Operations of one operator, or of many.
+
+    - `macs`: multiply-adds of convolutions, linear layers and matrix products; zero padding is multiplied too.
+    - `macs_valid`: those of them whose input is not zero padding, or, in a transposed convolution, whose output is
+      kept.
+    - `additions`: every other addition, subtraction, multiplication or division of two numbers, a bias included.
+    - `comparisons`: a larger or smaller of two numbers, or a number against a bound.
+    - `transcendental`: exponential, logarithm, root, power, error function, hyperbolic tangent ...
+    """
+
+    macs: int = 0
+    macs_valid: int = 0
+    additions: int = 0
+    comparisons: int = 0
+    transcendental: int = 0
+    terms: tuple[tuple[str, Term], ...] = ()
+
+    @property
+    def why(self) -> str:
+        """Each column that is not 0 as a formula with its numbers filled in, one a line."""
+        lines = []
+        for column in COLUMNS:
+            terms = [term for name, term in self.terms if name == column]
+            value = getattr(self, column)
+            if terms and not (column == "macs_valid" and value == self.macs):
+                lines.append(f"{NAMES[column]}: {_formula(terms)} = {value:,}")
+        return "\n".join(lines)
+
+
+NONE = Work()
+
+
+def work(**columns: Iterable[Term]) -> Work:
+    """The work whose columns are the sums of these terms."""
+    terms, sums = [], {}
+    for column, given in columns.items():
+        total = 0
+        for term in given:
+            terms.append((column, term))
+            product = 1
+            for group in term:
+                for factor in group:
+                    product *= factor
+            total += product
+        sums[column] = total
+    return Work(**sums, terms=tuple(terms))
+
+
+def elementwise(shape: Sizes, additions: int = 0, comparisons: int = 0, transcendental: int = 0) -> Work:
+    """So many operations for each element of `shape`."""
+    given = {"additions": additions, "comparisons": comparisons, "transcendental": transcendental}
+    return work(**{column: [(shape, (each,)) if each != 1 else (shape,)] for column, each in given.items() if each})
+
+
+def convolution(
+    given: Sizes,
+    weight: Sizes,
+    result: Sizes,
+    *,
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
+    transposed: bool = False,
+    bias: bool = False,
+    products: int = 1,
+) -> Work:
+    """A convolution (n, c, ...) -> (n, o, ...) with a weight (o, c / groups, ...), or (c, o / groups, ...) transposed.
+
+    Each number of the smaller-stepped side (the output; transposed, the input) meets `prod(weight[1:])` weights.
+    `products` is 2 for a backward pass that asks for both gradients: each costs what the forward pass costs.
+    """
+    steps = given if transposed else result
+    macs = ((steps[0],), (*steps[2:], weight[0]), (*weight[2:], weight[1]))
+    axes = zip(given[2:], result[2:], weight[2:], stride, padding, dilation, strict=True)
+    if all(isinstance(each, int) for each in (*given[2:], *result[2:])):
+        taps = [_taps(o, i, k, s, p, d) if transposed else _taps(i, o, k, s, p, d) for i, o, k, s, p, d in axes]
+        valid: Term = ((steps[0],), taps, (weight[0], weight[1]))
+    else:
+        valid = macs
+    return work(
+        macs=[macs] * products,
+        macs_valid=[valid] * products,
+        additions=[((result[0],), (*result[2:], result[1]))][: int(bias)],
+    )
+
+
+def matmul(rows: Any, inner: Any, columns: Any, *, times: Any = 1, bias: bool = False) -> Work:
+    """`times` products of (rows, inner) with (inner, columns); with a bias, one addition for each result."""
+    macs: Term = ((times,), (rows, columns), (inner,))
+    return work(macs=[macs], macs_valid=[macs], additions=[((times,), (rows, columns))][: int(bias)])
+
+
+def attention(query: Sizes, key: Sizes, value: Sizes, *, backward: bool = False, bias: bool = False) -> Work:
+    """softmax(query key^T / sqrt(e)) value, for (..., l, e), (..., s, e), (..., s, v); nothing is skipped for a mask.
+
+    Backward computes the softmax again, then the gradients of value, softmax, query and key: five products.
+    """
+    heads, long, short = tuple(query[:-2]), query[-2], key[-2]
+    scores = (*heads, long, short)
+    width, out, rows = query[-1], value[-1], (*heads, long)
+    macs: list[Term] = [(scores, (width,)), (scores, (out,))]
+    if backward:
+        macs = [*macs, (scores, (width,)), (scores, (width,)), (scores, (out,))]
+        spared: list[Term] = [(scores, (5,)), (rows, (2, out)), ((-1,), rows)]
+        return work(macs=macs, macs_valid=macs, additions=spared, transcendental=[(scores,)])
+    additions: list[Term] = [(scores, (4 + bias,)), ((-1,), rows)]  # scale, subtract the largest, add up, divide
+    return work(
+        macs=macs,
+        macs_valid=macs,
+        additions=additions,
+        comparisons=[(scores,), ((-1,), rows)],
+        transcendental=[(scores,)],
+    )
+
+
+def windows(given: Sizes, result: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes) -> Term:
+    """How many inputs all windows of a pool see, padding left out: (planes) * (taps of each axis)."""
+    axes = len(kernel)
+    places = zip(given[-axes:], result[-axes:], kernel, stride, padding, dilation, strict=True)
+    return (tuple(result[:-axes]), [_taps(*place) for place in places])
+
+
+def adaptive_windows(given: Sizes, result: Sizes, axes: int) -> Term:
+    """The same for pools that choose their windows by the output size: from floor(i n / m) to ceil((i + 1) n / m)."""
+    sides = zip(given[-axes:], result[-axes:], strict=True)
+    return (tuple(result[:-axes]), [sum(-(-(i + 1) * n // m) - i * n // m for i in range(m)) for n, m in sides])
+
+
+@cache
+def _taps(given: int, result: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
+    """Pairs of an output place and a tap of the kernel that meet an input, not padding, along one axis."""
+    count = 0
+    for tap in range(kernel):
+        shift = padding - tap * dilation
+        first, last = max(0, -(-shift // stride)), min(result - 1, (given - 1 + shift) // stride)
+        count += max(0, last - first + 1)
+    return count
+
+
+def _formula(terms: Sequence[Term]) -> str:
+    """Terms as text: equal ones gathered, factors of 1 left out."""
+    text = ""
+    for term in dict.fromkeys(tuple(tuple(group) for group in term) for term in terms):
+        times = sum(tuple(tuple(group) for group in each) == term for each in terms)
+        minus = term[0] == (-1,)
+        groups = [[each for each in group if each != 1] for group in term[minus:]]
+        shown = (
+            " * ".join("*".join(map(str, group)) for group in [[times] if times > 1 else [], *groups] if group) or "1"
+        )
+        text += f" - {shown}" if minus else f" + {shown}" if text else shown
+    return text

@@ -1,0 +1,70 @@
+"""The convolutional autoencoder: Masci, Meier, Ciresan and Schmidhuber 2011, "Stacked Convolutional Auto-Encoders
+for Hierarchical Feature Extraction", in the symmetric form that is taught."""
+
+from collections import OrderedDict
+
+from torch import nn
+
+from striate.layers import Activation, Norm, initialise, normalise
+from striate.layers import conv as convolution
+from striate.models import options
+
+# fmt: off
+# Basic blocks of the encoder, for a digit of 1@28x28: a 3x3 convolution and an activation, then a pool. The decoder
+# has the same blocks the other way round, each with an upsampling in place of its pool.
+#    block  maps  map size
+BLOCKS = (
+    (1,     16,   14),
+    (2,     8,    7),
+)
+# fmt: on
+
+
+def autoencoder(
+    *,
+    channels: int = 1,
+    width: int = 16,
+    norm: str | Norm | None = None,
+    activation: str | Activation = nn.ReLU,
+    init: str = "paper",
+) -> nn.Sequential:
+    """Down to a code and up again: (n, channels, height, width) -> the same shape, sides multiples of 4.
+
+    `net.encoder` gives the code, (n, width / 2, height / 4, width / 4), and `net.decoder` the picture. The last
+    convolution has no activation: its numbers are those of the picture, of any sign.
+
+    - `width`: maps of the first block; the second has half of them, so that the code of a 28x28 picture of one
+      channel has half its numbers.
+    - `norm`: a norm between each convolution and its activation; none as a rule.
+    - `init`: "paper" and "he" as `layers.he_initialise`: the paper does not say; or "xavier".
+
+    Raises `UsageError` for a value that cannot be meant.
+    """
+    first, normed = BLOCKS[0][1], options.norm(norm)
+    maps = [max(1, options.count("width", width) * each // first) for _, each, _ in BLOCKS]
+    inputs = options.count("channels", channels)
+
+    def block(number: int, inputs: int, outputs: int) -> OrderedDict[str, nn.Module]:
+        return OrderedDict[str, nn.Module](
+            {
+                f"conv{number}": convolution(inputs, outputs, 3, norm=normed),
+                f"norm{number}": normalise(normed, outputs),
+                f"relu{number}": options.activation(activation)(),
+            }
+        )
+
+    encoder: OrderedDict[str, nn.Module] = OrderedDict()
+    decoder: OrderedDict[str, nn.Module] = OrderedDict()
+    before = inputs
+    for (number, *_), here in zip(BLOCKS, maps, strict=True):
+        encoder.update(block(number, before, here))
+        encoder[f"pool{number}"] = nn.MaxPool2d(2)
+        before = here
+    for (number, *_), here in zip(BLOCKS[::-1], maps[::-1], strict=True):
+        decoder.update(block(number, before, here))
+        decoder[f"up{number}"] = nn.Upsample(scale_factor=2)
+        before = here
+    decoder["output"] = convolution(before, inputs, 3)
+    net = nn.Sequential(OrderedDict(encoder=nn.Sequential(encoder), decoder=nn.Sequential(decoder)))
+    initialise(net, options.initialisation(init))
+    return net

@@ -1,0 +1,60 @@
+"""The catalogue's entries of models/alexnet.py."""
+
+from striate.models.entry import Entry
+
+ALEXNET = Entry(
+    name="alexnet",
+    builder="striate.models.alexnet:alexnet",
+    options={},
+    paper='Krizhevsky, Sutskever and Hinton 2012, "ImageNet Classification with Deep Convolutional Neural Networks", '
+    "Fig. 2",
+    year=2012,
+    input=(3, 227, 227),
+    published={
+        "parameters": "60 million",
+        "error ILSVRC 2012 validation, 1 net, top-1 / top-5": "40.7 / 18.2 %",
+        "error ILSVRC 2012 validation, 5 nets, top-1 / top-5": "38.1 / 16.4 %, test top-5 16.4 %",
+        "error ILSVRC 2012 validation, 7 nets, pre-trained on 2011, top-1 / top-5": "36.7 / 15.4 %, test top-5 15.3 %",
+        "error ILSVRC 2010 test, top-1 / top-5": "37.5 / 17.0 %",
+    },
+    known_for="The network that won ILSVRC 2012 by ten points and turned computer vision to deep learning.",
+    differences=(
+        "60,965,224 parameters and 724,406,816 multiply-adds; with groups=1 62,378,344 and 1,135,256,096.",
+        "The paper says 224 pixels; its map of 55x55 needs 227 (or a padding of 2), so 227 is the size here.",
+        "The paper counts 253,440 neurons in conv1; a map of 55x55 with 96 channels has 290,400.",
+        "Response normalisation is the printed formula, before the pools; Caffe and PyTorch divide alpha by n, "
+        "and CaffeNet pools first.",
+        "The two halves that shared the paper's two graphics cards are two groups in conv2, conv4 and conv5.",
+        "Biases start at 1 in conv2, conv4, conv5, fc6 and fc7 as printed; Caffe starts them at 0.1.",
+    ),
+    least=227,
+    fixed=True,
+    table="striate.models.alexnet:figure_2",
+)
+
+ALEXNET_OWT = Entry(
+    name="alexnet_owt",
+    builder="striate.models.alexnet:alexnet_owt",
+    options={},
+    paper='Krizhevsky 2014, "One weird trick for parallelizing convolutional neural networks", section 5',
+    year=2014,
+    input=(3, 224, 224),
+    published={
+        "parameters": "61,100,840",
+        "multiply-adds": "0.714 G",
+        "accuracy ImageNet, torchvision's V1 weights, 1 crop, top-1 / top-5": "56.522 / 79.066 %",
+    },
+    known_for="AlexNet as most libraries ship it: one tower, no response normalisation.",
+    differences=(
+        "Keys and shapes are torchvision's, so its published weights load.",
+        "64, 192, 384, 256 and 256 maps without groups; 2012 had 96, 256, 384, 384 and 256 in two halves.",
+        "No response normalisation; conv1 pads by 2, so that 224 pixels give maps of 55x55.",
+        "Dropout comes before fc6 and fc7, as in torchvision; in 2012 it came after them.",
+        "An adaptive pool brings any map to 6x6: other sizes than 224 run.",
+    ),
+    least=63,
+    table="striate.models.alexnet:one_tower",
+    weights="torchvision:alexnet",
+)
+
+ENTRIES: tuple[Entry, ...] = (ALEXNET, ALEXNET_OWT)

@@ -1,0 +1,115 @@
+"""The catalogue's entries of models/resnet.py."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from striate.models.entry import Entry
+
+HE = 'He, Zhang, Ren and Sun 2015, "Deep Residual Learning for Image Recognition"'
+RESNET, SMALL_RESNET = "striate.models.resnet:resnet", "striate.models.resnet:small_resnet"
+
+_KEYS = "Keys and shapes are torchvision's, so its published weights load."
+_TABLE_1, _TABLE_4_2 = "striate.models.resnet:table_1", "striate.models.resnet:table_4_2"
+_OPTION_B = 'Shortcuts that change shape are projections, option B; shortcut="A" or "C" gives the others.'
+_OPTION_A = "Option A puts its zero channels after the others; the paper does not say where they go."
+_V1 = "Bottlenecks halve the map in their first 1x1 convolution, as published."
+_V1_5 = (
+    "Bottlenecks halve the map in their 3x3 convolution (v1.5); as published it is the first 1x1 (v1), with as many "
+    "parameters and 231,211,008 multiply-adds less."
+)
+_NOT_BUILT = "A plain network builds no projections: it has fewer parameters than its option B twin."
+_DEGRADES = "The same layers without shortcuts: "
+
+_TOP_1_10 = "error ImageNet, 10 crops"
+_BOTH_10, _BOTH_1 = "error ImageNet, 10 crops, top-1 / top-5", "error ImageNet, 1 crop, top-1 / top-5"
+_ACCURACY = "accuracy ImageNet, torchvision's V1 weights, 1 crop, top-1 / top-5"
+_ACCURACY_2 = "accuracy ImageNet, torchvision's V2 weights, 1 crop, top-1 / top-5"
+_CIFAR = "error CIFAR-10"
+
+
+def _imagenet(name: str, published: Mapping[str, str], known_for: str, *differences: str, **options: Any) -> Entry:
+    """A network of Table 1 for ImageNet."""
+    return Entry(
+        name=name,
+        builder=RESNET,
+        options=options,
+        paper=f"{HE}, Table 1",
+        year=2015,
+        input=(3, 224, 224),
+        published=published,
+        known_for=known_for,
+        differences=differences,
+        least=32,
+        sizes={"stem=32": (8, 32)},
+        table=_TABLE_1,
+        weights=f"torchvision:{name}" if _KEYS in differences else "",
+    )
+
+
+def _cifar(name: str, published: Mapping[str, str], known_for: str, *differences: str, **options: Any) -> Entry:
+    """A network of section 4.2 for CIFAR-10: two of its three stages halve the map."""
+    return Entry(
+        name=name,
+        builder=SMALL_RESNET,
+        options=options,
+        paper=f"{HE}, section 4.2",
+        year=2015,
+        input=(3, 32, 32),
+        published=published,
+        known_for=known_for,
+        differences=differences,
+        least=4,
+        table=_TABLE_4_2,
+    )
+
+
+_FIRST_A = 'Published with option A first, shortcut="A": no projections and 173,824 parameters less.'
+
+# fmt: off
+ENTRIES: tuple[Entry, ...] = (
+    _imagenet("plain18", {"multiply-adds": "1.8 G", _TOP_1_10: "27.94 %"},
+              _DEGRADES + "the shallow half of the degradation experiment.",
+              _NOT_BUILT, depth=18, shortcut="none"),
+    _imagenet("plain34", {"multiply-adds": "3.6 G", _BOTH_10: "28.54 / 10.02 %"},
+              _DEGRADES + "deeper than plain-18 and worse, in training too.",
+              _NOT_BUILT, depth=34, shortcut="none"),
+    _imagenet("resnet18", {"multiply-adds": "1.8 G", _TOP_1_10: "27.88 % (option A)",
+              _ACCURACY: "69.758 / 89.078 %"},
+              "The smallest residual network, and the usual first one to try.",
+              _OPTION_B, _FIRST_A, _KEYS, depth=18),
+    _imagenet("resnet34", {"multiply-adds": "3.6 G", _TOP_1_10: "A 25.03 %, B 24.52 %, C 24.19 %",
+              "error ImageNet, 10 crops, top-5": "A 7.76 %", _ACCURACY: "73.314 / 91.420 %"},
+              "Deeper than ResNet-18 and better, where plain-34 is worse than plain-18.",
+              _OPTION_B, _FIRST_A, _KEYS, depth=34),
+    _imagenet("resnet50", {"parameters": "25,557,032", "multiply-adds": "4.089 G",
+              _ACCURACY: "76.130 / 92.862 %", _ACCURACY_2: "80.858 / 95.434 %"},
+              "The reference network of computer vision; three layers a block make 50 layers cheap.",
+              _V1_5, _OPTION_B, _KEYS, depth=50, stride_on="3x3"),
+    _imagenet("resnet101", {"parameters": "44,549,160", "multiply-adds": "7.801 G",
+              _ACCURACY: "77.374 / 93.546 %", _ACCURACY_2: "81.886 / 95.780 %"},
+              "The usual backbone for detection and segmentation.",
+              _V1_5, _OPTION_B, _KEYS, depth=101, stride_on="3x3"),
+    _imagenet("resnet152", {"parameters": "60,192,808", "multiply-adds": "11.514 G",
+              _ACCURACY: "78.312 / 94.046 %", _ACCURACY_2: "82.284 / 96.002 %"},
+              "The deepest of the family for ImageNet.", _V1_5, _OPTION_B, _KEYS, depth=152, stride_on="3x3"),
+    _imagenet("resnet50_v1", {"multiply-adds": "3.8 G", _BOTH_10: "22.9 / 6.7 %", _BOTH_1: "24.7 / 7.8 %"},
+              "ResNet-50 as the paper printed it.", _V1, _OPTION_B,
+              "By arithmetic 3.858 G multiply-adds, where the paper prints 3.8.", depth=50, stride_on="1x1"),
+    _imagenet("resnet101_v1", {"multiply-adds": "7.6 G", _BOTH_10: "21.8 / 6.1 %", _BOTH_1: "23.6 / 7.1 %"},
+              "ResNet-101 as the paper printed it.", _V1, _OPTION_B, depth=101, stride_on="1x1"),
+    _imagenet("resnet152_v1", {"multiply-adds": "11.3 G", _BOTH_10: "21.4 / 5.7 %", _BOTH_1: "23.0 / 6.7 %",
+              "error ImageNet, ensemble, top-5": "3.57 %"},
+              "ResNet-152 as the paper printed it: part of the ensemble that won ILSVRC 2015.",
+              _V1, _OPTION_B, depth=152, stride_on="1x1"),
+    *(_cifar(f"plain{depth}", {}, _DEGRADES + "what ResNet-" + f"{depth} is compared with.",
+             "The paper shows its error as a curve only.", depth=depth, shortcut="none")
+      for depth in (20, 32, 44, 56, 110)),
+    *(_cifar(f"resnet{depth}", {"parameters": f"{parameters} M", _CIFAR: error},
+             f"{depth} layers on 32-pixel pictures, small enough to train at a desk.", _OPTION_A, depth=depth)
+      for depth, parameters, error in (
+          (20, 0.27, "8.75 %"), (32, 0.46, "7.51 %"), (44, 0.66, "7.17 %"), (56, 0.85, "6.97 %"),
+          (110, 1.7, "6.43 % (mean of 5 runs 6.61 %)"))),
+    _cifar("resnet1202", {"parameters": "19.4 M", _CIFAR: "7.93 %"},
+           "Over 1,000 layers that train, and overfit: worse than 110 layers.", _OPTION_A, depth=1202),
+)
+# fmt: on

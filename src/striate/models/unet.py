@@ -1,0 +1,274 @@
+"""U-Net: Ronneberger, Fischer and Brox 2015, "U-Net: Convolutional Networks for Biomedical Image Segmentation"."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import final
+
+import torch
+from torch import nn
+
+from striate.errors import UsageError
+from striate.layers import Activation, Norm, dropout_layer, initialise, normalise
+from striate.models import options
+from striate.models.entry import Line
+from striate.models.resnet import resnet
+
+# fmt: off
+# Figure 1: two 3x3 convolutions a level; sides of the map as it enters and after each. A 2x2 max pool leads down,
+# a 2x2 up-convolution up, after which the map of the same level going down is cropped and concatenated.
+#    level     maps  enters  conv 3x3  conv 3x3
+FIGURE_1 = (
+    ("down1",  64,   572,    570,      568),
+    ("down2",  128,  284,    282,      280),
+    ("down3",  256,  140,    138,      136),
+    ("down4",  512,  68,     66,       64),
+    ("bottom", 1024, 32,     30,       28),
+    ("up4",    512,  56,     54,       52),
+    ("up3",    256,  104,    102,      100),
+    ("up2",    128,  200,    198,      196),
+    ("up1",    64,   392,    390,      388),
+)
+FIGURE_1_OUTPUT = 2  # classes, by a 1x1 convolution
+
+# A ResNet as the contracting path: its layers whose maps are kept, each of half the side of the one before, with
+# their maps where blocks are basic or bottlenecks; and the maps of the expanding path from its deepest level up.
+#                         relu layer1 layer2 layer3 layer4
+ENCODER = {"basic":      (64,  64,    128,   256,   512),
+           "bottleneck": (64,  256,   512,   1024,  2048)}
+ENCODER_KEPT =           ("relu", "layer1", "layer2", "layer3")
+ENCODER_DEPTHS = {18: "basic", 34: "basic", 50: "bottleneck"}
+DECODER =                (16,  32,    64,    128,   256)
+# fmt: on
+
+SHORTCUTS = ("concatenate", "none")
+
+
+def unet(
+    classes: int = 2,
+    *,
+    channels: int = 1,
+    width: int = 64,
+    shortcut: str = "concatenate",
+    norm: str | Norm | None = None,
+    activation: str | Activation = nn.ReLU,
+    dropout: float = 0.5,
+    init: str = "paper",
+) -> nn.Module:
+    """Figure 1: (n, channels, height, width) -> (n, classes, height - 184, width - 184) logits.
+
+    Convolutions are not padded: sides are 188 pixels or 16, 32 ... more, and the 92 pixels at each border are
+    context only. The paper mirrors a picture there to have an answer for all of it.
+
+    - `width`: maps of the first level; each level down has twice as many.
+    - `shortcut`: "none" leaves the concatenations out and halves what the convolutions after them read.
+    - `norm`: none as published; with one, the 3x3 convolutions lose their bias.
+    - `dropout`: the rate at the end of the contracting path (section 3.1), after its last two levels. The paper
+      does not print it; 0.5 on these levels is that of the network the authors released.
+    - `init`: "paper" as `incoming_normal`, or "he" or "xavier".
+
+    Children are `encoder` (down1, pool1 ... bottom), `decoder` (up4 ... up1) and `last`: Figure 1 gives no
+    names. Raises `UsageError` for a value that cannot be meant.
+    """
+    net = _as_figure_1(
+        0, classes, channels, width, shortcut, options.norm(norm), options.activation(activation), dropout
+    )
+    return initialise(net, options.initialisation(init), incoming_normal)
+
+
+def unet_padded(
+    classes: int = 2,
+    *,
+    channels: int = 3,
+    width: int = 64,
+    shortcut: str = "concatenate",
+    norm: str | Norm | None = nn.BatchNorm2d,
+    activation: str | Activation = nn.ReLU,
+    dropout: float = 0.0,
+    init: str = "paper",
+) -> nn.Module:
+    """U-Net as practised: (n, channels, height, width) -> (n, classes, height, width) logits, sides multiples of 16.
+
+    Each 3x3 convolution is padded with one ring of zeros and followed by a norm. Options and children are those
+    of `unet`. Raises `UsageError` for a value that cannot be meant.
+    """
+    net = _as_figure_1(
+        1, classes, channels, width, shortcut, options.norm(norm), options.activation(activation), dropout
+    )
+    return initialise(net, options.initialisation(init), incoming_normal)
+
+
+def unet_resnet(
+    depth: int,
+    classes: int = 2,
+    *,
+    channels: int = 3,
+    shortcut: str = "concatenate",
+    norm: str | Norm | None = nn.BatchNorm2d,
+    activation: str | Activation = nn.ReLU,
+    dropout: float = 0.0,
+    init: str = "paper",
+) -> nn.Module:
+    """A ResNet going down, a U going up: (n, channels, h, w) -> (n, classes, h, w) logits, sides multiples of 32.
+
+    `depth` is 18, 34 or 50. `net.encoder` has the children of `resnet(depth)` up to layer4, so that published
+    weights load into it under their own keys. `net.decoder` is padded; up1, where no map is left to
+    concatenate, brings the side back that the stem halved. `dropout` acts after layer4. The other options are
+    those of `unet_padded`. Raises `UsageError` for a value that cannot be meant.
+    """
+    if depth not in ENCODER_DEPTHS:
+        hint = f"one of {', '.join(map(str, ENCODER_DEPTHS))}"
+        raise UsageError("depth", f"no U-Net is built on a ResNet of {depth} layers", hint)
+    normed, activate = options.norm(norm), options.activation(activation)
+    trunk = resnet(depth, 1, channels=channels, norm=normed, activation=activate, init=init)
+    encoder = OrderedDict(list(trunk.named_children())[:8])  # without avgpool, flatten and fc
+    encoder.update(dropout_layer(options.fraction("dropout", dropout)))
+    concatenate = options.one_of("shortcut", shortcut, SHORTCUTS) == "concatenate"
+    *kept, maps = ENCODER[ENCODER_DEPTHS[depth]]
+    decoder: OrderedDict[str, nn.Module] = OrderedDict()
+    for level, (outputs, skipped) in enumerate(zip(DECODER[::-1], (*kept[::-1], 0), strict=True)):
+        decoder[f"up{len(DECODER) - level}"] = Up(
+            maps, outputs, skipped if concatenate else 0, 1, norm=normed, activation=activate
+        )
+        maps = outputs
+    up = nn.ModuleDict(decoder)
+    last = nn.Conv2d(maps, options.count("classes", classes), 1)
+    initialise(nn.ModuleList([up, last]), options.initialisation(init), incoming_normal)
+    return UNet(nn.Sequential(encoder), ENCODER_KEPT if concatenate else (), up, last)
+
+
+def _as_figure_1(
+    padding: int,
+    classes: int,
+    channels: int,
+    width: int,
+    shortcut: str,
+    norm: Norm | None,
+    activation: Activation,
+    dropout: float,
+) -> nn.Module:
+    """Figure 1 as an encoder of nine children, a decoder of four, and the last convolution."""
+    first, concatenate = FIGURE_1[0][1], options.one_of("shortcut", shortcut, SHORTCUTS) == "concatenate"
+    widths = {name: options.count("width", width) * maps // first for name, maps, *_ in FIGURE_1}
+    down = [name for name in widths if not name.startswith("up")]
+    encoder: OrderedDict[str, nn.Module] = OrderedDict()
+    maps = options.count("channels", channels)
+    for number, name in enumerate(down, start=1):
+        late = dropout_layer(options.fraction("dropout", dropout)) if name in down[-2:] else {}
+        convolutions = two_convolutions(maps, widths[name], padding, norm=norm, activation=activation)
+        encoder[name] = nn.Sequential(OrderedDict(convolutions, **late))
+        if name != down[-1]:
+            encoder[f"pool{number}"] = nn.MaxPool2d(2)
+        maps = widths[name]
+    decoder: OrderedDict[str, nn.Module] = OrderedDict()
+    for name, outputs in widths.items():
+        if name.startswith("up"):
+            skipped = outputs if concatenate else 0
+            decoder[name] = Up(maps, outputs, skipped, padding, norm=norm, activation=activation)
+            maps = outputs
+    last = nn.Conv2d(maps, options.count("classes", classes), 1)
+    return UNet(nn.Sequential(encoder), down[:-1] if concatenate else (), nn.ModuleDict(decoder), last)
+
+
+@final
+class UNet(nn.Module):
+    """The U: maps that the encoder's children named in `kept` give wait for the decoder, the last one first."""
+
+    def __init__(self, encoder: nn.Sequential, kept: Sequence[str], decoder: nn.ModuleDict, last: nn.Module) -> None:
+        super().__init__()
+        self.encoder, self.decoder, self.last = encoder, decoder, last
+        self.kept = tuple(kept)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(n, channels, height, width) -> (n, classes, height, width) logits, smaller where nothing is padded."""
+        waiting: list[torch.Tensor] = []
+        for name, layer in self.encoder.named_children():
+            x = layer(x)
+            if name in self.kept:
+                waiting.append(x)
+        for up in self.decoder.values():
+            x = up(x, waiting.pop()) if waiting else up(x)
+        return self.last(x)  # type: ignore[no-any-return]
+
+
+@final
+class Up(nn.Module):
+    """A step of the expanding path: up-convolution, crop and concatenate, two convolutions; section 2."""
+
+    def __init__(
+        self, inputs: int, outputs: int, skipped: int, padding: int, *, norm: Norm | None, activation: Activation
+    ) -> None:
+        super().__init__()
+        self.upconv = nn.ConvTranspose2d(inputs, outputs, 2, stride=2)
+        convolutions = two_convolutions(outputs + skipped, outputs, padding, norm=norm, activation=activation)
+        self.chain = tuple(convolutions)
+        for name, layer in convolutions.items():
+            self.add_module(name, layer)
+
+    def forward(self, x: torch.Tensor, skipped: torch.Tensor | None = None) -> torch.Tensor:
+        """(n, inputs, h, w) and (n, skipped, at least 2h, at least 2w) -> (n, outputs, 2h, 2w), less what a
+        convolution without padding takes."""
+        y = self.upconv(x)
+        if skipped is not None:
+            y = torch.cat((centre(skipped, y.shape[-2], y.shape[-1]), y), 1)
+        for name in self.chain:
+            y = self.get_submodule(name)(y)
+        return y  # type: ignore[no-any-return]
+
+
+def two_convolutions(
+    inputs: int, outputs: int, padding: int, *, norm: Norm | None, activation: Activation
+) -> OrderedDict[str, nn.Module]:
+    """The two 3x3 convolutions of a level, each followed by an activation."""
+    bias = norm is None  # a norm would subtract it again
+    return OrderedDict[str, nn.Module](
+        conv1=nn.Conv2d(inputs, outputs, 3, padding=padding, bias=bias),
+        norm1=normalise(norm, outputs),
+        relu1=activation(),
+        conv2=nn.Conv2d(outputs, outputs, 3, padding=padding, bias=bias),
+        norm2=normalise(norm, outputs),
+        relu2=activation(),
+    )
+
+
+def centre(maps: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """The middle of maps: (n, c, at least height, at least width) -> (n, c, height, width)."""
+    top, left = (maps.shape[-2] - height) // 2, (maps.shape[-1] - width) // 2
+    return maps[..., top : top + height, left : left + width]
+
+
+def incoming_normal(net: nn.Module) -> nn.Module:
+    """Draw each weight from a normal of variance 2 / N, N the incoming nodes of a neuron; biases 0; in place.
+
+    Section 3: N is 9 * 64 = 576 for a 3x3 convolution of 64 maps. A neuron after a 2x2 up-convolution of
+    stride 2 has one incoming node a map.
+    """
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            up = isinstance(module, nn.ConvTranspose2d)
+            incoming = module.in_channels if up else module.weight[0].numel()
+            nn.init.normal_(module.weight, std=(2 / incoming) ** 0.5)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    return net
+
+
+def figure_1() -> list[Line]:
+    """Figure 1, level by level; outputs as printed, for a tile of 572x572."""
+    lines = []
+    for (name, maps, *_, side), (after, _, enters, *_) in pairwise((*FIGURE_1, ("", 0, 0, 0, 0))):
+        path = "decoder" if name.startswith("up") else "encoder"
+        words = "conv 3x3, ReLU; conv 3x3, ReLU"
+        if path == "decoder":
+            words = f"up-conv 2x2; copy and crop; {words}"
+        lines.append(Line(name, words, (f"{path}.{name}",), f"{side}x{side}x{maps}"))
+        if path == "encoder" and not after.startswith("up"):
+            lines.append(Line("", "max pool 2x2", (f"encoder.pool{name[-1]}",), f"{enters}x{enters}x{maps}"))
+    side = FIGURE_1[-1][-1]
+    return [*lines, Line("output segmentation map", "conv 1x1", ("last",), f"{side}x{side}x{FIGURE_1_OUTPUT}")]
+
+
+def figure_1_padded() -> list[Line]:
+    """Figure 1 without its sizes, which padding changes."""
+    return [replace(line, output="") for line in figure_1()]

@@ -1,0 +1,274 @@
+"""Published weights in, and weights out: fetched once, checked, read without running code, fitted to a network.
+
+A file fits when its keys and shapes are the network's, except for what `load` says of the last layer, the first
+convolution and auxiliary heads. Every such change is a sentence, which `striate.build` gives as a `UserWarning`.
+"""
+
+import os
+import re
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from striate import durable
+from striate.errors import RunError, UsageError
+from striate.models import outside
+from striate.models.entry import Entry
+from striate.models.published import HUB, SUFFIXES, Published, fetch, published
+
+__all__ = ["Published", "fetch", "fill", "load", "published", "read", "save"]
+
+SHOWN = 3  # keys of each kind in an error
+# Where training scripts put the state dict in a checkpoint, and what wrappers put before its keys.
+WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
+PREFIXES = ("module.", "_orig_mod.", "model.")
+WEIGHTS_FILE = "weights.safetensors"
+
+
+def read(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """The tensors of a .safetensors or .pth file, or of a run folder, by key; no code in it is ever run.
+
+    A checkpoint's state dict is looked for in the usual places. `RunError` for anything else.
+    """
+    path = Path(path)
+    if path.is_dir():
+        folder = path / "checkpoints" / "best" if (path / "checkpoints").is_dir() else path
+        files = durable.read_folder(folder)
+        if WEIGHTS_FILE not in files:
+            raise RunError(folder, f"holds no {WEIGHTS_FILE}", "a run folder or a file of weights")
+        return _tensors(safetensors.torch.load(files[WEIGHTS_FILE]), path)
+    if not path.is_file():
+        raise RunError(path, "no such file", "the path of a .safetensors or .pth file, or of a run folder")
+    try:
+        with path.open("rb") as file:
+            start = file.read(256)
+    except OSError as error:
+        raise RunError(path, f"cannot be read ({error.strerror})", "a file that you may read") from None
+    if start[8:9] == b"{":
+        return _tensors(_read(path, lambda: safetensors.torch.load_file(path)), path)
+    if start.startswith((b"PK", b"\x80")):
+        return _tensors(_read(path, lambda: torch.load(path, map_location="cpu", weights_only=True)), path)
+    page = start.lstrip().startswith(b"<")
+    cause = "is a web page, not weights" if page else "is neither a safetensors nor a PyTorch file"
+    raise RunError(path, cause, "fetching it again; its publisher's page gives the address of the file itself")
+
+
+def load(net: nn.Module, source: str | os.PathLike[str], *, part: str = "") -> tuple[str, ...]:
+    """Copy the weights of a file or run folder into `net`, in place; what had to be changed, in sentences.
+
+    - Keys may lack or bear a wrapper's "module."; `num_batches_tracked` may be missing; half precision is widened.
+    - Other classes: the last layer of the file is left out, and the network keeps its own fresh one.
+    - Other channels: with k input channels in the file and c here, channel j of the first convolution gets the
+      filters of the channels i = j mod c, added, when c < k; else a c-th share of filter j mod k: divided by how
+      many channels share it. The sum over channels stays, so a picture whose channels are equal after
+      normalisation gets the answer it got before.
+    - Auxiliary heads that only one side has are left out, or stay as they are.
+    - `part` names a child, such as an encoder, that may take the file where the whole network does not.
+
+    `RunError` when anything else differs; `net` is then untouched.
+    """
+    return put(net, read(source), source, part=part)
+
+
+def put(net: nn.Module, state: Mapping[str, Tensor], source: object, *, part: str = "") -> tuple[str, ...]:
+    """`load` for tensors already read; `source` is what an error names."""
+    fits = [_fit(net, state), *([_fit(net.get_submodule(part), state, part)] if part else [])]
+    fitting = next((fit for fit in fits if not fit.problems), None)
+    if fitting is None:
+        names = _networks_that_fit(state)
+        hint = f"{' or '.join(names)}, which it fits" if names else "the network and options it was trained with"
+        raise RunError(source, f"holds the weights of another network: {'; '.join(fits[0].problems)}", hint)
+    own = (net.get_submodule(part) if fitting is not fits[0] else net).state_dict()
+    if any(own[key].is_meta for key in fitting.values):
+        raise UsageError("weights", "a network on the meta device has no place for them", "building it elsewhere")
+    with torch.no_grad():
+        for key, value in fitting.values.items():
+            own[key].copy_(value)
+    return fitting.notes
+
+
+def fill(net: nn.Module, entry: Entry, weights: str | os.PathLike[str], options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Give a network built from `entry` with `options` its `weights`: published ones, or those of a path.
+
+    Sentences for whoever asked: which weights they are, and what `load` changed.
+    """
+    part = entry.weights.partition("@")[2]
+    if is_path(weights):
+        path, said = Path(weights), []
+    else:
+        where = published(entry, str(weights))
+        path = fetch(where)
+        said = [f"{entry.name} has the weights {where.source}, {where.tag}, from {path.name}"]
+        if not where.sha256 and not where.place.startswith(HUB):
+            said.append("their publisher tells no hash, so the file was not checked")
+    state = read(path)
+    # timm's own reader renames what it published under older keys; a file of ours has the present ones.
+    if entry.name.startswith(outside.PREFIX) and (not is_path(weights) or _fit(net, state).problems):
+        state = outside.translated(entry, state, options)
+    theirs = not is_path(weights) or path.name.startswith(entry.weights.rpartition(":")[2] or "/")
+    if "transform_input" in options and theirs:
+        said.append(f"torchvision trained with transform_input=True; here it is {options['transform_input']}")
+    return (*said, *put(net, state, path, part=part))
+
+
+def is_path(weights: str | os.PathLike[str]) -> bool:
+    """Whether `weights` is a file or folder rather than the name of published weights."""
+    text = os.fspath(weights)
+    return isinstance(weights, os.PathLike) or text.endswith(SUFFIXES) or "/" in text or os.sep in text
+
+
+def save(net: nn.Module, path: str | os.PathLike[str], **facts: str) -> None:
+    """Write the weights of `net` to a .safetensors file, whole or not at all, with `facts` as its metadata.
+
+    The keys are the network's own, so torchvision's or timm's network of the same name loads the file.
+    """
+    values = {key: value.detach().cpu().contiguous().clone() for key, value in net.state_dict().items()}
+    durable.write(Path(path), safetensors.torch.save(values, metadata={"format": "pt", **facts}))
+
+
+def _read(path: Path, reader: Callable[[], Any]) -> Any:
+    """What the reader gives; a file made to break it, or to run code, is a `RunError` and is not tried otherwise."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch warns of is either read or refused below
+            return reader()
+    except Exception as error:  # bytes that are no pickle make an unpickler raise nearly anything
+        if "Weights only load failed" in str(error):  # torch goes on to advise loading it all the same
+            found = re.search(r"GLOBAL ([\w.]+)", str(error))
+            what = f"more than tensors ({found[1]})" if found else "something else than tensors"
+            hint = "its state dict alone, as torch.save(net.state_dict(), path) or safetensors write it"
+            raise RunError(path, f"holds {what}, which could run code, so it is not loaded", hint) from None
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise RunError(path, f"is damaged or cut short ({reason})", "fetching or copying it again") from None
+
+
+def _tensors(value: Any, path: Path) -> dict[str, Tensor]:
+    """The state dict in what a file held, each value an ordinary tensor of real, finite numbers."""
+    for _ in range(len(WRAPPERS)):
+        inner = [value[key] for key in WRAPPERS if isinstance(value, Mapping) and isinstance(value.get(key), Mapping)]
+        value = inner[0] if inner else value
+    hint = "a state dict, key by key a tensor"
+    if not isinstance(value, Mapping) or not value:
+        raise RunError(path, f"holds a {type(value).__name__} where a state dict should be", hint)
+    for key, each in value.items():
+        if not isinstance(key, str) or not isinstance(each, Tensor):
+            raise RunError(path, f"holds a {type(each).__name__} under {key!r} where a tensor should be", hint)
+        if each.is_quantized or each.layout != torch.strided or each.is_complex():
+            raise RunError(path, f"{key} is not an ordinary tensor of numbers", hint)
+        if each.numel() * each.element_size() > each.untyped_storage().nbytes():
+            raise RunError(path, f"{key} claims more numbers than the file holds", hint)
+        if each.is_floating_point() and not each.isfinite().all():
+            raise RunError(path, f"{key} holds numbers that are not finite", "weights of a training that went well")
+    return {key: each.detach() for key, each in value.items()}
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """What of a file goes where; it fits when there are no problems."""
+
+    values: Mapping[str, Tensor]
+    notes: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+def _fit(net: nn.Module, state: Mapping[str, Tensor], part: str = "") -> _Fit:
+    """`net` beside the tensors of a file; with `part`, the file's last layer has no place and is left out."""
+    own = net.state_dict()
+    values = _renamed(state, own)
+    notes = [f"{part} alone has them; the other layers start anew"] if part else []
+    counters = [key for key in (*values, *own) if key.endswith("num_batches_tracked")]
+    missing = [key for key in own if key not in values and key not in counters]
+    foreign = [key for key in values if key not in own and key not in counters]
+    if part and foreign:
+        last = _module(list(values)[-1])
+        notes.append(f"{last} of the file has no place there and is left out")
+        foreign = [key for key in foreign if _module(key) != last]
+    for keys, sentence in (
+        (missing, "{} is not in the file and starts anew"),
+        (foreign, "{} of the file has no place here and is left out"),
+    ):
+        heads = [key for key in keys if key.lower().startswith("aux")]
+        if heads:
+            notes.append(sentence.format(", ".join(dict.fromkeys(key.partition(".")[0] for key in heads))))
+            keys[:] = [key for key in keys if key not in heads]
+    values = {key: value for key, value in values.items() if key in own}
+    misshapen = [key for key, value in values.items() if value.shape != own[key].shape]
+    first = next((key for key, value in own.items() if value.ndim == 4), "")
+    if first in misshapen and (adapted := with_channels(values[first], own[first].shape[1])).shape == own[first].shape:
+        counts = f"{values[first].shape[1]} input channels in the file and {own[first].shape[1]} here"
+        notes.append(f"{_module(first)} has {counts}: its filters are added up or shared, see striate.models.weights")
+        values[first] = adapted
+        misshapen.remove(first)
+    if misshapen and (pair := _classes(net, values, own, misshapen)):
+        layers = ", ".join(dict.fromkeys(map(_module, misshapen)))
+        notes.append(f"{layers} starts anew: the file has {pair[0]} classes, the network {pair[1]}")
+        values = {key: value for key, value in values.items() if key not in misshapen}
+        misshapen = []
+    kinds = {str(value.dtype)[6:] for key, value in values.items() if value.dtype != own[key].dtype}
+    if kinds:
+        notes.append(f"numbers stored as {', '.join(sorted(kinds))} are brought to the network's precision")
+    shapes = [f"{key} ({_sides(values[key])} in the file, {_sides(own[key])} here)" for key in misshapen]
+    told = (("missing", missing), ("without a place", foreign), ("of another shape", shapes))
+    problems = tuple(f"{len(keys)} {words}: {_some(keys)}" for words, keys in told if keys)
+    return _Fit(values, tuple(notes), problems)
+
+
+def with_channels(filters: Tensor, channels: int) -> Tensor:
+    """(outputs, k, h, w) -> (outputs, channels, h, w) whose sum over channels is the same; see `load`."""
+    k = filters.shape[1]
+    if channels < k:
+        return torch.stack([filters[:, j::channels].sum(1) for j in range(channels)], dim=1)
+    copies = [len(range(j % k, channels, k)) for j in range(channels)]
+    return torch.stack([filters[:, j % k] / copies[j] for j in range(channels)], dim=1)
+
+
+def _classes(
+    net: nn.Module, values: Mapping[str, Tensor], own: Mapping[str, Tensor], misshapen: list[str]
+) -> tuple[int, int] | None:
+    """(classes in the file, classes here) when the number of outputs of last layers is all that differs."""
+    layers = [key for key in own if isinstance(net.get_submodule(_module(key)), nn.Linear | nn.Conv2d)]
+    last = layers[-1] if layers else ""
+    if last not in misshapen:  # a layer in the middle is never taken for the last
+        return None
+    pairs = {(values[key].shape[0], own[key].shape[0]) for key in misshapen if key in layers and values[key].ndim}
+    alike = all(key in layers and values[key].shape[1:] == own[key].shape[1:] for key in misshapen)
+    return pairs.pop() if alike and len(pairs) == 1 else None
+
+
+def _renamed(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Keys without what wrappers put before them, and with the present names of DenseNet's layers.
+
+    torchvision's DenseNet files date from when a module's name could hold a point: norm.1 for norm1.
+    """
+    values = dict(state)
+    for prefix in PREFIXES * 2:
+        if all(key.startswith(prefix) for key in values) and not any(key.startswith(prefix) for key in own):
+            values = {key.removeprefix(prefix): value for key, value in values.items()}
+    return {re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)", r"\1\2", key): value for key, value in values.items()}
+
+
+def _networks_that_fit(state: Mapping[str, Tensor]) -> list[str]:
+    """The networks with published weights that a file fits as they are; built without storage."""
+    from striate.models.catalog import build, catalog  # the catalogue imports this file when weights are asked for
+
+    names = [name for name, entry in catalog().items() if entry.weights and "@" not in entry.weights]
+    with torch.device("meta"):
+        return [name for name in names if not _fit(build(name), state).problems][:SHOWN]
+
+
+def _module(key: str) -> str:
+    return key.rpartition(".")[0]
+
+
+def _sides(value: Tensor) -> str:
+    return "x".join(map(str, value.shape)) or "one number"
+
+
+def _some(keys: list[str]) -> str:
+    return ", ".join(keys[:SHOWN]) + (" ..." if len(keys) > SHOWN else "")

@@ -1,0 +1,93 @@
+"""ZFNet: Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks"."""
+
+from collections import OrderedDict
+
+from torch import nn
+
+from striate.layers import Activation, Norm, dropout_layer, gaussian, initialise, response_norm
+from striate.models import options
+from striate.models.entry import Line
+
+# fmt: off
+# Figure 3: a picture of 224x224; "pooled" is the size after a 3x3 max pool of stride 2, where one follows.
+#    layer    filters  size  stride  padding  map size  pooled  contrast normalised
+FIGURE_3 = (
+    ("conv1", 96,      7,    2,      1,       110,      55,     True),
+    ("conv2", 256,     5,    2,      0,       26,       13,     True),
+    ("conv3", 384,     3,    1,      1,       13,       0,      False),
+    ("conv4", 384,     3,    1,      1,       13,       0,      False),
+    ("conv5", 256,     3,    1,      1,       13,       6,      False),
+)
+#    layer    units
+FIGURE_3_DENSE = (
+    ("fc6",   4096),
+    ("fc7",   4096),
+    ("fc8",   1000),
+)
+# fmt: on
+
+
+def zfnet(
+    classes: int = 1000,
+    *,
+    channels: int = 3,
+    lrn: bool = True,
+    norm: str | Norm | None = None,
+    activation: str | Activation = nn.ReLU,
+    dropout: float = 0.5,
+    init: str = "paper",
+) -> nn.Sequential:
+    """The network of Figure 3: (n, channels, 224, 224) -> (n, classes) logits; 62,357,608 parameters.
+
+    - `lrn`: contrast normalisation across maps after the first two pools. The paper prints no constants; those
+      of Krizhevsky et al. 2012, whose network it starts from, are taken.
+    - `norm`: a norm between each convolution and its activation, which then has no bias; none as published.
+    - `dropout`: the rate after the activations of fc6 and fc7.
+    - `init`: "paper" draws weights from N(0, 0.01), biases are 0 (section 3: "initialized to 10^-2"); "he" or
+      "xavier".
+
+    Pools count a last, incomplete window: so 110 becomes 55 and 26 becomes 13. Layers and state-dict keys are
+    named as in Caffe's models. Raises `UsageError` for a value that cannot be meant.
+    """
+    inputs, normed = options.count("channels", channels), options.norm(norm)
+    activate, rate = options.activation(activation), options.fraction("dropout", dropout)
+    responding = options.flag("lrn", lrn)
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    for name, filters, size, stride, padding, _, pooled, contrast in FIGURE_3:
+        number = name[-1]
+        layers[name] = nn.Conv2d(inputs, filters, size, stride, padding, bias=normed is None)
+        if normed is not None:
+            layers[f"bn{number}"] = normed(filters)
+        layers[f"relu{number}"] = activate()
+        if pooled:
+            layers[f"pool{number}"] = nn.MaxPool2d(3, stride=2, ceil_mode=True)
+        if contrast and responding:
+            layers[f"norm{number}"] = response_norm(5, k=2, alpha=1e-4, beta=0.75)
+        inputs = filters
+    layers["flatten"] = nn.Flatten()
+    inputs *= 6 * 6
+    for name, units in FIGURE_3_DENSE[:-1]:
+        layers |= {name: nn.Linear(inputs, units), f"relu{name[-1]}": activate()}
+        layers |= {f"drop{name[-1]}": layer for layer in dropout_layer(rate).values()}
+        inputs = units
+    layers[FIGURE_3_DENSE[-1][0]] = nn.Linear(inputs, options.count("classes", classes))
+    net = nn.Sequential(layers)
+    initialise(net, options.initialisation(init), gaussian(0.01))
+    return net
+
+
+def figure_3() -> list[Line]:
+    """Figure 3 layer by layer, with the map sizes it prints."""
+    lines = []
+    for name, filters, size, stride, _, side, pooled, contrast in FIGURE_3:
+        words = f"{filters} filters of {size}x{size}, stride {stride}"
+        lines.append(Line(name, words, (name, f"relu{name[-1]}"), f"{side}x{side}x{filters}"))
+        if pooled:
+            words = f"max pool 3x3, stride 2{', contrast normalised' if contrast else ''}"
+            children = (f"pool{name[-1]}", f"norm{name[-1]}") if contrast else (f"pool{name[-1]}",)
+            lines.append(Line(f"pool{name[-1]}", words, children, f"{pooled}x{pooled}x{filters}"))
+    for name, units in FIGURE_3_DENSE:
+        after = () if name == "fc8" else (f"relu{name[-1]}", f"drop{name[-1]}")
+        words = "fully connected, softmax" if name == "fc8" else "fully connected, dropout 0.5"
+        lines.append(Line(name, words, (name, *after), str(units)))
+    return lines

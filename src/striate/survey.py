@@ -1,0 +1,212 @@
+"""Names become networks here: listed and chosen by a budget, printed beside their papers, counted, compared.
+
+`costs.json` holds each network's numbers, made by docs/make_tables.py and compared with the code in the tests:
+a list of a hundred networks is then read and not counted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from striate.errors import UsageError
+from striate.models.catalog import build, catalog, check_size, find, table, usual_size
+from striate.models.entry import Entry, Line
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from striate.cost.count import Count
+    from striate.cost.machine import Rates
+
+UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A network and its numbers: parameters, and multiply-adds for one picture of the published size."""
+
+    entry: Entry
+    parameters: int
+    multiply_adds: int
+
+    def as_dict(self) -> dict[str, Any]:
+        return self.entry.as_dict() | {"parameters": self.parameters, "multiply_adds": self.multiply_adds}
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A line of a paper's table with our numbers: `output` as height x width x channels."""
+
+    line: Line
+    output: str
+    parameters: int
+    multiply_adds: int
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def listed(
+    pattern: str | None = None,
+    *,
+    family: str | None = None,
+    max_params: str | None = None,
+    max_macs: str | None = None,
+) -> list[Listed]:
+    """The networks whose name matches `pattern` (with * and ?), of one family, within a budget such as "5M" or "1G".
+
+    A pattern without * and ? that no network has is a `UsageError` with the three nearest names, and so is a
+    family that there is not.
+    """
+    costs = json.loads(resources.files("striate").joinpath("costs.json").read_text())
+    families = list(dict.fromkeys(entry.family for entry in catalog().values()))
+    if family is not None and family not in families:
+        raise UsageError("family", f"there is no family {family}", f"one of {', '.join(families)}")
+    most_params, most_macs = amount("max-params", max_params), amount("max-macs", max_macs)
+    chosen = [
+        Listed(entry, costs[name]["parameters"], costs[name]["multiply_adds"])
+        for name, entry in catalog().items()
+        if (pattern is None or fnmatchcase(name, pattern)) and family in (None, entry.family)
+    ]
+    if not chosen and pattern is not None and not set(pattern) & set("*?["):
+        find(pattern)
+    return [each for each in chosen if each.parameters <= most_params and each.multiply_adds <= most_macs]
+
+
+def amount(option: str, text: str | None) -> float:
+    """A number with a unit, K, M, G or T for thousands; no limit when None."""
+    if text is None:
+        return float("inf")
+    found = re.fullmatch(r"(\d+(?:[.]\d*)?)\s*([KMGT]?)", text.strip().replace(",", "").upper())
+    if not found:
+        raise UsageError(option, f"{text!r} is not a number such as 5M or 1.5G", f"{option}=5M")
+    return float(found[1]) * UNITS[found[2]]
+
+
+def beside(entry: Entry) -> list[Beside]:
+    """The paper's own table of a network, line by line, with what is counted here; one published picture."""
+    from striate.cost.count import count
+
+    net = network(entry.name)
+    result = count(net, entry.input)
+    rows = []
+    for line in table(entry):
+        own = [row for row in result.rows if row.module.split(".")[0] in line.children]
+        outputs = [row.output for row in own if row.output]
+        output = "x".join(map(str, (*outputs[-1][2:], outputs[-1][1]))) if outputs else ""
+        params = sum(parameter.numel() for name in line.children for parameter in net.get_submodule(name).parameters())
+        rows.append(Beside(line, output, params, sum(row.macs for row in own)))
+    return rows
+
+
+def network(model: str, *, storage: bool = False, **options: Any) -> nn.Module:
+    """The network that `model` names: of the catalogue, `timm:NAME`, or "package.module:function" of Python.
+
+    Without `storage` it is built on tensors that have shapes and no memory. `options` are those of the builder.
+    """
+    import torch
+
+    with contextlib.nullcontext() if storage else torch.device("meta"):
+        if ":" in model and not model.startswith("timm:"):
+            return _called(model, options)
+        return build(model, **options)
+
+
+def _called(place: str, options: Mapping[str, Any]) -> nn.Module:
+    """What a function returns that the user names, such as torchvision.models:mobilenet_v2."""
+    from torch import nn
+
+    module, _, function = place.partition(":")
+    try:
+        made = getattr(importlib.import_module(module), function)(**options)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        hint = "PACKAGE.MODULE:FUNCTION, as in torchvision.models:mobilenet_v2"
+        raise UsageError(f"model {place}", f"it cannot be built ({error})", hint) from error
+    if not isinstance(made, nn.Module):
+        raise UsageError(
+            f"model {place}", f"it gives a {type(made).__name__}, not a torch.nn.Module", "another function"
+        )
+    return made
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A layer's least seconds on this machine, and its seconds when it was run."""
+
+    module: str
+    kind: str
+    least: float
+    seconds: float
+
+    @property
+    def reached(self) -> float:
+        """The least time as a share of the measured one; 0 where nothing takes time."""
+        return self.least / self.seconds if self.seconds else 0.0
+
+
+def measured(
+    model: str, shape: tuple[int, ...], batch: int, options: Mapping[str, Any], counted: Count, device: str = "cpu"
+) -> tuple[Rates, list[Measured], Measured]:
+    """Run a network's forward pass here in float32: the machine's rates, each layer, and the whole.
+
+    A layer is a module without children, all its calls together. `counted` is the network's count of one forward
+    pass of that batch.
+    """
+    import torch
+
+    from striate.cost import machine
+
+    rates = machine.rates(device)
+    least: dict[str, float] = {}
+    kinds: dict[str, str] = {}
+    for row in counted.rows:
+        if row.called:
+            forward = row.phases.get("forward")
+            moved = forward.bytes_read + forward.bytes_written if forward else 0
+            least[row.module] = least.get(row.module, 0.0) + rates.least(forward.macs if forward else 0, moved)
+            kinds.setdefault(row.module, row.kind)
+    net = network(model, storage=True, **options).eval().to(device)
+    leaves = [name for name, module in net.named_modules() if name in least and not any(module.children())]
+    spent = machine.seconds(net, [torch.randn(batch, *shape, device=device)], leaves)
+    layers = [Measured(name, kinds[name], least[name], spent[name]) for name in leaves if name in spent]
+    return rates, layers, Measured("", type(net).__name__, sum(least.values()), spent[""])
+
+
+def input_of(model: str, given: str | None, **options: Any) -> tuple[Any, ...]:
+    """The shape of one sample: "3x224x224" as given, several inputs with commas between, or the published one.
+
+    Sides may be symbols, as in 3xHxW. A size that a network of the catalogue does not take is a `UsageError`.
+    """
+    named = ":" not in model or model.startswith("timm:")
+    if given is None:
+        if not named:
+            raise UsageError("input", f"{model} has no published size", "--input 3x224x224")
+        entry = find(model)
+        side = usual_size(entry, **options)
+        return (int(options.get("channels") or entry.input[0]), side, side)
+    shapes = [tuple(_side(part) for part in shape.lower().split("x")) for shape in given.split(",")]
+    if len(shapes) > 1:
+        return tuple(shapes)
+    shape = shapes[0]
+    if named and len(shape) == 3 and all(isinstance(side, int) for side in shape):
+        check_size(model, int(shape[1]), int(shape[2]), **options)
+    return shape
+
+
+def _side(text: str) -> Any:
+    text = text.strip()
+    if text.isascii() and text.isdigit() and int(text):
+        return int(text)
+    if text.isascii() and text.isalpha():
+        import sympy
+
+        return sympy.Symbol(text.upper(), positive=True, integer=True)
+    raise UsageError("input", f"{text!r} is not a side", "CHANNELSxHEIGHTxWIDTH, as in 3x224x224 or 3xHxW")

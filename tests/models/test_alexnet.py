@@ -1,0 +1,150 @@
+"""AlexNet against torchvision and against the sentences of Krizhevsky et al. 2012."""
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from striate.errors import UsageError
+from striate.models.alexnet import alexnet, alexnet_owt, figure_2, one_tower
+from striate.models.catalog import check_size
+
+
+def on_nothing(build, **options):
+    with torch.device("meta"):
+        return build(**options)
+
+
+def sizes(net: nn.Sequential, side: int) -> dict[str, tuple[int, ...]]:
+    x, seen = torch.empty(1, 3, side, side, device="meta"), {}
+    for name, layer in net.named_children():
+        x = layer(x)
+        seen[name] = tuple(x.shape[1:])
+    return seen
+
+
+def test_maps_have_the_sizes_that_figure_2_prints():
+    seen = sizes(on_nothing(alexnet), 227)
+    printed = {"conv1": (96, 55, 55), "conv2": (256, 27, 27), "conv3": (384, 13, 13), "conv4": (384, 13, 13)}
+    printed |= {"conv5": (256, 13, 13), "pool5": (256, 6, 6), "fc6": (4096,), "fc7": (4096,), "fc8": (1000,)}
+    assert {name: seen[name] for name in printed} == printed
+
+
+def test_the_printed_224_pixels_do_not_give_the_printed_maps():
+    assert sizes(on_nothing(alexnet)[:1], 224)["conv1"] == (96, 54, 54)
+
+
+def test_convolutions_have_the_kernels_that_section_3_5_prints():
+    # "256 kernels of size 5x5x48", "384 kernels of size 3x3x256", "384 ... 3x3x192", "256 ... 3x3x192"
+    kernels = [(96, 3, 11, 11), (256, 48, 5, 5), (384, 256, 3, 3), (384, 192, 3, 3), (256, 192, 3, 3)]
+    net = on_nothing(alexnet)
+    assert [tuple(net.get_submodule(f"conv{number}").weight.shape) for number in range(1, 6)] == kernels
+    assert [net.get_submodule(f"conv{number}").groups for number in range(1, 6)] == [1, 2, 1, 2, 2]
+
+
+def test_layers_stand_in_the_order_of_section_3():
+    names = [name for name, _ in on_nothing(alexnet).named_children()]
+    assert " ".join(names) == (
+        "conv1 relu1 norm1 pool1 conv2 relu2 norm2 pool2 conv3 relu3 conv4 relu4 conv5 relu5 pool5 "
+        "flatten fc6 relu6 drop6 fc7 relu7 drop7 fc8"
+    )
+
+
+def test_response_normalisation_is_the_printed_formula():
+    torch.manual_seed(0)
+    a = 30 * torch.randn(2, 96, 3, 3)
+    sums = torch.stack([a[:, max(0, i - 2) : i + 3].square().sum(1) for i in range(96)], 1)
+    torch.testing.assert_close(on_nothing(alexnet).norm1(a), a / (2 + 1e-4 * sums) ** 0.75)
+
+
+def test_pools_overlap():
+    pools = [layer for layer in on_nothing(alexnet) if isinstance(layer, nn.MaxPool2d)]
+    assert [(pool.kernel_size, pool.stride) for pool in pools] == [(3, 2)] * 3
+
+
+def test_weights_and_biases_start_as_section_5_prints():
+    torch.manual_seed(0)
+    net = alexnet(classes=10)
+    ones = {name for name, each in net.named_parameters() if name.endswith("bias") and bool((each == 1).all())}
+    assert ones == {"conv2.bias", "conv4.bias", "conv5.bias", "fc6.bias", "fc7.bias"}
+    assert not any(net.get_submodule(name).bias.any() for name in ("conv1", "conv3", "fc8"))
+    for name in ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"):
+        assert net.get_submodule(name).weight.std().item() == pytest.approx(0.01, rel=0.03)
+    assert not alexnet(classes=10, init="he").conv2.bias.any()
+
+
+def test_options_change_what_they_say():
+    assert "norm1" not in dict(on_nothing(alexnet, lrn="false").named_children())
+    assert "drop6" not in dict(on_nothing(alexnet, dropout=0).named_children())
+    normed = on_nothing(alexnet, norm="batch")
+    assert [name for name, _ in normed[:5].named_children()] == ["conv1", "bn1", "relu1", "norm1", "pool1"]
+    assert normed.conv1.bias is None
+    assert alexnet(classes=2, norm="batch").bn2.bias.any().item() is False
+    assert on_nothing(alexnet, groups="1").conv2.weight.shape[1] == 96
+    assert isinstance(on_nothing(alexnet, activation="tanh").relu6, nn.Tanh)
+    with pytest.raises(UsageError, match=r"3 does not divide.*one of 1, 2, 4, 8, 16, 32"):
+        on_nothing(alexnet, groups=3)
+
+
+def test_only_227_pixels_fit():
+    check_size("alexnet", 227, 227)
+    for side in (224, 226, 228):
+        with pytest.raises(UsageError, match="227x227"):
+            check_size("alexnet", side, side)
+
+
+def test_keys_and_shapes_of_one_tower_are_torchvisions():
+    theirs = on_nothing(torchvision.models.alexnet)
+    shapes = [
+        [(key, value.shape) for key, value in net.state_dict().items()] for net in (on_nothing(alexnet_owt), theirs)
+    ]
+    assert shapes[0] == shapes[1]
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_answers_and_input_gradients_of_one_tower_equal_torchvisions(training):
+    torch.manual_seed(0)
+    theirs = torchvision.models.alexnet(num_classes=10).train(training)
+    ours = alexnet_owt(classes=10).train(training)
+    ours.load_state_dict(theirs.state_dict(), strict=True)
+    x, answers, gradients = torch.randn(2, 3, 96, 80), [], []
+    for net in (ours, theirs):
+        pixels = x.clone().requires_grad_()
+        torch.manual_seed(1)  # both draw the same dropout
+        answers.append(net(pixels))
+        answers[-1].square().sum().backward()
+        gradients.append(pixels.grad)
+    torch.testing.assert_close(answers[0], answers[1], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-5, atol=1e-5 * float(gradients[1].abs().max()))
+
+
+def test_one_tower_takes_63_pixels_and_no_fewer():
+    net = on_nothing(alexnet_owt)
+    assert net.features(torch.empty(1, 3, 63, 63, device="meta")).shape[2:] == (1, 1)
+    with pytest.raises(RuntimeError):
+        net(torch.empty(1, 3, 62, 63, device="meta"))
+    with pytest.raises(UsageError, match="at least 63x63"):
+        check_size("alexnet_owt", 62, 63)
+
+
+def test_one_tower_with_a_norm_has_no_bias_before_it():
+    net = on_nothing(alexnet_owt, norm="batch")
+    convolutions = [layer for layer in net.features if isinstance(layer, nn.Conv2d)]
+    assert [layer.bias for layer in convolutions] == [None] * 5
+    assert sum(isinstance(layer, nn.BatchNorm2d) for layer in net.features) == 5
+
+
+@pytest.mark.parametrize(("build", "table"), [(alexnet, figure_2), (alexnet_owt, one_tower)])
+def test_each_parameter_stands_in_exactly_one_line_of_the_table(build, table):
+    net = on_nothing(build)
+    children = [child for line in table() for child in line.children]
+    keys = [f"{child}.{key}" for child in children for key, _ in net.get_submodule(child).named_parameters()]
+    assert sorted(keys) == sorted(key for key, _ in net.named_parameters())
+
+
+def test_printed_sizes_of_the_table_are_those_of_the_network():
+    seen = sizes(on_nothing(alexnet), 227)
+    for line in figure_2():
+        if line.output:
+            *plane, maps = map(int, line.output.split("x"))
+            assert seen[line.children[-1]] == (maps, *plane)
