@@ -99,7 +99,7 @@ def beside(entry: Entry) -> list[Beside]:
     result = count(net, entry.input)
     rows = []
     for line in table(entry):
-        own = [row for row in result.rows if row.module.split(".")[0] in line.children]
+        own = [row for row in result.rows if any(f"{row.module}.".startswith(f"{name}.") for name in line.children)]
         outputs = [row.output for row in own if row.output]
         output = "x".join(map(str, (*outputs[-1][2:], outputs[-1][1]))) if outputs else ""
         params = sum(parameter.numel() for name in line.children for parameter in net.get_submodule(name).parameters())

@@ -132,10 +132,11 @@ def test_a_checkpoint_saves_what_it_was_given_alone() -> None:
     assert saved(recomputed) == 4 * UNIT + 4
     # Last block, second layer: the gradients of its answer, its input, its weights; the input of the net, the loss, 1.
     assert plain.bytes == 8 * WEIGHTS + 8 * UNIT + UNIT + 2 * UNIT + WEIGHTS + 8
-    # Second run of the third block, when two layers have gradients: inputs of the net and of blocks 2 and 3, the answer,
-    # its gradient at block 3's end; and anew the answers of both sigmoids and of the second layer.
+    # Second run of the third block, when two layers have gradients: the inputs of the net, of the second and of the
+    # third block, the net's answer and the gradient at this block's end; anew, both sigmoids and the second layer.
     assert recomputed.bytes == 8 * WEIGHTS + 2 * WEIGHTS + (4 + 1 + 3) * UNIT + 8
     assert recomputed.kinds["activations"] == (2 + 1 + 2) * UNIT + 4
+    assert recomputed.kinds["temporaries"] == 2 * UNIT + 4
 
 
 def test_targets_are_there_from_the_start() -> None:

@@ -281,7 +281,8 @@ def test_other_norms_by_hand(module, additions, transcendental):
 )
 def test_one_operation_or_a_few_an_element(function, additions, comparisons, transcendental):
     found = counted(function, (2, 3, 4))
-    assert (found.additions, found.comparisons, found.transcendental) == (24 * additions, 24 * comparisons, 24 * transcendental)  # fmt: skip
+    expected = (24 * additions, 24 * comparisons, 24 * transcendental)
+    assert (found.additions, found.comparisons, found.transcendental) == expected
 
 
 @pytest.mark.parametrize(

@@ -265,7 +265,8 @@ def test_an_encoder_takes_the_file_that_the_whole_network_does_not(theirs, tmp_p
     net = nn.Sequential()
     net.add_module("encoder", encoder)
     net.add_module("decoder", nn.Conv2d(512, 2, 1))
-    path = pth(theirs.state_dict(), tmp_path / "r.pth")
+    path = tmp_path / "r.safetensors"  # its keys are in the order of the alphabet
+    safetensors.torch.save_file(theirs.state_dict(), path)
     before = net.decoder.weight.clone()
     said = weights.load(net.eval(), path, part="encoder")
     assert said == (
@@ -310,6 +311,16 @@ def test_missing_and_misshapen_keys_are_named(theirs, tmp_path):
         striate.build("resnet18", weights=pth(state, tmp_path / "a.pth"))
     with pytest.raises(RunError, match=r"conv1\.weight \(64x3x7x7 in the file, 64x3x3x3 here\)"):
         striate.build("resnet18", stem="32", weights=pth(theirs.state_dict(), tmp_path / "b.pth"))
+
+
+def test_a_file_without_a_last_layer_leaves_the_networks_own(theirs, tmp_path):
+    state = {key: value for key, value in theirs.state_dict().items() if not key.startswith("fc.")}
+    net = built("resnet18", "^fc is not in the file and starts anew$", weights=pth(state, tmp_path / "t.pth"))
+    x = picture()
+    assert torch.equal(net[:8](x), nn.Sequential(*list(theirs.children())[:8])(x))
+    state.pop("layer4.1.conv2.weight")
+    with pytest.raises(RunError, match="3 missing"):
+        striate.build("resnet18", weights=pth(state, tmp_path / "u.pth"))
 
 
 @pytest.mark.parametrize("classes", [9, 1000])

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from striate.cost.field_rules import passed_on
-from striate.cost.seen import NOTHING, Atom, Seen, Unclear, is_placed, united
-from striate.cost.steps import PIXELS, Interval, Steps, hull
+from striate.cost.seen import Atom, Seen, Unclear, is_placed, united
+from striate.cost.steps import NOTHING, PIXELS, Interval, Steps, hull
 from striate.cost.trace import Call, Inputs, Phase, Traced, trace
 
 AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
@@ -31,19 +31,29 @@ class Along:
     - `pixels`: how many the picture has along this axis.
     - `cells`: how many the tensor has; 1 where it has no such axis any more.
     - `steps`: what each cell sees by its place, or None where all see the same.
-    - `always`: what every cell sees, whatever its place; empty for a plain feature map.
+    - `always`: what every cell sees, whatever its place; nothing for a plain feature map.
+    - `reach`: what all cells see together, inside the picture.
     """
 
     pixels: int
     cells: int
     steps: Steps | None
     always: Interval
+    reach: Interval
 
     def sees(self, cell: int) -> Interval:
-        """First and last pixel that cell number `cell` depends on; they may lie outside the picture."""
+        """First and last pixel that cell number `cell` depends on; they may lie outside the picture.
+
+        The first is greater than the last where it depends on none, as between the steps of a transposed convolution.
+        """
         if self.whole:
             return 0, self.pixels - 1
         return self.always if self.steps is None else hull((self.always, self.steps.sees(cell)))
+
+    def inside(self, cell: int) -> Interval:
+        """The same, cut off at the border of the picture, or of what any cell sees of it."""
+        first, last = self.sees(cell)
+        return max(first, self.reach[0]), min(last, self.reach[1])
 
     @property
     def whole(self) -> bool:
@@ -116,6 +126,10 @@ class Field:
         """First and last pixel of the cell at (row, column), for each axis; they may lie outside the picture."""
         return tuple(axis.sees(at) for axis, at in zip(self.along, cell, strict=True))
 
+    def inside(self, cell: Sequence[int]) -> tuple[Interval, ...]:
+        """The same, cut off at the border of the picture, or of what any cell sees of it."""
+        return tuple(axis.inside(at) for axis, at in zip(self.along, cell, strict=True))
+
     def __str__(self) -> str:
         text = f"{_by(self.size)} every {_by(self.stride)} from {_by(self.offset)}"
         text = "whole" if self.whole else text if self.uniform else f"up to {text}"
@@ -150,7 +164,7 @@ class Fields:
             if tuple(each.shape[2:]) != self._pixels:
                 self._known[each] = "the network sees pictures of several sizes"
                 continue
-            placed = [(Atom(size, axis, PIXELS),) for axis, size in enumerate(self._pixels)]
+            placed = [(Atom(size, axis, PIXELS, (0, size - 1)),) for axis, size in enumerate(self._pixels)]
             self._known[each] = Seen(
                 ((Atom(each.shape[0]),), (Atom(each.shape[1]),), *placed), (NOTHING,) * len(self._pixels)
             )
@@ -252,7 +266,8 @@ class Fields:
         for axis, pixels in enumerate(self._pixels):
             atoms = [atom for atom in seen.atoms() if atom.axis == axis]
             steps, cells = (atoms[0].steps, atoms[0].length) if atoms else (None, 1)
-            one = Along(pixels, cells, steps, seen.always[axis])
+            always = seen.always[axis]
+            one = Along(pixels, cells, steps, always, hull((always, *(atom.reach for atom in atoms))))
             if len(atoms) > 1 and not one.whole:
                 return None
             along.append(one)

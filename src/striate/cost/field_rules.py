@@ -205,7 +205,8 @@ def _batch_norm(args: Args, kwargs: Kwargs, outs: Outs, look: Look) -> tuple[See
     return (out, *(None for _ in outs[1:]))
 
 
-def _dropout(args: Args, kwargs: Kwargs, outs: Outs, look: Look) -> tuple[Seen | None, ...]:
+def _alike(args: Args, kwargs: Kwargs, outs: Outs, look: Look) -> tuple[Seen | None, ...]:
+    """What acts on each element alone, or on all that the batch has alike."""
     return (look(args[0]), *(None for _ in outs[1:]))
 
 
@@ -243,7 +244,8 @@ def _glu(args: Args, kwargs: Kwargs, outs: Outs, look: Look) -> Seen:
 
 
 def _table() -> dict[Any, Rule]:
-    same = "clone detach alias lift_fresh _to_copy contiguous as_strided_ _prelu_kernel resolve_conj lift hardtanh"
+    alike = "hardswish hardswish_ mish_ rrelu_with_noise rrelu_with_noise_ log_sigmoid_forward native_dropout"
+    same = "clone detach alias lift_fresh _to_copy contiguous as_strided_ _prelu_kernel resolve_conj lift"
     constant = "new_zeros new_empty new_ones new_full zeros_like ones_like full_like empty_like rand_like randn_like"
     rules: dict[Any, Rule] = {
         aten.convolution: _convolution,
@@ -277,10 +279,9 @@ def _table() -> dict[Any, Rule]:
         aten.copy_: _copied,
         aten.native_batch_norm: _batch_norm,
         aten._native_batch_norm_legit: _batch_norm,
-        aten._native_batch_norm_legit_no_training: _dropout,
+        aten._native_batch_norm_legit_no_training: _alike,
         aten.native_layer_norm: _normalised,
         aten.native_group_norm: _normalised,
-        aten.native_dropout: _dropout,
         aten._softmax: _softmax,
         aten._safe_softmax: _softmax,
         aten._log_softmax: _softmax,
@@ -297,6 +298,7 @@ def _table() -> dict[Any, Rule]:
     rules.update(dict.fromkeys((aten.view, aten._unsafe_view, aten._reshape_alias), views.view))
     rules.update(dict.fromkeys((aten.constant_pad_nd, *_named("{}_pad{}d", ("reflection", "replication"))), _pad))
     rules.update({getattr(aten, name): _first for name in same.split()})
+    rules.update({getattr(aten, name): _alike for name in alike.split()})
     rules.update({getattr(aten, name): _constant for name in (*constant.split(), "zero_", "fill_", "bernoulli_")})
     for name in ("sum", "mean", "amax", "amin", "max", "min", "var", "std", "argmax", "argmin", "logsumexp", "prod"):
         rules[getattr(aten, name)] = _reduction(1)

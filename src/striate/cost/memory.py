@@ -149,7 +149,7 @@ class Memory:
             for given in _given(call):
                 self._note(given, "buffers" if call.phase == "forward" else "inputs")
         again = call.phase == "backward" and _recomputing()
-        if self._again and not again:
+        if self._again and not again and call.operator is not aten.detach.default:  # which packs what is saved
             self._settle()
         self._calls.append((operator, call.module, call.phase))
         if call.phase == "loss" and call.operator in UNWRITTEN:

@@ -4,9 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from striate.cost.steps import FAR, PIXELS, Cells, Interval, Places, Steps, extent, hull, joined, through
-
-NOTHING: Interval = (FAR, -FAR)
+from striate.cost.steps import NOTHING, PIXELS, Cells, Interval, Places, Steps, extent, hull, joined, through
 
 
 class Unclear(Exception):
@@ -15,11 +13,15 @@ class Unclear(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Atom:
-    """Part of a dimension: so many cells along an axis of the picture, or (-1) along none, as channels are."""
+    """Part of a dimension: so many cells along an axis of the picture, or (-1) along none, as channels are.
+
+    `reach`: the pixels that these cells see together; `steps` tells more of a cell at the border, which sees padding.
+    """
 
     length: int
     axis: int = -1
     steps: Steps = PIXELS
+    reach: Interval = NOTHING
 
 
 Dimension = tuple[Atom, ...]  # more than one atom where a view merged dimensions
@@ -70,7 +72,11 @@ def only(dimension: Dimension) -> Atom:
 
 def moved(atom: Atom, cells: Cells, move: int, length: int) -> Atom:
     """The atom after an operator that looks at `cells`, as `steps.through` takes them."""
-    return Atom(length) if atom.axis < 0 else Atom(length, atom.axis, through(atom.steps, cells, move))
+    if atom.axis < 0:
+        return Atom(length)
+    steps = through(atom.steps, cells, move)
+    first, last = extent(steps, length)
+    return Atom(length, atom.axis, steps, (max(first, atom.reach[0]), min(last, atom.reach[1])))
 
 
 def slid(seen: Seen, places: Sequence[Places], shape: Sequence[int]) -> Seen:
@@ -93,7 +99,7 @@ def collapsed(always: tuple[Interval, ...], atoms: Iterable[Atom]) -> tuple[Inte
     found = list(always)
     for atom in atoms:
         if atom.axis >= 0:
-            found[atom.axis] = hull((found[atom.axis], extent(atom.steps, atom.length)))
+            found[atom.axis] = hull((found[atom.axis], atom.reach))
     return tuple(found)
 
 
@@ -141,10 +147,10 @@ def _both(one: Dimension, other: Dimension) -> Dimension:
         return one
     if [(atom.length, atom.axis) for atom in one] != [(atom.length, atom.axis) for atom in other]:
         one, other = (only(one),), (only(other),)
-    pairs = list(zip(one, other, strict=True))
+    pairs = tuple(zip(one, other, strict=True))
     if any(a.axis != b.axis for a, b in pairs):
         raise Unclear("it combines cells that lie along different axes")
-    return tuple(Atom(a.length, a.axis, joined(a.steps, b.steps, a.length)) for a, b in pairs)
+    return tuple(Atom(a.length, a.axis, joined(a.steps, b.steps, a.length), hull((a.reach, b.reach))) for a, b in pairs)
 
 
 def regrouped(seen: Seen, shape: Sequence[int]) -> Seen:

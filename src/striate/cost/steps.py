@@ -9,7 +9,8 @@ from math import gcd, lcm
 Interval = tuple[int, int]  # first and last pixel, both included
 Cells = tuple[tuple[int, ...], ...]
 Places = tuple[Cells, int]  # what the first new cells look at, and how far that moves for the next ones
-FAR = 1 << 60  # an interval from FAR to -FAR holds nothing, wherever it is moved
+FAR = 1 << 60
+NOTHING: Interval = (FAR, -FAR)  # holds no pixel, wherever it is moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,8 @@ def joined(one: Steps, other: Steps, cells: int) -> Steps:
 
     Strides that differ drift apart: such cells are listed one by one.
     """
-    if one == other:
-        return one
+    if one.shift == other.shift and len(one.low) == len(other.low) == 1:  # as in nearly every network
+        return Steps((min(one.low[0], other.low[0]),), (max(one.high[0], other.high[0]),), one.shift)
     period = lcm(len(one.low), len(other.low)) if one.stride == other.stride else cells
     return _simplest([hull((one.sees(cell), other.sees(cell))) for cell in range(period)], round(one.stride * period))
 
@@ -68,8 +69,8 @@ def extent(steps: Steps, cells: int) -> Interval:
 
 
 def hull(intervals: Iterable[Interval]) -> Interval:
-    """The interval that holds all of them; (FAR, -FAR) for none."""
-    low, high = FAR, -FAR
+    """The interval that holds all of them; `NOTHING` for none."""
+    low, high = NOTHING
     for first, last in intervals:
         if first <= last:
             low, high = min(low, first), max(high, last)

@@ -1,8 +1,9 @@
 """One pass over tensors that have shapes and no storage: every operator of a step, and the module that called it."""
 
+import gc
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, final
 
@@ -126,9 +127,21 @@ def trace(
     traced = Traced(twin, tensors, names, state, training)
     for observer in observers:
         observer.begin(traced)
-    with torch.set_grad_enabled(training):
+    with torch.set_grad_enabled(training), _no_collection():
         _Walk(traced, observers, autocast).run(loss or default_loss, optimizer)
     return traced
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Python's collector of cycles waits: it takes longer than the pass, and comes when chance will have it."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 @final

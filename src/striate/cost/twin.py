@@ -18,11 +18,13 @@ WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 def meta_twin(net: nn.Module) -> nn.Module:
     """A deep copy whose tensors are on meta; no storage is allocated, and `net` is left as it is.
 
-    A tensor that is shared is shared in the twin. Wrappers for several devices are taken off. Hooks are left behind,
-    except torch's own: they compute weights. Raises `UsageError` for lazy, scripted and uncopyable modules.
+    What is shared, a tensor or a storage, is shared in the twin. Wrappers for several devices are taken off. Hooks are
+    left behind, except torch's own: they compute weights. Raises `UsageError` for a module that is lazy, scripted or
+    cannot be copied.
     """
     net = _unwrapped(net)
     memo: dict[int, Any] = {}
+    storages: dict[int, torch.UntypedStorage] = {}
     for name, module in net.named_modules():
         where = f"module {name!r}" if name else f"the network ({type(net).__name__})"
         if isinstance(module, torch.jit.ScriptModule):
@@ -36,13 +38,13 @@ def meta_twin(net: nn.Module) -> nn.Module:
             if is_lazy(parameter):
                 raise UsageError(where, "it is lazy and does not know its size yet", "call the network once before")
             if parameter is not None and id(parameter) not in memo:
-                twin = nn.Parameter(_empty(parameter), requires_grad=parameter.requires_grad)
+                twin = nn.Parameter(_shared(parameter, storages), requires_grad=parameter.requires_grad)
                 memo[id(parameter)] = twin
         for buffer in module._buffers.values():
             if is_lazy(buffer):
                 raise UsageError(where, "it is lazy and does not know its size yet", "call the network once before")
             if buffer is not None and id(buffer) not in memo:
-                memo[id(buffer)] = _empty(buffer)
+                memo[id(buffer)] = _shared(buffer, storages)
     try:
         with _Storageless():
             twin_net = copy.deepcopy(net, memo)
@@ -96,6 +98,18 @@ class _Storageless(TorchFunctionMode):
 def _empty(tensor: Tensor) -> Tensor:
     with torch.no_grad():
         return torch.empty_like(tensor, device="meta", requires_grad=False)
+
+
+def _shared(tensor: Tensor, storages: dict[int, torch.UntypedStorage]) -> Tensor:
+    """Like `_empty`; twins of tensors that share a storage share one. `storages`: by the address of the original."""
+    if tensor.layout != torch.strided or type(tensor) not in (Tensor, nn.Parameter):
+        return _empty(tensor)
+    original = tensor.untyped_storage()
+    if original._cdata not in storages:
+        whole = torch.empty(original.nbytes(), dtype=torch.uint8, device="meta")
+        storages[original._cdata] = whole.untyped_storage()
+    empty = torch.empty(0, dtype=tensor.dtype, device="meta")
+    return empty.set_(storages[original._cdata], tensor.storage_offset(), tensor.shape, tensor.stride())
 
 
 def _unwrapped(net: nn.Module) -> nn.Module:

@@ -36,7 +36,8 @@ def autoencoder(
     - `width`: maps of the first block; the second has half of them, so that the code of a 28x28 picture of one
       channel has half its numbers.
     - `norm`: a norm between each convolution and its activation; none as a rule.
-    - `init`: "paper" and "he" as `layers.he_initialise`: the paper does not say; or "xavier".
+    - `init`: the paper does not say; "paper" is `incoming_normal`, so that the last convolution, of few maps,
+      starts with small answers; "he" or "xavier" as `layers.initialise`.
 
     Raises `UsageError` for a value that cannot be meant.
     """
@@ -66,5 +67,18 @@ def autoencoder(
         before = here
     decoder["output"] = convolution(before, inputs, 3)
     net = nn.Sequential(OrderedDict(encoder=nn.Sequential(encoder), decoder=nn.Sequential(decoder)))
-    initialise(net, options.initialisation(init))
+    initialise(net, options.initialisation(init), incoming_normal)
+    return net
+
+
+def incoming_normal(net: nn.Module) -> nn.Module:
+    """Draw each convolution's weights from a normal of variance 2 / fan-in, set its bias to 0; in place.
+
+    He et al. 2015, "Delving Deep into Rectifiers", eq. 10: the variance of the maps then survives a ReLU.
+    """
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
     return net

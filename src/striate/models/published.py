@@ -158,11 +158,13 @@ def _from_hub(repository: str, file: str) -> Path:
         pass
     address = hub.hf_hub_url(repository, file)
     if not hub.constants.HF_HUB_OFFLINE:
-        _answer(address, _by_hand(f"weights=PATH with the file {file} of {repository}"), method="HEAD").close()
+        _reach(address, _by_hand(f"weights=PATH with the file {file} of {repository}"))
     try:
         path = Path(hub.hf_hub_download(repository, file, force_download=damaged))
     except Exception as error:  # the client lets through what three libraries below it raise
-        raise MachineError(address, f"cannot be fetched ({error})", _by_hand("weights=PATH")) from error
+        raise MachineError(
+            address, f"cannot be fetched ({error.__cause__ or error})", _by_hand("weights=PATH")
+        ) from error
     if not _sound(path):
         raise RunError(path, "is not the file that the hub names (sha256 differs)", "fetching it again later")
     return path
@@ -228,12 +230,25 @@ def _chunks(url: str, target: Path) -> Iterator[bytes]:
             raise MachineError(url, f"the connection broke after {done:,} of {size:,} bytes", by_hand)
 
 
-def _answer(url: str, by_hand: str, method: str = "GET") -> Any:
-    request = urllib.request.Request(url, method=method, headers={"User-Agent": "striate"})
+def _reach(url: str, by_hand: str) -> None:
+    """A `MachineError` at once without a connection, where the hub's client would try for half a minute."""
+    with contextlib.suppress(urllib.error.HTTPError):  # an answer all the same; the client says what it means
+        _open(url, by_hand, "HEAD").close()
+
+
+def _answer(url: str, by_hand: str) -> Any:
     try:
-        return urllib.request.urlopen(request, timeout=TIMEOUT)
+        return _open(url, by_hand, "GET")
     except urllib.error.HTTPError as error:
         error.close()
         raise MachineError(url, f"its server answers {error.code} {error.reason}", by_hand) from None
+
+
+def _open(url: str, by_hand: str, method: str) -> Any:
+    request = urllib.request.Request(url, method=method, headers={"User-Agent": "striate"})
+    try:
+        return urllib.request.urlopen(request, timeout=TIMEOUT)
+    except urllib.error.HTTPError:
+        raise
     except (OSError, http.client.HTTPException) as error:
         raise MachineError(url, f"no connection ({getattr(error, 'reason', error)})", by_hand) from error

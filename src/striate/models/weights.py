@@ -63,7 +63,7 @@ def load(net: nn.Module, source: str | os.PathLike[str], *, part: str = "") -> t
     """Copy the weights of a file or run folder into `net`, in place; what had to be changed, in sentences.
 
     - Keys may lack or bear a wrapper's "module."; `num_batches_tracked` may be missing; half precision is widened.
-    - Other classes: the last layer of the file is left out, and the network keeps its own fresh one.
+    - Other classes, or a file without a last layer: the network keeps its own fresh one.
     - Other channels: with k input channels in the file and c here, channel j of the first convolution gets the
       filters of the channels i = j mod c, added, when c < k; else a c-th share of filter j mod k: divided by how
       many channels share it. The sum over channels stays, so a picture whose channels are equal after
@@ -185,29 +185,32 @@ def _fit(net: nn.Module, state: Mapping[str, Tensor], part: str = "") -> _Fit:
     counters = [key for key in (*values, *own) if key.endswith("num_batches_tracked")]
     missing = [key for key in own if key not in values and key not in counters]
     foreign = [key for key in values if key not in own and key not in counters]
-    if part and foreign:
-        last = _module(list(values)[-1])
-        notes.append(f"{last} of the file has no place there and is left out")
-        foreign = [key for key in foreign if _module(key) != last]
+    layers = [key for key in own if isinstance(net.get_submodule(_module(key)), nn.Linear | nn.Conv2d)]
+    head = _module(layers[-1]) if layers else ""
+    if missing and {*map(_module, missing)} == {head}:
+        notes.append(f"{head} is not in the file and starts anew")
+        missing = []
+    if part and len({*map(_module, foreign)}) == 1:
+        notes.append(f"{_module(foreign[0])} of the file has no place there and is left out")
+        foreign = []
     for keys, sentence in (
         (missing, "{} is not in the file and starts anew"),
         (foreign, "{} of the file has no place here and is left out"),
     ):
-        heads = [key for key in keys if key.lower().startswith("aux")]
-        if heads:
+        if heads := [key for key in keys if key.lower().startswith("aux")]:
             notes.append(sentence.format(", ".join(dict.fromkeys(key.partition(".")[0] for key in heads))))
             keys[:] = [key for key in keys if key not in heads]
     values = {key: value for key, value in values.items() if key in own}
-    misshapen = [key for key, value in values.items() if value.shape != own[key].shape]
-    first = next((key for key, value in own.items() if value.ndim == 4), "")
-    if first in misshapen and (adapted := with_channels(values[first], own[first].shape[1])).shape == own[first].shape:
+    misshapen = [key for key in own if key in values and values[key].shape != own[key].shape]
+    if adapted := _inputs(net, values, own, misshapen):
+        first = next(iter(adapted))
         counts = f"{values[first].shape[1]} input channels in the file and {own[first].shape[1]} here"
         notes.append(f"{_module(first)} has {counts}: its filters are added up or shared, see striate.models.weights")
-        values[first] = adapted
-        misshapen.remove(first)
-    if misshapen and (pair := _classes(net, values, own, misshapen)):
-        layers = ", ".join(dict.fromkeys(map(_module, misshapen)))
-        notes.append(f"{layers} starts anew: the file has {pair[0]} classes, the network {pair[1]}")
+        values |= adapted
+        misshapen = [key for key in misshapen if key not in adapted]
+    if pair := _classes(values, own, misshapen, layers):
+        names = ", ".join(dict.fromkeys(map(_module, misshapen)))
+        notes.append(f"{names} starts anew: the file has {pair[0]} classes, the network {pair[1]}")
         values = {key: value for key, value in values.items() if key not in misshapen}
         misshapen = []
     kinds = {str(value.dtype)[6:] for key, value in values.items() if value.dtype != own[key].dtype}
@@ -217,6 +220,19 @@ def _fit(net: nn.Module, state: Mapping[str, Tensor], part: str = "") -> _Fit:
     told = (("missing", missing), ("without a place", foreign), ("of another shape", shapes))
     problems = tuple(f"{len(keys)} {words}: {_some(keys)}" for words, keys in told if keys)
     return _Fit(values, tuple(notes), problems)
+
+
+def _inputs(
+    net: nn.Module, values: Mapping[str, Tensor], own: Mapping[str, Tensor], misshapen: list[str]
+) -> dict[str, Tensor]:
+    """The first convolution, and any other beside it that sees the picture, brought to the channels here."""
+    convs = [key for key in own if isinstance(net.get_submodule(_module(key)), nn.Conv2d) and own[key].ndim == 4]
+    if not convs or convs[0] not in misshapen:  # a layer in the middle is never taken for the first
+        return {}
+    pair = (values[convs[0]].shape[1:2], own[convs[0]].shape[1:2])
+    chosen = [key for key in misshapen if key in convs and (values[key].shape[1:2], own[key].shape[1:2]) == pair]
+    adapted = {key: with_channels(values[key], own[key].shape[1]) for key in chosen if values[key].ndim == 4}
+    return {key: value for key, value in adapted.items() if value.shape == own[key].shape}
 
 
 def with_channels(filters: Tensor, channels: int) -> Tensor:
@@ -229,16 +245,15 @@ def with_channels(filters: Tensor, channels: int) -> Tensor:
 
 
 def _classes(
-    net: nn.Module, values: Mapping[str, Tensor], own: Mapping[str, Tensor], misshapen: list[str]
+    values: Mapping[str, Tensor], own: Mapping[str, Tensor], misshapen: list[str], layers: list[str]
 ) -> tuple[int, int] | None:
     """(classes in the file, classes here) when the number of outputs of last layers is all that differs."""
-    layers = [key for key in own if isinstance(net.get_submodule(_module(key)), nn.Linear | nn.Conv2d)]
-    last = layers[-1] if layers else ""
-    if last not in misshapen:  # a layer in the middle is never taken for the last
+    if not layers or layers[-1] not in misshapen:  # a layer in the middle is never taken for the last
         return None
-    pairs = {(values[key].shape[0], own[key].shape[0]) for key in misshapen if key in layers and values[key].ndim}
-    alike = all(key in layers and values[key].shape[1:] == own[key].shape[1:] for key in misshapen)
-    return pairs.pop() if alike and len(pairs) == 1 else None
+    if any(key not in layers or values[key].shape[1:] != own[key].shape[1:] for key in misshapen):
+        return None
+    pairs = {(len(values[key]), len(own[key])) for key in misshapen if values[key].ndim}
+    return pairs.pop() if len(pairs) == 1 else None
 
 
 def _renamed(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:

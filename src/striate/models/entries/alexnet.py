@@ -17,7 +17,7 @@ ALEXNET = Entry(
         "error ILSVRC 2012 validation, 7 nets, pre-trained on 2011, top-1 / top-5": "36.7 / 15.4 %, test top-5 15.3 %",
         "error ILSVRC 2010 test, top-1 / top-5": "37.5 / 17.0 %",
     },
-    known_for="The network that won ILSVRC 2012 by ten points and turned computer vision to deep learning.",
+    known_for="The network that won ILSVRC 2012 by more than ten points and turned computer vision to deep learning.",
     differences=(
         "60,965,224 parameters and 724,406,816 multiply-adds; with groups=1 62,378,344 and 1,135,256,096.",
         "The paper says 224 pixels; its map of 55x55 needs 227 (or a padding of 2), so 227 is the size here.",

@@ -19,6 +19,7 @@ AUTOENCODER = Entry(
     differences=(
         "No paper prints this table: it is the symmetric form that courses teach, two blocks down and two up.",
         "The code of a 28x28 picture has 8 maps of 7x7: half as many numbers as the picture.",
+        "Weights start with variance 2 / fan-in, biases at 0: the paper does not say.",
         "The decoder repeats each cell 2x2 and convolves; weights are not tied to the encoder's.",
     ),
     least=4,

@@ -34,7 +34,7 @@ ENTRIES: tuple[Entry, ...] = (
         year=2014,
         input=(3, 224, 224),
         published={},
-        known_for="AlexNet's accuracy with an eighth of its parameters: no fully connected layer.",
+        known_for="An ImageNet network with an eighth of AlexNet's parameters: no fully connected layer.",
         differences=(
             "The paper has no network for ImageNet; this is the authors' for Caffe, 7,595,176 parameters.",
             _RELU,

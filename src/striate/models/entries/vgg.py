@@ -42,7 +42,7 @@ def _vgg(
 def _normed(name: str, accuracy: str, multiply_adds: str, **options: Any) -> Entry:
     """The same with batch normalisation, as torchvision ships it."""
     published = {"multiply-adds": multiply_adds, _ACCURACY: accuracy} if accuracy else {}
-    known_for = f"{name.removesuffix('_bn')} with batch normalisation, which trains from any start."
+    known_for = f"{name.removesuffix('_bn')} with batch normalisation, which needs no pre-trained start."
     return _vgg(name, published, known_for, _NORM, weights=bool(accuracy), norm="batch", **options)
 
 
