@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from striate.cost.count import count as count
     from striate.face import train as train
     from striate.models.catalog import build as build
     from striate.models.catalog import catalog as catalog
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
 _PLACES = {
     "build": "striate.models.catalog",
     "catalog": "striate.models.catalog",
+    "count": "striate.cost.count",
     "list_runs": "striate.run",
     "open_run": "striate.run",
     "train": "striate.face",
 }
-__all__ = ["build", "catalog", "list_runs", "open_run", "train"]
+__all__ = ["build", "catalog", "count", "list_runs", "open_run", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -63,5 +63,3 @@ def _usage(error: CycloptsError) -> UsageError:
     command = " ".join(error.command_chain or ())
     hint = near.rstrip("?").split("?")[0] if near else f"striate {command} --help".replace("  ", " ")
     return UsageError(f"striate {command}".strip(), said.rstrip("."), hint)
-
-

@@ -10,6 +10,7 @@ import torch
 from striate import charts, survey
 from striate.cost import machine
 from striate.cost.count import Count, count
+from striate.cost.field import fields
 from striate.models.catalog import catalog, find
 from striate.models.entry import Entry
 
@@ -63,9 +64,25 @@ def compare(
     for model in models:
         shape = survey.input_of(model, input_size)
         net = survey.network(model)
-        one = count(net, shape)
-        rows.append(_row(model, shape, batch, one, count(net, shape, batch=batch, training=True, optimizer="momentum"),
-                         rates, _seconds(model, shape, device) if measure else None))  # fmt: skip
+        one, last = count(net, shape), fields(net, shape).last
+        step = count(net, shape, batch=batch, training=True, optimizer="momentum")
+        published = published_error(find(model)) if model in catalog() else None
+        rows.append(
+            Compared(
+                name=model,
+                input=shape,
+                batch=batch,
+                parameters=one.params,
+                multiply_adds=one.macs,
+                activations=one.activations,
+                training_bytes=step.peak_bytes or 0,
+                field="x".join(map(str, last.field.size)) if last else "",
+                least=sum(rates.least(row.macs, row.bytes_read + row.bytes_written) for row in one.rows),
+                measured=_seconds(model, shape, device) if measure else None,
+                error=published[0] if published else None,
+                protocol=published[1] if published else "",
+            )
+        )
         layers.append(_layers(model, one))
     shown = [
         charts.Bubble(row.name, row.multiply_adds, row.parameters, row.error, row.protocol)
@@ -79,34 +96,15 @@ def published_error(entry: Entry) -> tuple[float, str] | None:
 
     The accuracy of published weights on one crop comes first: it is the one that most networks share.
     """
-    for start in ("accuracy ImageNet", "error ImageNet"):
+    for kind in ("accuracy", "error"):
         for key, value in entry.published.items():
             number = re.search(r"\d+(?:[.]\d+)?", value)
-            if key.startswith(start) and number:
+            measure, _, how = key.partition(", ")
+            only_top_5 = key.endswith("top-5") and "top-1" not in key
+            if measure.startswith(f"{kind} ImageNet") and number and not only_top_5:
                 figure = float(number[0])
-                protocol = key.removeprefix(start).strip(" ,").replace(", top-1 / top-5", "")
-                return (100 - figure if start.startswith("accuracy") else figure), protocol
+                return round(100 - figure if kind == "accuracy" else figure, 3), re.sub(r",? top-1.*", "", how)
     return None
-
-
-def _row(
-    model: str, shape: tuple[int, ...], batch: int, one: Count, step: Count, rates: machine.Rates, seconds: float | None
-) -> Compared:
-    published = published_error(find(model)) if model in catalog() else None
-    return Compared(
-        name=model,
-        input=shape,
-        batch=batch,
-        parameters=one.params,
-        multiply_adds=one.macs,
-        activations=one.activations,
-        training_bytes=step.peak_bytes or 0,
-        field=str(one.field or ""),
-        least=sum(rates.least(row.macs, row.bytes_read + row.bytes_written) for row in one.rows),
-        measured=seconds,
-        error=published[0] if published else None,
-        protocol=published[1] if published else "",
-    )
 
 
 def _seconds(model: str, shape: tuple[int, ...], device: str) -> float:

@@ -139,6 +139,21 @@ def test_a_checkpoint_saves_what_it_was_given_alone() -> None:
     assert recomputed.kinds["temporaries"] == 2 * UNIT + 4
 
 
+def test_gradients_of_two_branches_are_added_in_place() -> None:
+    class Fork(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(2, 1000, bias=False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = self.linear(x)
+            return h * 2 + h * 3
+
+    # The answer and one gradient from each branch; the weight's own comes when one of the two is dead.
+    backward = training_peak(Fork(), (2,), 100).curve.most("backward")
+    assert backward == 4 * (2000 + 200 + 3 * 100_000) + 8
+
+
 def test_targets_are_there_from_the_start() -> None:
     targets = torch.empty(6, 50, device="meta")
     peak = training_peak(nn.Linear(10, 50), (10,), 6, loss=lambda out: functional.mse_loss(out, targets))

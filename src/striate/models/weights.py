@@ -226,7 +226,8 @@ def _inputs(
     net: nn.Module, values: Mapping[str, Tensor], own: Mapping[str, Tensor], misshapen: list[str]
 ) -> dict[str, Tensor]:
     """The first convolution, and any other beside it that sees the picture, brought to the channels here."""
-    convs = [key for key in own if isinstance(net.get_submodule(_module(key)), nn.Conv2d) and own[key].ndim == 4]
+    modules = {key: net.get_submodule(_module(key)) for key in own if own[key].ndim == 4}
+    convs = [key for key, module in modules.items() if isinstance(module, nn.Conv2d) and module.groups == 1]
     if not convs or convs[0] not in misshapen:  # a layer in the middle is never taken for the first
         return {}
     pair = (values[convs[0]].shape[1:2], own[convs[0]].shape[1:2])

@@ -12,9 +12,9 @@ ALEXNET = Entry(
     input=(3, 227, 227),
     published={
         "parameters": "60 million",
-        "error ILSVRC 2012 validation, 1 net, top-1 / top-5": "40.7 / 18.2 %",
-        "error ILSVRC 2012 validation, 5 nets, top-1 / top-5": "38.1 / 16.4 %, test top-5 16.4 %",
-        "error ILSVRC 2012 validation, 7 nets, pre-trained on 2011, top-1 / top-5": "36.7 / 15.4 %, test top-5 15.3 %",
+        "error ImageNet validation, 1 net, top-1 / top-5": "40.7 / 18.2 %",
+        "error ImageNet validation, 5 nets, top-1 / top-5": "38.1 / 16.4 %, test top-5 16.4 %",
+        "error ImageNet validation, 7 nets, pre-trained on 2011, top-1 / top-5": "36.7 / 15.4 %, test top-5 15.3 %",
         "error ILSVRC 2010 test, top-1 / top-5": "37.5 / 17.0 %",
     },
     known_for="The network that won ILSVRC 2012 by more than ten points and turned computer vision to deep learning.",

@@ -19,7 +19,7 @@ _MEMORY = "memory_efficient=true keeps what grows with depth, not with its squar
 
 _BOTH = "error ImageNet, 1 crop / 10 crops, top-1"
 _FIVE = "error ImageNet, 1 crop / 10 crops, top-5"
-_ACCURACY = "accuracy ImageNet, torchvision's weights, 1 crop, top-1 / top-5"
+_ACCURACY = "accuracy ImageNet, torchvision's V1 weights, 1 crop, top-1 / top-5"
 _CIFAR_10, _CIFAR_100 = "error CIFAR-10, augmented", "error CIFAR-100, augmented"
 
 

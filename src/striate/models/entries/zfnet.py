@@ -10,8 +10,8 @@ ZFNET = Entry(
     year=2013,
     input=(3, 224, 224),
     published={
-        "error ImageNet 2012 validation, 1 net, top-1 / top-5": "38.4 / 16.5 % (first version 38.3 / 16.4)",
-        "error ImageNet 2012 validation, 5 nets, top-1 / top-5": "36.7 / 15.3 % (first version 36.6 / 15.3)",
+        "error ImageNet validation, 1 net, top-1 / top-5": "38.4 / 16.5 % (first version 38.3 / 16.4)",
+        "error ImageNet validation, 5 nets, top-1 / top-5": "36.7 / 15.3 % (first version 36.6 / 15.3)",
         "error of its copy of AlexNet, top-1 / top-5": "40.5 / 18.1 %",
     },
     known_for="AlexNet mended by looking inside: smaller and denser first filters, found with the deconvnet.",
