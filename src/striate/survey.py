@@ -23,7 +23,6 @@ from striate.models.entry import Entry, Line
 if TYPE_CHECKING:
     from torch import nn
 
-    from striate.cost.count import Count
     from striate.cost.machine import Rates
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -153,25 +152,25 @@ class Measured:
 
 
 def measured(
-    model: str, shape: tuple[int, ...], batch: int, options: Mapping[str, Any], counted: Count, device: str = "cpu"
+    model: str, shape: tuple[int, ...], batch: int, options: Mapping[str, Any], device: str = "cpu"
 ) -> tuple[Rates, list[Measured], Measured]:
     """Run a network's forward pass here in float32: the machine's rates, each layer, and the whole.
 
-    A layer is a module without children, all its calls together. `counted` is the network's count of one forward
-    pass of that batch.
+    A layer is a module without children, all its calls together.
     """
     import torch
 
     from striate.cost import machine
+    from striate.cost.count import count
 
+    counted = count(network(model, **options), shape, batch=batch)
     rates = machine.rates(device)
     least: dict[str, float] = {}
     kinds: dict[str, str] = {}
     for row in counted.rows:
         if row.called:
-            forward = row.phases.get("forward")
-            moved = forward.bytes_read + forward.bytes_written if forward else 0
-            least[row.module] = least.get(row.module, 0.0) + rates.least(forward.macs if forward else 0, moved)
+            takes = rates.least(row.macs, row.bytes_read + row.bytes_written)
+            least[row.module] = least.get(row.module, 0.0) + takes
             kinds.setdefault(row.module, row.kind)
     net = network(model, storage=True, **options).eval().to(device)
     leaves = [name for name, module in net.named_modules() if name in least and not any(module.children())]
@@ -210,3 +209,18 @@ def _side(text: str) -> Any:
 
         return sympy.Symbol(text.upper(), positive=True, integer=True)
     raise UsageError("input", f"{text!r} is not a side", "CHANNELSxHEIGHTxWIDTH, as in 3x224x224 or 3xHxW")
+
+
+def formulas(net: nn.Module, shape: tuple[Any, ...]) -> tuple[Any, int, Any]:
+    """Multiply-adds for one picture with symbols for sides: for all sizes; and a number, and for its multiples.
+
+    The number is the stride of the last feature map, 1 where there is none.
+    """
+    from striate.cost.field import fields
+    from striate.cost.symbols import HINT, network_multiply_adds
+
+    last = fields(net, tuple(side if isinstance(side, int) else HINT for side in shape)).last
+    strides = [int(each) for each in last.field.stride if each == int(each)] if last else []
+    stride = max(strides, default=1)
+    whole = network_multiply_adds(net, shape, multiple_of=stride)
+    return network_multiply_adds(net, shape), stride, whole

@@ -191,7 +191,7 @@ def test_text_is_aligned_and_ends_in_totals():
     assert len({len(line) for line in numbers}) == 1
     assert "total" in text
     assert "not called" in text
-    assert "peak memory:" in text
+    assert "bytes at the peak" in text
     assert "298 trainable, 8 frozen; buffers: 9" in text
 
 

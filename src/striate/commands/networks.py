@@ -1,5 +1,6 @@
 """striate models, count and compare: which networks there are and what they cost."""
 
+import dataclasses
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,7 +10,6 @@ from striate.commands.output import Json, print_json, print_table
 from striate.errors import UsageError
 
 if TYPE_CHECKING:
-    from striate.cost.count import Count
     from striate.survey import Listed
 
 
@@ -115,6 +115,7 @@ def count(
     why: bool = False,
     stages: bool = False,
     measure: bool = False,
+    device: Literal["cpu", "cuda"] = "cpu",
     unknown: Literal["raise", "report"] = "raise",
     model_options: Mapping[str, str] | None = None,
     draw: Path | None = None,
@@ -153,6 +154,8 @@ def count(
         Sums of the network's own children instead of every layer.
     measure
         Run it here, and print how much of the least time each layer reaches.
+    device
+        Where --fits and --measure are meant: a GPU's allocator hands out larger blocks.
     unknown
         An operator without a rule is an error, or is listed and left out.
     model_options
@@ -179,18 +182,24 @@ def count(
     if any(not isinstance(side, int | tuple) for side in shape):
         _formula(net, shape, json or format == "json")
         return
+    autocast = precision == "bfloat16"
     if fits is not None:
         from striate.cost.budget import largest_batch, parse_bytes
 
         fit = largest_batch(
-            net, shape, parse_bytes(fits), training=training, optimizer=optimizer, autocast=precision == "bfloat16"
+            net, shape, parse_bytes(fits), training=training, optimizer=optimizer, autocast=autocast, device=device
         )
-        print_json({"model": model, "batch": fit.batch, "budget": fit.budget}) if json else print(fit)
+        peak = fit.peak.bytes if fit.peak else None
+        print_json({"model": model, "batch": fit.batch, "budget": fit.budget, "peak": peak}) if json else print(fit)
+        return
+    if measure:
+        _measured(model, shape, batch, options, device)
         return
     result = count_network(
-        net, shape, batch=batch, training=training, optimizer=optimizer, autocast=precision == "bfloat16",
+        net, shape, batch=batch, training=training, optimizer=optimizer, autocast=autocast,
         unknown=unknown, memory=training or curve is not None,
     )  # fmt: skip
+    result = dataclasses.replace(result, network=model)
     if draw is not None:
         from striate.cost.drawing import drawing
 
@@ -201,19 +210,17 @@ def count(
         _write(curve, curve_figure(result.memory))
     if json or format == "json":
         print(result.to_json())
-    elif measure:
-        _measured(model, shape, batch, options, result)
     elif why:
         print(result.why())
     else:
         print({"text": result.__str__, "markdown": result.to_markdown, "csv": result.to_csv}[format]())
 
 
-def _measured(model: str, shape: tuple[Any, ...], batch: int, options: Mapping[str, Any], counted: "Count") -> None:
+def _measured(model: str, shape: tuple[Any, ...], batch: int, options: Mapping[str, Any], device: str) -> None:
     """Each layer's least time on this machine, the time it takes, and the first as a share of the second."""
     from striate import survey
 
-    rates, layers, whole = survey.measured(model, shape, batch, options, counted)
+    rates, layers, whole = survey.measured(model, shape, batch, options, device)
     print(rates)
     rows = [
         [each.module, each.kind, f"{1e3 * each.least:.3f}", f"{1e3 * each.seconds:.3f}", f"{100 * each.reached:.0f} %"]
@@ -223,14 +230,16 @@ def _measured(model: str, shape: tuple[Any, ...], batch: int, options: Mapping[s
 
 
 def _formula(net: Any, shape: tuple[Any, ...], json: bool) -> None:
-    """Multiply-adds over symbols: for any size, and for sides that every stride divides."""
-    from striate.cost.symbols import network_multiply_adds
+    """Multiply-adds over symbols: for any size, and for sides that all strides divide."""
+    from striate import survey
 
-    formula = network_multiply_adds(net, shape)
+    formula, stride, whole = survey.formulas(net, shape)
     if json:
-        print_json({"multiply_adds": str(formula)})
+        print_json({"multiply_adds": str(formula), "multiple_of": stride, "multiply_adds_of_multiples": str(whole)})
         return
     print(f"multiply-adds = {formula}")
+    if stride > 1:
+        print(f"for multiples of {stride}: {whole}")
 
 
 def _write(path: Path, text: str) -> None:

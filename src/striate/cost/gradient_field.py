@@ -45,7 +45,7 @@ class GradientField:
     def effective(self) -> int:
         """Side, in pixels, of the smallest square about the centre that holds 95 % of the strength; 0 if there is none.
 
-        The centre is that of `box`, or of the strength itself. The part of the square outside the picture is empty.
+        The centre is that of the predicted interval, or of the strength itself. The part of the square outside the picture is empty.
         """
         rows, columns = np.indices(self.strength.shape)
         row, column = self._centre()
@@ -57,8 +57,8 @@ class GradientField:
         return int(2 * ring[order][np.searchsorted(held, SHARE * held[-1])]) + 1
 
     def _centre(self) -> tuple[float, float]:
-        if self.box is not None:
-            (top, bottom), (left, right) = self.box
+        if self.field is not None:
+            (top, bottom), (left, right) = self.field.sees(self.cell)
             return (top + bottom) / 2, (left + right) / 2
         mass = np.maximum(self.strength.sum(), np.finfo(float).tiny)
         row, column = (float((each * self.strength).sum() / mass) for each in np.indices(self.strength.shape))

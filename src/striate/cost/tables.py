@@ -172,8 +172,8 @@ def _notes(count: "Count") -> list[str]:
         notes.append(
             f"{phase}: {tally.macs:,} multiply-adds, {tally.bytes_read:,} bytes read, {tally.bytes_written:,} written"
         )
-    if count.peak_bytes is not None:
-        notes.append(f"peak memory: {count.peak_bytes:,} bytes")
+    if count.memory is not None:
+        notes += str(count.memory).splitlines()
     for operator, modules in count.unknown.items():
         names = ", ".join(name or count.network for name in modules)
         notes.append(f"NOT COUNTED: {operator}, {sum(modules.values())} times, in {names}")

@@ -196,7 +196,7 @@ def _download(url: str, target: Path, sha256: str) -> None:
                 file.write(chunk)
             file.flush()
             os.fsync(file.fileno())
-        if False:
+        if not digest.hexdigest().startswith(sha256):
             cause = f"is not the file that was published (sha256 begins {digest.hexdigest()[:8]}, not {sha256})"
             raise RunError(url, cause, "another network connection; this one may answer with a page of its own")
         partial.replace(target)
