@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision import models
 
+import striate
 from striate.cost.field import Fields, fields
 from striate.cost.trace import trace
 from striate.layers import SqueezeExcitation
@@ -129,7 +130,34 @@ def test_real_networks_have_the_field_of_their_longest_path(build: Callable[[], 
     size, stride = chain(windows)
     assert last is not None
     assert (last.field.size, last.field.stride) == ((size, size), (stride, stride))
-    assert last.field.uniform and not last.field.gated
+    assert last.field.uniform
+    assert not last.field.gated
+
+
+# `networks.md` 2C, as the catalogue builds them; the closed form of each is above.
+CATALOGUE = [
+    ("lenet5_1998", 32, 4),
+    ("alexnet", 195, 32),
+    ("zfnet", 171, 32),
+    ("googlenet", 715, 32),
+    ("googlenet_bn", 379, 32),
+    ("resnet50_v1", 483, 32),
+    ("resnet101_v1", 1027, 32),
+    ("resnet152_v1", 1507, 32),
+    ("resnet152", 1451, 32),
+    ("densenet201", 3863, 32),
+    ("resnet20", 81, 4),
+    ("resnet56", 249, 4),
+    ("resnet110", 501, 4),
+]
+
+
+@pytest.mark.parametrize(("name", "size", "stride"), CATALOGUE)
+def test_the_catalogue(name: str, size: int, stride: int) -> None:
+    net = on_meta(lambda: striate.build(name))
+    last = fields(net, striate.catalog()[name].input).last
+    assert last is not None
+    assert (last.field.size, last.field.stride) == ((size, size), (stride, stride))
 
 
 def test_every_layer_of_alexnet() -> None:
@@ -141,7 +169,9 @@ def test_every_layer_of_alexnet() -> None:
         assert field is not None
         assert (field.size, field.stride, field.offset) == ((size,) * 2, (stride,) * 2, (offset,) * 2), layer
     logits = found.at("")
-    assert logits is not None and logits.whole and str(logits) == "whole"
+    assert logits is not None
+    assert logits.whole
+    assert str(logits) == "whole"
 
 
 # --- ten small networks with branches: every cell against every gradient ----------------------------------------------
@@ -288,7 +318,8 @@ def dependence(net: nn.Module, size: tuple[int, int, int]) -> Tensor:
 
 def predicted(net: nn.Module, size: tuple[int, int, int], shape: torch.Size) -> Tensor:
     last = fields(net, size).last
-    assert last is not None and last.shape[2:] == tuple(shape[:2])
+    assert last is not None
+    assert last.shape[2:] == tuple(shape[:2])
     boxes = torch.zeros(shape, dtype=torch.bool)
     for row in range(shape[0]):
         for column in range(shape[1]):
@@ -341,7 +372,8 @@ def test_the_interval_holds_every_gradient_and_both_its_ends_have_one(layers: li
         seen = torch.autograd.grad(cells[cell], x, retain_graph=True)[0][0, 0].nonzero().flatten().tolist()
         ((first, last),) = field.sees((cell,))
         if seen:
-            assert first <= seen[0] and seen[-1] <= last
+            assert first <= seen[0]
+            assert seen[-1] <= last
         if 30 < first <= last < 60:
             assert (seen[0], seen[-1]) == (first, last)
 
@@ -369,7 +401,8 @@ def test_squeeze_excitation_is_a_gate() -> None:
 
 def test_what_is_added_from_the_whole_picture_is_no_gate() -> None:
     field = at_end(Flow(lambda net, x: x + net.a(x).mean((2, 3), keepdim=True), a=conv(4, 4, 3)))
-    assert field.whole and not field.gated
+    assert field.whole
+    assert not field.gated
 
 
 def test_pooled_context_in_a_concatenation_sees_everything() -> None:
@@ -406,7 +439,8 @@ def test_linear_over_flattened_maps_sees_what_they_all_see() -> None:
     """A valid 5x5 convolution of stride 4 on 16 pixels leaves the last three out: 0 to 12 are seen."""
     field = at_end(nn.Sequential(conv(4, 2, 5, stride=4), nn.Flatten(), nn.Linear(18, 3)))
     assert field.sees((0, 0)) == ((0, 12), (0, 12))
-    assert not field.whole and field.stride == (0, 0)
+    assert not field.whole
+    assert field.stride == (0, 0)
     assert at_end(nn.Sequential(conv(4, 2, 4, stride=4), nn.Flatten(), nn.Linear(32, 3))).whole
 
 
@@ -454,7 +488,8 @@ def test_three_axes_and_one() -> None:
 def test_a_module_that_is_used_twice_has_the_field_of_its_last_call() -> None:
     net = Flow(lambda net, x: net.a(net.a(x)), a=conv(4, 4, 3))
     field = fields(net, (4, 16, 16)).at("a")
-    assert field is not None and field.size == (5, 5)
+    assert field is not None
+    assert field.size == (5, 5)
 
 
 def test_writing_into_part_of_a_buffer_is_followed() -> None:
@@ -487,18 +522,33 @@ def test_a_view_that_is_changed_behind_ones_back_is_not_guessed() -> None:
         (lambda net, x: x.reshape(1, 4, 4, 4, 16).mean(2), "splits height or width"),
         (lambda net, x: x + x.transpose(2, 3), "different axes"),
         (lambda net, x: torch.cat([x, x], 2), "one after the other"),
-        (lambda net, x: functional.grid_sample(x, torch.zeros(1, 4, 4, 2, device=x.device), align_corners=True), "grid_sample"),
+        (
+            lambda net, x: functional.grid_sample(x, torch.zeros(1, 4, 4, 2, device=x.device), align_corners=True),
+            "grid_sample",
+        ),
     ],
 )
 def test_what_is_not_followed_says_why(how: Callable[[Any, Tensor], Tensor], reason: str) -> None:
     assert reason in why_not(Flow(how, a=conv(4, 4, 3)))
 
 
+def test_behind_what_is_not_followed_there_is_no_last_feature_map() -> None:
+    found = fields(Flow(lambda net, x: net.a(net.a(x).flip(2)), a=conv(4, 4, 3)), (4, 16, 16))
+    assert found.last is None
+
+
+def test_text_of_a_field_without_places() -> None:
+    assert str(at_end(nn.Sequential(conv(4, 2, 5, stride=4), nn.Flatten(), nn.Linear(18, 3)))) == "13 from 0"
+
+
 def test_a_network_without_a_picture_has_no_field() -> None:
     found = fields(nn.Sequential(nn.Linear(4, 4)), (4,))
-    assert found.at("") is None and found.last is None and found.why_not("") is None
+    assert found.at("") is None
+    assert found.last is None
+    assert found.why_not("") is None
 
 
 def test_the_count_of_pixels_is_that_of_the_picture() -> None:
     field = fields(conv(1, 1, 3), (1, 8, 12)).at("")
-    assert field is not None and [axis.pixels for axis in field.along] == [8, 12]
+    assert field is not None
+    assert [axis.pixels for axis in field.along] == [8, 12]

@@ -33,6 +33,7 @@ DEPTH_X, DEPTH_Y = 0.26, 0.20  # where the width recedes to, for each point of i
 EDGE, GAP = 28.0, 13.0
 SIZE = 11.0  # of a label, in points
 GLYPH = 0.57 * SIZE  # no glyph of a label is wider, on average
+NOTE = "Height, width and number of channels are drawn by their square roots, each on one scale."
 MOST_UPRIGHT = 13  # layers whose labels are written across; more are turned
 
 NAME, WHAT, SHAPE, BAR = 27, 23, 16, 15  # columns of the text, 100 in all
@@ -97,7 +98,7 @@ def _svg(title: str, found: Sequence[Layer]) -> Iterator[str]:
     foot = middle + HIGHEST / 2 + 12
     below = 3 * 1.35 * SIZE if across else max(len(_what(each) + _shape(each)) + 2 for each in found) * GLYPH
     keys = [kind for kind in KINDS if any(slab.layer.kind == kind for slab in slabs)]
-    width = max(slabs[-1].right + EDGE, 2 * EDGE + sum(_key_width(kind) for kind in keys), 2 * EDGE + 74 * 0.54 * SIZE)
+    width = max(slabs[-1].right + EDGE, 2 * EDGE + sum(_key_width(kind) for kind in keys), 2 * EDGE + len(NOTE) * GLYPH)
     width = max(width, 2 * EDGE + len(title) * 9.5)
     height = foot + below + 62
     yield (
@@ -113,8 +114,7 @@ def _svg(title: str, found: Sequence[Layer]) -> Iterator[str]:
     for source, at in arcs:
         yield _arc(slabs, source, at, middle)
     yield from _legend(keys, height - 40)
-    note = "Height, width and number of channels are drawn by their square roots, each on one scale."
-    yield f'<text x="{EDGE:g}" y="{height - 14:.1f}" fill="{SOFT}" font-size="10">{note}</text>'
+    yield f'<text x="{EDGE:g}" y="{height - 14:.1f}" fill="{SOFT}" font-size="10">{NOTE}</text>'
     yield "</svg>"
 
 
@@ -155,7 +155,7 @@ def _box(slab: _Slab, middle: float) -> Iterator[str]:
     yield f'<polygon points="{_points(upper)}" fill="{_darker(fill, 0.88)}"/>'
     yield f'<polygon points="{_points(side)}" fill="{_darker(fill, 0.76)}"/>'
     yield f'<rect x="{left:.1f}" y="{top:.1f}" width="{thick:.1f}" height="{slab.high:.1f}" fill="{fill}"/>'
-    shown = min(layer.repeats, max(1, int(thick / 3)))
+    shown = min(layer.repeats, 12, max(1, int(thick / 3)))
     for number in range(1, shown):
         x = left + thick * number / shown
         yield f'<path d="M{x:.1f} {bottom:.1f}V{top:.1f}l{dx:.1f} {-dy:.1f}" fill="none" stroke-width="0.6"/>'
@@ -168,7 +168,8 @@ def _label(slab: _Slab, foot: float, across: bool) -> Iterator[str]:
         x += 0.36 * SIZE
         yield (
             f'<text transform="translate({x:.1f} {foot:.1f}) rotate(-90)" text-anchor="end" fill="{SOFT}">'
-            f'{escape(_what(slab.layer))} <tspan dx="3" fill="{INK}" font-weight="bold">{_shape(slab.layer)}</tspan></text>'
+            f'{escape(_what(slab.layer))} <tspan dx="3" fill="{INK}" font-weight="bold">'
+            f"{_shape(slab.layer)}</tspan></text>"
         )
         return
     for row, line in enumerate(_lines(slab.layer)):

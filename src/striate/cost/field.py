@@ -131,7 +131,8 @@ class Field:
         return tuple(axis.inside(at) for axis, at in zip(self.along, cell, strict=True))
 
     def __str__(self) -> str:
-        text = f"{_by(self.size)} every {_by(self.stride)} from {_by(self.offset)}"
+        every = f" every {_by(self.stride)}" if any(self.stride) else ""
+        text = f"{_by(self.size)}{every} from {_by(self.offset)}"
         text = "whole" if self.whole else text if self.uniform else f"up to {text}"
         return text + (" +gate" if self.gated else "")
 
@@ -155,6 +156,7 @@ class Fields:
         self._pixels: tuple[int, ...] = ()
         self._outputs: dict[str, tuple[Seen | str | None, tuple[int, ...]]] = {}
         self._last: tuple[str, tuple[int, ...], Seen] | None = None
+        self._lost = False  # from here on there are tensors whose field cannot be told
         self._forward = True
 
     def begin(self, traced: Traced) -> None:
@@ -205,8 +207,11 @@ class Fields:
 
     @property
     def last(self) -> FeatureMap | None:
-        """The last feature map: the last tensor with a cell for every place, before height and width are summed up."""
-        if self._last is None:
+        """The last feature map: the last tensor with a cell for every place, before height and width are summed up.
+
+        None where there is none, and where the field of any tensor of the network cannot be told.
+        """
+        if self._last is None or self._lost:
             return None
         module, shape, seen = self._last
         field = self._field(seen)
@@ -227,7 +232,9 @@ class Fields:
                 self._known[tensor] = now
             elif tensor in self._known:
                 del self._known[tensor]
-            if isinstance(now, Seen) and self._is_map(now):
+            if isinstance(now, str):
+                self._lost = True
+            elif now is not None and self._is_map(now):
                 self._last = (call.module, tuple(tensor.shape), now)
         if not writes and call.args and isinstance(call.args[0], Tensor) and call.operator.is_view:
             root = self._roots.get(call.args[0], call.args[0])

@@ -38,11 +38,11 @@ def _product(args: Args, kwargs: Kwargs, outs: Outs, look: Look) -> Seen:
     return united([one for each in tensors(args) if (one := look(each)) is not None], outs[0].shape, product=True)
 
 
-def _first(args: Args, kwargs: Kwargs, outs: Outs, look: Look) -> Seen | None:
+def _first(args: Args, kwargs: Kwargs, outs: Outs, look: Look) -> Seen:
     """The same cells as the first argument, of the same shape."""
     if outs[0].shape != args[0].shape:
         raise Unclear("it changes the shape in a way that is not followed")
-    return look(args[0])
+    return weighed(args, look)
 
 
 def _copied(args: Args, kwargs: Kwargs, outs: Outs, look: Look) -> Seen | None:
@@ -51,7 +51,9 @@ def _copied(args: Args, kwargs: Kwargs, outs: Outs, look: Look) -> Seen | None:
 
 
 def _constant(args: Args, kwargs: Kwargs, outs: Outs, look: Look) -> None:
-    return None
+    """Only the shape of the first argument is used."""
+    if any(look(each) is not None for each in tensors(args[1:])):
+        raise Unclear("it is filled with what depends on the picture")
 
 
 # --- windows ----------------------------------------------------------------------------------------------------------
@@ -190,24 +192,21 @@ def _softmax(args: Args, kwargs: Kwargs, outs: Outs, look: Look) -> Seen | None:
 
 def _normalised(args: Args, kwargs: Kwargs, outs: Outs, look: Look) -> tuple[Seen | None, ...]:
     """Statistics over height and width scale every cell alike: a gate."""
-    seen = look(args[0])
-    if seen is None:
-        return (None,) * len(outs)
+    seen = weighed(args, look)
     over = seen.dimensions[-len(args[1]) :] if isinstance(args[1], (list, tuple)) else seen.dimensions
     return (replace(seen, gated=seen.gated or any(map(is_placed, over))), *(None for _ in outs[1:]))
 
 
 def _batch_norm(args: Args, kwargs: Kwargs, outs: Outs, look: Look) -> tuple[Seen | None, ...]:
     """Statistics of the batch are not what a cell sees; those of one picture, as instance norm takes them, gate it."""
-    seen = look(args[0])
+    seen = weighed(args, look)
     by_picture = len(args) > 5 and args[5] is True and args[0].shape[0] == 1 and args[3] is None
-    out = replace(seen, gated=True) if seen and by_picture else seen
-    return (out, *(None for _ in outs[1:]))
+    return (replace(seen, gated=True) if by_picture else seen, *(None for _ in outs[1:]))
 
 
 def _alike(args: Args, kwargs: Kwargs, outs: Outs, look: Look) -> tuple[Seen | None, ...]:
     """What acts on each element alone, or on all that the batch has alike."""
-    return (look(args[0]), *(None for _ in outs[1:]))
+    return (weighed(args, look), *(None for _ in outs[1:]))
 
 
 def _matmul(left_at: int) -> Rule:
@@ -215,6 +214,8 @@ def _matmul(left_at: int) -> Rule:
 
     def rule(args: Args, kwargs: Kwargs, outs: Outs, look: Look) -> Seen:
         left, right = look(args[left_at]), look(args[left_at + 1])
+        if left_at and look(args[0]) is not None:
+            raise Unclear("what is added to the product depends on the picture")
         found = [each for each in (left, right) if each is not None]
         always = tuple(hull(pair) for pair in zip(*(each.always for each in found), strict=True))
         dimensions = list(plain(outs[0].shape))

@@ -92,7 +92,7 @@ class _Watch:
     def module_entered(self, name: str, call: int, inputs: tuple[Tensor, ...]) -> None:
         if self._forward:
             module = self._modules[name]
-            node = _Node(name, "", type(module).__name__, self._known(inputs), module=module)
+            node = _Node(name, "", type(module).__name__.lstrip("_"), self._known(inputs), module=module)
             if self._stack:
                 self._stack[-1].inside.append(node)
             else:
@@ -159,7 +159,8 @@ def _children(root: _Node, whole: int) -> Iterator[_Node]:
         ):
             yield from _children(node, whole)
         elif node.module is not None and _drawn(node) > 1:
-            yield replace(node, kind="block", inside=[], label=node.name.rpartition(".")[2])
+            name = node.name.rpartition(".")[2]
+            yield replace(node, kind="block", inside=[], label=node.label if name.isdigit() else name)
         else:
             yield from _opened(node, root, whole)
 
@@ -247,7 +248,11 @@ def _named(call: Call) -> tuple[str, str]:
         kernel = list(args[1])
         if all(each == 1 for each in kernel[1:]) and len(kernel) == 3:
             return "", ""  # over channels: a response norm
-        return "pooling", f"{POOLS[operator]} {_by(kernel)}{_stride(args[2] if len(args) > 2 and args[2] else kernel)}"
+        stride = args[2] if len(args) > 2 and args[2] else kernel
+        axes = (
+            1 if args[0].shape[-2] == kernel[0] == 1 else len(kernel)
+        )  # torch pools a sequence as a picture of one row
+        return "pooling", f"{POOLS[operator]} {_by(kernel[-axes:])}{_stride(stride[-axes:])}"
     if operator in ADAPTIVE:
         return "pooling", ADAPTIVE[operator]
     if operator is aten.mean and args[0].ndim >= 4 and len(args) > 1 and len(args[1] or ()) > 1:

@@ -45,7 +45,7 @@ class GradientField:
     def effective(self) -> int:
         """Side, in pixels, of the smallest square about the centre that holds 95 % of the strength; 0 if there is none.
 
-        The centre is that of the predicted interval, or of the strength itself. The part of the square outside the picture is empty.
+        The centre is that of the predicted interval, or of the strength itself. What lies outside the picture is empty.
         """
         rows, columns = np.indices(self.strength.shape)
         row, column = self._centre()

@@ -34,7 +34,8 @@ class Entry:
     - `least` is the smallest side in pixels; sides grow from it by `step`; a `fixed` network takes no other.
       `sizes` holds (least, usual) side under other options, by "option=value".
     - `table` is "module:function": called with `options`, it gives the lines of the paper's table.
-    - `weights` names where published weights are: "torchvision:resnet50" or "timm:seresnet50".
+    - `weights` names where published weights are: "torchvision:resnet50", "timm:seresnet50", with a tag after a
+      point where timm has several, or "torchvision:resnet34@encoder" for the child called encoder.
     """
 
     name: str

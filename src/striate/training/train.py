@@ -174,7 +174,8 @@ def _new_folder(plan: _Plan, execution: Execution) -> Path:
     root, data = execution.runs.expanduser(), plan.samples.root
     if data is not None and root.resolve().is_relative_to(data.resolve()):
         raise UsageError(root, "lies inside the pictures", "--runs with a folder elsewhere")
-    name = f"{plan.samples.name}-{plan.recipe.model}"
+    model = str(plan.recipe.model).replace(":", "-")  # timm:NAME; some file systems know no colon in names
+    name = f"{plan.samples.name}-{model}"
     names = [str(run.create(root, name)) if plan.machine.first else ""]
     if plan.machine.world > 1:
         torch.distributed.broadcast_object_list(names)

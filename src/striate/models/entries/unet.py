@@ -80,6 +80,7 @@ def _on_resnet(depth: int, known_for: str) -> Entry:
         ),
         least=32,
         step=32,
+        weights=f"torchvision:resnet{depth}@encoder",
         task="segment",
     )
 
