@@ -10,7 +10,8 @@ from typing import NoReturn
 
 from cyclopts import App, CycloptsError
 
-from striate.commands.networks import compare, count, models
+from striate.commands.counting import count
+from striate.commands.networks import compare, models
 from striate.commands.runs import evaluate, predict, runs
 from striate.commands.training import train
 from striate.errors import StriateError, UsageError

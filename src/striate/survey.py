@@ -114,9 +114,12 @@ def network(model: str, *, storage: bool = False, **options: Any) -> nn.Module:
     import torch
 
     with contextlib.nullcontext() if storage else torch.device("meta"):
-        if ":" in model and not model.startswith("timm:"):
-            return _called(model, options)
-        return build(model, **options)
+        return build(model, **options) if is_named(model) else _called(model, options)
+
+
+def is_named(model: str) -> bool:
+    """Whether a network is called by a name of the catalogue or of timm, and not by a place in Python."""
+    return ":" not in model or model.startswith("timm:")
 
 
 def _called(place: str, options: Mapping[str, Any]) -> nn.Module:
@@ -184,9 +187,8 @@ def input_of(model: str, given: str | None, **options: Any) -> tuple[Any, ...]:
 
     Sides may be symbols, as in 3xHxW. A size that a network of the catalogue does not take is a `UsageError`.
     """
-    named = ":" not in model or model.startswith("timm:")
     if given is None:
-        if not named:
+        if not is_named(model):
             raise UsageError("input", f"{model} has no published size", "--input 3x224x224")
         entry = find(model)
         side = usual_size(entry, **options)
@@ -195,7 +197,7 @@ def input_of(model: str, given: str | None, **options: Any) -> tuple[Any, ...]:
     if len(shapes) > 1:
         return tuple(shapes)
     shape = shapes[0]
-    if named and len(shape) == 3 and all(isinstance(side, int) for side in shape):
+    if is_named(model) and len(shape) == 3 and all(isinstance(side, int) for side in shape):
         check_size(model, int(shape[1]), int(shape[2]), **options)
     return shape
 

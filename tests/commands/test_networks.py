@@ -1,0 +1,211 @@
+"""The commands that list, count and compare networks, as a person types them."""
+
+import csv
+import io
+import json
+from xml.etree import ElementTree
+
+import pytest
+
+from striate.cli import main
+
+PARAMETERS = {"lenet5": 61_706, "resnet18": 11_689_512, "vgg16": 138_357_544}
+
+
+def call(capsys, *words: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as left:
+        main(list(words))
+    out, err = capsys.readouterr()
+    return left.value.code, out, err
+
+
+@pytest.fixture(autouse=True)
+def quick_rates(tmp_path, monkeypatch):
+    """Rates of this machine from short runs, kept apart from the user's."""
+    from striate.cost import machine
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(machine, "SECONDS", 0.01)
+    monkeypatch.setattr(machine, "SIDE", 64)
+    monkeypatch.setattr(machine, "COPIED", 2**16)
+
+
+def rows(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text), delimiter="\t"))
+
+
+def test_models_have_their_numbers_and_a_budget_keeps_what_fits(capsys):
+    code, out, _ = call(capsys, "models")
+    listed = {row["name"]: row for row in rows(out)}
+    assert code == 0
+    assert len(listed) == 88
+    assert {name: int(listed[name]["parameters"].replace(",", "")) for name in PARAMETERS} == PARAMETERS
+    _, small, _ = call(capsys, "models", "--max-params", "1.5M", "--max-macs", "0.1G")
+    kept = {row["name"] for row in rows(small)}
+    assert kept == {
+        name
+        for name, row in listed.items()
+        if int(row["parameters"].replace(",", "")) <= 1_500_000
+        and int(row["multiply-adds"].replace(",", "")) <= 100_000_000
+    }
+    assert "lenet5" in kept
+    assert "resnet110" not in kept
+
+
+def test_models_by_family_and_by_pattern(capsys):
+    names = [row["name"] for row in rows(call(capsys, "models", "--family", "vgg")[1])]
+    assert names[:2] == ["vgg11", "vgg11_lrn"]
+    assert all(name.startswith("vgg") for name in names)
+    names = [row["name"] for row in rows(call(capsys, "models", "*50*v1")[1])]
+    assert names == ["resnet50_v1", "seresnet50_v1"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--family", "resnets"), "there is no family resnets"),
+        (("--max-params", "5 apples"), "'5 APPLES' is not a number|'5 apples' is not a number"),
+        (("resnet5",), "no network has this name"),
+    ],
+)
+def test_models_answers_what_it_cannot_mean_with_one_sentence(capsys, words, sentence):
+    import re
+
+    code, _, err = call(capsys, "models", *words)
+    assert code == 2
+    assert re.search(sentence, err)
+    assert err.count("\n") == 1
+
+
+def test_one_model_stands_beside_its_paper(capsys):
+    code, out, _ = call(capsys, "models", "googlenet")
+    assert code == 0
+    table = {row["layer"]: row for row in rows(out.partition("\n\n")[2])}
+    # Table 1 prints 159K and 128M. 192*64 + 192*96 + 96*128*9 + 192*16 + 16*32*25 + 192*32 and 368 biases are:
+    assert table["inception (3a)"]["parameters printed"] == "159K"
+    assert table["inception (3a)"]["parameters here"] == "163,696"
+    assert table["inception (3a)"]["multiply-adds printed"] == "128M"
+    assert table["inception (3a)"]["multiply-adds here"] == "128,049,152"
+    assert table["inception (3a)"]["output printed"] == table["inception (3a)"]["output here"] == "28x28x256"
+
+
+def test_the_lines_of_every_table_hold_the_whole_network():
+    from striate import survey
+    from striate.models.catalog import catalog
+
+    for name in ("lenet5", "alexnet", "vgg16", "resnet50_v1", "densenet121", "unet", "nin_imagenet", "zfnet"):
+        lines = survey.beside(catalog()[name])
+        listed = survey.listed(name)[0]
+        assert sum(line.parameters for line in lines) == listed.parameters, name
+        assert sum(line.multiply_adds for line in lines) == listed.multiply_adds, name
+
+
+def test_count_prints_rows_that_add_up(capsys):
+    code, out, _ = call(capsys, "count", "lenet5", "--batch", "2", "--format", "csv")
+    assert code == 0
+    table = list(csv.DictReader(io.StringIO(out)))
+    assert sum(int(row["macs"]) for row in table) == 2 * 416_520
+    assert sum(int(row["params"]) for row in table) == 61_706
+    assert json.loads(call(capsys, "count", "lenet5", "--json")[1])["macs"] == 416_520
+    assert "| c1 |" in call(capsys, "count", "lenet5", "--format", "markdown")[1]
+    assert "10*10*16 * 5*5*6 = 240,000" in call(capsys, "count", "lenet5", "--why")[1]
+
+
+def test_count_of_stages_adds_up_too(capsys):
+    _, out, _ = call(capsys, "count", "resnet18", "--stages")
+    stages = {row["stage"]: row for row in rows(out)}
+    assert sum(int(row["multiply-adds"].replace(",", "")) for row in stages.values()) == 1_814_073_344
+    assert "layer3" in stages
+
+
+def test_count_takes_options_sizes_and_functions_of_python(capsys):
+    def total(*words):
+        return json.loads(call(capsys, "count", *words, "--json")[1])["macs"]
+
+    assert total("resnet18", "--model-options.stem", "32", "--input", "3x32x32") == 555_422_720 + 512 * 990
+    assert total("resnet20", "--input", "1x32x32") == 40_551_040 - 2 * 9 * 16 * 1024
+    assert total("torchvision.models:mobilenet_v2", "--input", "3x224x224") == 300_774_272
+
+
+def test_count_of_symbols_is_a_formula(capsys):
+    _, out, _ = call(capsys, "count", "resnet50", "--input", "3xHxW")
+    assert out.splitlines()[1] == "for multiples of 32: 81456*H*W + 2048000"
+
+
+def test_count_says_which_batch_fits(capsys):
+    code, out, _ = call(capsys, "count", "lenet5", "--training", "--fits", "64MiB", "--json")
+    assert code == 0
+    fit = json.loads(out)
+    assert fit["peak"] <= fit["budget"] == 64 * 2**20
+    more = json.loads(call(capsys, "count", "lenet5", "--training", "--batch", str(fit["batch"] + 1), "--json")[1])
+    assert more["peak_bytes"] > fit["budget"]
+
+
+def test_count_measures_every_layer(capsys):
+    _, out, _ = call(capsys, "count", "lenet5", "--measure")
+    table = rows(out.partition("\n")[2])
+    assert [row["module"] for row in table[:2]] == ["c1", "c1_activation"]
+    assert all(float(row["measured ms"]) >= 0 for row in table)
+
+
+def test_count_writes_its_pictures(capsys, tmp_path):
+    drawn, curve, seen = (tmp_path / f"{name}.svg" for name in ("net", "curve", "seen"))
+    words = ("--draw", str(drawn), "--curve", str(curve), "--seen", str(seen), "--training")
+    assert call(capsys, "count", "lenet5", *words)[0] == 0
+    for path in (drawn, curve, seen):
+        assert ElementTree.fromstring(path.read_text()).tag.endswith("svg"), path
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("resnt50",), "no network has this name"),
+        (("vgg16", "--input", "3x16x16"), "needs sides of at least 32"),
+        (("alexnet", "--input", "3x224x224"), "takes no other size"),
+        (("resnet18", "--input", "3x-4x8"), "is not a side"),
+        (("resnet18", "--input", "224"), "CHANNELSxHEIGHTxWIDTH|cannot take"),
+        (("lenet5", "--model-options.width", "2"), "has no such option"),
+        (("nowhere.at.all:thing", "--input", "3x8x8"), "cannot be built"),
+        (("torchvision.models:resnet18",), "no published size"),
+        (("lenet5", "--fits", "24"), "no amount of memory"),
+        (("lenet5", "--batch", "0"), "batch"),
+    ],
+)
+def test_count_answers_what_it_cannot_mean_with_one_sentence(capsys, words, sentence):
+    import re
+
+    code, _, err = call(capsys, "count", *words)
+    assert code == 2, err
+    assert re.search(sentence, err), err
+    assert err.count("\n") == 1
+
+
+def test_compare_prints_one_table_and_writes_two_charts(capsys, tmp_path):
+    folder = tmp_path / "charts"
+    code, out, _ = call(
+        capsys, "compare", "alexnet_owt", "googlenet_bn", "resnet18", "--batch", "4", "--to", str(folder)
+    )
+    assert code == 0
+    table = {row["network"]: row for row in rows(out)}
+    assert table["resnet18"]["multiply-adds"] == "1,814,073,344"
+    assert table["resnet18"]["field"] == "435x435"
+    assert table["resnet18"]["published top-1 error"] == "30.24 %"  # 100 - 69.758, torchvision's metadata
+    assert all(float(row["measured ms"]) > 0 for row in table.values())
+    for name in ("bubbles.svg", "layers.svg"):
+        text = (folder / name).read_text()
+        assert ElementTree.fromstring(text).tag.endswith("svg")
+        assert "googlenet_bn" in text
+
+
+def test_compare_without_measuring_runs_nothing(capsys, tmp_path):
+    _, out, _ = call(capsys, "compare", "resnet20", "lenet5", "--no-measure", "--to", str(tmp_path), "--json")
+    compared = json.loads(out)["compared"]
+    assert [row["measured"] for row in compared] == [None, None]
+    assert not (tmp_path / "bubbles.svg").exists()  # neither has an error on ImageNet
+    assert (tmp_path / "layers.svg").exists()
+
+
+def test_compare_without_names_is_a_usage_error(capsys):
+    code, _, err = call(capsys, "compare")
+    assert code == 2
+    assert "none are named" in err
