@@ -4,8 +4,12 @@ A test compares what lies there with this.
 """
 
 import dataclasses
+import importlib
+import inspect
 import json
 from pathlib import Path
+
+from torch import nn
 
 from striate.cost.count import count
 from striate.data.augment import PRESETS, Augment
@@ -24,6 +28,7 @@ def files() -> dict[str, str]:
         "docs/tables/recipe.md": recipe(),
         "docs/tables/augmentation.md": augmentation(),
         "docs/tables/networks.md": networks(counted),
+        "docs/tables/options.md": options(),
     }
 
 
@@ -57,6 +62,26 @@ def augmentation() -> str:
         for each in dataclasses.fields(Augment)
     ]
     return "\n".join([*head, *rows]) + "\n"
+
+
+def options() -> str:
+    """What each builder lets one change; what its names stand for is left out."""
+    rows = ["# Options of the networks", "", "| networks | options and their defaults |", "|---|---|"]
+    builders = {entry.builder: entry for entry in catalog().values()}
+    for place in builders:
+        names = [entry.name for entry in catalog().values() if entry.builder == place]
+        module, function = place.split(":")
+        parameters = inspect.signature(getattr(importlib.import_module(module), function)).parameters
+        fixed = set.intersection(*(set(catalog()[name].options) for name in names))
+        free = [f"`{key}={_word(each.default)}`" for key, each in parameters.items() if key not in fixed]
+        rows.append(f"| {', '.join(f'`{name}`' for name in names)} | {', '.join(free)} |")
+    return "\n".join(rows) + "\n"
+
+
+def _word(value: object) -> str:
+    """A default as the command line would write it."""
+    modules = {nn.BatchNorm2d: "batch", nn.ReLU: "relu", nn.Tanh: "tanh"}
+    return modules[value] if isinstance(value, type) else str(value).lower()
 
 
 def networks(counted: dict[str, dict[str, int]]) -> str:

@@ -102,8 +102,8 @@ def published_error(entry: Entry) -> tuple[float, str] | None:
             measure, _, how = key.partition(", ")
             only_top_5 = key.endswith("top-5") and "top-1" not in key
             if measure.startswith(f"{kind} ImageNet") and number and not only_top_5:
-                figure = float(number[0])
-                return round(100 - figure if kind == "accuracy" else figure, 3), re.sub(r",? top-1.*", "", how)
+                figure, protocol = float(number[0]), re.sub(r",? top-1.*", "", how)
+                return (figure, f"paper, {protocol}") if kind == "error" else (round(100 - figure, 3), protocol)
     return None
 
 

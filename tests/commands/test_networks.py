@@ -156,6 +156,12 @@ def test_count_writes_its_pictures(capsys, tmp_path):
         assert ElementTree.fromstring(path.read_text()).tag.endswith("svg"), path
 
 
+def test_count_draws_for_a_terminal(capsys):
+    _, out, _ = call(capsys, "count", "alexnet", "--draw", "-")
+    assert "55x55x96" in out
+    assert max(map(len, out.splitlines())) <= 100
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

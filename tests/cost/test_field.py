@@ -532,6 +532,40 @@ def test_what_is_not_followed_says_why(how: Callable[[Any, Tensor], Tensor], rea
     assert reason in why_not(Flow(how, a=conv(4, 4, 3)))
 
 
+def test_a_map_of_one_cell_that_is_repeated_is_seen_by_all() -> None:
+    net = Flow(lambda net, x: x + net.a(x[:, :, 2:10, 3:11]), a=conv(4, 4, 8))
+    field = at_end(net)
+    assert [axis.always for axis in field.along] == [(2, 9), (3, 10)]
+    assert field.sees((12, 1)) == ((2, 12), (1, 10))
+
+
+def test_each_side_has_its_own_padding() -> None:
+    field = at_end(Flow(lambda net, x: net.a(functional.pad(x, (1, 2, 3, 0))), a=conv(4, 4, 3)))
+    assert field.offset == (-3, -1)
+    assert field.inside((2, 2)) == ((0, 1), (1, 3))
+
+
+def test_cropping_moves_the_field() -> None:
+    field = at_end(Flow(lambda net, x: net.a(x[:, :, 4:-2, -8:]), a=conv(4, 4, 3)))
+    assert field.offset == (4, 8)
+    assert field.inside((7, 5)) == ((11, 13), (13, 15))
+
+
+def test_a_convolution_over_width_in_place_of_channels_sees_all_of_it() -> None:
+    field = at_end(Flow(lambda net, x: net.a(x.permute(0, 3, 2, 1)), a=conv(16, 4, (3, 1))))
+    assert field.along[0].sees(2) == (2, 4)
+    assert field.along[1].whole
+
+
+def test_a_pixel_shuffle_by_views() -> None:
+    def shuffle(net: Any, x: Tensor) -> Tensor:
+        n, c, h, w = x.shape
+        return net.a(x.view(n, c // 4, 2, 2, h, w).permute(0, 1, 4, 2, 5, 3).reshape(n, c // 4, 2 * h, 2 * w))
+
+    field = at_end(Flow(shuffle, a=conv(1, 1, 3, padding=1)))
+    assert [field.along[0].sees(cell) for cell in (4, 5)] == [(1, 2), (2, 3)]
+
+
 def test_behind_what_is_not_followed_there_is_no_last_feature_map() -> None:
     found = fields(Flow(lambda net, x: net.a(net.a(x).flip(2)), a=conv(4, 4, 3)), (4, 16, 16))
     assert found.last is None

@@ -72,7 +72,7 @@ def count(
     model_options
         Options of the network, as --model-options.stem 32.
     draw
-        Write the architecture, to scale, to this SVG file.
+        Write the architecture, to scale, to this SVG file; - prints it as text instead of the table.
     curve
         Write the living bytes over the pass to this SVG file.
     seen
@@ -115,7 +115,11 @@ def count(
     if draw is not None:
         from striate.cost.drawing import drawing
 
-        _write(draw, drawing(net, shape, title=model).svg())
+        drawn = drawing(net, shape, title=model)
+        if str(draw) == "-":
+            print(drawn.text())
+            return
+        _write(draw, drawn.svg())
     if seen is not None:
         _write(seen, _gradient_field(model, shape, options))
     _print(result, "json" if as_json else format, why, stages)
