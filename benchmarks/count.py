@@ -5,7 +5,8 @@ network to warm up, builds torchvision's network, and then is timed from the bui
 growth of the process's peak of resident bytes over what is resident when the network is built; freed memory is handed
 back and the peak reset before (Linux: malloc_trim, /proc/self/clear_refs), and nothing traces allocations.
 
-Part `speed`: as above. Part `disagreements`: what each tool says of eight networks, and why, as docs/tables/counters.md.
+Part `speed`: as above. Part `disagreements`: what each tool says of eight networks, and why; with --write it becomes
+docs/tables/counters.md.
 
     python benchmarks/count.py --rounds 5 --write
     python benchmarks/count.py --part disagreements --write
@@ -175,7 +176,7 @@ def measured(tool: str, network: str) -> dict[str, float]:
         survey.network("lenet5")
         net = None
     else:
-        net = build(network, storage=True)
+        net = build(network, storage="meta" not in tool)
     gc.collect()
     before = settled()
     start = time.perf_counter()
@@ -273,7 +274,7 @@ def disagreements(pythons: dict[str, str], write: bool) -> None:
         for part, networks in run_child(pythons[tool], "asked", tool).items():
             for network, answer in networks.items():
                 said[part][network] |= answer
-    text = counters.page(said)
+    text = counters.page(said, counters.explained(said))
     print(text)
     if write:
         counters.SAID.write_text(json.dumps(said, indent=1) + "\n")

@@ -80,7 +80,10 @@ HOW = {
 # A negative number is what it leaves out.
 Rule = tuple[int, Mapping[str, int]]
 RULES: Mapping[str, Rule] = {
-    "fvcore": (1, {"batch norm": 2, "layer norm": 5, "adaptive pools": 1, "adaptive functions": 1, "attention products": -1}),
+    "fvcore": (
+        1,
+        {"batch norm": 2, "layer norm": 5, "adaptive pools": 1, "adaptive functions": 1, "attention products": -1},
+    ),
     "torchinfo": (
         1,
         {
@@ -227,7 +230,10 @@ def lines(said: Mapping[str, int], rules: Mapping[str, Rule], ours: int, found: 
     return answers
 
 
-def explained(said: Mapping[str, Any]) -> tuple[dict[str, list[Line]], dict[str, list[Line]]]:
+Explained = tuple[dict[str, list[Line]], dict[str, list[Line]]]
+
+
+def explained(said: Mapping[str, Any]) -> Explained:
     """The lines of each network for a forward pass, and for forward and backward."""
     forward, step = {}, {}
     for name in NETWORKS:
@@ -245,8 +251,9 @@ def worded(line: Line) -> str:
     return "; ".join(f"{number:+,} ({times:+} per {AMOUNTS[name]})" for name, times, number in ordered) or "–"
 
 
-def page(said: Mapping[str, Any]) -> str:
-    forward, step = explained(said)
+def page(said: Mapping[str, Any], found: Explained) -> str:
+    """The Markdown of docs/tables/counters.md."""
+    forward, step = found
     text = [
         "# What other counters say, and why",
         "",

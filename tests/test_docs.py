@@ -31,7 +31,7 @@ def test_every_file_and_folder_that_the_documents_link_to_is_there():
 
 
 def test_the_captioned_tree_names_every_module():
-    named = set(re.findall(r"[\w/]+\.py|\w+/", README))
+    named = set(re.findall(r"[\w/]+\.(?:py|json)|\w+/", README))
     for path in (ROOT / "src" / "striate").iterdir():
         if path.name not in {"__pycache__", "py.typed"}:
             assert (f"{path.name}/" if path.is_dir() else path.name) in named, path.name

@@ -157,7 +157,7 @@ def test_count_writes_its_pictures(capsys, tmp_path):
 
 
 def test_count_draws_for_a_terminal(capsys):
-    _, out, _ = call(capsys, "count", "alexnet", "--draw", "-")
+    _, out, _ = call(capsys, "count", "alexnet", "--draw", "text")
     assert "55x55x96" in out
     assert max(map(len, out.splitlines())) <= 100
 

@@ -170,8 +170,9 @@ def test_evaluation_repeats_and_changes_no_statistics(name):
         one, again, alone = net(x), net(x), net(x[:1])
         assert all(torch.equal(value, net.get_buffer(key)) for key, value in before.items())
     assert torch.equal(one, again)
-    # A picture's answer does not depend on the others. Sums may run in another order, which 1,000 layers amplify.
-    assert apart(alone, one[:1]) < 1e-2
+    # A picture's answer does not depend on the others: alone it is the same but for the order of sums, which 100 layers
+    # without shortcuts amplify, and far from another picture's.
+    assert apart(alone, one[:1]) < 0.5 * apart(one[1:], one[:1])
     assert {module.training for module in net.modules()} == {False}
     assert {module.training for module in net.train().modules()} == {True}
 

@@ -253,9 +253,11 @@ def test_a_published_file_in_the_hand_is_told_to_need_its_transform(name, tmp_pa
     path = pth(net.state_dict(), tmp_path / f"{theirs}-0cc3c7bd.pth")
     x = picture(80)
     told = "torchvision trained with transform_input=True; here it is "
-    assert not torch.allclose(built(name, told + "False", weights=path)(x), net(x), rtol=1e-3)
+    without = built(name, told + "False", weights=path)
     built_with = built(name, told + "True", weights=path, transform_input=True)
-    torch.testing.assert_close(built_with(x), net(x), rtol=1e-4, atol=1e-4)
+    with torch.no_grad():  # logits of random weights hardly differ from picture to picture: compare the differences
+        wrong, right = ((each(x) - net(x)).norm() for each in (without, built_with))
+    assert right < wrong / 100
 
 
 def test_an_encoder_takes_the_file_that_the_whole_network_does_not(theirs, tmp_path):

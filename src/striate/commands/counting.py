@@ -72,7 +72,7 @@ def count(
     model_options
         Options of the network, as --model-options.stem 32.
     draw
-        Write the architecture, to scale, to this SVG file; - prints it as text instead of the table.
+        Write the architecture, to scale, to this SVG file; "text" prints it here instead of the table.
     curve
         Write the living bytes over the pass to this SVG file.
     seen
@@ -116,7 +116,7 @@ def count(
         from striate.cost.drawing import drawing
 
         drawn = drawing(net, shape, title=model)
-        if str(draw) == "-":
+        if str(draw) == "text":
             print(drawn.text())
             return
         _write(draw, drawn.svg())
