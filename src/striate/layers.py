@@ -89,6 +89,8 @@ def initialise(net: nn.Module, how: str, paper: Callable[[nn.Module], nn.Module]
     "he" is `he_initialise`; "xavier" is Glorot and Bengio 2010, eq. 16: a uniform draw of variance
     2 / (fan-in + fan-out), biases 0, for convolutions and linear layers.
     """
+    if any(parameter.is_meta for parameter in net.parameters()):
+        return net  # nothing to draw; torch would import its compiler for that, which takes a second
     if how == "paper":
         return paper(net)
     if how == "he":

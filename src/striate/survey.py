@@ -91,13 +91,16 @@ def amount(option: str, text: str | None) -> float:
 
 
 def beside(entry: Entry) -> list[Beside]:
-    """The paper's own table of a network, line by line, with what is counted here; one published picture."""
+    """The paper's own table of a network, line by line, with what is counted here; one published picture.
+
+    Where the paper prints no table of it: a line for each of the network's own children.
+    """
     from striate.cost.count import count
 
     net = network(entry.name)
     result = count(net, entry.input)
     rows = []
-    for line in table(entry):
+    for line in table(entry) or tuple(Line(name, "", (name,)) for name, _ in net.named_children()):
         own = [row for row in result.rows if any(f"{row.module}.".startswith(f"{name}.") for name in line.children)]
         outputs = [row.output for row in own if row.output]
         output = "x".join(map(str, (*outputs[-1][2:], outputs[-1][1]))) if outputs else ""

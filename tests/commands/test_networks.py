@@ -118,6 +118,23 @@ def test_count_of_stages_adds_up_too(capsys):
     assert "layer3" in stages
 
 
+def test_count_of_operators_adds_up(capsys):
+    table = rows(call(capsys, "count", "lenet5", "--operators")[1])
+    numbers = {row["operator"]: int(row["multiply-adds"].replace(",", "")) for row in table}
+    assert numbers["convolution"] == 117_600 + 240_000
+    assert sum(numbers.values()) == 416_520
+
+
+def test_a_network_without_a_printed_table_shows_its_own_children(capsys):
+    table = rows(call(capsys, "models", "preact_resnet18")[1].partition("\n\n")[2])
+    assert [row["layer"] for row in table if row["layer"].startswith("layer")] == [
+        "layer1",
+        "layer2",
+        "layer3",
+        "layer4",
+    ]
+
+
 def test_count_takes_options_sizes_and_functions_of_python(capsys):
     def total(*words):
         return json.loads(call(capsys, "count", *words, "--json")[1])["macs"]

@@ -239,3 +239,13 @@ def test_a_data_frame_has_a_line_for_each_row():
 def test_an_answer_to_unknown_operators_that_is_none_is_refused():
     with pytest.raises(UsageError, match=r"unknown: 'ignore'"):
         count(NET, (3, 8, 8), unknown="ignore")
+
+
+def test_operators_add_up_to_the_whole():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.Flatten(), nn.Linear(64, 5))
+    whole = count(net, (3, 8, 8), batch=2, training=True)
+    found = {(each.name, each.phase): each for each in whole.operators()}
+    assert found["convolution", "forward"].calls == 2
+    assert found["convolution", "forward"].work.macs == 2 * (36 * 4 * 27 + 16 * 4 * 36)
+    assert sum(each.work.macs for each in found.values()) == whole.macs
+    assert sum(each.work.additions for each in found.values()) == whole.additions

@@ -12,6 +12,8 @@ from striate.errors import UsageError
 if TYPE_CHECKING:
     from striate.cost.count import Count
 
+WORK = ("macs", "additions", "comparisons", "transcendental")
+
 
 def count(
     model: str,
@@ -25,6 +27,7 @@ def count(
     fits: str | None = None,
     why: bool = False,
     stages: bool = False,
+    operators: bool = False,
     measure: bool = False,
     device: Literal["cpu", "cuda"] = "cpu",
     unknown: Literal["raise", "report"] = "raise",
@@ -63,6 +66,8 @@ def count(
         The formula of each number, with its sizes filled in.
     stages
         Sums of the network's own children instead of every layer.
+    operators
+        Sums of each operator instead of every layer.
     measure
         Run it here, and print how much of the least time each layer reaches.
     device
@@ -122,13 +127,21 @@ def count(
         _write(draw, drawn.svg())
     if seen is not None:
         _write(seen, _gradient_field(model, shape, options))
-    _print(result, "json" if as_json else format, why, stages)
-
-
-def _print(result: "Count", format: str, why: bool, stages: bool) -> None:
     if why:
         print(result.why())
-    elif stages:
+    elif operators:
+        head = ["operator", "phase", "calls", "multiply-adds", "additions", "comparisons", "transcendental"]
+        rows = [
+            [each.name, each.phase, each.calls, *(f"{getattr(each.work, name):,}" for name in WORK)]
+            for each in result.operators()
+        ]
+        print_table(head, rows, right=(2, 3, 4, 5, 6))
+    else:
+        _print(result, "json" if as_json else format, stages)
+
+
+def _print(result: "Count", format: str, stages: bool) -> None:
+    if stages:
         head = ["stage", "output", "parameters", "activations", "multiply-adds", "without padding"]
         rows = [
             [

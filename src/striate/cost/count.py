@@ -11,7 +11,7 @@ from striate.cost.field import Field, Fields
 from striate.cost.ledger import Entry, Ledger, Shape
 from striate.cost.memory import Memory, Peak
 from striate.cost.trace import Inputs, Loss, Observer, Phase, trace
-from striate.cost.work import Work
+from striate.cost.work import COLUMNS, Work
 from striate.errors import UsageError
 
 PHASES: tuple[Phase, ...] = ("forward", "loss", "backward", "optimizer")
@@ -136,6 +136,17 @@ class Stage(_Tallied):
 
 @final
 @dataclass(frozen=True, slots=True)
+class Operator:
+    """The sum of all calls of one operator in one phase."""
+
+    name: str
+    phase: Phase
+    calls: int
+    work: Work
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Count(_Tallied):
     """What `count` found. All numbers are for the whole batch and all phases; `phases` has each phase by itself.
 
@@ -182,6 +193,20 @@ class Count(_Tallied):
             )
             for name, rows in groups.items()
         )
+
+    def operators(self) -> tuple[Operator, ...]:
+        """Work summed by operator and phase, the most multiply-adds first; what only moves bytes is not among them."""
+        groups: dict[tuple[str, Phase], list[Work]] = {}
+        for row in self.rows:
+            for phase, name, done in row.works:
+                groups.setdefault((name, phase), []).append(done)
+        sums = [
+            Operator(
+                name, phase, len(works), Work(*(sum(getattr(each, column) for each in works) for column in COLUMNS))
+            )
+            for (name, phase), works in groups.items()
+        ]
+        return tuple(sorted(sums, key=lambda each: each.work.macs, reverse=True))
 
     def why(self) -> str:
         """The formulas of all rows, each under its module's name."""
