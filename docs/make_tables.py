@@ -33,11 +33,12 @@ def files() -> dict[str, str]:
 
 
 def costs() -> dict[str, dict[str, int]]:
-    """Parameters of each network, and multiply-adds for one picture of the published size."""
+    """Parameters of each network and of its auxiliary heads, and multiply-adds for one picture as published."""
     found = {}
     for name, entry in catalog().items():
         one = count(network(name), entry.input)
-        found[name] = {"parameters": one.params, "multiply_adds": one.macs}
+        used = sum(row.params for row in one.rows if row.called)
+        found[name] = {"parameters": used, "auxiliary": one.params - used, "multiply_adds": one.macs}
     return found
 
 
@@ -65,23 +66,24 @@ def augmentation() -> str:
 
 
 def options() -> str:
-    """What each builder lets one change; what its names stand for is left out."""
-    rows = ["# Options of the networks", "", "| networks | options and their defaults |", "|---|---|"]
-    builders = {entry.builder: entry for entry in catalog().values()}
-    for place in builders:
-        names = [entry.name for entry in catalog().values() if entry.builder == place]
-        module, function = place.split(":")
+    """What each network lets one change, with what it is otherwise."""
+    rows = ["# Options of the networks", "", "| network | options and what they are otherwise |", "|---|---|"]
+    for entry in catalog().values():
+        module, function = entry.builder.split(":")
         parameters = inspect.signature(getattr(importlib.import_module(module), function)).parameters
-        fixed = set.intersection(*(set(catalog()[name].options) for name in names))
-        free = [f"`{key}={_word(each.default)}`" for key, each in parameters.items() if key not in fixed]
-        rows.append(f"| {', '.join(f'`{name}`' for name in names)} | {', '.join(free)} |")
+        free = [f"`{_otherwise(key, each.default)}`" for key, each in parameters.items() if key not in entry.options]
+        rows.append(f"| `{entry.name}` | {', '.join(free)} |")
     return "\n".join(rows) + "\n"
 
 
-def _word(value: object) -> str:
-    """A default as the command line would write it."""
+def _otherwise(key: str, default: object) -> str:
+    """An option with its default as the command line would write it."""
+    if default is None and key == "activation":  # the paper's own, which has no word
+        return key
     modules = {nn.BatchNorm2d: "batch", nn.ReLU: "relu", nn.Tanh: "tanh"}
-    return modules[value] if isinstance(value, type) else str(value).lower()
+    if isinstance(default, type):
+        return f"{key}={modules[default]}"
+    return f"{key}={str(default).lower() if default is None or isinstance(default, bool) else default}"
 
 
 def networks(counted: dict[str, dict[str, int]]) -> str:
@@ -89,6 +91,7 @@ def networks(counted: dict[str, dict[str, int]]) -> str:
         "# The catalogue",
         "",
         "Multiply-adds are those of convolutions and linear layers for one picture of the input's size.",
+        "Auxiliary classifiers, which only train, are in neither number.",
         "",
         "| name | year | input | parameters | multiply-adds | paper | known for |",
         "|---|---|---|---:|---:|---|---|",

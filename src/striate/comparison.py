@@ -1,7 +1,7 @@
 """Networks beside each other: what each holds, does, needs, sees, takes and was published to get wrong."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,8 +19,8 @@ from striate.models.entry import Entry
 class Compared:
     """One network of a comparison.
 
-    `parameters`; for one picture `multiply_adds`, `activations` (outputs of convolutions and linear layers) and
-    `field`, the receptive field of the last feature map in pixels; `training_bytes`, the peak of a training step
+    `parameters`, without heads that only train; for one picture `multiply_adds`, `activations` (outputs of
+    convolutions and linear layers) and `field`, the receptive field of the last feature map in pixels; `training_bytes`, the peak of a training step
     of `batch` pictures; `least` and `measured` seconds of a forward pass of one picture here, the second None
     where nothing was run; `error`, the published one in percent with its `protocol`.
     """
@@ -59,11 +59,11 @@ def compare(
     `input_size` is the same for all, such as "3x224x224"; else each has its published one. Training is SGD with
     momentum in float32.
     """
+    samples = [survey.sample(model, input_size, {}) for model in models]  # a wrong name is told before work begins
     rates = machine.rates(device)
     rows, layers = [], []
-    for model in models:
-        shape = survey.input_of(model, input_size)
-        net = survey.network(model)
+    for model, (shape, options) in zip(models, samples, strict=True):
+        net = survey.network(model, **options)
         one, last = count(net, shape), fields(net, shape).last
         step = count(net, shape, batch=batch, training=True, optimizer="momentum")
         published = published_error(find(model)) if model in catalog() else None
@@ -72,13 +72,13 @@ def compare(
                 name=model,
                 input=shape,
                 batch=batch,
-                parameters=one.params,
+                parameters=sum(row.params for row in one.rows if row.called),
                 multiply_adds=one.macs,
                 activations=one.activations,
                 training_bytes=step.peak_bytes or 0,
                 field="x".join(map(str, last.field.size)) if last else "",
                 least=sum(rates.least(row.macs, row.bytes_read + row.bytes_written) for row in one.rows),
-                measured=_seconds(model, shape, device) if measure else None,
+                measured=_seconds(model, shape, options, device) if measure else None,
                 error=published[0] if published else None,
                 protocol=published[1] if published else "",
             )
@@ -92,23 +92,27 @@ def compare(
 
 
 def published_error(entry: Entry) -> tuple[float, str] | None:
-    """The top-1 error on ImageNet that an entry's paper or weights give, in percent, with how it was measured.
+    """The top-1 error on ImageNet that an entry's weights or paper give, in percent, with how it was measured.
 
-    The accuracy of published weights on one crop comes first: it is the one that most networks share.
+    torchvision's accuracy comes first, for most networks share its protocol; then an error on one crop; then others.
     """
-    for kind in ("accuracy", "error"):
-        for key, value in entry.published.items():
-            number = re.search(r"\d+(?:[.]\d+)?", value)
-            measure, _, how = key.partition(", ")
-            only_top_5 = key.endswith("top-5") and "top-1" not in key
-            if measure.startswith(f"{kind} ImageNet") and number and not only_top_5:
-                figure, protocol = float(number[0]), re.sub(r",? top-1.*", "", how)
-                return (figure, f"paper, {protocol}") if kind == "error" else (round(100 - figure, 3), protocol)
-    return None
+    found = []
+    for key, value in entry.published.items():
+        measure, _, how = key.partition(", ")
+        number = re.search(r"\d+(?:[.]\d+)?", value)
+        only_top_5 = key.endswith("top-5") and "top-1" not in key
+        if number and not only_top_5 and measure.startswith(("accuracy ImageNet", "error ImageNet")):
+            protocol = re.sub(r",? top-1.*", "", how).partition(" / ")[0]
+            if measure.startswith("accuracy"):
+                found.append((0, round(100 - float(number[0]), 3), protocol))
+            else:
+                source = protocol if "replication" in protocol else f"paper, {protocol}"
+                found.append((1 if "1 crop" in protocol else 2, float(number[0]), source))
+    return min(found, key=lambda each: each[0])[1:] if found else None
 
 
-def _seconds(model: str, shape: tuple[int, ...], device: str) -> float:
-    net = survey.network(model, storage=True).eval().to(device)
+def _seconds(model: str, shape: tuple[int, ...], options: Mapping[str, Any], device: str) -> float:
+    net = survey.network(model, storage=True, **options).eval().to(device)
     return machine.seconds(net, [torch.randn(1, *shape, device=device)], [])[""]
 
 

@@ -10,10 +10,12 @@ import contextlib
 import importlib
 import json
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from striate.errors import UsageError
@@ -30,14 +32,19 @@ UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 @dataclass(frozen=True)
 class Listed:
-    """A network and its numbers: parameters, and multiply-adds for one picture of the published size."""
+    """A network and its numbers: parameters, and multiply-adds for one picture of the published size.
+
+    `auxiliary` parameters are those of the heads that only train; they are not among `parameters`.
+    """
 
     entry: Entry
     parameters: int
+    auxiliary: int
     multiply_adds: int
 
     def as_dict(self) -> dict[str, Any]:
-        return self.entry.as_dict() | {"parameters": self.parameters, "multiply_adds": self.multiply_adds}
+        numbers = ("parameters", "auxiliary", "multiply_adds")
+        return self.entry.as_dict() | {name: getattr(self, name) for name in numbers}
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,7 @@ def listed(
         raise UsageError("family", f"there is no family {family}", f"one of {', '.join(families)}")
     most_params, most_macs = amount("max-params", max_params), amount("max-macs", max_macs)
     chosen = [
-        Listed(entry, costs[name]["parameters"], costs[name]["multiply_adds"])
+        Listed(entry, **costs[name])
         for name, entry in catalog().items()
         if (pattern is None or fnmatchcase(name, pattern)) and family in (None, entry.family)
     ]
@@ -131,7 +138,8 @@ def _called(place: str, options: Mapping[str, Any]) -> nn.Module:
 
     module, _, function = place.partition(":")
     try:
-        made = getattr(importlib.import_module(module), function)(**options)
+        with _own_folder():
+            made = getattr(importlib.import_module(module), function)(**options)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         hint = "PACKAGE.MODULE:FUNCTION, as in torchvision.models:mobilenet_v2"
         raise UsageError(f"model {place}", f"it cannot be built ({error})", hint) from error
@@ -140,6 +148,16 @@ def _called(place: str, options: Mapping[str, Any]) -> nn.Module:
             f"model {place}", f"it gives a {type(made).__name__}, not a torch.nn.Module", "another function"
         )
     return made
+
+
+@contextlib.contextmanager
+def _own_folder() -> Iterator[None]:
+    """Modules of the current folder can be named, as with `python -m`."""
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        yield
+    finally:
+        sys.path.pop(0)
 
 
 @dataclass(frozen=True)
@@ -182,27 +200,38 @@ def measured(
     leaves = [name for name, module in net.named_modules() if name in least and not any(module.children())]
     spent = machine.seconds(net, [torch.randn(batch, *shape, device=device)], leaves)
     layers = [Measured(name, kinds[name], least[name], spent[name]) for name in leaves if name in spent]
-    return rates, layers, Measured("", type(net).__name__, sum(least.values()), spent[""])
+    return rates, layers, Measured(model, type(net).__name__, sum(least.values()), spent[""])
 
 
-def input_of(model: str, given: str | None, **options: Any) -> tuple[Any, ...]:
-    """The shape of one sample: "3x224x224" as given, several inputs with commas between, or the published one.
+def sample(model: str, given: str | None, options: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The shape of one sample, and the builder's options for it: another number of channels is one of them.
 
-    Sides may be symbols, as in 3xHxW. A size that a network of the catalogue does not take is a `UsageError`.
+    `given` is "3x224x224", with commas between several inputs; None means the published size. Sides may be symbols, as
+    in 3xHxW. A size that a network of the catalogue does not take is a `UsageError`.
     """
+    chosen = dict(options)
     if given is None:
         if not is_named(model):
             raise UsageError("input", f"{model} has no published size", "--input 3x224x224")
         entry = find(model)
         side = usual_size(entry, **options)
-        return (int(options.get("channels") or entry.input[0]), side, side)
-    shapes = [tuple(_side(part) for part in shape.lower().split("x")) for shape in given.split(",")]
-    if len(shapes) > 1:
-        return tuple(shapes)
-    shape = shapes[0]
-    if is_named(model) and len(shape) == 3 and all(isinstance(side, int) for side in shape):
-        check_size(model, int(shape[1]), int(shape[2]), **options)
-    return shape
+        return (int(options.get("channels") or entry.input[0]), side, side), chosen
+    shapes = [tuple(_side(part) for part in shape.split("x")) for shape in given.lower().split(",")]
+    shape = shapes[0] if len(shapes) == 1 else tuple(shapes)
+    if not is_named(model):
+        return shape, chosen
+    entry = find(model)
+    if len(shapes) > 1 or len(shape) != 3 or not isinstance(shape[0], int):
+        raise UsageError("input", f"{given!r} is not a picture for {model}", "CHANNELSxHEIGHTxWIDTH, as in 3x224x224")
+    letters = not all(isinstance(side, int) for side in shape)
+    if letters and entry.fixed:
+        only = f"{model} takes {entry.least}x{entry.least} and no other size"
+        raise UsageError("input", only, f"--input {shape[0]}x{entry.least}x{entry.least}")
+    height, width = (side if isinstance(side, int) else entry.least for side in shape[1:])
+    check_size(entry, height, width, **options)
+    if shape[0] != entry.input[0]:
+        chosen.setdefault("channels", str(shape[0]))
+    return shape, chosen
 
 
 def _side(text: str) -> Any:

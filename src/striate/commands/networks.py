@@ -46,20 +46,23 @@ def models(
         _list_timm(pattern, json)
         return
     chosen = survey.listed(pattern, family=family, max_params=max_params, max_macs=max_macs)
+    if not chosen:
+        print("no network is within these limits", file=sys.stderr)
     if len(chosen) == 1 and chosen[0].entry.name == pattern:
         _show(chosen[0], json)
     elif json:
         print_json({"models": [each.as_dict() for each in chosen]})
     else:
-        head = ["name", "year", "paper", "input", "parameters", "multiply-adds", "known for"]
+        head = ["name", "year", "paper", "task", "input", "parameters", "multiply-adds", "known for"]
         rows = [
             [
-                each.entry.name, each.entry.year, each.entry.authors, "x".join(map(str, each.entry.input)),
+                each.entry.name, each.entry.year, each.entry.authors, each.entry.task,
+                "x".join(map(str, each.entry.input)),
                 f"{each.parameters:,}", f"{each.multiply_adds:,}", each.entry.known_for,
             ]
             for each in chosen
         ]  # fmt: skip
-        print_table(head, rows, right=(4, 5))
+        print_table(head, rows, right=(5, 6))
 
 
 def _list_timm(pattern: str, json: bool) -> None:
@@ -81,13 +84,16 @@ def _show(chosen: "Listed", json: bool) -> None:
         print_json({"models": [chosen.as_dict() | {"table": [each.as_dict() for each in lines]}]})
         return
     print(chosen.entry)
-    print(f"  parameters {chosen.parameters:,}, multiply-adds {chosen.multiply_adds:,} for one picture as published")
+    more = f" and {chosen.auxiliary:,} of auxiliary heads" if chosen.auxiliary else ""
+    print(
+        f"  parameters {chosen.parameters:,}{more}, multiply-adds {chosen.multiply_adds:,} for one picture as published"
+    )
     if not lines:
         return
     print()
     columns: dict[str, Callable[[survey.Beside], str]] = {
         "layer": lambda each: each.line.layer,
-        "as printed": lambda each: each.line.words,
+        "as described": lambda each: each.line.words,
         "output printed": lambda each: each.line.output,
         "output here": lambda each: each.output,
         "parameters printed": lambda each: each.line.parameters,
@@ -140,6 +146,9 @@ def compare(
     for name, text in written.items():
         if text:
             durable.write(to / name, text.encode())
+        else:
+            print(f"no {name}: none of these networks has a published error on ImageNet", file=sys.stderr)
+            (to / name).unlink(missing_ok=True)
     if json:
         print_json({"compared": [row.as_dict() for row in found.rows], "charts": str(to)})
         return

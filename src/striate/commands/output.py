@@ -46,8 +46,24 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[object]], right: Se
     from rich.table import Table
 
     table = Table()
-    for place, title in enumerate(head):
-        table.add_column(title, overflow="fold", justify="right" if place in right else "left")
+    for place, title in enumerate(head):  # names and numbers stay whole, sentences fold
+        whole = place == 0 or place in right
+        table.add_column(title, overflow="fold", justify="right" if place in right else "left", no_wrap=whole)
     for row in rows:
         table.add_row(*(printable(str(field)) for field in row))
     Console().print(table)
+
+
+def print_rows(head: Sequence[str], rows: Sequence[Sequence[object]], *, as_json: bool) -> None:
+    """A table whose numbers stand to the right with commas, or one JSON object with the bare numbers."""
+    if as_json:
+        print_json({"rows": [dict(zip(head, row, strict=True)) for row in rows]})
+        return
+    right = [place for place in range(len(head)) if any(isinstance(row[place], int | float) for row in rows)]
+    print_table(head, [[_shown(cell) for cell in row] for row in rows], right)
+
+
+def _shown(cell: object) -> str:
+    if isinstance(cell, float):
+        return f"{cell:,.3f}"
+    return f"{cell:,}" if isinstance(cell, int) else str(cell)

@@ -55,12 +55,13 @@ def norm(value: str | Norm | None) -> Norm | None:
 
 
 def one_of(option: str, value: object, words: Iterable[str]) -> str:
-    """`value` as one of `words`; a number that is written like one of them counts (TOML's stem = 32)."""
+    """`value` as one of `words`, in letters of any case; a number may be written like one (TOML's stem = 32)."""
     allowed = list(words)
-    if str(value) not in allowed:
+    meant = [word for word in allowed if word.lower() == str(value).lower()]
+    if not meant:
         cause = f"{value!r} is not one of {', '.join(allowed)}"
         raise UsageError(option, cause, f"{option}={nearest(str(value), allowed)[0]}")
-    return str(value)
+    return meant[0]
 
 
 def count(option: str, value: int | str) -> int:

@@ -40,8 +40,8 @@ ALEXNET_OWT = Entry(
     year=2014,
     input=(3, 224, 224),
     published={
-        "parameters": "61,100,840",
-        "multiply-adds": "0.714 G",
+        "parameters, torchvision": "61,100,840",
+        "multiply-adds, torchvision": "0.714 G",
         "accuracy ImageNet, torchvision's V1 weights, 1 crop, top-1 / top-5": "56.522 / 79.066 %",
     },
     known_for="AlexNet as most libraries ship it: one tower, no response normalisation.",

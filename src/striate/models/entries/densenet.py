@@ -9,7 +9,7 @@ HUANG = 'Huang, Liu, van der Maaten and Weinberger 2017, "Densely Connected Conv
 DENSENET, SMALL_DENSENET = "striate.models.densenet:densenet", "striate.models.densenet:small_densenet"
 
 _KEYS = "Keys and shapes are torchvision's, so its published weights load."
-_RELU = "A transition has a ReLU between its norm and its convolution: the paper does not print it, its code has it."
+_RELU = "A transition has a ReLU before its convolution: not in section 3, but in Table 1's caption and in the code."
 _CODE_STEM = "The stem has 16 maps as printed; the authors' code gives every network twice the growth rate."
 _BC_STEM = "The stem has twice the growth rate of maps, as printed for DenseNet-BC; without compression it has 16."
 _DROPOUT = (
@@ -62,23 +62,23 @@ def _cifar(name: str, published: Mapping[str, str], known_for: str, stem: str, *
 
 # fmt: off
 ENTRIES: tuple[Entry, ...] = (
-    _imagenet(121, {"parameters": "7,978,856", "multiply-adds": "2.834 G", _BOTH: "25.02 / 23.61 %",
+    _imagenet(121, {"parameters, torchvision": "7,978,856", "multiply-adds, torchvision": "2.834 G", _BOTH: "25.02 / 23.61 %",
               _FIVE: "7.71 / 6.66 %", _ACCURACY: "74.434 / 91.972 %"},
               "Every layer reads all layers before it: better than ResNet-34 with little over a third of its weights.",
               source="Table 1"),
-    _imagenet(161, {"parameters": "28,681,000", "multiply-adds": "7.728 G",
+    _imagenet(161, {"parameters, torchvision": "28,681,000", "multiply-adds, torchvision": "7.728 G",
               "error ImageNet, 1 crop, top-1": "22.2 %", _ACCURACY: "77.138 / 93.560 %"},
               "The widest of the released networks, with growth rate 48.",
               "The last version of the paper's Table 1 leaves it out; it is one of the networks the authors released.",
               source="the authors' released networks"),
-    _imagenet(169, {"parameters": "14,149,480", "multiply-adds": "3.360 G", _BOTH: "23.80 / 22.08 %",
+    _imagenet(169, {"parameters, torchvision": "14,149,480", "multiply-adds, torchvision": "3.360 G", _BOTH: "23.80 / 22.08 %",
               _FIVE: "6.85 / 5.92 %", _ACCURACY: "75.600 / 92.806 %"},
               "DenseNet-121 with 24 more dense layers, and still little more than half the parameters of ResNet-50.",
               source="Table 1"),
-    _imagenet(201, {"parameters": "20,013,928", "multiply-adds": "4.291 G", _BOTH: "22.58 / 21.46 %",
+    _imagenet(201, {"parameters, torchvision": "20,013,928", "multiply-adds, torchvision": "4.291 G", _BOTH: "22.58 / 21.46 %",
               _FIVE: "6.34 / 5.54 %", _ACCURACY: "76.896 / 93.370 %"},
               "About as accurate as ResNet-101 with less than half its parameters.", source="Table 1"),
-    _imagenet(264, {"parameters": "33,337,704", "multiply-adds": "5.75 G", _BOTH: "22.15 / 20.80 %",
+    _imagenet(264, {_BOTH: "22.15 / 20.80 %",
               _FIVE: "6.12 / 5.29 %"},
               "The deepest of the family for ImageNet.", "No weights of it are published.",
               "Its own row of Table 1 counts 265 layers with weights: 1 + 2 x 130 + 3 + 1.", source="Table 1"),

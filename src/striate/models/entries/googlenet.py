@@ -44,8 +44,8 @@ GOOGLENET_BN = Entry(
     year=2014,
     input=(3, 224, 224),
     published={
-        "parameters": "6,624,904 without auxiliary classifiers",
-        "multiply-adds": "1.498 G",
+        "parameters, torchvision": "6,624,904 without auxiliary classifiers",
+        "multiply-adds, torchvision": "1.498 G",
         "accuracy ImageNet, torchvision's V1 weights, 1 crop, top-1 / top-5": "69.778 / 89.530 %",
     },
     known_for="The GoogLeNet that libraries ship, with batch normalisation and published weights.",

@@ -58,7 +58,7 @@ ENTRIES: tuple[Entry, ...] = (
     _imagenet(101, 32, 4, "timm", {_ERROR: "21.2 % (ResNet-101 22.0 %)"},
               "The same step from ResNet-101."),
     _imagenet(101, 32, 8, "torchvision",
-              {"parameters": "88,791,336", "multiply-adds": "16.414 G",
+              {"parameters, torchvision": "88,791,336", "multiply-adds, torchvision": "16.414 G",
                _ACCURACY.format(1): "79.312 / 94.526 %", _ACCURACY.format(2): "82.834 / 96.228 %"},
               "Twice the width of 101 32x4d, trained by torchvision; the paper has none."),
     _imagenet(101, 64, 4, "torchvision", {"parameters": "83.5 M", _ERROR: "20.4 %",

@@ -58,7 +58,7 @@ ENTRIES: tuple[Entry, ...] = (
                    "21.9 / 6.03 % (Table 8; Table 9 and the authors' README 5.79 %)",
                    _ACCURACY.format(1): "78.468 / 94.086 %", _ACCURACY.format(2): "81.602 / 95.758 %"},
               "Width instead of depth: 50 layers as accurate as ResNet-152 and faster."),
-    _imagenet(101, {"parameters": "126,886,696", "multiply-adds": "22.753 G",
+    _imagenet(101, {"parameters, torchvision": "126,886,696", "multiply-adds, torchvision": "22.753 G",
                     _ACCURACY.format(1): "78.848 / 94.284 %", _ACCURACY.format(2): "82.510 / 96.020 %"},
               "The wide form of ResNet-101, which torchvision trained; the paper has none."),
     _cifar(28, 10, {"parameters": "36.5 M", "error CIFAR-10": "4.00 %, with dropout 3.89 %",
