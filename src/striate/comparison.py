@@ -20,9 +20,10 @@ class Compared:
     """One network of a comparison.
 
     `parameters`, without heads that only train; for one picture `multiply_adds`, `activations` (outputs of
-    convolutions and linear layers) and `field`, the receptive field of the last feature map in pixels; `training_bytes`, the peak of a training step
-    of `batch` pictures; `least` and `measured` seconds of a forward pass of one picture here, the second None
-    where nothing was run; `error`, the published one in percent with its `protocol`.
+    convolutions and linear layers) and `field`, the receptive field of the last feature map in pixels;
+    `training_bytes`, the peak of a training step of `batch` pictures; `least` and `measured` seconds of a forward
+    pass of one picture here, the second None where nothing was run; `error`, the published one in percent with its
+    `protocol`.
     """
 
     name: str

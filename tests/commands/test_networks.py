@@ -114,7 +114,8 @@ def test_count_prints_rows_that_add_up(capsys):
 def test_count_of_stages_adds_up_too(capsys):
     _, out, _ = call(capsys, "count", "resnet18", "--stages")
     stages = {row["stage"]: row for row in rows(out)}
-    assert sum(int(row["multiply-adds"].replace(",", "")) for row in stages.values()) == 1_814_073_344
+    numbers = {name: int(row["multiply-adds"].replace(",", "")) for name, row in stages.items()}
+    assert numbers.pop("total") == sum(numbers.values()) == 1_814_073_344
     assert "layer3" in stages
 
 
@@ -177,6 +178,29 @@ def test_count_draws_for_a_terminal(capsys):
     _, out, _ = call(capsys, "count", "alexnet", "--draw", "text")
     assert "55x55x96" in out
     assert max(map(len, out.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("--stages", "--why"), "--stages"),
+        (("--measure", "--training"), "--training"),
+        (("--fits", "1GiB", "--batch", "8"), "--batch"),
+        (("--optimizer", "adamw"), "--optimizer"),
+        (("--stages", "--format", "csv"), "--format csv"),
+        (("--input", "1xHxW"), "32x32 and no other size"),
+    ],
+)
+def test_count_refuses_an_option_that_would_change_nothing(capsys, words, named):
+    code, _, err = call(capsys, "count", "lenet5", *words)
+    assert code == 2
+    assert named in err
+
+
+def test_stages_and_operators_and_times_are_json_too(capsys):
+    for which in ("--stages", "--operators", "--measure"):
+        _, out, _ = call(capsys, "count", "lenet5", which, "--json")
+        assert len(json.loads(out.splitlines()[-1])["rows"]) >= 3
 
 
 @pytest.mark.parametrize(

@@ -184,7 +184,7 @@ def _fit(model: str, net: Any, shape: tuple[Any, ...], fits: str, how: Mapping[s
         peak = fit.peak.bytes if fit.peak else None
         print_json({"model": model, "of": what, "batch": fit.batch, "budget": fit.budget, "peak": peak})
     else:
-        print(f"{model}, {what}: {fit}")
+        print(f"{model}, {what}. {fit}")
 
 
 def _pictures(

@@ -62,7 +62,8 @@ def _cifar(name: str, published: Mapping[str, str], known_for: str, stem: str, *
 
 # fmt: off
 ENTRIES: tuple[Entry, ...] = (
-    _imagenet(121, {"parameters, torchvision": "7,978,856", "multiply-adds, torchvision": "2.834 G", _BOTH: "25.02 / 23.61 %",
+    _imagenet(121, {"parameters, torchvision": "7,978,856", "multiply-adds, torchvision": "2.834 G",
+              _BOTH: "25.02 / 23.61 %",
               _FIVE: "7.71 / 6.66 %", _ACCURACY: "74.434 / 91.972 %"},
               "Every layer reads all layers before it: better than ResNet-34 with little over a third of its weights.",
               source="Table 1"),
@@ -71,11 +72,13 @@ ENTRIES: tuple[Entry, ...] = (
               "The widest of the released networks, with growth rate 48.",
               "The last version of the paper's Table 1 leaves it out; it is one of the networks the authors released.",
               source="the authors' released networks"),
-    _imagenet(169, {"parameters, torchvision": "14,149,480", "multiply-adds, torchvision": "3.360 G", _BOTH: "23.80 / 22.08 %",
+    _imagenet(169, {"parameters, torchvision": "14,149,480", "multiply-adds, torchvision": "3.360 G",
+              _BOTH: "23.80 / 22.08 %",
               _FIVE: "6.85 / 5.92 %", _ACCURACY: "75.600 / 92.806 %"},
               "DenseNet-121 with 24 more dense layers, and still little more than half the parameters of ResNet-50.",
               source="Table 1"),
-    _imagenet(201, {"parameters, torchvision": "20,013,928", "multiply-adds, torchvision": "4.291 G", _BOTH: "22.58 / 21.46 %",
+    _imagenet(201, {"parameters, torchvision": "20,013,928", "multiply-adds, torchvision": "4.291 G",
+              _BOTH: "22.58 / 21.46 %",
               _FIVE: "6.34 / 5.54 %", _ACCURACY: "76.896 / 93.370 %"},
               "About as accurate as ResNet-101 with less than half its parameters.", source="Table 1"),
     _imagenet(264, {_BOTH: "22.15 / 20.80 %",
