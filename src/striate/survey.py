@@ -140,7 +140,7 @@ def _called(place: str, options: Mapping[str, Any]) -> nn.Module:
     try:
         with _own_folder():
             made = getattr(importlib.import_module(module), function)(**options)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
+    except Exception as error:  # whatever the user's own function raises
         hint = "PACKAGE.MODULE:FUNCTION, as in torchvision.models:mobilenet_v2"
         raise UsageError(f"model {place}", f"it cannot be built ({error})", hint) from error
     if not isinstance(made, nn.Module):

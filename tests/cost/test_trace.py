@@ -14,6 +14,7 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
+from striate.cost.count import count
 from striate.cost.trace import NO_CALL, trace
 from striate.errors import UsageError
 
@@ -287,3 +288,60 @@ def scripted():
 def test_what_cannot_be_traced_is_a_sentence_that_names_the_module(net, shape, options, sentence):
     with pytest.raises(UsageError, match=sentence):
         traced(net(), shape, **options)
+
+
+class MakesItsOwn(nn.Module):
+    """Adds a tensor that its forward pass makes on the CPU, and draws a random number."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x):
+        torch.rand(1)
+        return torch.cat([self.linear(x) + torch.zeros(4), torch.ones(x.shape[0], 2)], 1)
+
+
+def test_tensors_that_a_forward_pass_makes_itself_are_counted_and_random_numbers_stay():
+    net = MakesItsOwn()
+    before = torch.get_rng_state()
+    result = count(net, (4,), batch=3, training=True)
+    assert result.phases["forward"].macs == 3 * 16
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+class Uncopied(nn.Linear):
+    def __deepcopy__(self, memo):
+        return self
+
+
+@pytest.mark.parametrize(
+    ("net", "size", "sentence"),
+    [
+        (Uncopied(4, 4), (4,), "gives the module itself"),
+        ("resnet18", (4,), "is no torch.nn.Module"),
+        (nn.Linear, (4,), "is no torch.nn.Module"),
+        (nn.Linear(4, 4), 4, "is no shape"),
+        (nn.Linear(4, 4), None, "is no shape"),
+    ],
+)
+def test_what_cannot_be_counted_is_refused_and_left_as_it_was(net, size, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        count(net, size)
+    assert getattr(net, "training", True)
+
+
+class Empty(nn.Sequential):
+    """A child that has nothing in it, and is therefore false."""
+
+
+def test_a_false_child_is_a_child():
+    class Parent(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.empty, self.linear = Empty(), nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.linear(self.empty(x)) + x
+
+    assert [row.module for row in count(Parent(), (4,)).rows] == ["empty", "linear", ""]

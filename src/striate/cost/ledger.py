@@ -54,7 +54,9 @@ class Ledger:
     def begin(self, traced: Traced) -> None:
         self._net = traced.net
         self._kinds = {name: type(module).__name__ for module, name in traced.names.items()}
-        childless = (name for module, name in traced.names.items() if not any(module._modules.values()))
+        childless = (
+            name for module, name in traced.names.items() if all(child is None for child in module._modules.values())
+        )
         self._leaves = frozenset(childless)
 
     def module_entered(self, name: str, call: int, inputs: tuple[Tensor, ...]) -> None:

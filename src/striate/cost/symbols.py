@@ -24,7 +24,7 @@ from striate.cost.work import convolution
 from striate.errors import UsageError
 
 Size = Any  # a whole number or an expression of sympy, which has no types
-HINT = 224  # any large side: only comparisons are decided by it, and each is checked to hold for others
+HINT = 224  # a large side, by which comparisons of sides are decided
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,9 @@ def multiply_adds(shape: tuple[Size, Size, Size], *layers: Convolution) -> Any:
 def network_multiply_adds(net: nn.Module, input_size: Sequence[Size], *, multiple_of: int | None = None) -> Any:
     """Multiply-adds of a network in evaluation mode for one picture whose height or width are symbols.
 
-    The formula holds for every size that the network takes, with the rounding of each stride in it (`floor`).
+    The formula holds for sides of at least 224 that every layer treats alike, with the rounding of each stride in it
+    (`floor`). It does not hold where a layer goes another way for some sizes: a pool with `ceil_mode` and padding
+    at odd sides, or a `forward` that compares sides. `count` of the size itself always does.
     `multiple_of`: the sides are multiples of this number, such as the total stride; the rounding then goes
     where it can. Channels are those that the network was built with. Raises `UsageError` for a network that
     takes one size only.

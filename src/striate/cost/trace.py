@@ -127,7 +127,8 @@ def trace(
     traced = Traced(twin, tensors, names, state, training)
     for observer in observers:
         observer.begin(traced)
-    with torch.set_grad_enabled(training), _no_collection():
+    # what the forward pass draws on the CPU is not taken from the user's random numbers
+    with torch.set_grad_enabled(training), _no_collection(), torch.random.fork_rng(devices=[]):
         _Walk(traced, observers, autocast).run(loss or default_loss, optimizer)
     return traced
 
@@ -208,7 +209,13 @@ class _Walk(TorchDispatchMode):
             shortcut = None if kwargs else SHORTCUTS.get(func)
             out = NotImplemented if shortcut is None else shortcut(args)
             if out is NotImplemented:
-                out = func(*args, **kwargs)
+                try:
+                    out = func(*args, **kwargs)
+                except RuntimeError as error:
+                    if "not on the expected device" not in str(error):
+                        raise
+                    args, kwargs = _on_meta(args), _on_meta(kwargs)  # the forward pass made a tensor of its own
+                    out = func(*args, **kwargs)
         except Exception:
             self._refused = func
             raise
@@ -321,6 +328,17 @@ VALUE_READERS = frozenset(
     }
 )
 VALUE_WORDS = ("nonzero", "out of meta tensor", "meta device type tensor to numpy", "on meta tensors")
+
+
+def _on_meta(value: Any) -> Any:
+    """The same arguments with every tensor on meta."""
+    if isinstance(value, Tensor):
+        return value if value.is_meta else torch.empty_like(value, device="meta")
+    if isinstance(value, (tuple, list)):
+        return type(value)([_on_meta(each) for each in value])
+    if isinstance(value, Mapping):
+        return {key: _on_meta(each) for key, each in value.items()}
+    return value
 
 
 def _tensors(value: Any) -> tuple[Tensor, ...]:

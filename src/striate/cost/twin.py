@@ -22,6 +22,10 @@ def meta_twin(net: nn.Module) -> nn.Module:
     left behind, except torch's own: they compute weights. Raises `UsageError` for a module that is lazy, scripted or
     cannot be copied.
     """
+    if not isinstance(net, nn.Module):
+        raise UsageError(
+            "the network", f"{net!r:.60} is no torch.nn.Module", 'a module, such as striate.build("resnet18")'
+        )
     net = _unwrapped(net)
     memo: dict[int, Any] = {}
     storages: dict[int, torch.UntypedStorage] = {}
@@ -53,6 +57,9 @@ def meta_twin(net: nn.Module) -> nn.Module:
         raise UsageError(
             f"the network ({type(net).__name__})", cause, "a module without files, locks or generators"
         ) from error
+    if set(twin_net.modules()) & set(net.modules()):  # counting would change the network itself
+        cause = "its __deepcopy__ gives the module itself"
+        raise UsageError(f"the network ({type(net).__name__})", cause, "a module that can be copied")
     for module in twin_net.modules():
         for key in HOOKS:
             hooks = getattr(module, key, {})
@@ -65,6 +72,8 @@ def meta_inputs(net: nn.Module, inputs: Sequence[Any] | Tensor, batch: int) -> t
     """One tensor for a shape or tensor, several for a tuple of them. Shapes get `batch` and the network's type."""
     if isinstance(inputs, Tensor):
         inputs = (inputs,)
+    if not isinstance(inputs, Sequence) or isinstance(inputs, str):
+        raise UsageError("input size", f"{inputs!r} is no shape", "(3, 224, 224), without the batch")
     if all(isinstance(each, (int, torch.SymInt)) for each in inputs):
         inputs = (tuple(inputs),)
     floating = (each.dtype for each in net.parameters() if each.is_floating_point())
