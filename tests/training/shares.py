@@ -34,6 +34,7 @@ with machine.process_group("cpu"):
     job = train._job(plan, folder, execution)
     seen = []
     trainer = fit(dataclasses.replace(job, train=Watched(job.train, seen)), Notes(), Stop())
+threads = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
 (folder / f"{os.environ.get('RANK', '0')}.json").write_text(
-    json.dumps({"seen": seen, "history": trainer.progress.history})
+    json.dumps({"seen": seen, "history": trainer.progress.history, "threads": threads})
 )

@@ -29,6 +29,8 @@ def test_two_processes_see_the_samples_of_one_in_the_same_order(tmp_path):
         for name in ("train_loss", "val_loss", "val_accuracy"):
             assert together[name] == pytest.approx(alone[name], rel=2e-3), name
     assert first["history"][-1]["val_loss"] == second["history"][-1]["val_loss"]
+    for each in (first, second):  # a thread of the group that outlives it asks for an interpreter that is gone
+        assert not [name for name in each["threads"] if "gloo" in name]
 
 
 def test_the_command_works_under_torchrun(tmp_path):

@@ -79,10 +79,13 @@ class Progress:
 def fit(job: Job, listener: Listener, stop: Stop) -> "Trainer":
     """Train until the last epoch, or until patience ends; resumes from the newest generation that verifies."""
     trainer = Trainer(job, listener, stop)
-    trainer.restore()
-    while not trainer.finished():
-        trainer.epoch()
-    trainer.save()
+    try:
+        trainer.restore()
+        while not trainer.finished():
+            trainer.epoch()
+        trainer.save()
+    finally:
+        trainer.part()
     return trainer
 
 
@@ -103,6 +106,10 @@ class Trainer:
         forward: Any = DistributedDataParallel(net) if job.machine.world > 1 else net
         self._forward: Any = torch.compile(forward) if recipe.compile else forward
         self._steps_per_epoch = len(cut(job.split.train, _batch(job)))
+
+    def part(self) -> None:
+        """Let go of the other processes: a group that anything still holds keeps its threads when it is left."""
+        self._forward = self.job.net
 
     # An epoch
 

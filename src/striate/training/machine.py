@@ -1,6 +1,7 @@
 """What a training runs on: device, precision, memory format, processes."""
 
 import contextlib
+import importlib
 import os
 import platform
 from collections.abc import Iterator, Mapping
@@ -83,6 +84,8 @@ def process_group(device: str) -> Iterator[None]:
     cuda = torch.cuda.is_available() and device != "cpu"
     if cuda:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    # its functions' defaults keep the group that exists when it is first imported, whose threads then abort at exit
+    importlib.import_module("torch.distributed.nn")
     torch.distributed.init_process_group("nccl" if cuda else "gloo")
     try:
         yield
