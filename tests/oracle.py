@@ -6,6 +6,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from striate.layers import Heads
+
 
 def shapes(build: Callable[[], nn.Module]) -> list[tuple[str, torch.Size]]:
     """Keys and shapes, in order, of what `build` builds without storage."""
@@ -26,26 +28,36 @@ def unlike_fresh(net: nn.Module, seed: int = 0) -> nn.Module:
 
 
 def holding(ours: Callable[[], nn.Module], theirs: nn.Module) -> nn.Module:
-    """Our network with a copy of their weights; every key must be known on both sides."""
+    """Our network with their parameters and a copy of their statistics; every key must be known on both sides."""
     with torch.device("meta"):
         net = ours()
-    net.load_state_dict(copy.deepcopy(theirs.state_dict()), strict=True, assign=True)
+    # parameters are shared, not copied: some networks are large
+    own = dict(theirs.state_dict()) | {key: copy.deepcopy(value) for key, value in theirs.named_buffers()}
+    net.load_state_dict(own, strict=True, assign=True)
     return net
 
 
 def assert_same(ours: nn.Module, theirs: nn.Module, x: torch.Tensor, training: bool) -> None:
-    """Answers, gradients of the input, and running statistics after it, each to 1e-5 of the largest."""
+    """All answers, gradients of the input, and running statistics after it, each to 1e-5 of the largest."""
     answers, gradients = [], []
     for net in (ours, theirs):
         pixels = x.clone().requires_grad_()
-        answers.append(net.train(training)(pixels))
-        answers[-1].square().mean().backward()
-        gradients.append(pixels.grad)
-    same(answers)
+        torch.manual_seed(1)  # both draw the same dropout
+        answers.append(_every(net.train(training)(pixels)))
+        gradients.append(torch.autograd.grad(sum(each.square().mean() for each in answers[-1]), pixels)[0])
+    for pair in zip(*answers, strict=True):
+        same(list(pair))
     same(gradients)
     assert bool(gradients[1].any())
-    for key, value in theirs.state_dict().items():
-        same([ours.state_dict()[key], value])
+    for key, value in theirs.named_buffers():
+        same([ours.get_buffer(key), value])
+
+
+def _every(answer: torch.Tensor | tuple) -> tuple[torch.Tensor, ...]:
+    """The answer of the last layer, and those of auxiliary heads: ours, or torchvision's in its order."""
+    if isinstance(answer, Heads):
+        return answer.logits, *answer.auxiliary
+    return tuple(answer) if isinstance(answer, tuple) else (answer,)
 
 
 def same(pair: list[torch.Tensor]) -> None:

@@ -4,7 +4,6 @@ from functools import partial
 
 import pytest
 import torch
-import torchvision
 from torch import nn
 
 import oracle
@@ -18,20 +17,6 @@ from striate.models.resnet import resnet, small_resnet
 
 def residuals(net: nn.Module) -> list[Residual]:
     return [module for module in net.modules() if isinstance(module, Residual)]
-
-
-@pytest.mark.parametrize("depth", [18, 34, 50, 101, 152])
-def test_keys_and_shapes_are_torchvisions(depth):
-    assert oracle.shapes(partial(resnet, depth)) == oracle.shapes(getattr(torchvision.models, f"resnet{depth}"))
-
-
-@pytest.mark.parametrize(
-    ("depth", "training"), [(18, False), (18, True), (34, False), (50, False), (50, True), (101, False), (152, False)]
-)
-def test_answers_input_gradients_and_statistics_equal_torchvisions(depth, training):
-    torch.manual_seed(0)
-    theirs = oracle.unlike_fresh(getattr(torchvision.models, f"resnet{depth}")())
-    oracle.assert_same(oracle.holding(partial(resnet, depth), theirs), theirs, torch.randn(2, 3, 64, 64), training)
 
 
 @pytest.mark.parametrize("options", [{}, {"stem": "32"}, {"norm": None}, {"shortcut": "none"}, {"dropout": 0.2}])

@@ -3,9 +3,7 @@
 from functools import partial
 
 import pytest
-import timm
 import torch
-import torchvision
 from torch import nn
 
 import oracle
@@ -13,31 +11,6 @@ from striate.errors import UsageError
 from striate.models.catalog import build, catalog, find, table
 from striate.models.residual import PaddedIdentity, Residual
 from striate.models.resnext import resnext, small_resnext
-
-TORCHVISION = ["resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d"]
-
-
-@pytest.mark.parametrize("name", TORCHVISION)
-def test_keys_and_shapes_are_torchvisions(name):
-    assert oracle.shapes(partial(build, name)) == oracle.shapes(getattr(torchvision.models, name))
-    assert find(name).weights == f"torchvision:{name}"
-
-
-def test_keys_and_shapes_of_101_32x4d_are_timms():
-    name = "resnext101_32x4d"
-    assert oracle.shapes(partial(build, name)) == oracle.shapes(partial(timm.create_model, name))
-    assert find(name).weights == f"timm:{name}"
-    assert timm.list_pretrained(f"{name}.*")
-
-
-@pytest.mark.parametrize(
-    ("name", "training"),
-    [(TORCHVISION[0], False), (TORCHVISION[0], True), (TORCHVISION[1], False), (TORCHVISION[2], False)],
-)
-def test_answers_input_gradients_and_statistics_equal_torchvisions(name, training):
-    torch.manual_seed(0)
-    theirs = oracle.unlike_fresh(getattr(torchvision.models, name)())
-    oracle.assert_same(oracle.holding(partial(build, name), theirs), theirs, torch.randn(2, 3, 48, 48), training)
 
 
 def test_a_grouped_block_equals_the_sum_of_its_paths():

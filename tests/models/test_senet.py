@@ -3,47 +3,15 @@
 from functools import partial
 
 import pytest
-import timm
 import torch
 from torch import nn
 
 import oracle
 from striate.errors import UsageError
 from striate.layers import SqueezeExcitation
-from striate.models.catalog import build, catalog, find, table
+from striate.models.catalog import build, table
 from striate.models.residual import Residual
 from striate.models.senet import senet, senet154
-
-TIMM = ["seresnet18", "seresnet34", "seresnet50", "seresnet101", "seresnet152"]
-TIMM += ["seresnext50_32x4d", "seresnext101_32x4d", "senet154"]
-
-
-@pytest.mark.parametrize("name", TIMM)
-def test_keys_and_shapes_are_timms(name):
-    assert oracle.shapes(partial(build, name)) == oracle.shapes(partial(timm.create_model, name))
-
-
-@pytest.mark.parametrize(
-    ("name", "training"),
-    [(name, False) for name in TIMM] + [(name, True) for name in ("seresnet18", "seresnet50", "seresnext50_32x4d")],
-)
-def test_answers_input_gradients_and_statistics_equal_timms(name, training):
-    torch.manual_seed(0)
-    theirs = oracle.unlike_fresh(timm.create_model(name))
-    oracle.assert_same(oracle.holding(partial(build, name), theirs), theirs, torch.randn(2, 3, 48, 48), training)
-
-
-def test_senet154_equals_timms_in_training_without_its_dropout():
-    torch.manual_seed(0)
-    theirs = oracle.unlike_fresh(timm.create_model("senet154"))
-    ours = oracle.holding(partial(senet154, dropout=0), theirs)
-    oracle.assert_same(ours, theirs, torch.randn(2, 3, 48, 48), training=True)
-
-
-@pytest.mark.parametrize("name", [name for name, entry in catalog().items() if entry.family == "senet"])
-def test_weights_are_claimed_where_timm_has_them(name):
-    published = f"timm:{name}" if timm.list_pretrained(f"{name}.*") else ""
-    assert find(name).weights == published
 
 
 def test_squeeze_excitation_is_two_dense_layers_on_the_means_of_the_maps():

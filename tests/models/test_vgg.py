@@ -2,16 +2,14 @@
 
 import pytest
 import torch
-import torchvision
 from torch import nn
 
 from striate.errors import UsageError
 from striate.layers import SqueezeExcitation
-from striate.models.catalog import build, catalog, check_size, find, table
+from striate.models.catalog import build, catalog, check_size, table
 from striate.models.vgg import vgg
 
 NAMES = [name for name, entry in catalog().items() if entry.family == "vgg"]
-PUBLISHED = [name for name in NAMES if find(name).weights]
 
 
 def on_nothing(name: str, **options: object) -> nn.Module:
@@ -26,46 +24,6 @@ def convolutions(net: nn.Module) -> list[nn.Conv2d]:
 def test_the_catalogue_has_each_column_and_its_twin_with_norm():
     columns = {"vgg11", "vgg13", "vgg16_c", "vgg16", "vgg19"}
     assert set(NAMES) == columns | {f"{name}_bn" for name in columns} | {"vgg11_lrn"}
-
-
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_keys_and_shapes_are_torchvisions(name):
-    assert find(name).weights == f"torchvision:{name}"
-    with torch.device("meta"):
-        theirs = getattr(torchvision.models, name)(init_weights=False)
-    shapes = [[(key, value.shape) for key, value in net.state_dict().items()] for net in (on_nothing(name), theirs)]
-    assert shapes[0] == shapes[1]
-
-
-def compared(name: str, training: bool, side: int) -> None:
-    torch.manual_seed(0)
-    theirs = getattr(torchvision.models, name)(num_classes=10, init_weights=False).train(training)
-    ours = on_nothing(name, classes=10).train(training)
-    # weights are shared, not copied: these networks are large
-    own = {key: value.clone() if "running" in key else value for key, value in theirs.state_dict().items()}
-    ours.load_state_dict(own, strict=True, assign=True)
-    x, answers, gradients = torch.randn(2, 3, side, 32), [], []
-    for net in (ours, theirs):
-        pixels = x.clone().requires_grad_()
-        torch.manual_seed(1)  # both draw the same dropout
-        answers.append(net(pixels))
-        gradients.append(torch.autograd.grad(answers[-1].square().sum(), pixels)[0])
-    torch.testing.assert_close(answers[0], answers[1], rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-5, atol=1e-5 * float(gradients[1].abs().max()))
-    for key, value in theirs.state_dict().items():
-        if "running" in key:
-            torch.testing.assert_close(ours.state_dict()[key], value, rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("name", ["vgg11", "vgg13_bn"])
-def test_answers_input_gradients_and_statistics_equal_torchvisions(name, training):
-    compared(name, training, 64)
-
-
-@pytest.mark.parametrize("name", [name for name in PUBLISHED if name not in ("vgg11", "vgg13_bn")])
-def test_answers_of_the_others_equal_torchvisions_too(name):
-    compared(name, False, 32)
 
 
 @pytest.mark.parametrize(
