@@ -10,7 +10,6 @@ import torch
 from striate import charts, survey
 from striate.cost import machine
 from striate.cost.count import Count, count
-from striate.cost.field import fields
 from striate.models.catalog import catalog, find
 from striate.models.entry import Entry
 
@@ -65,7 +64,7 @@ def compare(
     rows, layers = [], []
     for model, (shape, options) in zip(models, samples, strict=True):
         net = survey.network(model, **options)
-        one, last = count(net, shape), fields(net, shape).last
+        one = count(net, shape)
         step = count(net, shape, batch=batch, training=True, optimizer="momentum")
         published = published_error(find(model)) if model in catalog() else None
         rows.append(
@@ -77,7 +76,7 @@ def compare(
                 multiply_adds=one.macs,
                 activations=one.activations,
                 training_bytes=step.peak_bytes or 0,
-                field="x".join(map(str, last.field.size)) if last else "",
+                field="x".join(map(str, one.last.field.size)) if one.last else "",
                 least=sum(rates.least(row.macs, row.bytes_read + row.bytes_written) for row in one.rows),
                 measured=_seconds(model, shape, options, device) if measure else None,
                 error=published[0] if published else None,

@@ -77,6 +77,26 @@ def test_a_row_for_each_call_of_a_leaf_and_for_each_operator_of_a_parent():
     assert found.activations == 2 * (4 * 36 + 2 * 4 * 36 + 5)
 
 
+def test_the_last_feature_map_and_its_field_are_told_in_text_and_json():
+    found = count(NET, (3, 8, 8))
+    assert (found.last.module, found.last.shape) == ("1", (1, 4, 6, 6))
+    assert found.last.field.size == (7, 7)
+    assert "last feature map: 4x6x6 of 1, sees 7 every 1 from -2" in str(found).splitlines()
+    record = json.loads(found.to_json())
+    seven = {"size": [7, 7], "stride": [1, 1], "offset": [-2, -2], "uniform": True, "whole": False}
+    assert record["last"] == {"module": "1", "shape": [1, 4, 6, 6], "field": seven}
+    assert record["rows"][0]["field"] == seven | {"size": [3, 3], "offset": [0, 0]}
+    assert record["rows"][-1]["field"] is None
+
+
+def test_json_tells_the_peak_by_kind_and_by_operator():
+    found = count(NET, (3, 8, 8), training=True, optimizer="adamw")
+    record = json.loads(found.to_json())["memory"]
+    assert record["bytes"] == found.peak_bytes == sum(record["kinds"].values()) == sum(record["operators"].values())
+    assert record["operator"] == found.memory.operator
+    assert json.loads(count(NET, (3, 8, 8)).to_json())["memory"] is None
+
+
 def test_a_weight_that_two_layers_share_is_counted_once():
     net = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
     net[2].weight = net[0].weight

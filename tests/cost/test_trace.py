@@ -281,6 +281,14 @@ def scripted():
         (lambda: nn.Linear(4, 4), (4,), {"training": True, "optimizer": "adam"}, r"optimizer: 'adam'.*Try: adamw"),
         (lambda: nn.Linear(4, 4).requires_grad_(False), (4,), {"training": True}, r"nothing in it asks for a gradient"),
         (lambda: nn.BatchNorm2d(4), (4, 1, 1), {"training": True}, r"cannot take 1x4x1x1.*more than 1 value"),
+        (
+            lambda: nn.Conv2d(3, 4, 3),
+            (3, 8, 8),
+            {"training": True, "loss": lambda out: nn.functional.cross_entropy(out, torch.zeros(3, dtype=torch.long))},
+            "^loss: it cannot take the network's answer, 1x4x6x6",
+        ),
+        (lambda: nn.Conv2d(3, 4, 3), (3, 8, 8), {"training": True, "loss": lambda out: out}, "^loss: it gives 1x4x6x6"),
+        (lambda: nn.Conv2d(3, 4, 3), (3, 8, 8), {"training": True, "loss": lambda out: 3}, "^loss: it gives int"),
         (nn.Identity, (4,), {"training": True, "input_gradient": True, "loss": lambda y: 1 / 0}, r"division by zero"),
     ],
 )

@@ -195,7 +195,6 @@ def _pictures(
     from striate import survey
     from striate.cost.curve import curve_figure
     from striate.cost.drawing import drawing
-    from striate.cost.field import fields
     from striate.cost.gradient_field import gradient_field
 
     if draw is not None:
@@ -203,9 +202,8 @@ def _pictures(
     if curve is not None and result.memory is not None:
         _write(curve, curve_figure(result.memory))
     if seen is not None:
-        last = fields(net, shape).last
         real = survey.network(result.network, storage=True, **options)
-        found = gradient_field(real, last.module if last else "", shape)
+        found = gradient_field(real, result.last.module if result.last else "", shape)
         print(found, file=sys.stderr)
         _write(seen, found.svg())
 

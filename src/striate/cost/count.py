@@ -7,7 +7,7 @@ from typing import Any, Literal, final
 from torch import nn
 
 from striate.cost import tables
-from striate.cost.field import Field, Fields
+from striate.cost.field import FeatureMap, Field, Fields
 from striate.cost.ledger import Entry, Ledger, Shape
 from striate.cost.memory import Memory, Peak
 from striate.cost.trace import Inputs, Loss, Observer, Phase, trace
@@ -154,6 +154,7 @@ class Count(_Tallied):
     - `params` = `trainable` + `frozen`: numbers in parameters, shared ones once; `buffers` are not among them.
     - `rows`: in the order of the calls; they add up to the totals.
     - `peak_bytes`: the most bytes alive at once, None where memory was not asked for; `memory` says of what.
+    - `last`: the last feature map with its receptive field, None where there is none or it cannot be told.
     - `unknown`: operator without a rule -> module -> calls; empty unless `unknown="report"` was asked for.
     """
 
@@ -165,6 +166,7 @@ class Count(_Tallied):
     frozen: int
     buffers: int
     rows: tuple[Row, ...]
+    last: FeatureMap | None
     unknown: Mapping[str, Mapping[str, int]]
     memory: Peak | None
 
@@ -293,6 +295,7 @@ def count(
         frozen=params - trainable,
         buffers=sum(each.numel() for each in traced.net.buffers()),
         rows=rows,
+        last=fields.last,
         unknown=ledger.unknown,
         memory=peak.peak() if peak else None,
     )

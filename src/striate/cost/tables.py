@@ -12,6 +12,8 @@ from striate.errors import MachineError
 
 if TYPE_CHECKING:
     from striate.cost.count import Count, Row, Tally
+    from striate.cost.field import FeatureMap, Field
+    from striate.cost.memory import Peak
 
 TALLY = ("macs", "macs_valid", "additions", "comparisons", "transcendental", "bytes_read", "bytes_written")
 COLUMNS = ("module", "kind", "input", "output", "field", "params", "activations", "outputs", *TALLY)
@@ -112,7 +114,9 @@ def as_dict(count: "Count") -> dict[str, object]:
         "activations": count.activations,
         "outputs": count.outputs,
         **_tallied(count.tally),
+        "last": None if count.last is None else _map(count.last),
         "peak_bytes": count.peak_bytes,
+        "memory": None if count.memory is None else _peak(count.memory),
         "phases": {phase: _tallied(tally) for phase, tally in count.phases.items()},
         "unknown": count.unknown,
         "rows": [
@@ -120,6 +124,7 @@ def as_dict(count: "Count") -> dict[str, object]:
                 **_record(row),
                 "input": row.inputs,
                 "output": row.output,
+                "field": None if row.field is None else _seen(row.field),
                 "called": row.called,
                 "phases": {phase: _tallied(tally) for phase, tally in row.phases.items()},
             }
@@ -130,6 +135,27 @@ def as_dict(count: "Count") -> dict[str, object]:
 
 def _tallied(tally: "Tally") -> dict[str, int]:
     return {name: getattr(tally, name) for name in TALLY}
+
+
+def _seen(field: "Field") -> dict[str, object]:
+    """Pixels by axis; a stride may be half a pixel behind an upsampling."""
+    stride = [int(each) if each == int(each) else float(each) for each in field.stride]
+    return {
+        "size": field.size,
+        "stride": stride,
+        "offset": field.offset,
+        "uniform": field.uniform,
+        "whole": field.whole,
+    }
+
+
+def _map(last: "FeatureMap") -> dict[str, object]:
+    return {"module": last.module, "shape": last.shape, "field": _seen(last.field)}
+
+
+def _peak(memory: "Peak") -> dict[str, object]:
+    names = ("bytes", "phase", "operator", "module", "kinds", "operators")
+    return {name: getattr(memory, name) for name in names}
 
 
 def _record(row: "Row") -> dict[str, object]:
@@ -172,6 +198,9 @@ def _notes(count: "Count") -> list[str]:
         notes.append(
             f"{phase}: {tally.macs:,} multiply-adds, {tally.bytes_read:,} bytes read, {tally.bytes_written:,} written"
         )
+    if count.last is not None:
+        shape = _shape(count.last.shape[1:])
+        notes.append(f"last feature map: {shape} of {count.last.module or count.network}, sees {count.last.field}")
     if count.memory is not None:
         notes += str(count.memory).splitlines()
     for operator, modules in count.unknown.items():

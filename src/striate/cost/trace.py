@@ -180,7 +180,7 @@ class _Walk(TorchDispatchMode):
                     self._end("forward", then="loss")
                     if not traced.training:
                         return
-                    value = loss(traced.outputs)
+                    value = _one_number(loss(traced.outputs))
                     self._end("loss", then="backward")
                 value.backward()  # type: ignore[no-untyped-call]
                 self._end("backward", then="optimizer")
@@ -308,11 +308,17 @@ class _Walk(TorchDispatchMode):
             hint = "a tuple with one shape for each input, such as ((3, 32, 32), (10,))"
             return UsageError(where, f"it was called with {len(given)} inputs and asks for others ({said})", hint)
         shapes = " and ".join("x".join(map(str, each.shape)) for each in given) or "nothing"
-        if self._phase in ("forward", "loss"):
+        if self._phase == "loss":
+            answer = (
+                " and ".join("x".join(map(str, each.shape)) for each in _tensors(self._traced.outputs)) or "nothing"
+            )
+            return UsageError("loss", f"it cannot take the network's answer, {answer} ({said})", LOSS_HINT)
+        if self._phase == "forward":
             return UsageError(where, f"it cannot take {shapes} ({said})", "another input size")
         return UsageError(where, f"its {self._phase} cannot be traced ({said})", "count it without training")
 
 
+LOSS_HINT = "loss=, a function from what the network returns to one number"
 VALUE_READERS = frozenset(
     {
         "aten._local_scalar_dense.default",
@@ -328,6 +334,13 @@ VALUE_READERS = frozenset(
     }
 )
 VALUE_WORDS = ("nonzero", "out of meta tensor", "meta device type tensor to numpy", "on meta tensors")
+
+
+def _one_number(value: Any) -> Tensor:
+    if isinstance(value, Tensor) and value.numel() == 1:
+        return value
+    given = "x".join(map(str, value.shape)) if isinstance(value, Tensor) else type(value).__name__
+    raise UsageError("loss", f"it gives {given}, not one number", LOSS_HINT)
 
 
 def _on_meta(value: Any) -> Any:
