@@ -123,8 +123,10 @@ def network(model: str, *, storage: bool = False, **options: Any) -> nn.Module:
     """
     import torch
 
+    if not is_named(model):
+        return _called(model, options, storage)
     with contextlib.nullcontext() if storage else torch.device("meta"):
-        return build(model, **options) if is_named(model) else _called(model, options)
+        return build(model, **options)
 
 
 def is_named(model: str) -> bool:
@@ -132,14 +134,23 @@ def is_named(model: str) -> bool:
     return ":" not in model or model.startswith("timm:")
 
 
-def _called(place: str, options: Mapping[str, Any]) -> nn.Module:
-    """What a function returns that the user names, such as torchvision.models:mobilenet_v2."""
+def _called(place: str, options: Mapping[str, Any], storage: bool) -> nn.Module:
+    """What a function returns that the user names, such as torchvision.models:mobilenet_v2.
+
+    One that reads the values of a tensor, as of a `linspace` of dropout rates, is built with storage after all.
+    """
+    import torch
     from torch import nn
 
     module, _, function = place.partition(":")
     try:
         with _own_folder():
-            made = getattr(importlib.import_module(module), function)(**options)
+            builder = getattr(importlib.import_module(module), function)
+            made = None
+            if not storage:
+                with contextlib.suppress(Exception), torch.device("meta"):
+                    made = builder(**options)
+            made = builder(**options) if made is None else made
     except Exception as error:  # whatever the user's own function raises
         hint = "PACKAGE.MODULE:FUNCTION, as in torchvision.models:mobilenet_v2"
         raise UsageError(f"model {place}", f"it cannot be built ({error})", hint) from error
@@ -176,7 +187,7 @@ class Measured:
 
 
 def measured(
-    model: str, shape: tuple[int, ...], batch: int, options: Mapping[str, Any], device: str = "cpu"
+    model: str, shape: tuple[Any, ...], batch: int, options: Mapping[str, Any], device: str = "cpu"
 ) -> tuple[Rates, list[Measured], Measured]:
     """Run a network's forward pass here in float32: the machine's rates, each layer, and the whole.
 
@@ -198,7 +209,8 @@ def measured(
             kinds.setdefault(row.module, row.kind)
     net = network(model, storage=True, **options).eval().to(device)
     leaves = [name for name, module in net.named_modules() if name in least and not any(module.children())]
-    spent = machine.seconds(net, [torch.randn(batch, *shape, device=device)], leaves)
+    shapes = shape if isinstance(shape[0], tuple) else (shape,)
+    spent = machine.seconds(net, [torch.randn(batch, *each, device=device) for each in shapes], leaves)
     layers = [Measured(name, kinds[name], least[name], spent[name]) for name in leaves if name in spent]
     return rates, layers, Measured(model, type(net).__name__, sum(least.values()), spent[""])
 
@@ -218,6 +230,8 @@ def sample(model: str, given: str | None, options: Mapping[str, Any]) -> tuple[t
         return (int(options.get("channels") or entry.input[0]), side, side), chosen
     shapes = [tuple(_side(part) for part in shape.split("x")) for shape in given.lower().split(",")]
     shape = shapes[0] if len(shapes) == 1 else tuple(shapes)
+    if len(shapes) > 1 and not all(isinstance(side, int) for each in shapes for side in each):
+        raise UsageError("input", f"letters in {given!r} stand for the sides of one picture alone", "numbers")
     if not is_named(model):
         return shape, chosen
     entry = find(model)

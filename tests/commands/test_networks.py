@@ -166,6 +166,42 @@ def test_count_measures_every_layer(capsys):
     assert all(float(row["measured ms"]) >= 0 for row in table)
 
 
+OWN = """
+import torch
+from torch import nn
+
+class Two(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.linear = nn.Conv2d(3, 4, 3), nn.Linear(10, 4)
+
+    def forward(self, picture, numbers):
+        return self.conv(picture).mean((2, 3)) + self.linear(numbers)
+
+def dropping():
+    rates = [rate.item() for rate in torch.linspace(0, 0.1, 3)]  # as many networks spread their rates over blocks
+    return nn.Sequential(*map(nn.Dropout, rates), nn.Conv2d(3, 4, 3))
+"""
+
+
+@pytest.mark.parametrize("measure", [[], ["--measure"]])
+@pytest.mark.parametrize(("function", "size"), [("Two", "3x8x8,10"), ("dropping", "3x8x8")])
+def test_a_network_of_ones_own_is_counted_and_measured(capsys, tmp_path, monkeypatch, function, size, measure):
+    (tmp_path / "networks_of_mine.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    code, out, err = call(capsys, "count", f"networks_of_mine:{function}", "--input", size, *measure)
+    assert code == 0, err
+    assert "Conv2d" in out
+
+
+def test_letters_are_for_the_sides_of_one_picture(capsys, tmp_path, monkeypatch):
+    (tmp_path / "networks_of_mine.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    code, _, err = call(capsys, "count", "networks_of_mine:Two", "--input", "3xHxW,10")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "letters" in err
+
+
 def test_count_writes_its_pictures(capsys, tmp_path):
     drawn, curve, seen = (tmp_path / f"{name}.svg" for name in ("net", "curve", "seen"))
     words = ("--draw", str(drawn), "--curve", str(curve), "--seen", str(seen), "--training")

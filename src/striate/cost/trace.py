@@ -307,14 +307,11 @@ class _Walk(TorchDispatchMode):
         if isinstance(error, TypeError) and "positional argument" in str(error):
             hint = "a tuple with one shape for each input, such as ((3, 32, 32), (10,))"
             return UsageError(where, f"it was called with {len(given)} inputs and asks for others ({said})", hint)
-        shapes = " and ".join("x".join(map(str, each.shape)) for each in given) or "nothing"
         if self._phase == "loss":
-            answer = (
-                " and ".join("x".join(map(str, each.shape)) for each in _tensors(self._traced.outputs)) or "nothing"
-            )
+            answer = _shapes(_tensors(self._traced.outputs))
             return UsageError("loss", f"it cannot take the network's answer, {answer} ({said})", LOSS_HINT)
         if self._phase == "forward":
-            return UsageError(where, f"it cannot take {shapes} ({said})", "another input size")
+            return UsageError(where, f"it cannot take {_shapes(given)} ({said})", "another input size")
         return UsageError(where, f"its {self._phase} cannot be traced ({said})", "count it without training")
 
 
@@ -339,8 +336,12 @@ VALUE_WORDS = ("nonzero", "out of meta tensor", "meta device type tensor to nump
 def _one_number(value: Any) -> Tensor:
     if isinstance(value, Tensor) and value.numel() == 1:
         return value
-    given = "x".join(map(str, value.shape)) if isinstance(value, Tensor) else type(value).__name__
+    given = _shapes([value]) if isinstance(value, Tensor) else type(value).__name__
     raise UsageError("loss", f"it gives {given}, not one number", LOSS_HINT)
+
+
+def _shapes(tensors: Sequence[Tensor]) -> str:
+    return " and ".join("x".join(map(str, each.shape)) for each in tensors) or "nothing"
 
 
 def _on_meta(value: Any) -> Any:
