@@ -471,6 +471,21 @@ def test_strides_need_not_be_whole() -> None:
     assert str(field) == "up to 1 every 2/3 from 0"
 
 
+def test_cells_between_the_steps_of_a_transposed_convolution_see_nothing() -> None:
+    """A kernel of 3 taps, 2 apart, over steps of 2: every other cell lies between them; the first one does."""
+    field = at_end(nn.Sequential(conv(4, 4, 1), nn.ConvTranspose2d(4, 4, 3, 2, padding=1, dilation=2)))
+    assert [field.along[0].sees(cell) for cell in (1, 2, 3)][::2] == [(-1, 1), (0, 2)]
+    assert field.offset == (-1, -1)
+    assert str(field) == "up to 3 every 1/2 from -1"
+
+
+def test_cells_that_are_repeated_along_a_side_are_followed() -> None:
+    field = at_end(Flow(lambda net, x: net.a(x).repeat_interleave(2, 2), a=conv(4, 4, 3)))
+    assert [field.along[0].sees(cell) for cell in range(4)] == [(0, 2), (0, 2), (1, 3), (1, 3)]
+    assert field.along[0].cells == 2 * field.along[1].cells
+    assert field.stride == (Fraction(1, 2), 1)
+
+
 def test_branches_that_drift_apart_are_told_cell_by_cell() -> None:
     """8 cells stretched over 15 with corners aligned beside 15 cells of stride 1."""
     net = Flow(lambda net, x: x + functional.interpolate(x[:, :, ::2, ::2], size=(15, 15), mode="nearest"))

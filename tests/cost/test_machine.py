@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from striate.cost import machine
 from striate.cost.machine import Rates, rates, seconds
@@ -30,6 +31,28 @@ def test_rates_are_measured_once_and_then_read(cache):
     cache.write_text(json.dumps(kept))
     assert rates().memory == 12345.0
     assert rates(again=True).memory != 12345.0
+
+
+class Products(TorchDispatchMode):
+    """The sides of the matrices that are multiplied."""
+
+    def __init__(self):
+        super().__init__()
+        self.sides = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func.overloadpacket is torch.ops.aten.mm:
+            self.sides.append(args[0].shape[0])
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(("slow", "largest"), [(0.0, 256), (float("inf"), 512)])
+def test_where_a_product_takes_long_smaller_ones_do(cache, monkeypatch, slow, largest):
+    monkeypatch.setattr(machine, "SIDE", 512)
+    monkeypatch.setattr(machine, "SLOW", slow)
+    with Products() as seen:
+        rates()
+    assert max(seen.sides) == largest
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"x": {"device": 1}}', "\x00\x01"])

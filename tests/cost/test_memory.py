@@ -221,6 +221,23 @@ def plain() -> nn.Module:
     return blocks(nn.Conv2d(3, 8, 3, padding=1), *convs, *head)
 
 
+class Attends(nn.MultiheadAttention):
+    """Asks for no weights: a fused kernel then keeps none of the scores."""
+
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+        return super().forward(x, x, x, need_weights=False)[0]
+
+
+def attention() -> nn.Module:
+    return blocks(
+        Attends(64, 4, batch_first=True), Attends(64, 4, batch_first=True), nn.Flatten(), nn.Linear(12288, 10)
+    )
+
+
+def mish() -> nn.Module:
+    return blocks(nn.Conv2d(3, 16, 1), nn.Mish(), nn.Mish(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 10))
+
+
 def allocated(net: nn.Module, pictures: Tensor, optimizer: torch.optim.Optimizer, autocast: bool) -> int:
     """The profiler's running sum over a second step, with what lives before it."""
     targets = torch.zeros(len(pictures), dtype=torch.long)
@@ -254,6 +271,8 @@ def allocated(net: nn.Module, pictures: Tensor, optimizer: torch.optim.Optimizer
         (perceptron, (96,), "momentum", True, 0.05),
         (residual, (3, 16, 16), "momentum", False, 0.05),
         (plain, (3, 16, 16), "adamw", False, 0.05),
+        (attention, (192, 64), "momentum", False, 0.07),  # its kernel borrows 6 % while it runs
+        (mish, (3, 16, 16), "momentum", False, 0.03),
     ],
 )
 def test_within_five_percent_of_the_allocator(
@@ -310,6 +329,11 @@ def test_a_network_that_looks_at_the_batch() -> None:
     fit = largest_batch(Halves(), (100,), 9_000, training=False)
     # From 10 on: input, product and 1000 ones, then the second product too.
     assert (fit.batch, fit.next_peak.bytes) == (9, 4 * (3 * 10 * 100 + 1000))
+
+
+def test_tensors_have_a_batch_of_their_own() -> None:
+    with pytest.raises(UsageError, match=r"^input size: a tensor has a batch of its own"):
+        largest_batch(SMALL, (torch.zeros(2, 1, 8, 8),), 100_000)
 
 
 def test_not_even_one_fits() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-from torch import nn
+from torch import Tensor, nn
 
 from striate.cost.memory import Memory, Peak
 from striate.cost.trace import Inputs, Loss, trace
@@ -80,6 +80,11 @@ def largest_batch(
     prove the answer, and where it is not so (a network that looks at the batch) a search finds it.
     Raises `UsageError` as `trace` does, also when the network cannot be trained with so small a batch.
     """
+
+    if isinstance(input_size, Tensor) or any(isinstance(each, Tensor) for each in input_size):
+        raise UsageError(
+            "input size", "a tensor has a batch of its own", "the shape of one sample, such as (3, 224, 224)"
+        )
 
     @cache
     def peak(batch: int) -> Peak:

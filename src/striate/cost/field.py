@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from striate.cost.field_rules import passed_on
-from striate.cost.seen import Atom, Seen, Unclear, is_placed, united
+from striate.cost.seen import Atom, Seen, Unclear, is_placed, united, unrepeated
 from striate.cost.steps import NOTHING, PIXELS, Interval, Steps, hull
 from striate.cost.trace import Call, Inputs, Phase, Traced, trace
 
@@ -82,8 +82,11 @@ class Along:
 
     @property
     def offset(self) -> int:
-        """The first pixel that cell 0 sees; negative where it sees padding."""
-        return self.sees(0)[0]
+        """The first pixel that the first cell sees; negative where it sees padding.
+
+        The first cell that sees any: those between the steps of a transposed convolution see none.
+        """
+        return next((first for first, last in map(self.sees, range(self.cells)) if first <= last), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +274,7 @@ class Fields:
             return None
         along = []
         for axis, pixels in enumerate(self._pixels):
-            atoms = [atom for atom in seen.atoms() if atom.axis == axis]
+            atoms = [atom for each in seen.dimensions for atom in unrepeated(each) if atom.axis == axis]
             steps, cells = (atoms[0].steps, atoms[0].length) if atoms else (None, 1)
             always = seen.always[axis]
             one = Along(pixels, cells, steps, always, hull((always, *(atom.reach for atom in atoms))))

@@ -9,6 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from torch.utils.hooks import RemovableHandle
 from striate import devices, durable
 from striate.errors import StriateError
 
-SIDE = 2048  # of the matrices multiplied: large enough for the peak, small enough for a tenth of a second
+SIDE = 2048  # of the matrices multiplied: large enough for the peak
+SLOW = 0.5  # seconds of one product, beyond which smaller matrices have to do: some processors emulate bfloat16
 COPIED = 256 * 2**20  # bytes, far beyond any cache
 SECONDS = 1.0  # spent on each rate at least
 
@@ -68,9 +70,14 @@ def rates(device: str = "cpu", *, again: bool = False) -> Rates:
 
 def _measured(device: torch.device) -> Rates:
     def product(kind: torch.dtype) -> float:
-        left, right = (torch.randn(SIDE, SIDE, device=device).to(kind) for _ in range(2))
-        result = torch.empty_like(left)
-        return SIDE**3 / _best(lambda: torch.mm(left, right, out=result), device)
+        side = min(SIDE, 256)
+        while True:
+            left, right = (torch.randn(side, side, device=device).to(kind) for _ in range(2))
+            result = torch.empty_like(left)
+            run = partial(torch.mm, left, right, out=result)
+            if side >= SIDE or 8 * _once(run, device) > SLOW:  # twice the side, eight times the work
+                return side**3 / _best(run, device)
+            side *= 2
 
     source = torch.ones(COPIED // 4, device=device)
     target = torch.empty_like(source)
@@ -80,15 +87,17 @@ def _measured(device: torch.device) -> Rates:
 
 def _best(work: Callable[[], Any], device: torch.device) -> float:
     """The shortest of many runs, in seconds: what the machine can do when nothing disturbs it."""
+    best, end = _once(work, device), time.perf_counter() + SECONDS
+    while time.perf_counter() < end:
+        best = min(best, _once(work, device))
+    return best
+
+
+def _once(work: Callable[[], Any], device: torch.device) -> float:
+    start = time.perf_counter()
     work()
     _wait(device)
-    best, end = float("inf"), time.perf_counter() + SECONDS
-    while time.perf_counter() < end:
-        start = time.perf_counter()
-        work()
-        _wait(device)
-        best = min(best, time.perf_counter() - start)
-    return best
+    return time.perf_counter() - start
 
 
 def seconds(net: nn.Module, inputs: Sequence[Tensor], names: Sequence[str], *, repeats: int = 5) -> Mapping[str, float]:

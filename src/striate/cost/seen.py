@@ -70,6 +70,12 @@ def only(dimension: Dimension) -> Atom:
     return moved(placed[0], ((0,),) * repeats, 1, placed[0].length * repeats)
 
 
+def unrepeated(dimension: Dimension) -> Dimension:
+    """One atom where each cell of an axis is repeated, and the parts as they are where other things are merged."""
+    repeated = dimension[0].axis >= 0 and not is_placed(dimension[1:])
+    return (only(dimension),) if repeated else dimension
+
+
 def moved(atom: Atom, cells: Cells, move: int, length: int) -> Atom:
     """The atom after an operator that looks at `cells`, as `steps.through` takes them."""
     if atom.axis < 0:

@@ -12,11 +12,13 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from striate.cost.autocast import Autocast
+from striate.cost.kernels import as_on_a_cpu
 from striate.cost.shortcuts import SHORTCUTS
 from striate.cost.training import default_loss, optimizer_state, optimizer_step
 from striate.cost.twin import meta_inputs, meta_twin
 from striate.errors import UsageError
 
+aten = torch.ops.aten
 Phase = Literal["forward", "loss", "backward", "optimizer"]
 Inputs = Sequence[Any] | Tensor
 Loss = Callable[[Any], Tensor]
@@ -84,6 +86,7 @@ class Observer(Protocol):
         """Forward only: "forward". Training: "forward", "loss", "backward", and "optimizer" where one was asked for."""
 
 
+@torch.inference_mode(False)  # a caller's would hand over operators whole that have no rule, and take no gradients
 def trace(
     net: nn.Module,
     inputs: Inputs,
@@ -128,7 +131,7 @@ def trace(
     for observer in observers:
         observer.begin(traced)
     # what the forward pass draws on the CPU is not taken from the user's random numbers
-    with torch.set_grad_enabled(training), _no_collection(), torch.random.fork_rng(devices=[]):
+    with torch.set_grad_enabled(training), as_on_a_cpu(), _no_collection(), torch.random.fork_rng(devices=[]):
         _Walk(traced, observers, autocast).run(loss or default_loss, optimizer)
     return traced
 
@@ -205,6 +208,8 @@ class _Walk(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        if func is aten._to_copy.default and args[0].is_meta:  # to the CPU, say: it is there as little as anywhere
+            kwargs = {**kwargs, "device": args[0].device}
         try:
             shortcut = None if kwargs else SHORTCUTS.get(func)
             out = NotImplemented if shortcut is None else shortcut(args)
@@ -298,18 +303,20 @@ class _Walk(TorchDispatchMode):
         name, given, _ = self._failed or ("", self._traced.inputs, None)
         where = f"module {name!r}" if name else f"the network ({type(self._traced.net).__name__})"
         said = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+        where = "loss" if self._phase == "loss" else where
         if str(self._refused) in VALUE_READERS or any(words in str(error) for words in VALUE_WORDS):
             reader = f" ({self._refused})" if self._refused is not None else ""
             cause = f"what it computes depends on the values in a tensor{reader}, and counting has only shapes"
-            return UsageError(
-                where, cause, "a forward pass without .item(), `if tensor`, .numpy() and selections by a mask"
-            )
+            return UsageError(where, cause, "the same without .item(), `if tensor`, .numpy() and selections by a mask")
         if isinstance(error, TypeError) and "positional argument" in str(error):
             hint = "a tuple with one shape for each input, such as ((3, 32, 32), (10,))"
             return UsageError(where, f"it was called with {len(given)} inputs and asks for others ({said})", hint)
         if self._phase == "loss":
             answer = _shapes(_tensors(self._traced.outputs))
-            return UsageError("loss", f"it cannot take the network's answer, {answer} ({said})", LOSS_HINT)
+            return UsageError(where, f"it cannot take the network's answer, {answer} ({said})", LOSS_HINT)
+        if isinstance(error, NotImplementedError):
+            cause = f"{self._refused} cannot run without values ({said})"
+            return UsageError(where, cause, "counting the modules around it, each by itself")
         if self._phase == "forward":
             return UsageError(where, f"it cannot take {_shapes(given)} ({said})", "another input size")
         return UsageError(where, f"its {self._phase} cannot be traced ({said})", "count it without training")

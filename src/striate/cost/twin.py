@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Sequence
-from typing import Any, final
+from typing import Any, SupportsIndex, final
 
 import torch
 from torch import Tensor, nn
@@ -74,8 +74,10 @@ def meta_inputs(net: nn.Module, inputs: Sequence[Any] | Tensor, batch: int) -> t
         inputs = (inputs,)
     if not isinstance(inputs, Sequence) or isinstance(inputs, str):
         raise UsageError("input size", f"{inputs!r} is no shape", "(3, 224, 224), without the batch")
-    if all(isinstance(each, (int, torch.SymInt)) for each in inputs):
+    if all(isinstance(each, (SupportsIndex, torch.SymInt)) and not isinstance(each, Tensor) for each in inputs):
         inputs = (tuple(inputs),)
+    if not isinstance(batch, SupportsIndex) or batch < 1:
+        raise UsageError("batch", f"{batch!r} is no number of samples", "1 or more")
     floating = (each.dtype for each in net.parameters() if each.is_floating_point())
     dtype = next(floating, torch.get_default_dtype())
     tensors = []
