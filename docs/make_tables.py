@@ -13,7 +13,7 @@ from torch import nn
 
 from striate.cost.count import count
 from striate.data.augment import PRESETS, Augment
-from striate.models.catalog import catalog
+from striate.models.catalog import catalog, options_of
 from striate.survey import network
 from striate.training.recipe import FOR_DIGITS, FOR_PHOTOGRAPHS, Recipe
 
@@ -71,7 +71,7 @@ def options() -> str:
     for entry in catalog().values():
         module, function = entry.builder.split(":")
         parameters = inspect.signature(getattr(importlib.import_module(module), function)).parameters
-        free = [f"`{_otherwise(key, each.default)}`" for key, each in parameters.items() if key not in entry.options]
+        free = [f"`{_otherwise(key, parameters[key].default)}`" for key in options_of(entry)]
         rows.append(f"| `{entry.name}` | {', '.join(free)} |")
     return "\n".join(rows) + "\n"
 

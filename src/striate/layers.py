@@ -36,14 +36,25 @@ def response_norm(n: int, *, k: float, alpha: float, beta: float) -> nn.LocalRes
     b = a / (k + alpha * sum of a^2 over n neighbouring maps)^beta. PyTorch divides alpha by n, the paper does
     not: hence the factor.
     """
-    return nn.LocalResponseNorm(n, alpha=alpha * n, beta=beta, k=k)
+    return ResponseNorm(n, alpha=alpha * n, beta=beta, k=k)
+
+
+@final
+class ResponseNorm(nn.LocalResponseNorm):
+    """torch's, computed in float32 for pictures of half precision: on a CPU it has no kernel for them."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(n, channels, height, width) -> the same shape."""
+        half = x.dtype in (torch.bfloat16, torch.float16)
+        return super().forward(x.float()).to(x.dtype) if half else super().forward(x)
 
 
 @final
 class SqueezeExcitation(nn.Module):
     """Scale each map by a number from 0 to 1 drawn from all of them: Hu et al. 2018, Figs. 2 and 3.
 
-    `ratio` is r: the maps are squeezed to channels / r, at least 8, as the released weights have it.
+    `ratio` is r: the maps are squeezed to channels / r; at least 8, as timm's networks have it, where the paper's
+    r = 16 gives 4 for the 64 maps of SE-ResNet-18 and -34.
     """
 
     def __init__(self, channels: int, ratio: int) -> None:

@@ -11,7 +11,7 @@ from torch import nn
 
 from striate.cost.count import count
 from striate.errors import UsageError
-from striate.models.catalog import build, catalog, check_size, find, least_size
+from striate.models.catalog import build, catalog, check_size, find, least_size, options_of
 
 NAMES = list(catalog())
 
@@ -120,7 +120,10 @@ def test_a_senseless_name_is_a_usage_error(name):
         ("resnet18", {"depth": 50}, "depth", "resnet18 stands for depth=18"),
         ("plain18", {"shortcut": "B"}, "shortcut", "plain18 stands for shortcut=none"),
         ("resnet50_v1", {"stride_on": "3x3"}, "stride_on", "another name: .*resnet50"),
-        ("resnet18", {"stride_on": "1x1"}, "stride_on", "no 1x1 convolution"),
+        ("resnet18", {"stride_on": "1x1"}, "stride_on", "one of classes, channels, shortcut, norm"),
+        ("resnet34", {"groups": 32}, "groups", "resnet34 has no such option"),
+        ("seresnet18", {"width": 4}, "width", "seresnet18 has no such option"),
+        ("preact_resnet110", {"stride_on": "1x1"}, "stride_on", "preact_resnet110 has no such option"),
         ("resnet18", {"shortcut": "Z"}, "shortcut", "'Z' is not one of A, B, C, none"),
         ("resnet18", {"stem": 64}, "stem", "64 is not one of 224, 32"),
         ("resnet18", {"norm": "bach"}, "norm", "norm=batch"),
@@ -136,13 +139,31 @@ def test_a_senseless_name_is_a_usage_error(name):
         ("lenet5", {"dropout": float("nan")}, "dropout", "from 0 to below 1"),
         ("resnet18", {"zero_init": "perhaps"}, "zero_init", "is not one of true, false"),
         ("resnet18", {"zero_init": True, "norm": "none"}, "zero_init", "zero_init=false"),
-        ("plain18", {"zero_init": True}, "zero_init", "zero_init=false"),
+        ("plain18", {"zero_init": True}, "zero_init", "one of classes, channels, norm"),
     ],
 )
 def test_an_option_that_cannot_be_meant_is_named_with_what_can(name, options, key, sentence):
     with pytest.raises(UsageError, match=sentence) as caught, torch.device("meta"):
         build(name, **options)
     assert caught.value.where == key
+
+
+# For each option a value that is nowhere its default, unless the second is needed.
+OTHER = {
+    "classes": (7,), "channels": (4,), "shortcut": ("none",), "stride_on": ("1x1",), "norm": ("group",),
+    "activation": ("elu",), "stem": ("32",), "groups": (4,), "width": (8,), "se": (4,), "init": ("xavier",),
+    "zero_init": (True,), "dropout": (0.3,), "lrn": (False, True), "aux": (False,), "transform_input": (True,),
+    "memory_efficient": (True,), "rubbish": (0.2,), "bottleneck": (True,), "compression": (0.5,),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", catalog())
+def test_every_option_that_a_network_lists_can_be_used(name):
+    for key in options_of(find(name)):
+        assert key in OTHER, f"{key} is not tried"
+        for value in OTHER[key]:
+            with torch.device("meta"):
+                build(name, **{key: value})
 
 
 def test_words_of_a_command_line_build_what_the_values_build():

@@ -154,6 +154,8 @@ def test_a_round_trip_through_safetensors_and_a_deep_copy_give_equal_bits(name, 
     net, x = real(name).eval(), small_input(name, 1)
     save_file(net.state_dict(), tmp_path / "weights.safetensors")
     other = copy.deepcopy(net)
+    with torch.no_grad():
+        assert torch.equal(net(x), other(x))
     for parameter in other.parameters():
         nn.init.zeros_(parameter)
     other.load_state_dict(load_file(tmp_path / "weights.safetensors"), strict=True)
@@ -182,12 +184,17 @@ def test_bfloat16_and_channels_last_run_and_agree(name):
     net, x = real(name).eval(), small_input(name, 2)
     with torch.no_grad():
         expected = net(x)
-        last = net(x.contiguous(memory_format=torch.channels_last))
         with torch.autocast("cpu", torch.bfloat16):
-            half = net(x)
+            cast = net(x)
+        other = copy.deepcopy(net).to(memory_format=torch.channels_last)
+        last = other(x.contiguous(memory_format=torch.channels_last))
+        half = other.bfloat16()(x.bfloat16())
     assert apart(last, expected) < 1e-2
-    assert half.isfinite().all()
-    assert apart(half, expected) < 1  # a deep network that was not trained amplifies rounding
+    # a network that was not trained amplifies rounding with each of its layers: by measurement, see the bound
+    layers = sum(isinstance(module, nn.Conv2d | nn.Linear) for module in net.modules())
+    for each in (cast, half):
+        assert each.isfinite().all()
+        assert apart(each, expected) < min(1, 0.01 * layers), layers
 
 
 @pytest.mark.parametrize("name", EACH)

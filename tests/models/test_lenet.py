@@ -4,10 +4,13 @@ import copy
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
+import small
 from striate.errors import UsageError
+from striate.models.catalog import build as build_by_name
 from striate.models.lenet import (
     FIGURE_2,
     FIGURE_3,
@@ -291,3 +294,16 @@ def test_the_table_names_every_layer_with_parameters_once_and_the_printed_sizes(
         *plane, maps = map(int, line.output.split("x"))
         assert [side for side in seen[line.children[-1]].shape[1:] if side > 1] == [maps, *plane]
     assert sum(int(line.parameters.replace(",", "")) for line in lines if line.parameters) == 60_000
+
+
+def test_1998_is_trained_with_the_papers_loss_unless_smoothing_is_asked_for(tmp_path):
+    assert small.job(tmp_path / "1998", model="lenet5_1998").recipe.label_smoothing == 0.0
+    assert small.job(tmp_path / "asked", model="lenet5_1998", label_smoothing=0.1).recipe.label_smoothing == 0.1
+    assert small.job(tmp_path / "other", model="lenet5").recipe.label_smoothing == 0.1
+
+
+def test_1998_takes_a_file_of_other_classes_and_keeps_its_own_codes(tmp_path):
+    save_file(lenet5_1998(classes=7).state_dict(), tmp_path / "seven.safetensors")
+    with pytest.warns(UserWarning, match="output starts anew: the file has 7 classes, the network 10"):
+        net = build_by_name("lenet5_1998", weights=tmp_path / "seven.safetensors")
+    assert torch.equal(net.output.codes, lenet5_1998().output.codes)

@@ -118,7 +118,7 @@ def test_what_is_published_is_what_timm_says():
     [
         ("resnet50", "IMAGENET1K_V9", "IMAGENET1K_V1, IMAGENET1K_V2"),
         ("seresnet50", "a9", "a1_in1k"),
-        ("plain18", "imagenet", "none are published for plain18"),
+        ("plain18", "imagenet", "none that load here are published for plain18"),
     ],
 )
 def test_weights_that_are_not_published_are_answered_with_those_that_are(name, which, sentence):

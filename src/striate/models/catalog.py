@@ -90,7 +90,7 @@ def build(
     entry = find(name)
     builder = _function(entry.builder)
     parameters = inspect.signature(builder).parameters
-    free = [key for key in parameters if key not in entry.options]
+    free = options_of(entry)
     anything = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values())
     given = options | {key: value for key, value in (("classes", classes), ("channels", channels)) if value is not None}
     for key in given:
@@ -109,6 +109,12 @@ def build(
     for sentence in files.fill(network, entry, weights, given):
         warnings.warn(sentence, stacklevel=2)
     return network
+
+
+def options_of(entry: Entry) -> list[str]:
+    """The keywords that a network's builder takes and that its name leaves open."""
+    parameters = inspect.signature(_function(entry.builder)).parameters
+    return [key for key in parameters if key not in entry.options and key not in entry.unused]
 
 
 def table(network: str | Entry) -> tuple[Line, ...]:

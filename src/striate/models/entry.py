@@ -34,6 +34,8 @@ class Entry:
     - `least` is the smallest side in pixels; sides grow from it by `step`; a `fixed` network takes no other.
       `sizes` holds (least, usual) side under other options, by "option=value".
     - `table` is "module:function": called with `options`, it gives the lines of the paper's table.
+    - `recipe` is what the network's own training needs where a recipe is silent.
+    - `unused` are options of the builder that make no sense for this network.
     - `weights` names where published weights are: "torchvision:resnet50", "timm:seresnet50", with a tag after a
       point where timm has several, or "torchvision:resnet34@encoder" for the child called encoder.
     """
@@ -54,9 +56,11 @@ class Entry:
     sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict, hash=False)
     table: str = ""
     weights: str = ""
+    recipe: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    unused: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("options", "published", "sizes"):
+        for name in ("options", "published", "sizes", "recipe"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     @property
@@ -77,7 +81,7 @@ class Entry:
             "paper": self.paper,
             "task": self.task,
             "input": f"{channels}x{height}x{width} as published; side {sides}",
-            "weights": self.weights or "none published",
+            "weights": self.weights or "none that load here",
         }
         lines = [self.name, f"  {self.known_for}"]
         lines += [f"  {key:<8}{value}" for key, value in facts.items()]

@@ -62,7 +62,7 @@ def published(network: str | Entry, which: str = "imagenet") -> Published:
     entry = network if isinstance(network, Entry) else _find(network)
     if not entry.weights:
         hint = "weights=None, or the path of a .safetensors or .pth file, or of a run folder"
-        raise UsageError("weights", f"none are published for {entry.name}", hint)
+        raise UsageError("weights", f"none that load here are published for {entry.name}", hint)
     publisher, _, name = entry.weights.partition("@")[0].partition(":")
     return (_torchvision if publisher == "torchvision" else _timm)(name, which)
 

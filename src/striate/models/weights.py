@@ -20,6 +20,7 @@ from striate import durable
 from striate.errors import RunError, UsageError
 from striate.models import outside
 from striate.models.entry import Entry
+from striate.models.lenet import RadialBasis
 from striate.models.published import HUB, SUFFIXES, Published, fetch, published
 
 __all__ = ["Published", "fetch", "fill", "load", "published", "read", "save"]
@@ -65,8 +66,8 @@ def load(net: nn.Module, source: str | os.PathLike[str], *, part: str = "") -> t
     - Keys may lack or bear a wrapper's "module."; `num_batches_tracked` may be missing; half precision is widened.
     - Other classes, or a file without a last layer: the network keeps its own fresh one.
     - Other channels: with k input channels in the file and c here, channel j of the first convolution gets the
-      filters of the channels i = j mod c, added, when c < k; else a c-th share of filter j mod k: divided by how
-      many channels share it. The sum over channels stays, so a picture whose channels are equal after
+      filters of the channels i = j mod c, added, when c < k; else filter j mod k, divided by how many channels
+      share it. The sum over channels stays, so a picture whose channels are equal after
       normalisation gets the answer it got before.
     - Auxiliary heads that only one side has are left out, or stay as they are.
     - `part` names a child, such as an encoder, that may take the file where the whole network does not.
@@ -185,7 +186,7 @@ def _fit(net: nn.Module, state: Mapping[str, Tensor], part: str = "") -> _Fit:
     counters = [key for key in (*values, *own) if key.endswith("num_batches_tracked")]
     missing = [key for key in own if key not in values and key not in counters]
     foreign = [key for key in values if key not in own and key not in counters]
-    layers = [key for key in own if isinstance(net.get_submodule(_module(key)), nn.Linear | nn.Conv2d)]
+    layers = [key for key in own if isinstance(net.get_submodule(_module(key)), nn.Linear | nn.Conv2d | RadialBasis)]
     head = _module(layers[-1]) if layers else ""
     if missing and {*map(_module, missing)} == {head}:
         notes.append(f"{head} is not in the file and starts anew")

@@ -143,8 +143,9 @@ def _train(plan: _Plan, folder: Path, execution: Execution, listener: Listener, 
 
 
 def _plan(recipe: Recipe, execution: Execution, listener: Listener) -> _Plan:
-    recipe = resolve(recipe, FOR_DIGITS if recipe.data in BUILT_IN else FOR_PHOTOGRAPHS)
-    entry = find(str(recipe.model))
+    suggested = FOR_DIGITS if recipe.data in BUILT_IN else FOR_PHOTOGRAPHS
+    entry = find(recipe.model or suggested["model"])
+    recipe = resolve(recipe, {**suggested, **entry.recipe})
     if entry.task != "classify":
         raise UsageError(
             "model", f"{entry.name} is a network to {entry.task}, and only classifiers are trained yet", "resnet18"

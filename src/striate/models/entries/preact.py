@@ -29,6 +29,7 @@ def _imagenet(depth: int, published: Mapping[str, str], known_for: str, *differe
         published=published,
         known_for=known_for,
         differences=(_FIRST, *halved, *differences, _NO_KEYS),
+        unused=() if halved else ("stride_on",),
         least=32,
         sizes={"stem=32": (8, 32)},
     )
@@ -46,6 +47,7 @@ def _cifar(depth: int, published: Mapping[str, str], known_for: str, *difference
         published=published,
         known_for=known_for,
         differences=(_FIRST, *differences, _NO_KEYS),
+        unused=("stride_on",) if depth == 110 else (),
         least=4,
     )
 
@@ -58,7 +60,8 @@ ENTRIES: tuple[Entry, ...] = (
     _imagenet(34, {}, "ResNet-34 with norm and activation before each convolution.", _SHALLOW),
     _imagenet(50, {}, "ResNet-50 with norm and activation before each convolution.", _SHALLOW),
     _imagenet(101, {}, "ResNet-101 with norm and activation before each convolution."),
-    _imagenet(152, {}, "ResNet-152 with norm and activation before each convolution."),
+    _imagenet(152, {"error ImageNet, 1 crop of 320, top-1 / top-5": "21.1 / 5.5 % (original blocks 21.3 / 5.5 %)"},
+              "ResNet-152 with norm and activation before each convolution."),
     _imagenet(200, {"error ImageNet, 1 crop of 320, top-1 / top-5": "20.7 / 5.3 % (original blocks 21.8 / 6.0 %)"},
               "200 layers, where the original blocks overfit and pre-activated ones do not."),
     _cifar(110, {_C10: "6.37 % (original blocks 6.61 %)"},

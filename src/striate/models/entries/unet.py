@@ -32,6 +32,8 @@ UNET = Entry(
         "31,030,658 parameters and 150.4 G multiply-adds by our arithmetic: the paper prints neither.",
         _DROPOUT,
         _ORDER,
+        "The paper trains one picture at a time with momentum 0.99, and weighs pixels (w0 = 10, sigma = 5 pixels) so "
+        "that the gaps between touching cells count; nothing here segments in training yet.",
         _CHILDREN,
     ),
     least=188,  # 4 pixels of answer

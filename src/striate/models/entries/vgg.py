@@ -41,7 +41,7 @@ def _vgg(
 
 def _normed(name: str, accuracy: str, multiply_adds: str, **options: Any) -> Entry:
     """The same with batch normalisation, as torchvision ships it."""
-    published = {"multiply-adds": multiply_adds, _ACCURACY: accuracy} if accuracy else {}
+    published = {"multiply-adds, torchvision": multiply_adds, _ACCURACY: accuracy} if accuracy else {}
     known_for = f"{name.removesuffix('_bn')} with batch normalisation, which needs no pre-trained start."
     return _vgg(name, published, known_for, _NORM, weights=bool(accuracy), norm="batch", **options)
 
@@ -50,7 +50,7 @@ def _normed(name: str, accuracy: str, multiply_adds: str, **options: Any) -> Ent
 ENTRIES: tuple[Entry, ...] = (
     _vgg("vgg11", {"parameters": "133 M", _SINGLE: "29.6 / 10.4 %", _ACCURACY: "69.020 / 88.628 %"},
          "The shallowest of the VGG networks, whose weights started the deeper ones.", configuration="A"),
-    _vgg("vgg11_lrn", {"parameters": "133 M"},
+    _vgg("vgg11_lrn", {"parameters": "133 M", _SINGLE: "29.7 / 10.5 %"},
          "Shows that AlexNet's response normalisation does not help here.", _LRN,
          weights=False, configuration="A", lrn=True),
     _vgg("vgg13", {"parameters": "133 M", _SINGLE: "28.7 / 9.9 %", _ACCURACY: "69.928 / 89.246 %"},

@@ -64,7 +64,9 @@ ENTRIES: tuple[Entry, ...] = (
     _cifar(28, 10, {"parameters": "36.5 M", "error CIFAR-10": "4.00 %, with dropout 3.89 %",
                     "error CIFAR-100": "19.25 %, with dropout 18.85 %"},
            "28 wide layers that beat 1,001 thin ones: the usual strong baseline on CIFAR."),
-    _cifar(40, 4, {"parameters": "8.9 M"}, "A quarter of the parameters of 28-10."),
-    _cifar(16, 8, {"parameters": "11.0 M"}, "Few layers, so it is quick for its size."),
+    _cifar(40, 4, {"parameters": "8.9 M", "error CIFAR-10": "4.53 %", "error CIFAR-100": "21.18 %"},
+           "A quarter of the parameters of 28-10."),
+    _cifar(16, 8, {"parameters": "11.0 M", "error CIFAR-10": "4.27 %", "error CIFAR-100": "20.43 %"},
+           "Few layers, so it is quick for its size."),
 )
 # fmt: on
