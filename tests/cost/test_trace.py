@@ -104,6 +104,29 @@ class Heads(nn.Module):
         return self.last(y).flatten(1)
 
 
+class Halved(nn.Module):
+    """Draws its windows itself, once: two passes would draw other ones."""
+
+    def forward(self, x):
+        return functional.fractional_max_pool3d(x, 2, 4, _random_samples=torch.full((2, 2, 3), 0.5, device=x.device))
+
+
+class Unpooled(nn.Conv2d):
+    def __init__(self):
+        super().__init__(1, 2, 1)
+
+    def forward(self, x):
+        return functional.max_unpool2d(*functional.max_pool2d(super().forward(x), 2, return_indices=True), 2).flatten(1)
+
+
+class Spectrum(nn.Conv2d):
+    def __init__(self):
+        super().__init__(1, 2, 1)
+
+    def forward(self, x):
+        return torch.fft.rfft2(super().forward(x)).abs().flatten(1)
+
+
 SEEN = torch.ones(5, 5, dtype=torch.bool).tril()
 ATTENTION = {
     "causal": partial(Heads, is_causal=True),
@@ -123,6 +146,32 @@ NETS = {
     "mobilenet_v3_small": (torchvision.models.mobilenet_v3_small, (3, 64, 64)),
     "attention, written out": (partial(Attention, True), (5, 8)),
     "attention, fused": (partial(Attention, False), (5, 8)),
+    "three axes": (
+        lambda: nn.Sequential(
+            nn.Conv3d(1, 2, 3),
+            nn.MaxPool3d(2),
+            nn.Conv3d(2, 2, 1),
+            nn.AdaptiveMaxPool3d(2),
+            nn.ReplicationPad3d(1),
+            nn.Conv3d(2, 2, 1),
+            nn.AdaptiveAvgPool3d(1),
+            nn.Flatten(),
+        ),
+        (1, 8, 8, 8),
+    ),
+    "pads": (
+        lambda: nn.Sequential(
+            *(
+                nn.Conv2d(1, 1, 3, padding=1, padding_mode=mode)
+                for mode in ("reflect", "replicate", "zeros", "circular")
+            ),
+            nn.Flatten(),
+        ),
+        (1, 8, 8),
+    ),
+    "unpool": (Unpooled, (1, 8, 8)),
+    "spectrum": (Spectrum, (1, 8, 8)),
+    "fractional pool": (lambda: nn.Sequential(nn.Conv3d(1, 2, 1), Halved(), nn.Flatten()), (1, 8, 8, 8)),
     "mish": (lambda: nn.Sequential(nn.Linear(5, 8), nn.Mish()), (5,)),
 }
 

@@ -34,6 +34,17 @@ LOWER = frozenset(
 FULL = frozenset(
     [
         "avg_pool3d",
+        "max_pool3d",
+        "max_pool3d_with_indices",
+        "adaptive_avg_pool3d",
+        "adaptive_max_pool3d",
+        "adaptive_max_pool3d_with_indices",
+        "fractional_max_pool2d",
+        "fractional_max_pool2d_with_indices",
+        "fractional_max_pool3d",
+        "fractional_max_pool3d_with_indices",
+        "max_unpool2d",
+        "max_unpool3d",
         "binary_cross_entropy",
         "grid_sampler",
         "polar",
@@ -89,7 +100,10 @@ class Autocast(TorchFunctionMode):
         name, kwargs = getattr(func, "__name__", ""), kwargs or {}
         if name in LOWER:
             return func(*self._cast(args, torch.bfloat16), **self._cast(kwargs, torch.bfloat16))
-        if name in FULL:
+        drawn_from_within = name == "pad" and any(
+            each in ("reflect", "replicate") for each in (*args, *kwargs.values())
+        )
+        if name in FULL or name.startswith("fft_") or drawn_from_within:
             return func(*self._cast(args, torch.float32), **self._cast(kwargs, torch.float32))
         if name in WIDEST:
             tensors = [each for each in args[0] if isinstance(each, Tensor)]

@@ -1,4 +1,4 @@
-"""Operators that torch takes apart on meta and runs whole on a CPU: whole here too, for work and memory are theirs."""
+"""Operators that torch takes apart or refuses on meta, and runs whole on a CPU: whole here, for the count is of those."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +10,14 @@ from torch import Tensor
 aten = torch.ops.aten
 
 
+WITHOUT_A_META_KERNEL = (
+    "mish_backward",
+    "multi_margin_loss_backward",
+    "multilabel_margin_loss_backward",
+    "fractional_max_pool3d_backward",
+)
+
+
 @contextmanager
 def as_on_a_cpu() -> Iterator[None]:
     """While it lasts, these operators choose for meta tensors what they choose for tensors of a CPU."""
@@ -17,8 +25,14 @@ def as_on_a_cpu() -> Iterator[None]:
         # torch's own `Library.impl` takes no second implementation of an operator; what lies below it does
         register: Any = library.m
         register.impl("scaled_dot_product_attention", "AutogradMeta", _attention)
-        register.impl("mish_backward", "Meta", lambda gradient, given: torch.empty_like(given))
+        for name in WITHOUT_A_META_KERNEL:
+            register.impl(name, "Meta", _like_what_was_given)
         yield
+
+
+def _like_what_was_given(gradient: Tensor, given: Tensor, *_: Any) -> Tensor:
+    """The gradient of an operator's first argument."""
+    return torch.empty_like(given)
 
 
 def _attention(

@@ -5,21 +5,25 @@ An operator that costs nothing is listed as such; one that is in no list has no 
 
 import torch
 
+from striate.cost.rules.distances import DISTANCES
 from striate.cost.rules.elements import ELEMENTS
 from striate.cost.rules.norms import NORMS
+from striate.cost.rules.orders import ORDERS
 from striate.cost.rules.products import PRODUCTS
 from striate.cost.rules.rule import Arguments, Options, Results, Rule, nothing, operators
+from striate.cost.rules.sampling import SAMPLING
+from striate.cost.rules.transforms import TRANSFORMS
 from striate.cost.rules.windows import WINDOWS
 from striate.cost.work import NONE, Work
 
-# A tensor under a new name, or one that is not filled yet: no work and no bytes.
+# A tensor under a new name, or one that is not filled yet, or a value that there is: no work and no bytes.
 FREE = operators(
     """
     alias as_strided chunk detach diagonal empty empty_like empty_permuted empty_strided expand lift lift_fresh movedim
-    narrow new_empty new_empty_strided permute resize select set slice split split_with_sizes squeeze t transpose unbind
-    unfold unsqueeze view view_as_complex view_as_real _unsafe_view _reshape_alias _conj _neg_view imag real
-    unsafe_chunk unsafe_split unsafe_split_with_sizes is_same_size _assert_async _assert_scalar sym_size sym_stride
-    sym_numel sym_storage_offset swapaxes swapdims
+    narrow new_empty new_empty_strided permute resize resize_as select set slice split split_with_sizes squeeze t
+    transpose unbind unfold unsqueeze view view_as_complex view_as_real _unsafe_view _reshape_alias _conj _neg_view imag
+    real unsafe_chunk unsafe_split unsafe_split_with_sizes is_same_size _assert_async _assert_scalar sym_size sym_stride
+    sym_numel sym_storage_offset swapaxes swapdims _local_scalar_dense
     """,
     nothing,
 )
@@ -31,8 +35,8 @@ MOVED = operators(
     _upsample_nearest_exact3d arange as_strided_copy as_strided_scatter bernoulli cat channel_shuffle clone
     constant_pad_nd copy copysign diag_embed diagonal_backward diagonal_scatter embedding expand_copy exponential eye
     fill flip full full_like gather im2col index index_copy index_fill index_select linspace masked_fill max_unpool2d
-    max_unpool3d native_channel_shuffle new_full new_ones new_zeros normal ones ones_like permute_copy pixel_shuffle
-    pixel_unshuffle rand rand_like randint randint_like randn randn_like random randperm reflection_pad1d
+    max_unpool3d native_channel_shuffle new_full new_ones new_zeros nonzero normal ones ones_like permute_copy
+    pixel_shuffle pixel_unshuffle rand rand_like randint randint_like randn randn_like random randperm reflection_pad1d
     reflection_pad2d reflection_pad3d repeat replication_pad1d replication_pad2d replication_pad3d roll rot90
     scalar_tensor scatter select_backward select_scatter slice_backward slice_scatter stack tril triu uniform
     unfold_copy upsample_nearest1d upsample_nearest2d upsample_nearest3d view_copy where zero zeros zeros_like
@@ -53,7 +57,18 @@ DRAWN = frozenset(
     )
 )
 
-RULES: dict[object, Rule] = {**FREE, **MOVED, **PRODUCTS, **WINDOWS, **NORMS, **ELEMENTS}
+RULES: dict[object, Rule] = {
+    **FREE,
+    **MOVED,
+    **PRODUCTS,
+    **WINDOWS,
+    **SAMPLING,
+    **NORMS,
+    **ELEMENTS,
+    **ORDERS,
+    **DISTANCES,
+    **TRANSFORMS,
+}
 
 
 def rule_of(operator: torch._ops.OpOverload) -> Rule | None:

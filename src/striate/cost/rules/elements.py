@@ -1,5 +1,7 @@
 """One operation or a few an element: arithmetic, activations, sums and means, losses."""
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from striate.cost.rules.rule import (
@@ -8,13 +10,17 @@ from striate.cost.rules.rule import (
     Options,
     Results,
     Rule,
+    argument,
     aten,
     both,
     each_given,
     each_result,
+    each_row,
     operators,
 )
-from striate.cost.work import NONE, Work, elementwise
+from striate.cost.work import NONE, Term, Work, elementwise, work
+
+NO_REDUCTION, MEAN = 0, 1  # what torch calls the ways to make one number of a loss; 2 is the sum
 
 # fmt: off
 #    additions, comparisons, transcendental: for each element of the result
@@ -32,6 +38,7 @@ ELEMENTWISE: tuple[tuple[Each, str], ...] = (
     ((0, 0, 1), "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt sin cos tan asin acos atan atan2 sinh cosh tanh erf "
                 "erfc erfinv"),
     ((3, 0, 1), "sigmoid silu"),                           # 1 / (1 + e^-x), x / (1 + e^-x)
+    ((1, 1, 1), "xlogy"),                                  # x log y, or 0
     ((1, 1, 1), "elu celu selu"),                          # x, or a (e^x - 1)
     ((2, 1, 2), "softplus"),                               # log(1 + e^bx) / b
     ((2, 2, 2), "log_sigmoid_forward"),                    # min(0, x) - log(1 + e^-|x|)
@@ -71,12 +78,14 @@ LOSSES: tuple[tuple[Each, str], ...] = (
     ((2, 0, 0), "mse_loss"),
     ((4, 2, 0), "smooth_l1_loss huber_loss"),
     ((5, 0, 2), "binary_cross_entropy"),                   # -(y log p + (1 - y) log(1 - p))
-    ((7, 1, 2), "binary_cross_entropy_with_logits soft_margin_loss"),
+    ((7, 1, 2), "binary_cross_entropy_with_logits"),
+    ((3, 0, 2), "soft_margin_loss"),                       # log(1 + e^(-y x))
 )
 LOSSES_BACKWARD: tuple[tuple[Each, str], ...] = (
     ((3, 0, 0), "mse_loss_backward"),                      # (x - y) g 2/n
     ((3, 2, 0), "smooth_l1_loss_backward huber_loss_backward"),
     ((5, 0, 0), "binary_cross_entropy_backward"),          # g (p - y) / (p (1 - p))
+    ((7, 0, 1), "soft_margin_loss_backward"),              # -y z / (z + 1) g/n with z = e^(-y x)
 )
 # fmt: on
 
@@ -123,17 +132,6 @@ def _reduction(element: Each, result: Each) -> Rule:
     return rule
 
 
-def _softmax(element: Each, row: Each, *, axis_at: int = 1) -> Rule:
-    """`element` for each number, `row` for each row along the axis that the argument `axis_at` names."""
-
-    def rule(args: Arguments, kwargs: Options, outputs: Results) -> Work:
-        shape = tuple(args[0].shape)
-        axis = args[axis_at] % max(1, len(shape))
-        return both(shape, element, shape[:axis] + shape[axis + 1 :], row)
-
-    return rule
-
-
 def _loss(element: Each) -> Rule:
     """A mean adds one operation for each element, a sum one less."""
 
@@ -145,6 +143,46 @@ def _loss(element: Each) -> Rule:
         return both(given, (additions + 1, comparisons, transcendental), result, (0, 0, 0))
 
     return rule
+
+
+def _multi_margin_loss(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+    """For each wrong class max(0, margin - x_right + x)^p, weighted; their sum divided by the number of classes."""
+    *rows, classes = args[0].shape
+    pair = 3 + (argument(args, 2, 1) == 2) + (argument(args, 4, None) is not None)
+    additions: list[Term] = [(rows, (classes - 1,), (pair,)), *_rows_reduced(rows, argument(args, 5, MEAN))]
+    return work(additions=additions, comparisons=[(rows, (classes - 1,))])
+
+
+def _multi_margin_loss_backward(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+    """The same without the sum; its derivative, 2 z g for squares, weighted and taken from the right class; scaled."""
+    *rows, classes = args[1].shape
+    pair = 3 + 2 * (args[3] == 2) + (argument(args, 5, None) is not None)
+    additions: list[Term] = [(rows, (classes - 1,), (pair,)), (rows, (classes,))]
+    return work(additions=additions, comparisons=[(rows, (classes - 1,))])
+
+
+def _multilabel_margin_loss(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+    """max(0, 1 - x_label + x_other) for each pair of a label and another; their sum divided by the number of classes.
+
+    How many are labels is a matter of values. Half of the classes is what makes most pairs.
+    """
+    *rows, classes = args[0].shape
+    pairs: Term = (rows, (classes // 2, classes - classes // 2))
+    return work(additions=[(*pairs, (3,)), *_rows_reduced(rows, args[2])], comparisons=[pairs])
+
+
+def _multilabel_margin_loss_backward(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+    """The same without the sum; taken from the label and added to the other; scaled."""
+    *rows, classes = args[1].shape
+    pairs: Term = (rows, (classes // 2, classes - classes // 2))
+    return work(additions=[(*pairs, (4,)), (rows, (classes,))], comparisons=[pairs])
+
+
+def _rows_reduced(rows: Sequence[int], reduction: int) -> list[Term]:
+    """The sum of one number a row, and a division by their number for a mean."""
+    if reduction == NO_REDUCTION:
+        return []
+    return [(rows,)] if reduction == MEAN else [(rows,), ((-1,), ())]
 
 
 def _index_put(args: Arguments, kwargs: Options, outputs: Results) -> Work:
@@ -169,17 +207,22 @@ ELEMENTS: dict[object, Rule] = {
     **operators("gelu", _gelu),
     **operators("gelu_backward", _gelu_backward),
     # largest of a row, subtract it, e^, their sum, divide (or subtract the logarithm of the sum)
-    **operators("_softmax _safe_softmax", _softmax((3, 1, 1), (-1, -1, 0))),
-    **operators("_log_softmax", _softmax((3, 1, 1), (-1, -1, 1))),
+    **operators("_softmax _safe_softmax", each_row((3, 1, 1), (-1, -1, 0))),
+    **operators("_log_softmax", each_row((3, 1, 1), (-1, -1, 1))),
     # (g - sum(g y)) y, and g - e^y sum(g)
-    **operators("_softmax_backward_data", _softmax((4, 0, 0), (-1, 0, 0), axis_at=2)),
-    **operators("_log_softmax_backward_data", _softmax((3, 0, 1), (-1, 0, 0), axis_at=2)),
+    **operators("_softmax_backward_data", each_row((4, 0, 0), (-1, 0, 0), axis_at=2)),
+    **operators("_log_softmax_backward_data", each_row((3, 0, 1), (-1, 0, 0), axis_at=2)),
     # one number is picked for each target; they are added up and divided once
     **operators("nll_loss_forward nll_loss2d_forward", each_given(1, position=1)),
     **operators("nll_loss_backward nll_loss2d_backward", each_given(1, position=2)),
+    **operators("multi_margin_loss", _multi_margin_loss),
+    **operators("multi_margin_loss_backward", _multi_margin_loss_backward),
+    **operators("multilabel_margin_loss_forward", _multilabel_margin_loss),
+    **operators("multilabel_margin_loss_backward", _multilabel_margin_loss_backward),
     **operators("index_put _unsafe_index_put _index_put_impl", _index_put),
     **operators("embedding_dense_backward", each_given(1)),
     **operators("index_add scatter_add", each_given(1, position=3)),
     **operators("scatter_reduce", each_given(1, position=3)),
+    aten.equal: each_given(0, 1),
     aten.count_nonzero: _reduction((1, 1, 0), (-1, 0, 0)),
 }

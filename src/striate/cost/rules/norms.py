@@ -40,7 +40,7 @@ def _layer_norm(args: Arguments, kwargs: Options, outputs: Results) -> Work:
     """Mean 1 an element, variance 3, (x - mean) / deviation 2, scale 1, shift 1; a root for each row."""
     given, inner, weight, bias = args[0].shape, args[1], args[2], args[3]
     element = 6 + (weight is not None) + (bias is not None)
-    return both(given, (element, 0, 0), (given.numel() // max(1, prod(inner)),), (1, 0, 1))
+    return both(given, (element, 0, 0), given[: len(given) - len(inner)], (1, 0, 1))
 
 
 def _layer_norm_backward(args: Arguments, kwargs: Options, outputs: Results) -> Work:
@@ -71,7 +71,7 @@ def _group_norm_backward(args: Arguments, kwargs: Options, outputs: Results) -> 
 
 def _rms_norm(args: Arguments, kwargs: Options, outputs: Results) -> Work:
     given, inner, weight = args[0].shape, args[1], args[2] if len(args) > 2 else None
-    return both(given, (3 + (weight is not None), 0, 0), (given.numel() // max(1, prod(inner)),), (1, 0, 1))
+    return both(given, (3 + (weight is not None), 0, 0), given[: len(given) - len(inner)], (1, 0, 1))
 
 
 def _rms_norm_backward(args: Arguments, kwargs: Options, outputs: Results) -> Work:

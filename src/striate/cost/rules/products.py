@@ -1,5 +1,10 @@
 """Convolutions, linear layers, matrix products and attention."""
 
+from collections.abc import Mapping, Sequence, Set
+from math import prod
+
+from torch import Tensor
+
 from striate.cost.rules.rule import Arguments, Options, Results, Rule, aten
 from striate.cost.work import Term, Work, attention, convolution, matmul, work
 
@@ -59,6 +64,12 @@ def _baddbmm(args: Arguments, kwargs: Options, outputs: Results) -> Work:
     return matmul(left[1], left[2], right[2], times=left[0], bias=kwargs.get("beta", 1) != 0)
 
 
+def _addbmm(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+    """The sum of all products of a batch, which is one product with a longer inner side."""
+    left, right = args[1].shape, args[2].shape
+    return matmul(left[1], left[0] * left[2], right[2], bias=kwargs.get("beta", 1) != 0)
+
+
 def _mv(args: Arguments, kwargs: Options, outputs: Results) -> Work:
     return matmul(args[0].shape[0], args[0].shape[1], 1)
 
@@ -73,14 +84,36 @@ def _dot(args: Arguments, kwargs: Options, outputs: Results) -> Work:
 
 def _linear(args: Arguments, kwargs: Options, outputs: Results) -> Work:
     weight, bias = args[1].shape, args[2] if len(args) > 2 else kwargs.get("bias")
-    return matmul(outputs[0].numel() // weight[0], weight[1], weight[0], bias=bias is not None)
+    return matmul(prod(outputs[0].shape[:-1]), weight[1], weight[0], bias=bias is not None)
 
 
 def _trilinear(args: Arguments, kwargs: Options, outputs: Results) -> Work:
-    """sum_ij x_i w_kij y_j, as the bilinear layer asks: (n, 1, i), (k, i, j), (n, 1, j) unsqueezed."""
-    rows, (results, left, right) = args[0].shape.numel() // args[1].shape[-2], args[1].shape[-3:]
-    inner: list[Term] = [((rows, results), (left,), (right,)), ((rows, results), (left,))]
-    return work(macs=inner, macs_valid=inner)
+    """Three tensors, each without some axes: sum_ij x_ni w_kij y_nj of the bilinear layer, and its three gradients.
+
+    The last two meet first, and are summed over what the first lacks.
+    """
+    first, second, third = (_sizes(*each) for each in zip(args[:3], args[3:6], strict=True))
+    summed = set(args[6])
+    pair = _broadcast(second, third)
+    left = {axis: size for axis, size in pair.items() if axis in first or axis not in summed}
+    macs: list[Term] = [_kept_and_summed(pair, pair.keys() - left.keys())]
+    macs.append(_kept_and_summed(_broadcast(first, left), summed))
+    return work(macs=macs, macs_valid=macs)
+
+
+def _sizes(tensor: Tensor, lacking: Sequence[int]) -> dict[int, int]:
+    """The sizes of a tensor by axis of a larger space, of which it lacks some axes."""
+    axes = (axis for axis in range(tensor.ndim + len(lacking)) if axis not in lacking)
+    return dict(zip(axes, tensor.shape, strict=True))
+
+
+def _broadcast(one: Mapping[int, int], two: Mapping[int, int]) -> dict[int, int]:
+    return {axis: two.get(axis, 1) if one.get(axis, 1) == 1 else one[axis] for axis in sorted({*one, *two})}
+
+
+def _kept_and_summed(sizes: Mapping[int, int], summed: Set[int]) -> Term:
+    kept = tuple(size for axis, size in sizes.items() if axis not in summed)
+    return (kept, tuple(size for axis, size in sizes.items() if axis in summed))
 
 
 def _attention(args: Arguments, kwargs: Options, outputs: Results) -> Work:
@@ -102,6 +135,8 @@ PRODUCTS: dict[object, Rule] = {
     aten.addmm_: _addmm,
     aten.baddbmm: _baddbmm,
     aten.baddbmm_: _baddbmm,
+    aten.addbmm: _addbmm,
+    aten.addbmm_: _addbmm,
     aten.mv: _mv,
     aten.addmv: _addmv,
     aten.dot: _dot,

@@ -16,6 +16,11 @@ aten = torch.ops.aten
 Each = tuple[int, int, int]  # additions, comparisons, transcendental
 
 
+def argument(args: Arguments, position: int, default: Any) -> Any:
+    """The dispatcher leaves out what is the default."""
+    return args[position] if len(args) > position else default
+
+
 def nothing(args: Arguments, kwargs: Options, outputs: Results) -> Work:
     """No work: only a new name for a tensor, or numbers moved from one place to another."""
     return NONE
@@ -39,6 +44,17 @@ def each_given(additions: int = 0, comparisons: int = 0, transcendental: int = 0
     return rule
 
 
+def each_row(element: Each, row: Each, *, axis_at: int = 1) -> Rule:
+    """`element` for each number, `row` for each row along the axis that the argument `axis_at` names."""
+
+    def rule(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+        shape = tuple(args[0].shape)
+        axis = args[axis_at] % max(1, len(shape))
+        return both(shape, element, shape[:axis] + shape[axis + 1 :], row)
+
+    return rule
+
+
 def both(first: Sequence[int], of_first: Each, second: Sequence[int], of_second: Each) -> Work:
     """So many operations for each element of one shape and of another; the second may be negative."""
     columns: list[list[Term]] = []
@@ -48,6 +64,11 @@ def both(first: Sequence[int], of_first: Each, second: Sequence[int], of_second:
             terms.append((second, (two,)) if two > 0 else ((-1,), second, (-two,)))
         columns.append(terms)
     return work(additions=columns[0], comparisons=columns[1], transcendental=columns[2])
+
+
+def halvings(size: int) -> int:
+    """The logarithm to base 2, rounded up; 0 for a row of nothing."""
+    return max(0, size - 1).bit_length()
 
 
 def operators(names: str, rule: Rule) -> dict[object, Rule]:
