@@ -1,4 +1,4 @@
-"""Operators that torch takes apart or refuses on meta, and runs whole on a CPU: whole here, for the count is of those."""
+"""Operators that torch takes apart or refuses on meta and runs whole on a CPU: they are whole here, and so counted."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
