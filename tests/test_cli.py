@@ -247,6 +247,7 @@ def test_models_lists_finds_and_suggests(capsys):
 BAD = {
     "C1 an option that is not there": (["--learning-rte", "1"], 2, "--learning-rte"),
     "C2 a word where a number belongs": (["--epochs", "many"], 2, "--epochs"),
+    "C2 part of a picture": (["--batch", "1.5"], 2, "'1.5' is not a whole number"),
     "C3 a rate below zero": (["--rate", "-1"], 2, "rate"),
     "C3 a rate that is not a number": (["--rate", "nan"], 2, "rate"),
     "C3 no epochs": (["--epochs", "0"], 2, "epochs"),

@@ -170,6 +170,41 @@ def test_a_place_that_cannot_be_written_is_a_sentence(tmp_path: Path, place: str
     assert names(tmp_path) == ["file"]
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_what_a_link_points_to_is_written_and_the_link_stays(tmp_path: Path, there: bool) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    target = tmp_path / "elsewhere" / "target.svg"
+    if there:
+        target.write_bytes(b"old")
+    (tmp_path / "link.svg").symlink_to(Path("elsewhere") / "target.svg")
+    durable.write(tmp_path / "link.svg", b"new")
+    assert (tmp_path / "link.svg").is_symlink()
+    assert target.read_bytes() == b"new"
+    assert names(tmp_path / "elsewhere") == ["target.svg"]
+
+
+def test_what_is_there_and_is_no_file_is_refused_and_stays(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "to the pipe").symlink_to("pipe")
+    before = {path.name: path.lstat().st_mode for path in tmp_path.iterdir()}
+    for path in (*tmp_path.iterdir(), Path("/dev/null"), Path(), Path("/"), tmp_path / "none" / ".."):
+        with pytest.raises(MachineError):
+            durable.write(path, b"data")
+    assert {path.name: path.lstat().st_mode for path in tmp_path.iterdir()} == before
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_folder_is_made_once_and_a_file_in_its_place_is_a_sentence(tmp_path: Path) -> None:
+    for _ in range(2):
+        durable.make_folder(tmp_path / "one" / "two")
+    (tmp_path / "file").write_bytes(b"")
+    for place in ("file", "file/below", "n" * 300):
+        with pytest.raises(MachineError, match="no folder can be made here"):
+            durable.make_folder(tmp_path / place)
+
+
 def test_a_leftover_of_a_killed_save_does_not_matter(tmp_path: Path) -> None:
     (tmp_path / ".step.partial").mkdir()
     (tmp_path / ".step.partial" / "old").write_bytes(b"old")

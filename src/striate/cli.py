@@ -1,14 +1,15 @@
 """The command: what a person typed, and what they are told when it fails. The verbs stand in commands/."""
 
+import inspect
 import json
 import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, NoReturn, get_args, get_origin
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter, Token, convert
 
 from striate.commands.counting import count
 from striate.commands.networks import compare, models
@@ -22,8 +23,28 @@ app = App(
     help_epilogue="Every command takes --help, --json and --debug. First steps: striate train digits",
     version_flags=["--version"],
 )
+
+
+def _whole(kind: Any, tokens: Sequence[Token]) -> Any:
+    """A whole number; the parser itself would round 1.5 to 2."""
+    if "." in tokens[0].value:
+        raise ValueError(f"{tokens[0].value!r} is not a whole number")
+    return convert(kind, tokens)
+
+
+def _exact(verb: Callable[..., None]) -> Callable[..., None]:
+    """The same verb, with whole numbers that are never rounded."""
+    exact = {}
+    for name, parameter in inspect.signature(verb).parameters.items():
+        kind = parameter.annotation
+        if (get_args(kind)[0] if get_origin(kind) is Annotated else kind) in (int, int | None):
+            exact[name] = Annotated[kind, Parameter(converter=_whole)]
+    verb.__annotations__ = verb.__annotations__ | exact  # the parser looks here before the signature
+    return verb
+
+
 for verb in (train, evaluate, predict, models, count, compare, runs):
-    app.command(verb)
+    app.command(_exact(verb))
 app.register_install_completion_command()
 
 
@@ -31,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """The command; leaves with 0 done, 2 usage, 3 data, 4 run or weights, 5 environment, 130 or 143 signals."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug, as_json = "--debug" in words, "--json" in words
-    words = [word for word in words if word != "--debug"]
+    words = [_underscored(word) for word in words if word != "--debug"]
     try:
         app(words, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
@@ -45,6 +66,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except BrokenPipeError:  # the reader of our output has left; nothing more to say to it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
+
+
+def _underscored(word: str) -> str:
+    """--model-options.zero-init as --model-options.zero_init: the parser knows the first part only."""
+    option, equals, value = word.partition("=")
+    name = option.removeprefix("--model-options.")
+    return word if name == option else f"--model-options.{name.replace('-', '_')}{equals}{value}"
 
 
 def _fail(error: StriateError, debug: bool, as_json: bool) -> NoReturn:

@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
-
 from striate import charts, survey
 from striate.cost import machine
 from striate.cost.count import Count, count
+from striate.errors import UsageError
 from striate.models.catalog import catalog, find
 from striate.models.entry import Entry
 
@@ -18,15 +17,15 @@ from striate.models.entry import Entry
 class Compared:
     """One network of a comparison.
 
-    `parameters`, without heads that only train; for one picture `multiply_adds`, `activations` (outputs of
-    convolutions and linear layers) and `field`, the receptive field of the last feature map in pixels;
-    `training_bytes`, the peak of a training step of `batch` pictures; `least` and `measured` seconds of a forward
-    pass of one picture here, the second None where nothing was run; `error`, the published one in percent with its
-    `protocol`.
+    `input` is the shape of one sample, or one shape for each of several inputs; `parameters`, without heads that only
+    train. For one picture `multiply_adds`, `activations` (outputs of convolutions and linear layers) and `field`, the
+    receptive field of the last feature map in pixels; `training_bytes`, the peak of a training step of `batch`
+    pictures; `least` and `measured` seconds of a forward pass of one picture here, the second None where nothing was
+    run; `error`, the published one in percent with its `protocol`.
     """
 
     name: str
-    input: tuple[int, ...]
+    input: tuple[Any, ...]
     batch: int
     parameters: int
     multiply_adds: int
@@ -52,15 +51,18 @@ class Comparison:
 
 
 def compare(
-    models: Sequence[str], *, input_size: str | None = None, batch: int = 32, measure: bool = True, device: str = "cpu"
-) -> Comparison:
+    models: Sequence[str], *, input_size: str | None = None, batch: int = 32, measure: bool = True,
+    device: str = "cpu", again: bool = False,
+) -> Comparison:  # fmt: skip
     """Count each network, run it a few times where `measure` says so, and draw the charts.
 
     `input_size` is the same for all, such as "3x224x224"; else each has its published one. Training is SGD with
-    momentum in float32.
+    momentum in float32. The machine's rates are those of the cache unless `again`.
     """
     samples = [survey.sample(model, input_size, {}) for model in models]  # a wrong name is told before work begins
-    rates = machine.rates(device)
+    if not all(isinstance(side, int) for shape, _ in samples for each in survey.shapes(shape) for side in each):
+        raise UsageError("input", f"{input_size} has letters, and networks are compared at one size", "3x224x224")
+    rates = machine.rates(device, again=again)
     rows, layers = [], []
     for model, (shape, options) in zip(models, samples, strict=True):
         net = survey.network(model, **options)
@@ -113,7 +115,7 @@ def published_error(entry: Entry) -> tuple[float, str] | None:
 
 def _seconds(model: str, shape: tuple[int, ...], options: Mapping[str, Any], device: str) -> float:
     net = survey.network(model, storage=True, **options).eval().to(device)
-    return machine.seconds(net, [torch.randn(1, *shape, device=device)], [])[""]
+    return machine.seconds(net, survey.random_inputs(shape, 1, device), [])[""]
 
 
 def _layers(model: str, one: Count) -> charts.Layers:

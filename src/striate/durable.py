@@ -22,16 +22,31 @@ MANIFEST = "manifest.json"
 
 
 def write(path: Path, data: bytes) -> None:
-    """Replace `path` in one step; a kill leaves the old file or the new one."""
-    partial = path.with_name(f".{path.name}.partial")
+    """Replace `path`, or the file that it links to, in one step; a kill leaves the old file or the new one.
+
+    What is there and is no regular file, such as a folder or a device, is a `MachineError` and stays as it is.
+    """
+    target = _target(path)
+    partial = target.with_name(f".{target.name}.partial")
     try:
         _write_synced(partial, data)
-        partial.replace(path)
-        _sync_folder(path.parent)
+        partial.replace(target)
+        _sync_folder(target.parent)
     except OSError as error:
         with contextlib.suppress(OSError):  # the first error is the one to tell
             partial.unlink()
         raise _no_room(path, len(data), error) from error
+
+
+def make_folder(folder: Path) -> None:
+    """Make `folder` and those above it unless it is there; a `MachineError` where files cannot be written to it."""
+    hint = "a folder that you may write to"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MachineError(folder, f"no folder can be made here ({error.strerror or error})", hint) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise MachineError(folder, "this folder cannot be written to", hint)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -117,6 +132,23 @@ def _plain(path: Path) -> bytes:
     if path.is_symlink() or not path.is_file():
         raise FileNotFoundError(path)
     return path.read_bytes()
+
+
+def _target(path: Path) -> Path:
+    """The regular file that `path` means, there or not yet: the one it points to where it is a link."""
+    hint = "the name of a file"
+    try:
+        real = Path(os.path.realpath(path))
+        for each in (path, real):  # /dev/stdout leads to a pipe that only `path` can tell of
+            if each.is_dir():
+                raise MachineError(path, "it is a folder", hint)
+            if each.exists() and not each.is_file():
+                raise MachineError(path, "it is a device or a pipe and not a regular file", hint)
+    except OSError as error:
+        raise MachineError(path, f"it cannot be used ({error.strerror or error})", hint) from error
+    if real.is_symlink():
+        raise MachineError(path, "it is a link that leads to itself", hint)
+    return real
 
 
 def _write_synced(path: Path, data: bytes) -> None:

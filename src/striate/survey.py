@@ -23,7 +23,7 @@ from striate.models.catalog import build, catalog, check_size, find, table, usua
 from striate.models.entry import Entry, Line
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from striate.cost.machine import Rates
 
@@ -82,9 +82,23 @@ def listed(
         for name, entry in catalog().items()
         if (pattern is None or fnmatchcase(name, pattern)) and family in (None, entry.family)
     ]
-    if not chosen and pattern is not None and not set(pattern) & set("*?["):
+    if not chosen and pattern is not None and not is_pattern(pattern):
         find(pattern)
     return [each for each in chosen if each.parameters <= most_params and each.multiply_adds <= most_macs]
+
+
+def is_pattern(name: str) -> bool:
+    """Whether it stands for several names and is none itself."""
+    return bool(set(name) & set("*?["))
+
+
+def counted(entry: Entry) -> Listed:
+    """A network that `costs.json` does not hold, such as one of timm's, with its numbers counted now."""
+    from striate.cost.count import count
+
+    result = count(network(entry.name), entry.input)
+    auxiliary = sum(row.params for row in result.rows if not row.called)
+    return Listed(entry, result.params - auxiliary, auxiliary, result.macs)
 
 
 def amount(option: str, text: str | None) -> float:
@@ -93,7 +107,7 @@ def amount(option: str, text: str | None) -> float:
         return float("inf")
     found = re.fullmatch(r"(\d+(?:[.]\d*)?)\s*([KMGT]?)", text.strip().replace(",", "").upper())
     if not found:
-        raise UsageError(option, f"{text!r} is not a number such as 5M or 1.5G", f"{option}=5M")
+        raise UsageError(option, f"{text!r} is not a number such as 5M or 1.5G", f"--{option} 5M")
     return float(found[1]) * UNITS[found[2]]
 
 
@@ -187,32 +201,47 @@ class Measured:
 
 
 def measured(
-    model: str, shape: tuple[Any, ...], batch: int, options: Mapping[str, Any], device: str = "cpu"
-) -> tuple[Rates, list[Measured], Measured]:
-    """Run a network's forward pass here in float32: the machine's rates, each layer, and the whole.
+    model: str, shape: tuple[Any, ...], batch: int, options: Mapping[str, Any], device: str = "cpu", *,
+    bfloat16: bool = False, again: bool = False,
+) -> tuple[Rates, list[Measured], Measured]:  # fmt: skip
+    """Run a network's forward pass here, in float32 or by autocast: the machine's rates, each layer, and the whole.
 
-    A layer is a module without children, all its calls together.
+    A layer is a module without children, all its calls together. The rates are those of the cache unless `again`.
     """
-    import torch
-
     from striate.cost import machine
     from striate.cost.count import count
 
-    counted = count(network(model, **options), shape, batch=batch)
-    rates = machine.rates(device)
+    counted = count(network(model, **options), shape, batch=batch, autocast=bfloat16)
+    rates = machine.rates(device, again=again)
     least: dict[str, float] = {}
     kinds: dict[str, str] = {}
     for row in counted.rows:
         if row.called:
-            takes = rates.least(row.macs, row.bytes_read + row.bytes_written)
+            takes = rates.least(row.macs, row.bytes_read + row.bytes_written, bfloat16=bfloat16)
             least[row.module] = least.get(row.module, 0.0) + takes
             kinds.setdefault(row.module, row.kind)
     net = network(model, storage=True, **options).eval().to(device)
     leaves = [name for name, module in net.named_modules() if name in least and not any(module.children())]
-    shapes = shape if isinstance(shape[0], tuple) else (shape,)
-    spent = machine.seconds(net, [torch.randn(batch, *each, device=device) for each in shapes], leaves)
+    spent = machine.seconds(net, random_inputs(shape, batch, device), leaves, bfloat16=bfloat16)
     layers = [Measured(name, kinds[name], least[name], spent[name]) for name in leaves if name in spent]
     return rates, layers, Measured(model, type(net).__name__, sum(least.values()), spent[""])
+
+
+def random_inputs(shape: tuple[Any, ...], batch: int, device: str) -> list[Tensor]:
+    """A batch for each input of a network whose sample has this shape, or these shapes."""
+    import torch
+
+    return [torch.randn(batch, *each, device=device) for each in shapes(shape)]
+
+
+def shapes(shape: tuple[Any, ...]) -> tuple[tuple[Any, ...], ...]:
+    """Those of each input, where `sample` gave the one of a single input or several."""
+    return shape if isinstance(shape[0], tuple) else (shape,)
+
+
+def size_text(shape: tuple[Any, ...]) -> str:
+    """As it is typed: 3x224x224, with commas between several inputs."""
+    return ", ".join("x".join(map(str, each)) for each in shapes(shape))
 
 
 def sample(model: str, given: str | None, options: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -225,17 +254,23 @@ def sample(model: str, given: str | None, options: Mapping[str, Any]) -> tuple[t
     if given is None:
         if not is_named(model):
             raise UsageError("input", f"{model} has no published size", "--input 3x224x224")
+        from striate.models.options import count as whole_number
+
         entry = find(model)
         side = usual_size(entry, **options)
-        return (int(options.get("channels") or entry.input[0]), side, side), chosen
-    shapes = [tuple(_side(part) for part in shape.split("x")) for shape in given.lower().split(",")]
-    shape = shapes[0] if len(shapes) == 1 else tuple(shapes)
-    if len(shapes) > 1 and not all(isinstance(side, int) for each in shapes for side in each):
+        channels = options.get("channels")
+        return (entry.input[0] if channels is None else whole_number("channels", channels), side, side), chosen
+    sizes = [tuple(_side(part) for part in size.split("x")) for size in given.lower().split(",")]
+    shape = sizes[0] if len(sizes) == 1 else tuple(sizes)
+    if len(sizes) > 1 and not all(isinstance(side, int) for size in sizes for side in size):
         raise UsageError("input", f"letters in {given!r} stand for the sides of one picture alone", "numbers")
+    if not isinstance(sizes[0][0], int):
+        cause = f"letters in {given!r} can stand for height and width; channels are a number"
+        raise UsageError("input", cause, "a number first, as in 3xHxW")
     if not is_named(model):
         return shape, chosen
     entry = find(model)
-    if len(shapes) > 1 or len(shape) != 3 or not isinstance(shape[0], int):
+    if len(sizes) > 1 or len(shape) != 3:
         raise UsageError("input", f"{given!r} is not a picture for {model}", "CHANNELSxHEIGHTxWIDTH, as in 3x224x224")
     letters = not all(isinstance(side, int) for side in shape)
     if letters and entry.fixed:

@@ -6,32 +6,9 @@ import json
 from xml.etree import ElementTree
 
 import pytest
-
-from striate.cli import main
+from shell import call, rows
 
 PARAMETERS = {"lenet5": 61_706, "resnet18": 11_689_512, "vgg16": 138_357_544}
-
-
-def call(capsys, *words: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as left:
-        main(list(words))
-    out, err = capsys.readouterr()
-    return left.value.code, out, err
-
-
-@pytest.fixture(autouse=True)
-def quick_rates(tmp_path, monkeypatch):
-    """Rates of this machine from short runs, kept apart from the user's."""
-    from striate.cost import machine
-
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(machine, "SECONDS", 0.01)
-    monkeypatch.setattr(machine, "SIDE", 64)
-    monkeypatch.setattr(machine, "COPIED", 2**16)
-
-
-def rows(text: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(text), delimiter="\t"))
 
 
 def test_models_have_their_numbers_and_a_budget_keeps_what_fits(capsys):
@@ -66,6 +43,9 @@ def test_models_by_family_and_by_pattern(capsys):
         (("--family", "resnets"), "there is no family resnets"),
         (("--max-params", "5 apples"), "'5 APPLES' is not a number|'5 apples' is not a number"),
         (("resnet5",), "no network has this name"),
+        (("--max-params", "-5M"), "'-5M' is not a number.*Try: --max-params 5M"),
+        (("timm:*", "--family", "vgg"), "--family: it changes nothing beside timm's names"),
+        (("timm:*", "--max-params", "5M"), "--max-params: it changes nothing"),
     ],
 )
 def test_models_answers_what_it_cannot_mean_with_one_sentence(capsys, words, sentence):
@@ -75,6 +55,24 @@ def test_models_answers_what_it_cannot_mean_with_one_sentence(capsys, words, sen
     assert code == 2
     assert re.search(sentence, err)
     assert err.count("\n") == 1
+
+
+def test_names_that_nothing_matches_are_told_by_what_was_asked(capsys):
+    assert call(capsys, "models", "nosuch*")[2] == "no name matches nosuch*\n"
+    assert call(capsys, "models", "resnet*", "--max-params", "1K")[2] == "no network is within these limits\n"
+
+
+def test_one_of_timms_networks_is_shown_and_a_name_it_lacks_is_an_error(capsys):
+    pytest.importorskip("timm")
+    code, out, _ = call(capsys, "models", "timm:resnet18")
+    assert code == 0
+    assert "parameters 11,689,512, multiply-adds 1,814,073,344 for one picture" in out
+    assert [row["layer"] for row in rows(out.partition("\n\n")[2])][-1] == "fc"
+    for name in ("timm:resnet_18", "timm:"):
+        code, out, err = call(capsys, "models", name)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "timm:resnet18" in call(capsys, "models", "timm:resnet_18")[2]
+    assert call(capsys, "models", "timm:nosuch*")[:2] == (0, "")
 
 
 def test_one_model_stands_beside_its_paper(capsys):
@@ -166,38 +164,16 @@ def test_count_measures_every_layer(capsys):
     assert all(float(row["measured ms"]) >= 0 for row in table)
 
 
-OWN = """
-import torch
-from torch import nn
-
-class Two(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.conv, self.linear = nn.Conv2d(3, 4, 3), nn.Linear(10, 4)
-
-    def forward(self, picture, numbers):
-        return self.conv(picture).mean((2, 3)) + self.linear(numbers)
-
-def dropping():
-    rates = [rate.item() for rate in torch.linspace(0, 0.1, 3)]  # as many networks spread their rates over blocks
-    return nn.Sequential(*map(nn.Dropout, rates), nn.Conv2d(3, 4, 3))
-"""
-
-
 @pytest.mark.parametrize("measure", [[], ["--measure"]])
 @pytest.mark.parametrize(("function", "size"), [("Two", "3x8x8,10"), ("dropping", "3x8x8")])
-def test_a_network_of_ones_own_is_counted_and_measured(capsys, tmp_path, monkeypatch, function, size, measure):
-    (tmp_path / "networks_of_mine.py").write_text(OWN)
-    monkeypatch.chdir(tmp_path)
-    code, out, err = call(capsys, "count", f"networks_of_mine:{function}", "--input", size, *measure)
+def test_a_network_of_ones_own_is_counted_and_measured(capsys, own, function, size, measure):
+    code, out, err = call(capsys, "count", f"own_networks:{function}", "--input", size, *measure)
     assert code == 0, err
     assert "Conv2d" in out
 
 
-def test_letters_are_for_the_sides_of_one_picture(capsys, tmp_path, monkeypatch):
-    (tmp_path / "networks_of_mine.py").write_text(OWN)
-    monkeypatch.chdir(tmp_path)
-    code, _, err = call(capsys, "count", "networks_of_mine:Two", "--input", "3xHxW,10")
+def test_letters_are_for_the_sides_of_one_picture(capsys, own):
+    code, _, err = call(capsys, "count", "own_networks:Two", "--input", "3xHxW,10")
     assert (code, err.count("\n")) == (2, 1)
     assert "letters" in err
 
@@ -292,3 +268,64 @@ def test_compare_without_names_is_a_usage_error(capsys):
     code, _, err = call(capsys, "compare")
     assert code == 2
     assert "none are named" in err
+
+
+def test_compare_leaves_a_file_that_it_does_not_write(capsys, tmp_path):
+    (tmp_path / "bubbles.svg").write_text("of another comparison")
+    code, _, err = call(capsys, "compare", "lenet5", "--no-measure", "--to", str(tmp_path))
+    assert code == 0
+    assert (tmp_path / "bubbles.svg").read_text() == "of another comparison"
+    assert f"the one in {tmp_path} is not of this comparison" in err
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "n" * 300])
+def test_compare_refuses_a_folder_that_cannot_be_before_it_counts(capsys, tmp_path, monkeypatch, place):
+    from striate import comparison
+
+    monkeypatch.setattr(comparison, "compare", None)  # calling it would be a TypeError
+    (tmp_path / "file").write_text("kept")
+    code, out, err = call(capsys, "compare", "lenet5", "--to", str(tmp_path / place))
+    assert (code, out, err.count("\n")) == (5, "", 1)
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("lenet",), "no network has this name"),
+        (("lenet5", "--batch", "0"), "0 samples cannot be counted"),
+        (("lenet5", "--batch", "1.5"), "'1.5' is not a whole number"),
+        (("resnet18", "--input", "3xHxW"), "compared at one size"),
+    ],
+)
+def test_compare_answers_what_it_cannot_mean_with_one_sentence(capsys, tmp_path, words, sentence):
+    code, _, err = call(capsys, "compare", *words, "--to", str(tmp_path / "charts"))
+    assert (code, err.count("\n")) == (2, 1)
+    assert sentence in err
+
+
+def test_compare_measures_a_network_of_two_inputs(capsys, own, tmp_path):
+    code, out, err = call(capsys, "compare", "own_networks:Two", "--input", "3x8x8,10", "--to", str(tmp_path))
+    assert code == 0, err
+    (row,) = rows(out)
+    assert row["input"] == "3x8x8, 10"
+    assert float(row["measured ms"]) > 0
+
+
+def test_compare_tells_rates_that_are_too_low_and_measures_them_again_when_asked(capsys, tmp_path, monkeypatch):
+    from striate.cost import machine
+
+    asked = []
+
+    def rates(device, *, again):
+        asked.append(again)
+        return machine.Rates("machine", 1, 1e3, 1e3, 1e3)
+
+    monkeypatch.setattr(machine, "rates", rates)
+    words = ("compare", "lenet5", "resnet20", "--batch", "1", "--to", str(tmp_path))
+    assert (
+        "for lenet5 and resnet20 took less than the least time: measure them again with --again"
+        in (call(capsys, *words)[2])
+    )
+    assert "too low" not in call(capsys, *words, "--again", "--no-measure")[2]
+    assert asked == [False, True]

@@ -81,6 +81,19 @@ def test_the_picture() -> None:
     assert str(found) == "1, cell 6,10: receptive field 5x5, 95 % of the gradient in 5x5 of 12x20 pixels"
 
 
+def test_a_square_that_runs_out_of_the_picture_is_told_and_drawn_as_far_as_it_is_inside() -> None:
+    """Cell 3 sees rows 0 to 6, and the picture ends with row 5."""
+    net = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), nn.Conv2d(1, 1, 5, padding=2))
+    for each in net:
+        nn.init.constant_(each.weight, 1.0)
+    found = gradient_field(net, "1", (1, 6, 20), samples=1)
+    assert found.cell == (3, 10)
+    assert found.effective == 7
+    assert found.square == ((0, 5), (7, 13))
+    assert "95 % of the gradient in 6x7 of 6x20 pixels" in str(found)
+    assert "holds 95 % of the gradient: 6 x 7" in found.svg()
+
+
 def test_a_field_that_arithmetic_cannot_tell_is_still_measured() -> None:
     class Flipped(nn.Module):
         def __init__(self) -> None:

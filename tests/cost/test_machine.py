@@ -76,6 +76,23 @@ def test_the_least_time_is_the_longer_of_work_and_traffic():
     assert some.least(50, 1000) == 10.0
 
 
+@pytest.mark.parametrize(
+    ("rate", "said"), [(1234.4e9, "1,234 G"), (1e9, "1 G"), (0.0512e9, "0.051 G"), (5e5, "0.0005 G")]
+)
+def test_a_slow_rate_is_not_printed_as_none(rate, said):
+    shown = str(Rates("", 1, float32=rate, bfloat16=rate, memory=1e9))
+    assert f"{said} multiply-adds/s in float32, {said} in bfloat16" in shown
+
+
+def test_the_network_runs_under_autocast_when_bfloat16_is_timed():
+    kinds = []
+    net = nn.Sequential(nn.Linear(3, 3))
+    net[0].register_forward_hook(lambda *given: kinds.append(given[2].dtype))
+    for bfloat16 in (False, True):
+        seconds(net, [torch.zeros(1, 3)], [], repeats=1, bfloat16=bfloat16)
+    assert kinds == 2 * [torch.float32] + 2 * [torch.bfloat16]
+
+
 def test_every_named_module_is_timed_and_the_parts_are_less_than_the_whole():
     net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3)).train()
     spent = seconds(net, [torch.zeros(2, 3, 32, 32)], ["0", "1", "2"], repeats=3)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from striate.commands.output import Json, print_json, print_table
+from striate.commands.output import Amount, Json, print_json, print_table, warn_of_rates
 from striate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ def models(
     /,
     *,
     family: str | None = None,
-    max_params: str | None = None,
-    max_macs: str | None = None,
+    max_params: Amount = None,
+    max_macs: Amount = None,
     json: Json = False,
 ) -> None:
     """The catalogue of networks, or one of them beside its paper.
@@ -30,7 +30,7 @@ def models(
     Parameters
     ----------
     pattern
-        A name, or a pattern with * and ?; 'timm:PATTERN' lists timm's names.
+        A name, or a pattern with * and ?; timm:NAME and 'timm:PATTERN' are timm's.
     family
         Networks of one paper's file only: resnet, vgg, densenet ...
     max_params
@@ -42,12 +42,16 @@ def models(
     """
     from striate import survey
 
+    limits = {"--family": family, "--max-params": max_params, "--max-macs": max_macs}
+    said = [name for name, value in limits.items() if value is not None]
     if pattern is not None and pattern.startswith("timm:"):
-        _list_timm(pattern, json)
+        if said:
+            raise UsageError(said[0], "it changes nothing beside timm's names", "leaving it out")
+        _of_timm(pattern, json)
         return
     chosen = survey.listed(pattern, family=family, max_params=max_params, max_macs=max_macs)
     if not chosen:
-        print("no network is within these limits", file=sys.stderr)
+        print("no network is within these limits" if said else f"no name matches {pattern}", file=sys.stderr)
     if len(chosen) == 1 and chosen[0].entry.name == pattern:
         _show(chosen[0], json)
     elif json:
@@ -65,14 +69,21 @@ def models(
         print_table(head, rows, right=(5, 6))
 
 
-def _list_timm(pattern: str, json: bool) -> None:
+def _of_timm(pattern: str, json: bool) -> None:
+    """timm's names that match a pattern; a single name is shown as those of the catalogue are."""
+    from striate import survey
     from striate.models import outside
 
+    if not survey.is_pattern(pattern):
+        _show(survey.counted(outside.find(pattern)), json)
+        return
     names = outside.names(pattern)
+    if not names:
+        print(f"no name matches {pattern}", file=sys.stderr)
     if json:
         print_json({"models": [{"name": name} for name in names]})
-    else:
-        print("\n".join(names))
+    for name in () if json else names:
+        print(name)
 
 
 def _show(chosen: "Listed", json: bool) -> None:
@@ -112,6 +123,7 @@ def compare(
     input: str | None = None,
     batch: int = 32,
     measure: bool = True,
+    again: bool = False,
     to: Path = Path("comparison"),
     json: Json = False,
 ) -> None:
@@ -129,6 +141,8 @@ def compare(
         Pictures in a training step, for the memory it takes.
     measure
         Run each network on one picture.
+    again
+        Measure this machine's rates anew: those of a busy machine are too low, and the least times too long.
     to
         The folder for bubbles.svg and layers.svg.
     json
@@ -136,19 +150,24 @@ def compare(
     """
     if not models:
         raise UsageError("models", "none are named", "striate compare alexnet vgg16 resnet50")
-    from striate import durable
+    if batch < 1:
+        raise UsageError("batch", f"{batch} samples cannot be counted", "--batch 1 or more")
+    from striate import durable, survey
     from striate.comparison import compare as compare_networks
     from striate.cost.budget import readable_bytes
 
-    found = compare_networks(models, input_size=input, batch=batch, measure=measure)
-    to.mkdir(parents=True, exist_ok=True)
+    for model in models:
+        survey.sample(model, input, {})  # a wrong name is told before a folder is made
+    durable.make_folder(to)  # and a wrong folder before minutes of counting
+    found = compare_networks(models, input_size=input, batch=batch, measure=measure, again=again)
     written = {"bubbles.svg": found.bubbles, "layers.svg": found.layers}
     for name, text in written.items():
         if text:
             durable.write(to / name, text.encode())
         else:
-            print(f"no {name}: none of these networks has a published error on ImageNet", file=sys.stderr)
-            (to / name).unlink(missing_ok=True)
+            kept = f"; the one in {to} is not of this comparison" if (to / name).exists() else ""
+            print(f"no {name}: none of these networks has a published error on ImageNet{kept}", file=sys.stderr)
+    warn_of_rates([row.name for row in found.rows if row.measured is not None and row.measured < row.least])
     if json:
         print_json({"compared": [row.as_dict() for row in found.rows], "charts": str(to)})
         return
@@ -158,7 +177,7 @@ def compare(
     ]  # fmt: skip
     rows = [
         [
-            row.name, "x".join(map(str, row.input)), f"{row.parameters:,}", f"{row.multiply_adds:,}",
+            row.name, survey.size_text(row.input), f"{row.parameters:,}", f"{row.multiply_adds:,}",
             f"{row.activations:,}", readable_bytes(row.training_bytes), row.field, f"{1e3 * row.least:.2f}",
             "" if row.measured is None else f"{1e3 * row.measured:.1f}",
             "" if row.error is None else f"{row.error:.2f} %", row.protocol,

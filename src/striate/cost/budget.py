@@ -16,6 +16,7 @@ UNITS = {
     "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
     "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
 }  # fmt: skip
+MOST = 1 << 60  # bytes; a batch that fills more has sizes beyond 64 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +39,19 @@ class Fit:
         return f"{fits}, with a peak of {readable_bytes(self.peak.bytes)}; {needs}."
 
 
-def parse_bytes(text: str) -> int:
+def parse_bytes(text: str, option: str = "memory") -> int:
     """ "24GiB", "8 GB", "512MiB", "1.5 GiB" or "1000 B" as bytes: GiB is 1024^3, GB is 1000^3, letters in any case.
 
-    Raises `UsageError` for anything else, a number without unit included.
+    Raises `UsageError`, which names `option`, for anything else: a number without unit, or more than 1 EiB.
     """
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?i?b)\s*", text, re.ASCII | re.IGNORECASE)
     unit = UNITS.get(found[2].lower()) if found else None
-    size = int(float(found[1]) * unit) if found and unit else 0
-    if size == 0:
-        raise UsageError("memory", f"{text!r} is no amount of memory", "24GiB, 8GB or 512MiB")
-    return size
+    size = float(found[1]) * unit if found and unit else 0.0
+    if size < 1:
+        raise UsageError(option, f"{text!r} is no amount of memory", "24GiB, 8GB or 512MiB")
+    if size > MOST:
+        raise UsageError(option, f"{text!r} is more memory than any machine has", "24GiB, 8GB or 512MiB")
+    return int(size)
 
 
 def readable_bytes(size: int) -> str:

@@ -45,7 +45,8 @@ class GradientField:
     def effective(self) -> int:
         """Side, in pixels, of the smallest square about the centre that holds 95 % of the strength; 0 if there is none.
 
-        The centre is that of the predicted interval, or of the strength itself. What lies outside the picture is empty.
+        The centre is that of the predicted interval, or of the strength itself. What lies outside the picture is empty:
+        `square` is what remains.
         """
         rows, columns = np.indices(self.strength.shape)
         row, column = self._centre()
@@ -55,6 +56,18 @@ class GradientField:
         if not held[-1]:
             return 0
         return int(2 * ring[order][np.searchsorted(held, SHARE * held[-1])]) + 1
+
+    @property
+    def square(self) -> tuple[Interval, Interval]:
+        """That square inside the picture: first and last row, first and last column."""
+        height, width = self.strength.shape
+        row, column = self._centre()
+        half = (self.effective - 1) / 2
+        rows, columns = (
+            (max(0, round(centre - half)), min(size - 1, round(centre + half)))
+            for centre, size in ((row, height), (column, width))
+        )
+        return rows, columns
 
     def _centre(self) -> tuple[float, float]:
         if self.field is not None:
@@ -67,9 +80,10 @@ class GradientField:
     def __str__(self) -> str:
         predicted = "unknown" if self.field is None else "x".join(map(str, self.field.size))
         height, width = self.strength.shape
+        rows, columns = map(_length, self.square)
         return (
             f"{self.layer or 'output'}, cell {self.cell[0]},{self.cell[1]}: receptive field {predicted}, "
-            f"95 % of the gradient in {self.effective}x{self.effective} of {height}x{width} pixels"
+            f"95 % of the gradient in {rows}x{columns} of {height}x{width} pixels"
         )
 
     def svg(self) -> str:
@@ -107,17 +121,19 @@ class GradientField:
     def _outlines(self, axes: Any) -> None:
         from matplotlib.patches import Rectangle
 
-        def outline(top: float, left: float, height: float, width: float, **look: Any) -> None:
-            axes.add_patch(Rectangle((left - 0.5, top - 0.5), width, height, fill=False, **look))
+        def outline(rows: Interval, columns: Interval, **look: Any) -> None:
+            corner = (columns[0] - 0.5, rows[0] - 0.5)
+            axes.add_patch(Rectangle(corner, _length(columns), _length(rows), fill=False, **look))
 
         if self.box is not None and self.field is not None:
-            (top, bottom), (left, right) = self.box
             said = f"receptive field, by arithmetic: {' x '.join(map(str, self.field.size))}"
-            outline(top, left, bottom - top + 1, right - left + 1, lw=1.6, edgecolor="#c2410c", label=said)
-        side, (row, column) = self.effective, self._centre()
-        said = f"holds 95 % of the gradient: {side} x {side}"
-        half, dashes = (side - 1) / 2, (0, (4, 2))
-        outline(row - half, column - half, side, side, lw=1.4, edgecolor="#111111", linestyle=dashes, label=said)
+            outline(*self.box, lw=1.6, edgecolor="#c2410c", label=said)
+        said = f"holds 95 % of the gradient: {' x '.join(str(_length(each)) for each in self.square)}"
+        outline(*self.square, lw=1.4, edgecolor="#111111", linestyle=(0, (4, 2)), label=said)
+
+
+def _length(interval: Interval) -> int:
+    return max(0, interval[1] - interval[0] + 1)
 
 
 def gradient_field(

@@ -45,9 +45,14 @@ class Rates:
 
     def __str__(self) -> str:
         return (
-            f"{self.device}, {self.threads} threads: {self.float32 / 1e9:,.0f} G multiply-adds/s in float32, "
-            f"{self.bfloat16 / 1e9:,.0f} G in bfloat16, memory {self.memory / 1e9:,.1f} GB/s"
+            f"{self.device}, {self.threads} threads: {_giga(self.float32)} G multiply-adds/s in float32, "
+            f"{_giga(self.bfloat16)} G in bfloat16, memory {self.memory / 1e9:,.1f} GB/s"
         )
+
+
+def _giga(rate: float) -> str:
+    """In thousands of millions; slow processors emulate bfloat16 at less than one."""
+    return f"{rate / 1e9:,.0f}" if rate >= 1e9 else f"{rate / 1e9:.2g}"
 
 
 def rates(device: str = "cpu", *, again: bool = False) -> Rates:
@@ -100,19 +105,26 @@ def _once(work: Callable[[], Any], device: torch.device) -> float:
     return time.perf_counter() - start
 
 
-def seconds(net: nn.Module, inputs: Sequence[Tensor], names: Sequence[str], *, repeats: int = 5) -> Mapping[str, float]:
+def seconds(
+    net: nn.Module, inputs: Sequence[Tensor], names: Sequence[str], *, repeats: int = 5, bfloat16: bool = False
+) -> Mapping[str, float]:
     """Seconds of a forward pass by module, the median of `repeats` after one to warm up; "" is the whole network.
 
     `names` are the modules to time; one called several times has the sum. The network runs as it is, on its own
-    device, without gradients; it is not changed.
+    device, without gradients, under autocast with `bfloat16`; it is not changed.
     """
     device = inputs[0].device
+
+    def run() -> None:
+        with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):  # anew, so that no pass has weights cast
+            net(*inputs)
+
     passes: dict[str, list[float]] = defaultdict(list)
     with torch.no_grad(), _clocks(net, {"", *names}, device) as spent:
-        net(*inputs)
+        run()
         for _ in range(repeats):
             spent.clear()
-            net(*inputs)
+            run()
             for name, value in spent.items():
                 passes[name].append(value)
     return {name: statistics.median(values) for name, values in passes.items()}

@@ -31,22 +31,33 @@ SHOWN: Mapping[str, str] = {
     "transcendental": "transcendental",
 }
 LEFT = ("module", "kind", "output", "field")
+SPARED = ("transcendental", "comparisons", "additions", "macs_valid", "field", "kind", "output")  # the first first
 
 
-def text(count: "Count") -> str:
-    """An aligned table with totals, and a line for each phase."""
-    cells = [list(SHOWN.values()), *_shown(count)]
-    widths = [max(len(line[index]) for line in cells) for index in range(len(SHOWN))]
-    lines = []
-    for line in cells:
-        aligned = (
-            cell.ljust(width) if name in LEFT else cell.rjust(width)
-            for name, cell, width in zip(SHOWN, line, widths, strict=True)
-        )
-        lines.append("  ".join(aligned).rstrip())
-    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
-    body = [lines[0], rule, *lines[1:-1], rule, lines[-1]]
-    return "\n".join([_head(count), *body, *_notes(count)])
+def text(count: "Count", width: int | None = None) -> str:
+    """An aligned table with totals, and a line for each phase; columns that a terminal of `width` lacks are named."""
+    lines = [list(SHOWN.values()), *_shown(count)]
+    columns = dict(zip(SHOWN, zip(*lines, strict=True), strict=True))
+    left_out = []
+    for name in SPARED:
+        if width is not None and _line_width(columns) > width:
+            del columns[name]
+            left_out.append(SHOWN[name])
+    padded = [
+        [cell.ljust(most) if name in LEFT else cell.rjust(most) for cell in column]
+        for name, column in columns.items()
+        for most in [max(map(len, column))]
+    ]
+    head, *rows, totals = ("  ".join(line).rstrip() for line in zip(*padded, strict=True))
+    rule = "-" * _line_width(columns)
+    notes = _notes(count)
+    if left_out:
+        notes.append(f"left out, for the terminal is narrow: {', '.join(left_out)}; --format csv or json has them")
+    return "\n".join([_head(count), head, rule, *rows, rule, totals, *notes])
+
+
+def _line_width(columns: Mapping[str, Sequence[str]]) -> int:
+    return sum(max(map(len, column)) for column in columns.values()) + 2 * (len(columns) - 1)
 
 
 def markdown(count: "Count") -> str:
@@ -61,10 +72,9 @@ def html_table(count: "Count") -> str:
     """For a notebook: one escaped table without style sheets or scripts of its own."""
 
     def line(cells: Sequence[str], tag: str) -> str:
-        aligned = zip(SHOWN, cells, strict=True)
+        aligned = [("left" if name in LEFT else "right", cell) for name, cell in zip(SHOWN, cells, strict=True)]
         return "<tr>" + "".join(
-            f'<{tag} style="text-align:{"left" if name in LEFT else "right"}">{html.escape(cell)}</{tag}>'
-            for name, cell in aligned
+            f'<{tag} style="text-align:{side};white-space:nowrap">{html.escape(cell)}</{tag}>' for side, cell in aligned
         ) + "</tr>"  # fmt: skip
 
     *rows, totals = _shown(count)
@@ -203,10 +213,16 @@ def _notes(count: "Count") -> list[str]:
         notes.append(f"last feature map: {shape} of {count.last.module or count.network}, sees {count.last.field}")
     if count.memory is not None:
         notes += str(count.memory).splitlines()
+    return notes + not_counted(count)
+
+
+def not_counted(count: "Count") -> list[str]:
+    """A line for each operator without a rule."""
+    lines = []
     for operator, modules in count.unknown.items():
         names = ", ".join(name or count.network for name in modules)
-        notes.append(f"NOT COUNTED: {operator}, {sum(modules.values())} times, in {names}")
-    return notes
+        lines.append(f"NOT COUNTED: {operator}, {sum(modules.values())} times, in {names}")
+    return lines
 
 
 def _cell(value: object) -> str:

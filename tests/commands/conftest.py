@@ -1,0 +1,40 @@
+import pytest
+
+OWN = """
+import torch
+from torch import nn
+
+class Two(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.linear = nn.Conv2d(3, 4, 3), nn.Linear(10, 4)
+
+    def forward(self, picture, numbers):
+        return self.conv(picture).mean((2, 3)) + self.linear(numbers)
+
+def dropping():
+    rates = [rate.item() for rate in torch.linspace(0, 0.1, 3)]  # as many networks spread their rates over blocks
+    return nn.Sequential(*map(nn.Dropout, rates), nn.Conv2d(3, 4, 3))
+
+class Odd(nn.Module):
+    def forward(self, picture):
+        return torch.linalg.qr(picture)[0]
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """The current folder is the user's own, with the module own_networks in it."""
+    (tmp_path / "own_networks.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def quick_rates(tmp_path, monkeypatch):
+    """Rates of this machine from short runs, kept apart from the user's."""
+    from striate.cost import machine
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(machine, "SECONDS", 0.01)
+    monkeypatch.setattr(machine, "SIDE", 64)
+    monkeypatch.setattr(machine, "COPIED", 2**16)
