@@ -59,6 +59,7 @@ AMOUNTS = {
     "attention scores": "attention score's softmax",
     "attention products": "product of attention's two matrix products",
     "attention projections": "product of attention's projections",
+    "attention again": "product of attention's scores, which a CPU's kernel computes again in backward",
     "grouped": "multiply-add of a grouped convolution, times (groups - 1)",
 }
 
@@ -121,7 +122,7 @@ RULES: Mapping[str, Rule] = {
     ),
     "PyTorch": (2, {}),
 }  # fmt: skip
-STEP_RULES: Mapping[str, Rule] = {"PyTorch": (2, {"grouped": 2})}
+STEP_RULES: Mapping[str, Rule] = {"PyTorch": (2, {"grouped": 2, "attention again": -2})}
 
 
 @dataclass(frozen=True)
@@ -197,8 +198,8 @@ def _of_layer(module: nn.Module, row: Row) -> Mapping[str, int]:
 
 def _of_attention(module: nn.MultiheadAttention, row: Row) -> Mapping[str, int]:
     """Its operators are rows of one kind each; one of them says the length and width."""
-    if row.kind == "bmm":
-        scores = row.works[0][2].macs // module.head_dim  # of one product; there are two a call
+    if row.kind == "attention":
+        scores = row.macs // (2 * module.head_dim)  # two products
         return {"attention products": row.macs, "attention scores": scores}
     if row.kind == "addmm":
         outputs = prod(row.inputs[1][:-1]) * module.embed_dim  # tokens x width
@@ -217,6 +218,8 @@ def step_amounts(net: nn.Module, counted: Count) -> Counter[str]:
         module, forward = net.get_submodule(row.module), row.phases.get("forward")
         if isinstance(module, nn.Conv2d) and module.groups > 1 and forward is not None:
             found["grouped"] += (module.groups - 1) * forward.macs
+        if row.kind == "attention" and forward is not None:
+            found["attention again"] += forward.macs // 2  # the first of its two products
     return found
 
 

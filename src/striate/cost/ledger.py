@@ -129,6 +129,8 @@ class Ledger:
         if entry is not None:
             return entry
         kind = call.operator.overloadpacket.__name__.strip("_").removesuffix("_backward")
+        if kind.startswith("scaled_dot_product"):  # whichever kernel does it
+            kind = "attention"
         if call.phase == "optimizer":
             kind = "optimizer" if number != NO_CALL else self._kinds[call.module]
             key = (number, kind if number != NO_CALL else call.module)
