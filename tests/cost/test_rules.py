@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
+from function import Call
 from striate.cost.count import count
 from striate.cost.rules import FREE, MOVED, RULES, work_of
 from striate.cost.work import attention, convolution, matmul
@@ -23,17 +24,6 @@ CONVOLUTIONS = {
     (3, True): functional.conv_transpose3d,
 }
 small = st.integers(1, 3)
-
-
-class Call(nn.Module):
-    """A network of one function."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def forward(self, *inputs):
-        return self.function(*inputs)
 
 
 def counted(function, *shapes, **options):

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from function import Call
 from striate.cost.count import count
 from striate.cost.rules import work_of
 from striate.cost.trace import trace
@@ -14,17 +15,6 @@ from striate.errors import UsageError
 
 aten = torch.ops.aten
 NEW = pytest.mark.skipif(not hasattr(aten, "_upsample_lanczos2d_aa"), reason="this torch has no such operator yet")
-
-
-class Call(nn.Module):
-    """A network of one function."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def forward(self, *inputs):
-        return self.function(*inputs)
 
 
 class Works:
