@@ -300,10 +300,10 @@ def formulas(net: nn.Module, shape: tuple[Any, ...]) -> tuple[Any, int, Any]:
     The number is the stride of the last feature map, 1 where there is none.
     """
     from striate.cost.field import fields
-    from striate.cost.symbols import HINT, network_multiply_adds
+    from striate.cost.symbols import HINT, NetworkFormula
 
     last = fields(net, tuple(side if isinstance(side, int) else HINT for side in shape)).last
     strides = [int(each) for each in last.field.stride if each == int(each)] if last else []
     stride = max(strides, default=1)
-    whole = network_multiply_adds(net, shape, multiple_of=stride)
-    return network_multiply_adds(net, shape), stride, whole
+    found = NetworkFormula(net, shape)
+    return found.over(), stride, found.over(stride)
