@@ -297,7 +297,8 @@ def _side(text: str) -> Any:
 def formulas(net: nn.Module, shape: tuple[Any, ...]) -> tuple[Any, int, Any]:
     """Multiply-adds for one picture with symbols for sides: for all sizes; and a number, and for its multiples.
 
-    The number is the stride of the last feature map, 1 where there is none.
+    The number is the stride of the last feature map, 1 where there is none. In place of a formula for all sizes stands
+    the `UsageError` that says why there is none, where there is one for multiples.
     """
     from striate.cost.field import fields
     from striate.cost.symbols import HINT, NetworkFormula
@@ -306,4 +307,10 @@ def formulas(net: nn.Module, shape: tuple[Any, ...]) -> tuple[Any, int, Any]:
     strides = [int(each) for each in last.field.stride if each == int(each)] if last else []
     stride = max(strides, default=1)
     found = NetworkFormula(net, shape)
-    return found.over(), stride, found.over(stride)
+    try:
+        every = found.over()
+    except UsageError as error:
+        if stride == 1:
+            raise
+        every = error
+    return every, stride, found.over(stride)

@@ -185,3 +185,15 @@ def test_a_gpu_that_is_not_there_is_told_without_what_count_does_not_take(capsys
     assert (code, err.count("\n")) == (5, 1)
     assert "Try: --device cpu" in err
     assert "auto" not in err
+
+
+def test_where_no_formula_holds_for_all_sizes_the_one_for_multiples_is_told(capsys, tmp_path, monkeypatch):
+    """A pool that rounds up over its padding: at even sides both ways are one."""
+    pool = "nn.Sequential(nn.MaxPool2d(2, 2, 1, ceil_mode=True), nn.Conv2d(3, 4, 3))"
+    (tmp_path / "rounding_up.py").write_text(f"from torch import nn\n\ndef net():\n    return {pool}\n")
+    monkeypatch.chdir(tmp_path)
+    code, out, err = call(capsys, "count", "rounding_up:net", *LETTERS)
+    assert (code, out) == (0, "for multiples of 2: 27*H*W - 54*H - 54*W + 108\n")
+    assert "no single formula holds for all sizes" in err
+    _, out, _ = call(capsys, "count", "rounding_up:net", *LETTERS, "--json")
+    assert json.loads(out)["multiply_adds"] is None

@@ -334,10 +334,15 @@ def _formula(net: Any, shape: tuple[Any, ...], as_json: bool) -> None:
     from striate import survey
 
     formula, stride, whole = survey.formulas(net, shape)
+    if isinstance(formula, UsageError):
+        print(formula.cause, file=sys.stderr)
+        formula = None
     if as_json:
-        print_json({"multiply_adds": str(formula), "multiple_of": stride, "multiply_adds_of_multiples": str(whole)})
+        told = None if formula is None else str(formula)
+        print_json({"multiply_adds": told, "multiple_of": stride, "multiply_adds_of_multiples": str(whole)})
         return
-    print(f"multiply-adds = {formula}")
+    if formula is not None:
+        print(f"multiply-adds = {formula}")
     if stride > 1:
         print(f"for multiples of {stride}: {whole}")
 

@@ -125,7 +125,7 @@ class NetworkFormula:
         elsewhere = {sides for fails in failing.values() for sides in fails}
         usual = [sides for sides in sizes if sides not in elsewhere]
         trials = dict.fromkeys(usual[len(usual) // 5 :: 3 * len(usual) // 7 or 1][:2])
-        for decision in sorted(failing, key=lambda each: len(str(each))):  # so that the shortest is told
+        for decision in sorted(failing, key=lambda each: (len(str(each)), str(each))):  # so that the shortest is told
             for sides in failing[decision][:1] + failing[decision][-1:]:
                 trials.setdefault(sides, decision)
         return trials
