@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision import models
 
-from striate.cost.drawing import GLYPH, HIGHEST, LONGEST, SIZE, Drawing, drawing
+from striate.cost.drawing import BOLD, GLYPH, HIGHEST, LONGEST, SIZE, Drawing, drawing
 from striate.cost.flow import Layer, layers
 from striate.errors import UsageError
 
@@ -188,7 +188,8 @@ def extents(root: ElementTree.Element) -> list[tuple[float, float, float, float]
     found = []
     for text in root.iter(f"{SVG}text"):
         size = float(text.get("font-size", SIZE))
-        length = GLYPH / SIZE * size * len("".join(text.itertext()))
+        glyph = BOLD if text.get("font-weight") == "bold" else GLYPH
+        length = glyph / SIZE * size * len("".join(text.itertext()))
         turned = re.fullmatch(r"translate\((\S+) (\S+)\) rotate\(-90\)", text.get("transform", ""))
         if turned:
             x, y = map(float, turned.groups())

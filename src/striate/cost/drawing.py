@@ -1,4 +1,4 @@
-"""A network as a picture, to scale: slabs as high and deep as the feature map, as thick as it has channels.
+"""A network as a picture, by square roots: slabs as high and deep as the feature map, as thick as it has channels.
 
 One description serves both pictures, and it comes from running the network: see `striate.cost.flow`.
 """
@@ -33,6 +33,7 @@ DEPTH_X, DEPTH_Y = 0.26, 0.20  # where the width recedes to, for each point of i
 EDGE, GAP = 28.0, 13.0
 SIZE = 11.0  # of a label, in points
 GLYPH = 0.57 * SIZE  # no glyph of a label is wider, on average
+BOLD = 0.7 * SIZE  # nor of a shape, which is bold
 NOTE = "Height, width and number of channels are drawn by their square roots, each on one scale."
 MOST_UPRIGHT = 13  # layers whose labels are written across; more are turned
 
@@ -99,7 +100,7 @@ def _svg(title: str, found: Sequence[Layer]) -> Iterator[str]:
     below = 3 * 1.35 * SIZE if across else max(len(_what(each) + _shape(each)) + 2 for each in found) * GLYPH
     keys = [kind for kind in KINDS if any(slab.layer.kind == kind for slab in slabs)]
     width = max(slabs[-1].right + EDGE, 2 * EDGE + sum(_key_width(kind) for kind in keys), 2 * EDGE + len(NOTE) * GLYPH)
-    width = max(width, 2 * EDGE + len(title) * 9.5)
+    width = max(width, 2 * EDGE + len(title) * 16 * BOLD / SIZE)
     height = foot + below + 62
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" '
@@ -127,7 +128,8 @@ def _slabs(found: Sequence[Layer], across: bool) -> list[_Slab]:
     for layer in found:
         high, deep = (max(LEAST, HIGHEST * math.sqrt(each / size)) for each in _height_width(layer))
         thick = max(LEAST, LONGEST * math.sqrt(layer.shape[-1] / most))
-        label = max(map(len, _lines(layer))) * GLYPH if across else 1.5 * SIZE
+        shape, *words = map(len, _lines(layer))
+        label = max(shape * BOLD, max(words) * GLYPH) if across else 1.5 * SIZE
         left = max(free, label_end + label / 2 - thick / 2)
         slabs.append(_Slab(layer, thick, high, deep, left))
         # The next front may stand before the receding side of this one, but not hide it.
