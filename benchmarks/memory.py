@@ -81,8 +81,6 @@ REMARKS = """\
 - ConvNeXt: nothing is missing between operators. Its tensors are channels-last, and the backward of a 2x2 convolution
   copies weights and their gradient into that layout and back, each several times, in the operator of the peak.
 - Other convolutions: oneDNN copies pictures and gradients into its own layout, forth and back.
-- ViT: on tensors without storage PyTorch writes attention out and keeps the scores; on a CPU it runs a fused kernel
-  that keeps none. The prediction is above.
 - LeNet-5: 256 pictures of 32x32 are little, so what one convolution borrows is a large part.
 - Other work ran on the machine: the seconds are an upper bound."""
 
