@@ -43,7 +43,16 @@ def agrees(number: int, golden: str) -> bool:
     return f"{number / UNITS[unit]:.{len(printed.partition('.')[2])}f}" == printed
 
 
-@pytest.mark.parametrize("row", GOLDENS, ids=lambda row: "-".join(filter(None, list(row.values())[:4])))
+def named(row: dict[str, str]) -> str:
+    return "-".join(filter(None, list(row.values())[:4]))
+
+
+def of_one_process(row: dict[str, str]) -> pytest.MarkDecorator:
+    """A network is counted once, by the process that has all its rows."""
+    return pytest.mark.xdist_group(f"golden {row['name']} {row['options']}")
+
+
+@pytest.mark.parametrize("row", [pytest.param(row, id=named(row), marks=of_one_process(row)) for row in GOLDENS])
 def test_a_printed_number_is_what_is_built(row):
     assert row["source"]
     which = row["name"], row["options"]

@@ -157,7 +157,15 @@ OTHER = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", catalog())
+DEEP = {"resnet1202": "resnet110", "preact_resnet1001": "preact_resnet164"}
+
+
+@pytest.mark.parametrize(("deep", "shallow"), DEEP.items())
+def test_a_very_deep_network_has_the_options_of_its_shallow_twin(deep, shallow):
+    assert options_of(find(deep)) == options_of(find(shallow))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in DEEP])
 def test_every_option_that_a_network_lists_can_be_used(name):
     for key in options_of(find(name)):
         assert key in OTHER, f"{key} is not tried"

@@ -236,10 +236,10 @@ def test_the_initialisation_is_the_one_asked_for():
 
 
 def test_1202_layers_are_200_blocks_a_stage_and_nothing_recurses():
-    with torch.device("meta"):
-        net = small_resnet(1202)
-        assert [len(stage) for stage in (net.layer1, net.layer2, net.layer3)] == [200] * 3
-        assert net(torch.empty(1, 3, 32, 32)).shape == (1, 10)
+    net = small_resnet(1202)
+    assert [len(stage) for stage in (net.layer1, net.layer2, net.layer3)] == [200] * 3
+    with torch.no_grad():
+        assert net(torch.zeros(1, 3, 32, 32)).shape == (1, 10)
     assert sum(isinstance(m, nn.Conv2d | nn.Linear) for m in net.modules()) == 1202
 
 
