@@ -15,20 +15,6 @@ def shapes(build: Callable[[], nn.Module]) -> list[tuple[str, torch.Size]]:
         return [(key, value.shape) for key, value in build().state_dict().items()]
 
 
-def drawn(build: Callable[[], nn.Module]) -> nn.Module:
-    """What `build` builds, with weights of variance 2 / fan-in that cost a tenth of its own draw."""
-    with torch.device("meta"):
-        net = build()
-    net.to_empty(device="cpu")
-    for value in net.state_dict().values():
-        if value.is_floating_point():
-            fan_in = value[0].numel() if value.ndim > 1 else 100
-            value.uniform_(-((6 / fan_in) ** 0.5), (6 / fan_in) ** 0.5)
-        else:
-            value.zero_()
-    return net
-
-
 def unlike_fresh(net: nn.Module, seed: int = 0) -> nn.Module:
     """`net` with every norm drawn at random: fresh scales of 1 or 0 and shifts of 0 would hide mistakes."""
     draw = torch.Generator().manual_seed(seed)
