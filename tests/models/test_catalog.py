@@ -159,8 +159,9 @@ OTHER = {
 
 
 @pytest.mark.parametrize(("deep", "shallow"), DEEP.items())
-def test_a_very_deep_network_has_the_options_of_its_shallow_twin(deep, shallow):
+def test_a_very_deep_network_has_the_options_and_the_least_side_of_its_shallow_twin(deep, shallow):
     assert options_of(find(deep)) == options_of(find(shallow))
+    assert least_size(deep) == least_size(shallow)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in DEEP])
