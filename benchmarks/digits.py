@@ -56,8 +56,8 @@ def write_data(path: Path) -> int:
     """Pictures as uint8 32x32, labels, and striate's own split of them; returns the steps of an epoch."""
     import numpy as np
 
-    from striate.data.builtin import digits
     from striate.data.preprocess import Preprocess
+    from striate.data.sources.builtin import digits
     from striate.data.splits import cut, shares
 
     samples = digits()

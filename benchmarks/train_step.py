@@ -66,7 +66,7 @@ def striate_steps(case: Case, device: torch.device, compiled: bool, folder: Path
     from striate.data.augment import PRESETS, Augmenter
     from striate.data.batches import open_pictures
     from striate.data.preprocess import Measured, Preprocess
-    from striate.data.sources import Samples
+    from striate.data.sources.folder import Samples
     from striate.data.splits import Split
     from striate.models.catalog import build
     from striate.tasks.classify import Classify

@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from striate.face import train as train
     from striate.models.catalog import build as build
     from striate.models.catalog import catalog as catalog
-    from striate.run import list_runs as list_runs
-    from striate.run import open_run as open_run
+    from striate.runs.run import list_runs as list_runs
+    from striate.runs.run import open_run as open_run
 
 _PLACES = {
     "build": "striate.models.catalog",
     "catalog": "striate.models.catalog",
     "count": "striate.cost.count",
-    "list_runs": "striate.run",
-    "open_run": "striate.run",
+    "list_runs": "striate.runs.run",
+    "open_run": "striate.runs.run",
     "train": "striate.face",
 }
 __all__ = ["build", "catalog", "count", "list_runs", "open_run", "train"]

@@ -1,5 +1,5 @@
 """`python -m striate`, for `torchrun -m striate`."""
 
-from striate.cli import main
+from striate.shell.cli import main
 
 main()

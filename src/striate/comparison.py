@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from striate import charts, survey
+from striate.base.errors import UsageError
 from striate.cost import machine
 from striate.cost.count import Count, count
-from striate.errors import UsageError
 from striate.models.catalog import catalog, find
 from striate.models.entry import Entry
 

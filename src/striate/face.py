@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 from typing import Any, Literal, final
 
-from striate.errors import UsageError
+from striate.base.errors import UsageError
 from striate.report.collect import write as write_report
-from striate.run import Run
+from striate.runs.run import Run
 from striate.training.loop import Listener
 from striate.training.recipe import make, read_toml
 from striate.training.train import Execution, Trained, resume

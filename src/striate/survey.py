@@ -18,7 +18,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from striate.errors import UsageError
+from striate.base.errors import UsageError
 from striate.models.catalog import build, catalog, check_size, find, table, usual_size
 from striate.models.entry import Entry, Line
 

@@ -11,8 +11,8 @@ import torchvision
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from striate.base.errors import MachineError, UsageError
 from striate.cost.count import Tally, count
-from striate.errors import MachineError, UsageError
 
 COLUMNS = ("params", "activations", "outputs", "macs", "macs_valid", "additions", "comparisons", "transcendental")
 COLUMNS += ("bytes_read", "bytes_written")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from striate.cli import main
 from striate.cost.count import count
 from striate.models.catalog import build
+from striate.shell.cli import main
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "counting.md"

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from striate.base.errors import UsageError
 from striate.cost.gradient_field import gradient_field
-from striate.errors import UsageError
 
 
 def blur(layers: int) -> nn.Sequential:

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from striate.base.errors import UsageError
 from striate.cost.budget import largest_batch, parse_bytes, readable_bytes
 from striate.cost.curve import curve_figure
 from striate.cost.memory import Memory, Peak
 from striate.cost.trace import trace
-from striate.errors import UsageError
 
 
 def peak_of(net: nn.Module, shape: tuple[int, ...], batch: int = 1, device: str = "cpu", **options: object) -> Peak:

@@ -10,10 +10,10 @@ from torch import nn
 from torch.nn import functional
 
 from function import Call
+from striate.base.errors import UsageError
 from striate.cost.count import count
 from striate.cost.rules import FREE, MOVED, RULES, work_of
 from striate.cost.work import attention, convolution, matmul
-from striate.errors import UsageError
 
 CONVOLUTIONS = {
     (1, False): functional.conv1d,

@@ -10,9 +10,9 @@ from torch import nn
 from torch.nn import functional as F
 
 import striate
+from striate.base.errors import UsageError
 from striate.cost.count import count
 from striate.cost.symbols import HINT, Convolution, NetworkFormula, multiply_adds, network_multiply_adds
-from striate.errors import UsageError
 from striate.models.catalog import find
 
 C, H, W = sympy.symbols("C H W", positive=True, integer=True)

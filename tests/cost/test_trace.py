@@ -15,9 +15,9 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
+from striate.base.errors import UsageError
 from striate.cost.count import count
 from striate.cost.trace import NO_CALL, trace
-from striate.errors import UsageError
 
 
 class Log:

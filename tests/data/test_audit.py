@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import encode, fill, photo, png, put, snapshot
 
+from pictures import encode, fill, photo, png, put, snapshot
+from striate.base.errors import DataError, UsageError
 from striate.data.audit import scan
-from striate.data.sources import Samples, Skip, list_folder
-from striate.errors import DataError, UsageError
+from striate.data.sources.folder import Samples, Skip, list_folder
 
 
 def note(samples: Samples, words: str) -> str:

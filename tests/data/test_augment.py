@@ -6,15 +6,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pictures import photo
 from scipy import stats
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as oracle
 
+from pictures import photo
+from striate.base.randomness import draws
 from striate.data import augment as module
 from striate.data.augment import PRESETS, Augment, Augmenter, canvas_size, preset
 from striate.data.preprocess import LUMA, Measured, Preprocess, measure
-from striate.randomness import draws
 from striate.training.recipe import FOR_DIGITS
 
 SIZE = 32

@@ -10,13 +10,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from pictures import encode, photo, put
 
+from pictures import encode, photo, put
+from striate.base.errors import DataError
 from striate.data.audit import scan
 from striate.data.batches import Streamed, cut, open_pictures
 from striate.data.preprocess import Preprocess
-from striate.data.sources import Samples, list_folder
-from striate.errors import DataError
+from striate.data.sources.folder import Samples, list_folder
 
 CPU = torch.device("cpu")
 SIDE = 12

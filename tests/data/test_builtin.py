@@ -4,7 +4,7 @@ import pickle
 import numpy as np
 from sklearn.datasets import load_digits
 
-from striate.data.builtin import digits
+from striate.data.sources.builtin import digits
 
 
 def test_digits_are_the_pictures_of_scikit_learn_with_ink_bright() -> None:

@@ -3,10 +3,10 @@ import json
 import numpy as np
 import pytest
 import torch
-from pictures import photo
 
+from pictures import photo
+from striate.base.errors import RunError
 from striate.data.preprocess import Preprocess, from_dict, measure
-from striate.errors import RunError
 
 # One row of four: white left half, black right half.
 HALVES = np.repeat(np.array([[255, 255, 0, 0]], np.uint8), 2, 0)[..., None]

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import encode, fill, photo, put
 
+from pictures import encode, fill, photo, put
+from striate.base.errors import DataError
 from striate.data.audit import scan
-from striate.data.builtin import digits
-from striate.data.sources import list_folder
-from striate.errors import DataError
+from striate.data.sources.builtin import digits
+from striate.data.sources.folder import list_folder
 
 NAMES = [
     b"caf\xe9.png",

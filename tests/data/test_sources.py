@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pictures import encode, fill, photo, put, snapshot
 
+from pictures import encode, fill, photo, put, snapshot
+from striate.base.errors import DataError
 from striate.data.audit import scan
-from striate.data.sources import Listing, list_folder, list_pictures
-from striate.errors import DataError
+from striate.data.sources.folder import Listing, list_folder, list_pictures
 
 
 def refusal(root: Path, **options: bool) -> DataError:

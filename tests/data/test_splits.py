@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from striate.data.sources import Samples
+from striate.base.errors import DataError, UsageError
+from striate.data.sources.folder import Samples
 from striate.data.splits import Split, cut, digest, shares
-from striate.errors import DataError, UsageError
 
 SHARES = (0.6, 0.2, 0.2)
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from striate.errors import UsageError
+from striate.base.errors import UsageError
 from striate.models.alexnet import alexnet, alexnet_owt, figure_2, one_tower
 from striate.models.catalog import check_size
 

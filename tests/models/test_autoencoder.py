@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from striate.errors import UsageError
+from striate.base.errors import UsageError
 from striate.models.autoencoder import BLOCKS, autoencoder
 from striate.models.catalog import build, check_size, find
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
+from striate.base.errors import UsageError
 from striate.cost.count import count
-from striate.errors import UsageError
 from striate.models.catalog import build, catalog, check_size, find, least_size, options_of
 
 NAMES = list(catalog())

@@ -9,7 +9,7 @@ from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from striate.errors import UsageError
+from striate.base.errors import UsageError
 from striate.models.catalog import build, catalog, check_size, find, table
 from striate.models.densenet import DenseBlock, DenseLayer, densenet, small_densenet
 

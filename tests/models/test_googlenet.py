@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from striate.errors import UsageError
+from striate.base.errors import UsageError
 from striate.layers import Heads, SqueezeExcitation
 from striate.models.catalog import build, check_size
 from striate.models.googlenet import TABLE_1, googlenet, googlenet_bn, table_1

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 import small
-from striate.errors import UsageError
+from striate.base.errors import UsageError
 from striate.models.catalog import build as build_by_name
 from striate.models.lenet import (
     FIGURE_2,

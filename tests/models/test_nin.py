@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from striate.errors import UsageError
+from striate.base.errors import UsageError
 from striate.models.catalog import check_size, find
 from striate.models.nin import nin_cifar10, nin_imagenet, table_cifar10, table_imagenet
 

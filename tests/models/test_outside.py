@@ -15,7 +15,7 @@ from server import serving
 
 import small
 import striate
-from striate.errors import MachineError, RunError, UsageError
+from striate.base.errors import MachineError, RunError, UsageError
 from striate.models import outside, weights
 from striate.models.catalog import catalog, check_size, find, least_size, usual_size
 

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 import oracle
-from striate.errors import UsageError
+from striate.base.errors import UsageError
 from striate.models.catalog import build, catalog
 from striate.models.preact import preact_resnet, small_preact_resnet
 from striate.models.residual import PaddedIdentity, PreActivation

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import oracle
-from striate.errors import UsageError
+from striate.base.errors import UsageError
 from striate.layers import SqueezeExcitation
 from striate.models.catalog import build as build_by_name
 from striate.models.catalog import catalog, find, table

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import oracle
-from striate.errors import UsageError
+from striate.base.errors import UsageError
 from striate.models.catalog import build, catalog, find, table
 from striate.models.residual import PaddedIdentity, Residual
 from striate.models.resnext import resnext, small_resnext

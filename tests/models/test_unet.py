@@ -8,7 +8,7 @@ import torch
 import torchvision
 from torch import nn
 
-from striate.errors import UsageError
+from striate.base.errors import UsageError
 from striate.models.catalog import build, catalog, check_size, find, table
 from striate.models.unet import FIGURE_1, Up, centre, incoming_normal, unet, unet_padded, unet_resnet
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from striate.errors import UsageError
+from striate.base.errors import UsageError
 from striate.layers import SqueezeExcitation
 from striate.models.catalog import build, catalog, check_size, table
 from striate.models.vgg import vgg

@@ -22,7 +22,7 @@ from torch import nn
 
 import small
 import striate
-from striate.errors import MachineError, RunError, StriateError, UsageError
+from striate.base.errors import MachineError, RunError, StriateError, UsageError
 from striate.models import published as fetching
 from striate.models import weights
 from striate.models.catalog import catalog, find

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import oracle
-from striate.errors import UsageError
+from striate.base.errors import UsageError
 from striate.models.catalog import build, table
 from striate.models.residual import PreActivation, Residual
 from striate.models.resnet import resnet

@@ -20,7 +20,7 @@ from PIL import Image
 
 import striate
 from small import photographs
-from striate.errors import MachineError, RunError, printable
+from striate.base.errors import MachineError, RunError, printable
 from striate.report import figures
 from striate.report.page import Mistake, render, write
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from small import Notes, digest, photographs, train
-from striate.errors import Interrupted, RunError
-from striate.run import open_run
+from striate.base.errors import Interrupted, RunError
+from striate.runs.run import open_run
 from striate.training.train import Execution, resume
 
 KILL = Path(__file__).parents[2] / "benchmarks" / "kill.py"

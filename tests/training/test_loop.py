@@ -12,9 +12,9 @@ from filelock import FileLock
 from torch import nn
 
 from small import Notes, digest, job, photographs, train
-from striate import checkpoint
-from striate.errors import RunError, UsageError
+from striate.base.errors import RunError, UsageError
 from striate.models.heads import AuxiliaryHead, WithHeads
+from striate.runs import checkpoint
 from striate.tasks.classify import Classify
 from striate.training.loop import Trainer, fit
 from striate.training.signals import Stop

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from striate.errors import UsageError
+from striate.base.errors import UsageError
 from striate.training.recipe import FOR_DIGITS, FOR_PHOTOGRAPHS, Recipe, as_dict, make, read_toml, resolve
 
 FIELDS = {each.name: each for each in dataclasses.fields(Recipe)}

@@ -8,9 +8,9 @@ from functools import cache
 
 from torch import Tensor, nn
 
+from striate.base.errors import UsageError
 from striate.cost.memory import Memory, Peak
 from striate.cost.trace import Inputs, Loss, trace
-from striate.errors import UsageError
 
 UNITS = {
     "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,

@@ -6,13 +6,13 @@ from typing import Any, Literal, final
 
 from torch import nn
 
+from striate.base.errors import UsageError
 from striate.cost import tables
 from striate.cost.field import FeatureMap, Field, Fields
 from striate.cost.ledger import Entry, Ledger, Shape
 from striate.cost.memory import Memory, Peak
 from striate.cost.trace import Inputs, Loss, Observer, Phase, trace
 from striate.cost.work import COLUMNS, Work
-from striate.errors import UsageError
 
 PHASES: tuple[Phase, ...] = ("forward", "loss", "backward", "optimizer")
 

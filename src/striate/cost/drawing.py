@@ -11,9 +11,9 @@ from xml.sax.saxutils import escape
 
 from torch import nn
 
+from striate.base.errors import printable
 from striate.cost.flow import KINDS, Layer, layers
 from striate.cost.trace import Inputs
-from striate.errors import printable
 
 # Fill of the front; top and side are darker. Colours after Okabe and Ito, apart for colour-blind eyes.
 PAINT = {

@@ -16,9 +16,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from striate.base.errors import UsageError, nearest, printable
 from striate.cost.field import Field, fields
 from striate.cost.steps import Interval
-from striate.errors import UsageError, nearest, printable
 
 SHARE = 0.95  # of the mass, that the effective field holds
 

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from striate import devices, durable
-from striate.errors import StriateError
+from striate.base import devices, durable
+from striate.base.errors import StriateError
 
 SIDE = 2048  # of the matrices multiplied: large enough for the peak
 SLOW = 0.5  # seconds of one product, beyond which smaller matrices have to do: some processors emulate bfloat16

@@ -17,8 +17,8 @@ from typing import Any, Literal, final, get_args
 import torch
 from torch import Tensor
 
+from striate.base.errors import UsageError, nearest
 from striate.cost.trace import Call, Phase, Traced
-from striate.errors import UsageError, nearest
 
 Kind = Literal["parameters", "buffers", "optimizer state", "inputs", "gradients", "activations", "temporaries"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -20,11 +20,11 @@ from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._sympy import functions as torchs
 
+from striate.base.errors import UsageError
 from striate.cost.count import count
 from striate.cost.rules import PRODUCTS
 from striate.cost.trace import Call, Phase, Traced, trace
 from striate.cost.work import convolution
-from striate.errors import UsageError
 
 aten = torch.ops.aten
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from striate.errors import MachineError
+from striate.base.errors import MachineError
 
 if TYPE_CHECKING:
     from striate.cost.count import Count, Row, Tally

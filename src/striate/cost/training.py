@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from striate.errors import UsageError, nearest
+from striate.base.errors import UsageError, nearest
 
 OPTIMIZERS = {"sgd": 0, "momentum": 1, "adamw": 2}  # name -> tensors of state as large as the parameter
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from striate.data import decode
-from striate.data.sources import Listing, Samples, Skip
-from striate.errors import DataError, MachineError, UsageError
+from striate.base.errors import DataError, MachineError, UsageError
+from striate.data.picture import decode
+from striate.data.sources.folder import Listing, Samples, Skip
 
 SECONDS = 10.0
 _ORDER = {"train": 0, "val": 1, "test": 2}

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from striate.base.randomness import draws
 from striate.data.preprocess import LUMA, Measured, Preprocess
-from striate.randomness import draws
 
 Draws = npt.NDArray[np.float64]
 

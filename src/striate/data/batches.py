@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from striate.base.errors import DataError, MachineError
 from striate.data.preprocess import Preprocess
-from striate.data.sources import Samples
+from striate.data.sources.folder import Samples
 from striate.data.splits import Indices
-from striate.errors import DataError, MachineError
 
 Memory = Literal["auto", "resident", "streamed"]
 _RESTARTS = 3

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from striate.data import audit, builtin
-from striate.data.sources import Samples, list_folder
-from striate.errors import DataError, nearest
+from striate.base.errors import DataError, nearest
+from striate.data import audit
+from striate.data.sources import builtin
+from striate.data.sources.folder import Samples, list_folder
 
 BUILT_IN = ("digits",)
 # The keys of a recipe that decide which samples a folder has.

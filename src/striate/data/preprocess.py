@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from striate.errors import RunError
+from striate.base.errors import RunError
 
 Resize = Literal["squash", "crop", "letterbox"]
 Pixels = npt.NDArray[np.uint8]

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from striate.data.sources import Samples
-from striate.errors import DataError, UsageError
-from striate.randomness import key
+from striate.base.errors import DataError, UsageError
+from striate.base.randomness import key
+from striate.data.sources.folder import Samples
 
 Indices = npt.NDArray[np.int64]
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from striate.data.preprocess import Preprocess
-from striate.data.sources import Samples
+from striate.data.sources.folder import Samples
 from striate.data.splits import Indices
 from striate.evaluate.numbers import Number, number
 from striate.tasks.classify import Array, majority

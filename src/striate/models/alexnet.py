@@ -5,7 +5,7 @@ from collections import OrderedDict
 
 from torch import nn
 
-from striate.errors import UsageError
+from striate.base.errors import UsageError
 from striate.layers import Activation, Norm, dropout_layer, gaussian, initialise, response_norm
 from striate.models import options
 from striate.models.entry import Line

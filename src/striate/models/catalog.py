@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from striate.errors import UsageError, nearest
+from striate.base.errors import UsageError, nearest
 from striate.models import outside
 from striate.models.entries import (
     alexnet,

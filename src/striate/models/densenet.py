@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from striate.errors import UsageError
+from striate.base.errors import UsageError
 from striate.layers import Activation, Norm, conv, initialise, normalise
 from striate.models import options
 from striate.models.entry import Line

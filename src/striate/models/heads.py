@@ -10,7 +10,7 @@ from typing import final
 import torch
 from torch import nn
 
-from striate.errors import UsageError
+from striate.base.errors import UsageError
 from striate.layers import Activation, Heads, Norm, normalise
 
 # What torchvision's transforms subtract from and divide 0..1 by; TensorFlow's networks were trained on -1..1.

@@ -9,11 +9,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from striate.errors import UsageError
+from striate.base.errors import UsageError
+from striate.base.randomness import draws
 from striate.layers import Activation, dropout_layer, initialise
 from striate.models import options
 from striate.models.entry import Line
-from striate.randomness import draws
 
 # Figure 2 and section II.B: a picture of 1@32x32, each layer fed by the one above, 10 classes.
 # fmt: off

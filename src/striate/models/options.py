@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from torch import nn
 
-from striate.errors import UsageError, nearest
+from striate.base.errors import UsageError, nearest
 from striate.layers import Activation, Norm
 
 ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(

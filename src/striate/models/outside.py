@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from striate.errors import MachineError, RunError, UsageError, nearest
+from striate.base.errors import MachineError, RunError, UsageError, nearest
 from striate.models.entry import Entry
 
 if TYPE_CHECKING:

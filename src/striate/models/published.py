@@ -19,7 +19,7 @@ import torch
 from rich.console import Console
 from rich.progress import wrap_file
 
-from striate.errors import MachineError, RunError, UsageError
+from striate.base.errors import MachineError, RunError, UsageError
 from striate.models import outside
 from striate.models.entry import Entry
 

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from striate.errors import UsageError
+from striate.base.errors import UsageError
 from striate.layers import Activation, Norm, SqueezeExcitation, conv, dropout_layer, initialise, normalise
 from striate.models import options
 from striate.models.entry import Line

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from striate.errors import UsageError
+from striate.base.errors import UsageError
 from striate.layers import Activation, Norm
 from striate.models import options
 from striate.models.entry import Line

@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 from torch import nn
 
-from striate.errors import UsageError
+from striate.base.errors import UsageError
 from striate.layers import Activation, Norm, conv, normalise
 from striate.models import options
 from striate.models.entry import Line

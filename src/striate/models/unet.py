@@ -9,7 +9,7 @@ from typing import final
 import torch
 from torch import nn
 
-from striate.errors import UsageError
+from striate.base.errors import UsageError
 from striate.layers import Activation, Norm, dropout_layer, initialise, normalise
 from striate.models import options
 from striate.models.entry import Line

@@ -16,8 +16,8 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from striate import durable
-from striate.errors import RunError, UsageError
+from striate.base import durable
+from striate.base.errors import RunError, UsageError
 from striate.models import outside
 from striate.models.entry import Entry
 from striate.models.lenet import RadialBasis

@@ -14,7 +14,7 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
-from striate.errors import printable
+from striate.base.errors import printable
 
 # A stand-in colour that matplotlib can draw, and the style sheet's name for it: figures follow the theme.
 PAINT = {

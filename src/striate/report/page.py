@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from striate import durable
-from striate.errors import RunError, printable
+from striate.base import durable
+from striate.base.errors import RunError, printable
 from striate.report import figures
 
 MOST_CELLS = 20  # classes up to which the confusion matrix is a table of numbers

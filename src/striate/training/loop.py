@@ -17,16 +17,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from striate import checkpoint, durable
+from striate.base import durable
+from striate.base.errors import MachineError, RunError
+from striate.base.randomness import key, permutation
 from striate.data.augment import Augmenter
 from striate.data.batches import Pictures, cut
 from striate.data.preprocess import Preprocess
-from striate.data.sources import Samples
+from striate.data.sources.folder import Samples
 from striate.data.splits import Indices, Split
-from striate.errors import MachineError, RunError
 from striate.evaluate.outputs import outputs
 from striate.layers import Heads
-from striate.randomness import key, permutation
+from striate.runs import checkpoint
 from striate.tasks.classify import Task
 from striate.training import optimizers
 from striate.training.machine import Machine

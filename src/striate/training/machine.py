@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from striate import devices
-from striate.data.decode import DECODER
+from striate.base import devices
+from striate.data.picture.decode import DECODER
 from striate.evaluate.outputs import place
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from striate.errors import UsageError, nearest
+from striate.base.errors import UsageError, nearest
 
 
 def _key(default: Any, help: str, group: str, *, least: float | None = None, most: float | None = None) -> Any:

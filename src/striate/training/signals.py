@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import final
 
-from striate.errors import Interrupted, StriateError, Terminated
+from striate.base.errors import Interrupted, StriateError, Terminated
 
 
 @final

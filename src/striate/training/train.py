@@ -12,18 +12,19 @@ import torch
 from filelock import FileLock, Timeout
 from torch import nn
 
-from striate import checkpoint, durable, run
+from striate.base import durable
+from striate.base.errors import MachineError, RunError, StriateError, UsageError
+from striate.base.randomness import key
 from striate.data import splits
 from striate.data.augment import Augment, Augmenter, canvas_size, preset
 from striate.data.batches import Memory, cut, open_pictures
 from striate.data.load import BUILT_IN, READING, load, reading_workers
 from striate.data.preprocess import Preprocess, measure
-from striate.data.sources import Samples
-from striate.errors import MachineError, RunError, StriateError, UsageError
+from striate.data.sources.folder import Samples
 from striate.evaluate.baselines import baselines
 from striate.models.catalog import build, check_size, find, usual_size
-from striate.randomness import key
-from striate.run import Evaluation, Run
+from striate.runs import checkpoint, run
+from striate.runs.run import Evaluation, Run
 from striate.tasks.classify import Classify
 from striate.training import machine as machines
 from striate.training.loop import Job, Listener, Trainer, fit

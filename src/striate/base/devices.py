@@ -1,0 +1,19 @@
+"""Which device a name means."""
+
+import os
+
+import torch
+
+from striate.base.errors import MachineError
+
+
+def find(name: str) -> torch.device:
+    """auto, cpu, cuda or cuda:N; "auto" is the GPU when there is one. A MachineError lists what is there."""
+    gpus = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    if name == "auto" and not gpus:
+        return torch.device("cpu")
+    if name in ("auto", "cuda") and gpus:  # each process of a group takes its own
+        return torch.device(gpus[int(os.environ.get("LOCAL_RANK", "0")) % len(gpus)])
+    if name not in ("cpu", *gpus):
+        raise MachineError("device", f"{name!r} is not on this machine", f"one of auto, {', '.join(['cpu', *gpus])}")
+    return torch.device(name)

@@ -1,0 +1,1 @@
+"""Bytes to pixels to a canvas, and back: without torch."""

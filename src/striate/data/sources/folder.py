@@ -1,0 +1,374 @@
+"""Folders of pictures become one table of samples; listing writes nothing and decodes nothing."""
+
+import glob
+import hashlib
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from striate.base.errors import DataError, nearest
+from striate.data.picture import decode
+
+DEPTH = 64
+_SUBSETS = {
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",
+    "testing": "test",
+}  # fmt: skip
+# fmt: off
+_SYSTEM = frozenset({
+    "@eadir", "__macosx", "thumbs.db", "desktop.ini", "$recycle.bin", "#recycle", "lost+found", "__pycache__",
+    "system volume information",
+})
+# Pictures of formats that are not read are listed: the scan counts them as bad, they are not lost silently.
+UNREAD = decode.RAW | frozenset({
+    ".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".psd", ".svg", ".eps", ".dcm", ".exr",
+})
+# No picture hides under these names: a million label files need not be opened to know.
+_OTHER = frozenset({
+    ".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".html", ".htm", ".md", ".py", ".yaml", ".yml", ".zip",
+    ".gz", ".tar", ".pdf", ".npy", ".npz", ".pt", ".mat", ".log", ".mp4", ".avi",
+})
+# fmt: on
+_TREE = "one folder per class: DATA/cat/1.jpg, DATA/dog/2.jpg; or DATA/train/cat/..., DATA/val/cat/..."
+
+
+@dataclass(frozen=True)
+class Skip:
+    """A file that is not a sample, and why."""
+
+    name: str
+    cause: str
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """The one table of samples that every later stage reads.
+
+    `names` are relative to `root` with "/"; `labels` int64 (n,) index `classes`; `digests` are the SHA-256
+    of each file, or of the pixels where `pictures`, uint8 (n, height, width, 1 | 3), has them in memory.
+    `subsets` are "train", "val" or "test" where the folders say so. `grey`: every picture has one channel.
+    """
+
+    name: str
+    root: Path | None
+    names: tuple[str, ...]
+    labels: np.ndarray
+    classes: tuple[str, ...]
+    digests: tuple[str, ...]
+    subsets: tuple[str, ...] | None
+    skipped: tuple[Skip, ...]
+    notes: tuple[str, ...]
+    grey: bool
+    pictures: np.ndarray | None = field(default=None, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def read(self, index: int, at_least: int | None = None) -> np.ndarray:
+        """uint8 (height, width, 1 | 3); `DataError` when the file is not the one that was scanned."""
+        if self.pictures is not None:
+            picture: np.ndarray = self.pictures[index]
+            return picture
+        path = (self.root or Path()) / self.names[index]
+        data = decode.read_bytes(path)
+        if hashlib.sha256(data).hexdigest() != self.digests[index]:
+            raise DataError(path, "changed since the data were scanned", "scan the data again")
+        with decode.quiet():
+            return decode.decode(data, str(path), at_least=at_least).pixels
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over sorted (name, class, digest, subset): equal for equal data in any order."""
+        subsets = self.subsets or ("",) * len(self.names)
+        rows = zip(self.names, self.labels.tolist(), self.digests, subsets, strict=True)
+        lines = sorted(
+            b"\0".join(os.fsencode(part) for part in (name, self.classes[label], digest, subset))
+            for name, label, digest, subset in rows
+        )
+        return hashlib.sha256(b"\0\0".join(lines)).hexdigest()
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What lies in a folder, nothing opened yet.
+
+    `names` are relative to `root` with "/", undecodable bytes kept as surrogates, sorted by bytes. `classes`
+    are sorted: the order that weights are trained with. `subsets`: "train", "val" or "test" of each sample
+    where the folders give them. `ignored` counts by cause what is not a sample.
+    """
+
+    root: Path
+    names: tuple[str, ...]
+    labels: tuple[int, ...]
+    classes: tuple[str, ...]
+    subsets: tuple[str, ...] | None
+    ignored: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class _Found:
+    files: list[str]
+    folders: list[str]
+    ignored: Counter[str]
+
+
+def list_folder(
+    root: Path, *, follow_links: bool = False, allow_empty: bool = False, merge_classes: bool = False
+) -> Listing:
+    """The samples of a folder of class folders, or of train/, val/ and test/ folders of class folders.
+
+    Pictures may lie in sub-folders of a class folder. `DataError` where the layout can be read in two ways.
+    `follow_links`: take what links lead to. `allow_empty`: a class without pictures keeps its place.
+    `merge_classes`: class folders equal but for case or Unicode form are one class.
+    """
+    root = root.absolute()
+    _check_root(root)
+    found = _walk(root, follow_links)
+    tops = [folder for folder in found.folders if "/" not in folder]
+    if not found.files:
+        raise _nothing(root, found, tops)
+    if not any("/" in name for name in found.files):
+        count = len(found.files)
+        hint = f"{_TREE}; for pictures without labels use `striate predict`"
+        raise DataError(root, f"{count:,} pictures but no class folders", hint)
+    split = _subset_folders(root, found, tops)
+    level = 1 if split else 0
+    folders = [parts for parts in (folder.split("/") for folder in found.folders) if len(parts) == level + 1]
+    folders = [parts for parts in folders if not split or parts[0] in split]
+    merged = _one_name_each(root, sorted({parts[level] for parts in folders}, key=os.fsencode), merge_classes)
+    rows, flat = [], set()
+    for name in found.files:
+        parts = name.split("/")
+        if len(parts) < level + 2:
+            found.ignored["not in a class folder"] += 1
+            flat.add(parts[0])
+        else:
+            rows.append((name, merged[parts[level]], split[parts[0]] if split else "train"))
+    known = {merged[parts[level]] for parts in folders if not split or split[parts[0]] == "train"}
+    _check_classes(root, rows, known, split, flat, allow_empty)
+    classes = tuple(sorted(known, key=os.fsencode))
+    place = {name: index for index, name in enumerate(classes)}
+    return Listing(
+        root=root,
+        names=tuple(name for name, _, _ in rows),
+        labels=tuple(place[label] for _, label, _ in rows),
+        classes=classes,
+        subsets=tuple(subset for _, _, subset in rows) if split else None,
+        ignored=MappingProxyType(dict(sorted(found.ignored.items()))),
+    )
+
+
+def list_pictures(arguments: Sequence[str]) -> list[Path]:
+    """Files, folders (with all below) and glob patterns as paths: order as given, sorted inside, each once.
+
+    What is missing, and a folder without pictures, stays in the list: reading it says what is wrong.
+    """
+
+    def paths() -> Iterator[Path]:
+        for argument in arguments:
+            path = Path(argument)
+            if os.path.lexists(path) or not glob.has_magic(argument):
+                matches = [path]
+            else:
+                names = glob.glob(argument, recursive=True)  # noqa: PTH207  (patterns may be absolute)
+                matches = [Path(name) for name in sorted(names, key=os.fsencode)]
+            for match in matches or [path]:
+                inside = [match / name for name in _walk(match, False).files] if match.is_dir() else []
+                yield from inside or [match]
+
+    first: dict[Path, Path] = {}
+    for path in paths():
+        first.setdefault(path.absolute(), path)
+    return list(first.values())
+
+
+def _check_root(root: Path) -> None:
+    if root.is_dir():
+        return
+    if not os.path.lexists(root):
+        parent = next(folder for folder in root.parents if folder.is_dir())
+        wanted = root.relative_to(parent).parts[0]
+        try:
+            close = nearest(wanted, sorted(path.name for path in parent.iterdir()))
+        except OSError:
+            close = []
+        hint = f"did you mean {parent / close[0]}?" if close else "check the path"
+        raise DataError(root, f"no such folder; the nearest that exists is {parent}", hint)
+    form, cause, _ = decode.sniff(_head(root, 512))
+    if form:
+        raise DataError(root, "one picture, not a folder of class folders", "use `striate predict` for it")
+    if "archive" in cause:
+        raise DataError(root, "an archive, not a folder", "unpack it and give the folder")
+    raise DataError(root, "not a folder", _TREE)
+
+
+def _head(path: Path | str, count: int) -> bytes:
+    """The first bytes of a regular file; none of anything else."""
+    try:
+        handle = os.open(path, decode.OPEN)
+    except OSError:
+        return b""
+    try:
+        return os.read(handle, count)
+    except OSError:
+        return b""
+    finally:
+        os.close(handle)
+
+
+def _walk(root: Path, follow_links: bool) -> _Found:
+    """Every picture and folder below `root`, relative, sorted by bytes; each real folder once."""
+    top, found = os.path.realpath(root), _Found([], [], Counter())
+    folders, links = [""], list[str]()
+    seen = set()
+    while folders or links:
+        # Links come last, in order, so that a real folder is listed under its own name.
+        links.sort(key=os.fsencode, reverse=True)
+        folder = folders.pop() if folders else links.pop()
+        path = root / folder
+        try:
+            status = path.stat()
+            with os.scandir(path) as listing:
+                entries = list(listing)
+        except OSError as error:
+            raise DataError(path, decode.unreadable(path, error), "let it be read, or move it away") from None
+        if (status.st_dev, status.st_ino) in seen:
+            found.ignored["folder listed before"] += 1
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        if folder:
+            found.folders.append(folder)
+        for entry in entries:
+            name = f"{folder}/{entry.name}" if folder else entry.name
+            try:
+                cause = _refusal(entry, top, follow_links)
+            except (OSError, ValueError) as error:  # a link into what may not be read, or to another drive
+                cause = decode.unreadable(Path(entry.path), error)
+            if cause:
+                found.ignored[cause] += 1
+            elif not entry.is_dir():
+                found.files.append(name)
+            elif name.count("/") >= DEPTH:
+                found.ignored[f"folder deeper than {DEPTH}"] += 1
+            else:
+                (links if entry.is_symlink() else folders).append(name)
+    found.files.sort(key=os.fsencode)
+    found.folders.sort(key=os.fsencode)
+    return found
+
+
+def _refusal(entry: os.DirEntry[str], top: str, follow_links: bool) -> str | None:
+    """Why an entry is neither a picture nor a folder to enter."""
+    if entry.name.startswith(".") or entry.name.lower() in _SYSTEM:
+        return "hidden or system file"
+    if entry.is_symlink():
+        target, here = os.path.realpath(entry.path), os.path.realpath(Path(entry.path).parent)
+        if not Path(target).exists():
+            return "dangling link"
+        if entry.is_dir() and any(os.path.commonpath((target, inner)) == target for inner in (here, top)):
+            return "link loop"
+        if not follow_links and entry.is_dir():
+            return "link to a folder (not followed)"
+        if not follow_links and os.path.commonpath((target, top)) != top:
+            return "link that leaves the folder (not followed)"
+    if entry.is_dir():
+        return None
+    if not entry.is_file():
+        return f"not a regular file ({decode.kind_of(entry.stat().st_mode)})"
+    suffix = Path(entry.name).suffix.lower()
+    if suffix in decode.SUFFIXES or suffix in UNREAD:
+        return None
+    if suffix not in _OTHER and decode.sniff(_head(entry.path, 16))[0]:
+        return None
+    if suffix not in _OTHER and not os.access(entry.path, os.R_OK):
+        return decode.unreadable(Path(entry.path), PermissionError(13, ""))
+    known = re.fullmatch(r"[.][a-z][a-z0-9]{0,5}", suffix)
+    return f"not a picture ({suffix if known else 'no known extension'})"
+
+
+def _nothing(root: Path, found: _Found, tops: list[str]) -> DataError:
+    """The error for a folder without a single picture."""
+    if not tops and not found.ignored:
+        return DataError(root, "the folder is empty", _TREE)
+    ignored = ", ".join(f"{count:,} {cause}" for cause, count in found.ignored.most_common(5))
+    cause = f"no pictures in {len(tops):,} folders" + (f"; ignored: {ignored}" if ignored else "")
+    linked = any("link" in cause for cause in found.ignored)
+    return DataError(root, cause, "--follow-links, if the pictures lie behind links" if linked else _TREE)
+
+
+def _subset_folders(root: Path, found: _Found, tops: list[str]) -> dict[str, str]:
+    """Top folder -> subset where the tops are subsets, {} where they are classes."""
+    full = {name.split("/")[0] for name in found.files}
+    split = {top: _SUBSETS[top.lower()] for top in tops if top.lower() in _SUBSETS}
+    classes = [top for top in tops if top not in split and top in full]
+    if "train" not in split.values():
+        if split and (not classes or any(top.lower() != "valid" for top in split)):
+            raise DataError(root, f"{_list(split)} but no train/", f"{_TREE}; or rename what is a class")
+        for inner in (folder for folder in found.folders if folder.count("/") == 1):
+            top, name = inner.split("/")
+            if _SUBSETS.get(name.lower()) == "train":
+                raise DataError(root, f"{top!r} holds {name}/ and is not a class", f"give {root / top} instead")
+        return {}
+    if classes:
+        hint = "move the class folders into train/, or rename what is a class"
+        raise DataError(root, f"{_list(split)} beside other folders with pictures: {_list(classes)}", hint)
+    for subset, group in groupby(sorted(split, key=lambda top: (split[top], top)), key=split.__getitem__):
+        names = list(group)
+        if len(names) > 1:
+            raise DataError(root, f"{_list(names)} all mean the {subset} subset", "keep one of them")
+    found.ignored.update({"folder without pictures": len(tops) - len(split)} if len(tops) > len(split) else {})
+    return split
+
+
+def _one_name_each(root: Path, names: list[str], merge: bool) -> dict[str, str]:
+    """Folder name -> class name; names equal under case folding and NFC are an error, or one class."""
+    first: dict[str, str] = {}
+    merged = {}
+    for name in names:
+        key = unicodedata.normalize("NFC", name.casefold())
+        merged[name] = first.setdefault(key, name)
+        if merged[name] != name and not merge:
+            pair = f"{merged[name]!a} and {name!a}"
+            raise DataError(
+                root, f"classes {pair} differ in case or Unicode form only", "one folder for both, or --merge-classes"
+            )
+    return merged
+
+
+def _check_classes(
+    root: Path,
+    rows: list[tuple[str, str, str]],
+    known: set[str],
+    split: dict[str, str],
+    flat: set[str],
+    allow_empty: bool,
+) -> None:
+    """Every class has pictures, every subset has classes, and none has classes that training lacks."""
+    used: dict[str, set[str]] = {}
+    for _, label, subset in rows:
+        used.setdefault(subset, set()).add(label)
+    for top, subset in split.items():
+        if subset not in used and (subset == "train" or top in flat):
+            hint = f"{_TREE}; for pictures without labels use `striate predict`"
+            raise DataError(root / top, "no pictures in class folders", hint)
+        if extra := used.get(subset, set()) - known:
+            hint = "add them to train/, or take them out"
+            raise DataError(root / top, f"classes that train/ lacks: {_list(extra)}", hint)
+    if not rows:
+        raise DataError(root, "no pictures in class folders", _TREE)
+    if (empty := known - used.get("train", set())) and not allow_empty:
+        raise DataError(root, f"class folders without pictures: {_list(empty)}", "fill or remove them")
+
+
+def _list(names: Iterable[str]) -> str:
+    """Names for a message, the first ten."""
+    ordered = sorted(names, key=os.fsencode)
+    return ", ".join(repr(name) for name in ordered[:10]) + (f" and {len(ordered) - 10} more" if ordered[10:] else "")

@@ -1,0 +1,1 @@
+"""What is typed and what is seen: the command, its verbs, its sentences and tables."""

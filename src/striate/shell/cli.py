@@ -1,0 +1,94 @@
+"""The command: what a person typed, and what they are told when it fails. The verbs stand in commands/."""
+
+import inspect
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, NoReturn, get_args, get_origin
+
+from cyclopts import App, CycloptsError, Parameter, Token, convert
+
+from striate.base.errors import StriateError, UsageError
+from striate.shell.verbs.counting import count
+from striate.shell.verbs.networks import compare, models
+from striate.shell.verbs.runs import evaluate, predict, runs
+from striate.shell.verbs.training import train
+
+app = App(
+    name="striate",
+    help="Convolutional networks on pictures: built exactly, counted exactly, trained honestly.",
+    help_epilogue="Every command takes --help, --json and --debug. First steps: striate train digits",
+    version_flags=["--version"],
+)
+
+
+def _whole(kind: Any, tokens: Sequence[Token]) -> Any:
+    """A whole number; the parser itself would round 1.5 to 2."""
+    if "." in tokens[0].value:
+        raise ValueError(f"{tokens[0].value!r} is not a whole number")
+    return convert(kind, tokens)
+
+
+def _exact(verb: Callable[..., None]) -> Callable[..., None]:
+    """The same verb, with whole numbers that are never rounded."""
+    exact = {}
+    for name, parameter in inspect.signature(verb).parameters.items():
+        kind = parameter.annotation
+        if (get_args(kind)[0] if get_origin(kind) is Annotated else kind) in (int, int | None):
+            exact[name] = Annotated[kind, Parameter(converter=_whole)]
+    verb.__annotations__ = verb.__annotations__ | exact  # the parser looks here before the signature
+    return verb
+
+
+for verb in (train, evaluate, predict, models, count, compare, runs):
+    app.command(_exact(verb))
+app.register_install_completion_command()
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The command; leaves with 0 done, 2 usage, 3 data, 4 run or weights, 5 environment, 130 or 143 signals."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug, as_json = "--debug" in words, "--json" in words
+    words = [_underscored(word) for word in words if word != "--debug"]
+    try:
+        app(words, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
+        sys.exit(0)
+    except StriateError as error:
+        _fail(error, debug, as_json)
+    except CycloptsError as error:
+        _fail(_usage(error), debug, as_json)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+    except BrokenPipeError:  # the reader of our output has left; nothing more to say to it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
+
+
+def _underscored(word: str) -> str:
+    """--model-options.zero-init as --model-options.zero_init: the parser knows the first part only."""
+    option, equals, value = word.partition("=")
+    name = option.removeprefix("--model-options.")
+    return word if name == option else f"--model-options.{name.replace('-', '_')}{equals}{value}"
+
+
+def _fail(error: StriateError, debug: bool, as_json: bool) -> NoReturn:
+    if debug:
+        traceback.print_exception(error)
+    if os.environ.get("RANK", "0") == "0":  # one process of a group speaks
+        print(f"error[{error.kind}]: {error}", file=sys.stderr)
+        if as_json:
+            print(json.dumps(error.as_dict()))
+    sys.exit(error.exit_code)
+
+
+def _usage(error: CycloptsError) -> UsageError:
+    """The parser's own message as one sentence; it names the option and the nearest one."""
+    message = " ".join(str(error).split())
+    said, _, near = message.partition(" Did you mean ")
+    command = " ".join(error.command_chain or ())
+    hint = near.rstrip("?").split("?")[0] if near else f"striate {command} --help".replace("  ", " ")
+    return UsageError(f"striate {command}".strip(), said.rstrip("."), hint)

@@ -1,0 +1,139 @@
+"""How commands print: a line of JSON, a table, a number with its interval."""
+
+import json
+import shutil
+import sys
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from cyclopts import Group, Parameter
+
+from striate.base.errors import printable
+
+EVERYWHERE = Group("Everywhere", sort_key=90)
+Json = Annotated[bool, Parameter(name="--json", negative="", group=EVERYWHERE)]
+Device = Annotated[str, Parameter(group=EVERYWHERE)]
+# "-3GB" is an amount that is refused, and not another option
+Amount = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
+SENTENCE = 16  # columns that a folded sentence has at least
+
+
+def print_result(result: Mapping[str, Any]) -> None:
+    for each in result["numbers"]:
+        print(number(each))
+    for each in result.get("baselines", ()):
+        print(f"beside it: {number(each)}")
+    if "openings" in result:
+        times = "once" if result["openings"] == 1 else f"{result['openings']} times"
+        print(f"this test set has been opened {times}")
+    if result["subset"] == "val":
+        print("there is no test set: these validation pictures also chose the epoch, so the numbers flatter")
+
+
+def number(fields: Mapping[str, Any]) -> str:
+    from striate.evaluate.numbers import Number
+
+    return str(Number(**fields))
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, allow_nan=False))
+
+
+def warn_of_rates(faster: Sequence[str]) -> None:
+    """Tell which networks took less than their least time: so the machine was busy when its rates were measured."""
+    if faster:
+        print(
+            f"the rates of this machine are too low, for {' and '.join(faster)} took less than the least time: "
+            "measure them again with --again, while nothing else runs",
+            file=sys.stderr,
+        )
+
+
+def terminal_width() -> int | None:
+    """Columns of the terminal that is written to; None where a file or a program reads."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[object]], right: Sequence[int] = ()) -> None:
+    """In a terminal a table, numbers to the `right`; elsewhere tabs between the fields, for other programs.
+
+    Where the terminal is too narrow for the table, each row is a block of lines: no number is ever cut.
+    """
+    cells = [[printable(str(field)) for field in row] for row in [head, *rows]]
+    width = terminal_width()
+    if width is None:
+        for row in cells:
+            print("\t".join(row))
+        return
+    widths = _widths(cells, right, width)
+    if widths is None:
+        print("\n\n".join(_block(cells[0], row, width) for row in cells[1:]))
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for place, title in enumerate(cells[0]):
+        table.add_column(title, justify="right" if place in right else "left", width=widths[place])
+    for row in cells[1:]:
+        table.add_row(*row)
+    # the height is for rich, which otherwise takes every dumb terminal for one of 80 columns
+    Console(width=width, height=len(cells), markup=False, highlight=False).print(table)
+
+
+def _widths(cells: Sequence[Sequence[str]], right: Sequence[int], width: int) -> list[int] | None:
+    """Of each column, so that names and numbers stay whole and sentences fold; None where there is no such table."""
+    from rich.cells import cell_len
+
+    least, widest = [], []
+    for place, (title, *column) in enumerate(zip(*cells, strict=True)):
+        longest = max(map(cell_len, column), default=0)
+        whole = place in right or not any(" " in cell for cell in column)
+        words = [word for cell in (title, *column) for word in cell.split()]
+        word = max(map(cell_len, title.split() if whole else words), default=0)
+        least.append(max(word, longest if whole else min(longest, SENTENCE)))
+        widest.append(max(longest, cell_len(title)))
+    room = width - sum(least) - 2 * (len(least) - 1)  # two spaces between columns
+    if room < 0:
+        return None
+    for place in sorted(range(len(least)), key=lambda place: place in right):  # sentences first, then heads
+        more = min(room, widest[place] - least[place])
+        least[place], room = least[place] + more, room - more
+    return least
+
+
+def _block(head: Sequence[str], row: Sequence[str], width: int) -> str:
+    """A row as lines of head and value; only sentences fold."""
+    margin = max(map(len, head)) + 2
+    lines = []
+    for title, cell in zip(head, row, strict=True):
+        first = f"{title}:".ljust(margin)
+        folded = textwrap.wrap(
+            cell, max(width, margin + SENTENCE), initial_indent=first, subsequent_indent=" " * margin,
+            break_long_words=False, break_on_hyphens=False,
+        )  # fmt: skip
+        lines += folded if cell else []
+    return "\n".join(lines)
+
+
+def print_rows(head: Sequence[str], rows: Sequence[Sequence[object]], *, as_json: bool) -> None:
+    """A table whose numbers stand to the right with commas, or one JSON object with the bare numbers."""
+    if as_json:
+        print_json({"rows": [dict(zip(head, row, strict=True)) for row in rows]})
+        return
+    right = [place for place in range(len(head)) if any(isinstance(row[place], int | float) for row in rows)]
+    print_table(head, [[_shown(cell) for cell in row] for row in rows], right)
+
+
+def _shown(cell: object) -> str:
+    if isinstance(cell, float):
+        return significant(cell)
+    return f"{cell:,}" if isinstance(cell, int) else str(cell)
+
+
+def significant(value: float) -> str:
+    """Three decimals, and below one three digits that count: a small number is never printed as nothing."""
+    return f"{value:,.3f}" if abs(value) >= 1 or value == 0 else f"{value:.3g}"

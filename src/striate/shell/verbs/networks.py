@@ -1,0 +1,189 @@
+"""striate models and compare: which networks there are, alone and beside each other."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from striate.base.errors import UsageError
+from striate.shell.output import Amount, Json, print_json, print_table, significant, warn_of_rates
+
+if TYPE_CHECKING:
+    from striate.survey import Listed
+
+
+def models(
+    pattern: str | None = None,
+    /,
+    *,
+    family: str | None = None,
+    max_params: Amount = None,
+    max_macs: Amount = None,
+    json: Json = False,
+) -> None:
+    """The catalogue of networks, or one of them beside its paper.
+
+    Example: striate models 'resnet*' --max-params 30M
+
+    Example: striate models googlenet
+
+    Parameters
+    ----------
+    pattern
+        A name, or a pattern with * and ?; timm:NAME and 'timm:PATTERN' are timm's.
+    family
+        Networks of one paper's file only: resnet, vgg, densenet ...
+    max_params
+        At most so many parameters: 5M, 500K.
+    max_macs
+        At most so many multiply-adds for a picture of the published size: 1G.
+    json
+        The last line of output is one JSON object.
+    """
+    from striate import survey
+
+    limits = {"--family": family, "--max-params": max_params, "--max-macs": max_macs}
+    said = [name for name, value in limits.items() if value is not None]
+    if pattern is not None and pattern.startswith("timm:"):
+        if said:
+            raise UsageError(said[0], "it changes nothing beside timm's names", "leaving it out")
+        _of_timm(pattern, json)
+        return
+    chosen = survey.listed(pattern, family=family, max_params=max_params, max_macs=max_macs)
+    if not chosen:
+        print("no network is within these limits" if said else f"no name matches {pattern}", file=sys.stderr)
+    if len(chosen) == 1 and chosen[0].entry.name == pattern:
+        _show(chosen[0], json)
+    elif json:
+        print_json({"models": [each.as_dict() for each in chosen]})
+    else:
+        head = ["name", "year", "paper", "task", "input", "parameters", "multiply-adds", "known for"]
+        rows = [
+            [
+                each.entry.name, each.entry.year, each.entry.authors, each.entry.task,
+                "x".join(map(str, each.entry.input)),
+                f"{each.parameters:,}", f"{each.multiply_adds:,}", each.entry.known_for,
+            ]
+            for each in chosen
+        ]  # fmt: skip
+        print_table(head, rows, right=(5, 6))
+
+
+def _of_timm(pattern: str, json: bool) -> None:
+    """timm's names that match a pattern; a single name is shown as those of the catalogue are."""
+    from striate import survey
+    from striate.models import outside
+
+    if not survey.is_pattern(pattern):
+        _show(survey.counted(outside.find(pattern)), json)
+        return
+    names = outside.names(pattern)
+    if not names:
+        print(f"no name matches {pattern}", file=sys.stderr)
+    if json:
+        print_json({"models": [{"name": name} for name in names]})
+    for name in () if json else names:
+        print(name)
+
+
+def _show(chosen: "Listed", json: bool) -> None:
+    """One network: what the paper printed, line by line, beside what is counted here."""
+    from striate import survey
+
+    lines = survey.beside(chosen.entry)
+    if json:
+        print_json({"models": [chosen.as_dict() | {"table": [each.as_dict() for each in lines]}]})
+        return
+    print(chosen.entry)
+    more = f" and {chosen.auxiliary:,} of auxiliary heads" if chosen.auxiliary else ""
+    print(
+        f"  parameters {chosen.parameters:,}{more}, multiply-adds {chosen.multiply_adds:,} for one picture as published"
+    )
+    if not lines:
+        return
+    print()
+    columns: dict[str, Callable[[survey.Beside], str]] = {
+        "layer": lambda each: each.line.layer,
+        "as described": lambda each: each.line.words,
+        "output printed": lambda each: each.line.output,
+        "output here": lambda each: each.output,
+        "parameters printed": lambda each: each.line.parameters,
+        "parameters here": lambda each: f"{each.parameters:,}",
+        "multiply-adds printed": lambda each: each.line.multiply_adds,
+        "multiply-adds here": lambda each: f"{each.multiply_adds:,}",
+    }
+    filled = {head: [cell(each) for each in lines] for head, cell in columns.items()}
+    shown = {head: cells for head, cells in filled.items() if any(cells)}
+    right = [place for place, head in enumerate(shown) if "parameters" in head or "multiply" in head]
+    print_table(list(shown), list(zip(*shown.values(), strict=True)), right=right)
+
+
+def compare(
+    *models: str,
+    input: str | None = None,
+    batch: int = 32,
+    measure: bool = True,
+    again: bool = False,
+    to: Path = Path("comparison"),
+    json: Json = False,
+) -> None:
+    """Networks beside each other: one table and two charts.
+
+    Example: striate compare alexnet vgg16 googlenet resnet50
+
+    Parameters
+    ----------
+    models
+        Names as for striate count.
+    input
+        CHANNELSxHEIGHTxWIDTH for all; else each has its published size.
+    batch
+        Pictures in a training step, for the memory it takes.
+    measure
+        Run each network on one picture.
+    again
+        Measure this machine's rates anew: those of a busy machine are too low, and the least times too long.
+    to
+        The folder for bubbles.svg and layers.svg.
+    json
+        The last line of output is one JSON object.
+    """
+    if not models:
+        raise UsageError("models", "none are named", "striate compare alexnet vgg16 resnet50")
+    if batch < 1:
+        raise UsageError("batch", f"{batch} samples cannot be counted", "--batch 1 or more")
+    from striate import survey
+    from striate.base import durable
+    from striate.comparison import compare as compare_networks
+    from striate.cost.budget import readable_bytes
+
+    for model in models:
+        survey.sample(model, input, {})  # a wrong name is told before a folder is made
+    durable.make_folder(to)  # and a wrong folder before minutes of counting
+    found = compare_networks(models, input_size=input, batch=batch, measure=measure, again=again)
+    written = {"bubbles.svg": found.bubbles, "layers.svg": found.layers}
+    for name, text in written.items():
+        if text:
+            durable.write(to / name, text.encode())
+        else:
+            kept = f"; the one in {to} is not of this comparison" if (to / name).exists() else ""
+            print(f"no {name}: none of these networks has a published error on ImageNet{kept}", file=sys.stderr)
+    warn_of_rates([row.name for row in found.rows if row.measured is not None and row.measured < row.least])
+    if json:
+        print_json({"compared": [row.as_dict() for row in found.rows], "charts": str(to)})
+        return
+    head = [
+        "network", "input", "parameters", "multiply-adds", "activations", f"training at {batch}", "field",
+        "least ms", "measured ms", "published top-1 error", "how",
+    ]  # fmt: skip
+    rows = [
+        [
+            row.name, survey.size_text(row.input), f"{row.parameters:,}", f"{row.multiply_adds:,}",
+            f"{row.activations:,}", readable_bytes(row.training_bytes), row.field, significant(1e3 * row.least),
+            "" if row.measured is None else significant(1e3 * row.measured),
+            "" if row.error is None else f"{row.error:.2f} %", row.protocol,
+        ]
+        for row in found.rows
+    ]  # fmt: skip
+    print_table(head, rows, right=(2, 3, 4, 5, 7, 8, 9))
+    print(f"charts  {to}", file=sys.stderr)

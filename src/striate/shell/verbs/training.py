@@ -1,0 +1,100 @@
+"""striate train: its options are where and how, then every field of the recipe."""
+
+import dataclasses
+import inspect
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Group, Parameter
+
+from striate.shell.output import print_json, print_result
+from striate.training.recipe import FOR_DIGITS, FOR_PHOTOGRAPHS, Recipe
+
+
+def _train(
+    data: str | None = None,
+    /,
+    *,
+    resume: Path | None = None,
+    runs: Path = Path("runs"),
+    workers: int | None = None,
+    memory: Literal["auto", "resident", "streamed"] = "auto",
+    save_every: float = 30.0,
+    json: bool = False,
+    **recipe: Any,
+) -> None:
+    import striate
+    from striate.shell.screen import Screen
+
+    with Screen(quiet=json) as screen:
+        run = striate.train(
+            data, resume=resume, runs=runs, workers=workers, memory=memory, save_every=save_every, listener=screen,
+            **recipe,
+        )  # fmt: skip
+    if run.result is None:  # not the first of several processes
+        return
+    if json:
+        print_json({"run": str(run.folder), "report": str(run.folder / "report.html"), "result": run.result})
+        return
+    print_result(run.result)
+    print(f"run     {run.folder}")
+    print(f"report  {run.folder / 'report.html'}")
+
+
+def _options_of_train() -> inspect.Signature:
+    """Train's parameters: where and how, then every field of the recipe."""
+    own = list(inspect.signature(_train).parameters.values())[:-1]
+    helps = {
+        "data": "A built-in set (digits), a folder of class folders, or a recipe in TOML.",
+        "resume": "Go on with this run folder.",
+        "runs": "Where run folders are made.",
+        "workers": "Processes that read pictures.",
+        "memory": "Keep all pictures in memory, or read them anew each time.",
+        "save_every": "Seconds between saves; each is complete.",
+        "json": "The last line of output is one JSON object.",
+    }
+    groups = [Group(name, sort_key=place) for place, name in enumerate(_recipe_groups(), start=1)]
+    where = Group("Where and how", sort_key=80)
+    parameters = [
+        each.replace(annotation=Annotated[each.annotation, Parameter(help=helps[each.name], group=where, negative="")])
+        if each.kind is each.KEYWORD_ONLY
+        else each.replace(annotation=Annotated[each.annotation, Parameter(help=helps[each.name])])
+        for each in own
+    ]
+    for key in dataclasses.fields(Recipe):
+        if key.name == "data":
+            continue
+        group = next(group for group in groups if group.name == key.metadata["group"])
+        note = "" if key.default in (None, (), dataclasses.MISSING) else f" [default: {str(key.default).lower()}]"
+        if key.name in FOR_PHOTOGRAPHS:
+            note = f" [photographs: {FOR_PHOTOGRAPHS[key.name]}, digits: {FOR_DIGITS[key.name]}]"
+        # a mapping's values stay words here; the network's builder knows what they mean
+        kind = dict[str, str] if key.name == "model_options" else key.type
+        several = key.name == "step_epochs"
+        parameter = Parameter(
+            help=key.metadata["help"] + note, group=group, show_default=False,
+            consume_multiple=several, negative="" if several else None,
+        )  # fmt: skip
+        parameters.append(
+            inspect.Parameter(
+                key.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, parameter]
+            )
+        )
+    return inspect.Signature(parameters)
+
+
+def _recipe_groups() -> list[str]:
+    return list(dict.fromkeys(key.metadata["group"] for key in dataclasses.fields(Recipe)))
+
+
+def train(*arguments: Any, **options: Any) -> None:
+    """Train a network and open the sealed test set once.
+
+    Example: striate train digits
+
+    Example: striate train photos/ --model resnet18 --epochs 30 --augment strong
+    """
+    _train(*arguments, **options)
+
+
+train.__signature__ = _options_of_train()  # type: ignore[attr-defined]

@@ -1,0 +1,338 @@
+"""What a person meets at the shell: help, answers, and one sentence for every bad argument.
+
+Rows C1-C13 of the table of bad configurations and arguments. Not here: C4 (no YAML is read; duplicate keys and the
+1 MB cap are in test_recipe.py), C7 (test_a_full_disk..., in test_room.py), C9 (a single last picture, test_loop.py),
+C13 (durations come from a monotonic clock and generations are ordered by step; there is no time to be wrong about).
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from small import photographs
+from striate.shell.cli import main
+
+
+def call(capsys, *words):
+    """Exit code, what was printed, what went to stderr."""
+    with pytest.raises(SystemExit) as left:
+        main([str(word) for word in words])
+    out, err = capsys.readouterr()
+    return left.value.code, out, err
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run on three classes of small photographs, and the folder they lie in."""
+    home = tmp_path_factory.mktemp("home")
+    data = photographs(home / "photos")
+    (data / "class 0" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not really")
+    with pytest.raises(SystemExit) as left:
+        main(["train", str(data), "--model", "resnet20", "--epochs", "2", "--batch", "16", "--size", "32",
+              "--max-bad", "0.1", "--runs", str(home / "runs")])  # fmt: skip
+    assert left.value.code == 0
+    return home / "runs" / "photos-resnet20-1", data
+
+
+def test_help_imports_nothing_heavy_and_every_verb_shows_an_example():
+    code = "import sys\nfrom striate.shell.cli import main\ntry: main(['train', '--help'])\nexcept SystemExit: pass\n"
+    code += "print(*sorted({name.split('.')[0] for name in sys.modules}), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    third_party = set(done.stderr.split()) - set(sys.stdlib_module_names)
+    allowed = {"striate", "cyclopts", "rich", "rich_rst", "docstring_parser", "attr", "attrs", "pygments", "docutils"}
+    allowed |= {
+        "markdown_it",
+        "mdurl",
+        "typing_extensions",
+        "__editable___striate",
+        "_virtualenv",
+        "distutils-precedence",
+    }
+    assert {name for name in third_party if not name.startswith("_")} <= allowed
+    assert "--label-smoothing" in done.stdout
+
+
+@pytest.mark.parametrize("verb", ["train", "evaluate", "predict", "models", "runs"])
+def test_help_shows_an_example(capsys, verb):
+    code, out, _ = call(capsys, verb, "--help")
+    assert code == 0
+    assert f"Example: striate {verb}" in out
+
+
+def test_training_leaves_a_whole_run_folder_and_names_the_bad_file(trained):
+    run, _ = trained
+    names = {path.name for path in run.iterdir()}
+    assert names >= {
+        "run.json",
+        "split.csv",
+        "epochs.csv",
+        "checkpoints",
+        "result.json",
+        "predictions.csv",
+        "report.html",
+    }
+    facts = json.loads((run / "run.json").read_text())
+    assert [name for name, _ in facts["data"]["skipped"]] == ["class 0/broken.jpg"]
+    result = json.loads((run / "result.json").read_text())
+    assert {number["name"] for number in result["numbers"]} == {"accuracy", "log loss"}
+    assert all(number["low"] <= number["value"] <= number["high"] for number in result["numbers"])
+    assert [number["name"] for number in result["baselines"]] == ["majority class", "RBF support vector machine"]
+
+
+def test_predict_gives_every_picture_a_row_and_a_bad_one_its_cause(capsys, trained, tmp_path):
+    run, data = trained
+    good = sorted((data / "class 1").iterdir())[:3]
+    bad = data / "class 0" / "broken.jpg"
+    code, out, _ = call(capsys, "predict", run, *good, bad, tmp_path / "missing.png", "--json")
+    rows = json.loads(out.splitlines()[-1])["predictions"]
+    assert code == 0
+    assert [row["file"] for row in rows] == [str(path) for path in [*good, bad, tmp_path / "missing.png"]]
+    assert [row["status"] == "ok" for row in rows] == [True, True, True, False, False]
+    assert all(sum(each["probability"] for each in row["top"]) == pytest.approx(1) for row in rows[:3])
+    code, out, _ = call(capsys, "predict", run, data / "class 1", "--csv", tmp_path / "answers.csv", "--top", "2")
+    lines = (tmp_path / "answers.csv").read_text().splitlines()
+    assert lines[0] == "file,status,label,probability,label_2,probability_2"
+    assert len(lines) == 16
+
+
+def test_predict_and_training_see_the_same_pixels(capsys, trained):
+    """predictions.csv was written by training; predict must say the same of the same files."""
+    run, data = trained
+    rows = [line.split(",") for line in (run / "predictions.csv").read_text().splitlines()[1:]]
+    code, out, _ = call(capsys, "predict", run, *(data / row[0] for row in rows), "--json")
+    said = json.loads(out.splitlines()[-1])["predictions"]
+    assert code == 0
+    assert [each["label"] for each in said] == [row[2] for row in rows]
+    assert [each["probability"] for each in said] == pytest.approx([float(row[3]) for row in rows], abs=1e-5)
+
+
+def test_every_opening_of_the_test_set_is_counted(capsys, trained):
+    run, _ = trained
+    before = json.loads((run / "result.json").read_text())
+    code, out, _ = call(capsys, "evaluate", run, "--json")
+    again = json.loads(out.splitlines()[-1])
+    assert (code, before["openings"], again["openings"]) == (0, 1, 2)
+    assert again["numbers"] == before["numbers"]
+    _, out, _ = call(capsys, "evaluate", run)
+    assert "opened 3 times" in out
+
+
+def test_evaluate_on_a_folder_says_when_its_pictures_were_trained_on(capsys, trained):
+    run, data = trained
+    code, out, err = call(capsys, "evaluate", run, data, "--json")
+    assert code == 3, "a broken file among labelled pictures is refused, not skipped"
+    (data / "class 0" / "broken.jpg").rename(data / "class 0" / "broken.txt")
+    code, out, err = call(capsys, "evaluate", run, data, "--json")
+    (data / "class 0" / "broken.txt").rename(data / "class 0" / "broken.jpg")
+    assert code == 0
+    assert json.loads(out.splitlines()[-1])["n"] == 45
+    assert "36 of these 45 pictures were used in training or validation" in err
+    assert "9 are of this run's sealed test set, which has now been opened" in err
+
+
+def test_evaluate_goes_by_class_names_not_by_their_order(capsys, trained, tmp_path):
+    run, data = trained
+    for name in ("class 2", "class 1"):
+        (tmp_path / "other" / name).mkdir(parents=True)
+        for path in sorted((data / name).iterdir())[:5]:
+            (tmp_path / "other" / name / path.name).write_bytes(path.read_bytes())
+    code, out, _ = call(capsys, "evaluate", run, tmp_path / "other", "--json")
+    support = {row["class"]: row["support"] for row in json.loads(out.splitlines()[-1])["classes"]}
+    assert (code, support) == (0, {"class 0": 0, "class 1": 5, "class 2": 5})
+    (tmp_path / "other" / "class 2").rename(tmp_path / "other" / "clas 2")
+    code, _, err = call(capsys, "evaluate", run, tmp_path / "other")
+    assert code == 3
+    assert "not trained on: clas 2" in err
+
+
+def test_a_provided_val_folder_is_never_called_a_test_set(capsys, tmp_path):
+    for subset in ("train", "val"):
+        photographs(tmp_path / "set" / subset, classes=2, each=8 if subset == "train" else 4)
+    for path in (tmp_path / "set" / "val").rglob("*.*"):  # the helper's pictures repeat: make these their own
+        Image.open(path).rotate(180).save(path.with_suffix(".png"))
+        if path.suffix == ".jpg":
+            path.unlink()
+    code, out, _ = call(capsys, "train", tmp_path / "set", "--model", "lenet5", "--epochs", 1, "--runs", tmp_path / "r")
+    assert code == 0
+    assert "no test set" in out
+    assert "chose the epoch" in out
+    assert "n = 8, val" in out
+    assert not (tmp_path / "r" / "test-openings.jsonl").exists()
+
+
+def test_what_the_listing_offers_to_allow_can_be_allowed(capsys, tmp_path):
+    data = photographs(tmp_path / "photos", classes=2, each=8)
+    elsewhere = photographs(tmp_path / "elsewhere", classes=3, each=8) / "class 2"
+    (data / "linked").symlink_to(elsewhere, target_is_directory=True)
+    (data / "CLASS 0").mkdir()
+    words = ["train", data, "--model", "lenet5", "--epochs", 1, "--runs", tmp_path / "runs", "--json"]
+    source = next((data / "class 0").glob("*.png"))
+    source.rename(data / "CLASS 0" / source.name)
+    code, _, err = call(capsys, *words)
+    assert (code, "--merge-classes" in err) == (3, True)
+    code, _, err = call(capsys, *words, "--merge-classes", "--follow-links")
+    assert code == 0, err
+    facts = json.loads((tmp_path / "runs" / "photos-lenet5-1" / "run.json").read_text())
+    assert len(facts["classes"]) == 3
+    assert call(capsys, "evaluate", tmp_path / "runs" / "photos-lenet5-1")[0] == 0
+
+
+def test_runs_lists_results(capsys, trained):
+    run, _ = trained
+    code, out, _ = call(capsys, "runs", run.parent)
+    assert code == 0
+    assert "photos-resnet20-1\tdone\taccuracy" in out
+    _, out, _ = call(capsys, "runs", run.parent, "--json")
+    assert json.loads(out)["runs"][0]["result"]["n"] == 9
+
+
+def test_a_damaged_run_hides_no_other(capsys, trained, tmp_path):
+    run, _ = trained
+    for name, text in (("cut-1", '{"format": 1, "sta'), ("empty-1", '{"format": 1}'), ("odd-1", '{"format": "x"}')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text(text)
+    shutil.copytree(run, tmp_path / run.name)
+    code, out, _ = call(capsys, "runs", tmp_path)
+    assert code == 0
+    assert out.count("damaged") == 3
+    assert f"{run.name}\tdone" in out
+
+
+def test_the_test_set_of_an_unfinished_training_stays_closed(capsys, trained, tmp_path):
+    run, _ = trained
+    shutil.copytree(run, tmp_path / run.name)
+    facts = json.loads((run / "run.json").read_text())
+    (tmp_path / run.name / "run.json").write_text(json.dumps(facts | {"status": "stopped"}))
+    code, _, err = call(capsys, "evaluate", tmp_path / run.name)
+    assert (code, "stays closed" in err) == (4, True)
+    assert not (tmp_path / "test-openings.jsonl").exists()
+
+
+def test_a_torn_line_among_the_openings_does_not_stop_the_next(capsys, trained, tmp_path):
+    run, _ = trained
+    shutil.copytree(run, tmp_path / run.name)
+    digest = json.loads((run / "run.json").read_text())["split"]["test"]["digest"]
+    (tmp_path / "test-openings.jsonl").write_text(json.dumps({"test_set": digest}) + '\n{"test_se')
+    code, out, _ = call(capsys, "evaluate", tmp_path / run.name, "--json")
+    assert (code, json.loads(out.splitlines()[-1])["openings"]) == (0, 2)
+
+
+def test_predict_says_when_weights_are_not_the_chosen_ones(capsys, trained, tmp_path):
+    run, data = trained
+    shutil.copytree(run, tmp_path / run.name)
+    with (tmp_path / run.name / "checkpoints" / "best" / "weights.safetensors").open("ab") as file:
+        file.write(b"more")
+    code, _, err = call(capsys, "predict", tmp_path / run.name, data / "class 1")
+    assert (code, "best is damaged" in err) == (0, True)
+
+
+def test_predict_with_nothing_to_answer_on_is_an_error(capsys, trained, tmp_path):
+    code, out, err = call(capsys, "predict", trained[0], tmp_path / "missing.png")
+    assert (code, "no such file" in out, "none of 1 pictures" in err) == (3, True, True)
+    assert call(capsys, "predict", trained[0], tmp_path / "missing.png", "--device", "cuda:99")[0] == 5
+
+
+def test_models_lists_finds_and_suggests(capsys):
+    assert "61,706" in call(capsys, "models", "lenet5")[1] or "LeCun" in call(capsys, "models", "lenet5")[1]
+    assert call(capsys, "models", "resnet*")[1].count("\n") >= 10
+    code, _, err = call(capsys, "models", "resnt50")
+    assert (code, "resnet50" in err) == (2, True)
+
+
+BAD = {
+    "C1 an option that is not there": (["--learning-rte", "1"], 2, "--learning-rte"),
+    "C2 a word where a number belongs": (["--epochs", "many"], 2, "--epochs"),
+    "C2 part of a picture": (["--batch", "1.5"], 2, "'1.5' is not a whole number"),
+    "C3 a rate below zero": (["--rate", "-1"], 2, "rate"),
+    "C3 a rate that is not a number": (["--rate", "nan"], 2, "rate"),
+    "C3 no epochs": (["--epochs", "0"], 2, "epochs"),
+    "C3 an empty batch": (["--batch", "0"], 2, "batch"),
+    "C3 dropout above one": (["--dropout", "1.5"], 2, "dropout"),
+    "C3 a size the network cannot take": (["--size", "7"], 2, "size"),
+    "C3 too many workers": (["--workers", "1000000"], 2, "workers"),
+    "C3 workers below zero": (["--workers", "-1"], 2, "workers"),
+    "C3 saving every minus one seconds": (["--save-every", "-1"], 2, "save-every"),
+    "C3 shares that do not add up": (["--split", "60/20/30"], 2, "split"),
+    "C6 a file where the runs should go": (["--runs", "/dev/null"], 5, "/dev/null"),
+    "C8 a resumed run with another rate": (["--rate", "1", "--resume", "somewhere"], 2, "resume"),
+    "C8 a run that is not there": (None, 4, "nowhere"),
+    "C10 a GPU that is not there": (["--device", "cuda:99"], 5, "cuda:99"),
+    "C10 a device that is not one": (["--device", "gpu"], 5, "gpu"),
+    "C11 a network that is not there": (["--model", "resnet5O"], 2, "resnet5O"),
+    "C11 an option that the data decide": (["--model-options.classes", "3"], 2, "classes"),
+    "C11 an option the network lacks": (["--model-options.shortcut", "A"], 2, "shortcut"),
+    "data that are not there": (["photos-of-cats"], 2, "photos-of-cats"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_argument_gets_one_sentence_and_its_exit_code(capsys, tmp_path, name):
+    words, code, named = BAD[name]
+    words = ["--resume", "nowhere"] if words is None else ["digits", "--runs", str(tmp_path), *words]
+    if name.startswith("C6"):
+        words = ["digits", "--runs", "/dev/null/runs"]
+    found, _, err = call(capsys, "train", *words)
+    lines = [line for line in err.splitlines() if line]
+    assert found == code, err
+    assert len(lines) == 1, err
+    assert lines[0].startswith("error[")
+    assert named in lines[0]
+    assert ". Try: " in lines[0]
+    assert not any(tmp_path.iterdir()), "a refused training leaves nothing behind"
+
+
+def test_json_gives_an_error_the_same_fields_and_debug_a_traceback(capsys, tmp_path):
+    code, out, err = call(capsys, "train", "digits", "--rate", "-1", "--json", "--debug")
+    fields = json.loads(out.splitlines()[-1])
+    assert (code, fields["error"], fields["where"], fields["exit_code"]) == (2, "usage", "rate", 2)
+    assert "Traceback" in err
+
+
+def test_runs_may_not_lie_inside_the_pictures(capsys, tmp_path):
+    data = photographs(tmp_path / "photos", classes=2, each=6)
+    before = sorted(str(path) for path in data.rglob("*"))
+    code, _, err = call(capsys, "train", data, "--runs", data / "runs", "--model", "lenet5")
+    assert (code, "inside the pictures" in err) == (2, True)
+    assert sorted(str(path) for path in data.rglob("*")) == before
+
+
+def test_a_toml_recipe_trains_and_options_win_over_it(capsys, tmp_path):
+    photographs(tmp_path / "my photos", classes=2, each=8)
+    lines = ['data = "my photos"', 'model = "lenet5"', "epochs = 3", "seed = 5", "[model_options]", "dropout = 0.5"]
+    (tmp_path / "recipe.toml").write_text("\n".join(lines))
+    words = ["--epochs", 1, "--seed", 0, "--model-options.activation", "relu", "--runs", tmp_path / "runs", "--json"]
+    code, out, err = call(capsys, "train", tmp_path / "recipe.toml", *words)
+    assert code == 0, err
+    recipe = json.loads((tmp_path / "runs" / "my photos-lenet5-1" / "run.json").read_text())["recipe"]
+    assert (recipe["epochs"], recipe["seed"], recipe["model"]) == (1, 0, "lenet5")
+    assert recipe["model_options"] == {"dropout": 0.5, "activation": "relu"}
+    assert json.loads(out.splitlines()[-1])["run"].endswith("my photos-lenet5-1")
+
+
+def test_a_closed_pipe_is_no_traceback():
+    process = subprocess.Popen(
+        [sys.executable, "-m", "striate", "models"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.stdout.close()
+    assert b"Traceback" not in process.stderr.read()
+    process.stderr.close()
+    process.wait()
+
+
+def test_a_picture_called_like_markup_or_an_option_is_only_a_name(capsys, trained, tmp_path):
+    run, data = trained
+    source = next((data / "class 2").iterdir()).read_bytes()
+    names = ["[red]x.png", "=1+1.png", "-x.png", "new\nline.png", os.fsdecode(b"caf\xe9.png")]
+    for name in names:
+        (tmp_path / name).write_bytes(source)
+    code, _, _ = call(capsys, "predict", run, tmp_path, "--csv", tmp_path / "answers.csv")
+    assert code == 0
+    table = (tmp_path / "answers.csv").read_text()
+    assert table.count("\n") == 6
+    assert "new\\nline.png" in table
+    assert "[red]x.png" in table

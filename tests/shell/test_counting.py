@@ -1,0 +1,199 @@
+"""striate count: what it refuses, and what its answers are beside the table."""
+
+import json
+import os
+import re
+
+import pytest
+
+from shell import call, rows
+from striate.cost import machine
+from striate.cost.machine import Rates
+
+LETTERS = ("--input", "3xHxW")
+IDLE = [
+    (LETTERS, ("--draw", "a.svg")),
+    (LETTERS, ("--curve", "a.svg")),
+    (LETTERS, ("--seen", "a.svg")),
+    (LETTERS, ("--precision", "bfloat16")),
+    (LETTERS, ("--device", "cuda")),
+    (LETTERS, ("--unknown", "report")),
+    (("--measure",), ("--draw", "a.svg")),
+    (("--measure",), ("--unknown", "report")),
+    (("--fits", "1GB"), ("--draw", "a.svg")),
+    (("--fits", "1GB"), ("--unknown", "report")),
+    (("--fits", "1GB"), ("--again",)),
+    (("--draw", "text"), ("--curve", "a.svg")),
+    (("--draw", "text"), ("--training",)),
+    (("--draw", "text"), ("--format", "csv")),
+    (("--draw", "text"), ("--batch", "2")),
+    ((), ("--device", "cuda")),
+    ((), ("--again",)),
+]
+
+
+@pytest.mark.parametrize(("answer", "idle"), IDLE, ids=lambda words: " ".join(words) or "table")
+def test_an_option_that_would_change_nothing_is_refused(capsys, tmp_path, monkeypatch, answer, idle):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = call(capsys, "count", "resnet18", *answer, *idle)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"{' '.join(idle)}: it changes nothing beside" in err
+    assert not list(tmp_path.glob("*.svg"))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--json", "--format", "csv"), "asks for another form than --format csv"),
+        (("--draw", "a.svg", "--curve", "./a.svg"), "--draw writes the same file"),
+        (("--draw", "TEXT"), "does not end in .svg. Try: --draw NAME.svg, or --draw text"),
+        (("--draw", "."), "does not end in .svg"),
+        (("--draw", ""), "does not end in .svg"),
+        (("--curve", "curve.png"), "does not end in .svg. Try: --curve NAME.svg"),
+        (("--draw", "no/such/folder.svg"), "could not be written.*Try: a folder that exists"),
+        (("--fits", "99999999999999TB"), "--fits: '99999999999999TB' is more memory than any machine has"),
+        (("--fits", "9" * 400 + "TB"), "--fits: '9999"),
+        (("--fits", "-3GB"), "--fits: '-3GB' is no amount of memory"),
+        (("--batch", "1.5"), "'1.5' is not a whole number"),
+        (("--model-options.channels", "x"), "channels: 'x' is not a whole number.*--model-options.channels 3"),
+        (("--model-options.weights", "imagenet"), "counting needs no weights"),
+        (("--model-options.zero-init", "x"), "zero_init: 'x' is not one of.*Try: --model-options.zero_init true"),
+        (("--input", "3x16x16"), "or --model-options.stem 32$"),
+        (("--input", "CxHxW"), "channels are a number"),
+        (("--optimizer", "adamw"), "without --training"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_sentence_in_the_shells_own_spelling(
+    capsys, tmp_path, monkeypatch, words, sentence
+):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = call(capsys, "count", "resnet18", *words)
+    assert code in (2, 5), err
+    assert re.search(sentence, err.splitlines()[0]), err
+    assert err.count("\n") == 1
+    assert not list(tmp_path.glob("*.*g"))
+
+
+def test_hyphens_in_options_of_a_network_are_accepted(capsys):
+    words = ("count", "resnet18", "--stages")
+    told = [
+        call(capsys, *words, *option)
+        for option in (
+            ("--model-options.zero_init", "false"),
+            ("--model-options.zero-init", "false"),
+            ("--model-options.zero-init=false",),
+        )
+    ]
+    assert told[0] == told[1] == told[2]
+    assert told[0][0] == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such files there")
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
+def test_what_is_no_file_is_not_replaced_by_a_picture(capsys, tmp_path, make):
+    path = tmp_path / "net.svg"
+    make(path)
+    kind = path.stat().st_mode
+    code, _, err = call(capsys, "count", "lenet5", "--draw", str(path))
+    assert (code, err.count("\n")) == (5, 1)
+    assert path.stat().st_mode == kind
+
+
+def test_a_picture_of_pixels_needs_one_picture(capsys, own):
+    code, _, err = call(capsys, "count", "own_networks:Two", "--input", "3x8x8,10", "--seen", "seen.svg")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "--seen: it needs one picture, and the input is 3x8x8, 10" in err
+
+
+def test_why_and_a_drawing_are_json_too(capsys):
+    found = json.loads(call(capsys, "count", "lenet5", "--why", "--json")[1])["rows"]
+    assert {row["module"]: row["why"] for row in found}["c3"][0].endswith("10*10*16 * 5*5*6 = 240,000")
+    drawn = json.loads(call(capsys, "count", "alexnet", "--draw", "text", "--json")[1])
+    assert drawn["title"] == "alexnet"
+    assert [55, 55, 96] in [layer["shape"] for layer in drawn["layers"]]
+
+
+def test_an_operator_without_a_rule_is_told_whatever_the_answer(capsys, own):
+    words = ("count", "own_networks:Odd", "--input", "3x8x8")
+    assert "Try: --unknown report, to list" in call(capsys, *words)[2]
+    for answer in ((), ("--stages",), ("--operators",), ("--why",), ("--format", "csv")):
+        code, out, err = call(capsys, *words, "--unknown", "report", *answer)
+        assert code == 0
+        assert (out + err).count("NOT COUNTED: aten.linalg_qr") == 1
+
+
+def rates_of(monkeypatch, **changed):
+    """Rates that are given and not measured; what they were asked for."""
+    asked = []
+    fast = {"float32": 1e15, "bfloat16": 1e15, "memory": 1e15} | changed
+
+    def rates(device="cpu", *, again=False):
+        asked.append(again)
+        return Rates("machine", 1, **fast)
+
+    monkeypatch.setattr(machine, "rates", rates)
+    return asked
+
+
+def test_rates_that_are_too_low_are_told_and_measured_again_when_asked(capsys, monkeypatch):
+    rates_of(monkeypatch)
+    assert "too low" not in call(capsys, "count", "lenet5", "--measure")[2]
+    rates_of(monkeypatch, float32=1e3)
+    code, out, err = call(capsys, "count", "lenet5", "--measure", "--again")
+    assert code == 0
+    assert err.count("\n") == 1
+    assert "the rates of this machine are too low, for lenet5 took less than the least time" in err
+    assert "--again" in err
+    assert float(rows(out.partition("\n")[2])[-1]["reached %"].replace(",", "")) > 100
+
+
+def test_again_measures_the_rates_again(capsys, monkeypatch):
+    asked = rates_of(monkeypatch)
+    call(capsys, "count", "lenet5", "--measure")
+    call(capsys, "count", "lenet5", "--measure", "--again")
+    assert asked == [False, True]
+
+
+def test_bfloat16_is_measured_under_autocast_with_its_own_rate(capsys, monkeypatch):
+    import torch
+
+    rates_of(monkeypatch, bfloat16=1e6)
+    kinds = []
+    linear = torch.nn.functional.linear
+
+    def watched(given, *more):
+        if given.device.type == "cpu":  # and not of the pass that counts
+            kinds.append(torch.is_autocast_enabled("cpu"))
+        return linear(given, *more)
+
+    monkeypatch.setattr(torch.nn.functional, "linear", watched)
+    least = {}
+    for precision in ("float32", "bfloat16"):
+        kinds.clear()
+        _, out, _ = call(capsys, "count", "lenet5", "--measure", "--precision", precision)
+        least[precision] = float(rows(out.partition("\n")[2])[0]["least ms"].replace(",", ""))
+        assert set(kinds) == {precision == "bfloat16"}
+    assert least["bfloat16"] == pytest.approx(1e3 * 117_600 / 1e6)  # multiply-adds of c1
+    assert least["float32"] < 1
+
+
+def test_a_gpu_that_is_not_there_is_told_without_what_count_does_not_take(capsys, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    code, _, err = call(capsys, "count", "lenet5", "--measure", "--device", "cuda")
+    assert (code, err.count("\n")) == (5, 1)
+    assert "Try: --device cpu" in err
+    assert "auto" not in err
+
+
+def test_where_no_formula_holds_for_all_sizes_the_one_for_multiples_is_told(capsys, tmp_path, monkeypatch):
+    """A pool that rounds up over its padding: at even sides both ways are one."""
+    pool = "nn.Sequential(nn.MaxPool2d(2, 2, 1, ceil_mode=True), nn.Conv2d(3, 4, 3))"
+    (tmp_path / "rounding_up.py").write_text(f"from torch import nn\n\ndef net():\n    return {pool}\n")
+    monkeypatch.chdir(tmp_path)
+    code, out, err = call(capsys, "count", "rounding_up:net", *LETTERS)
+    assert (code, out) == (0, "for multiples of 2: 27*H*W - 54*H - 54*W + 108\n")
+    assert "no single formula holds for all sizes" in err
+    _, out, _ = call(capsys, "count", "rounding_up:net", *LETTERS, "--json")
+    assert json.loads(out)["multiply_adds"] is None
