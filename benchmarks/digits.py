@@ -63,9 +63,9 @@ def write_data(path: Path) -> int:
     samples = digits()
     split = cut(samples, shares("60/20/20"), 0)
     shape = Preprocess(size=32, channels=1)
-    pictures = np.stack([shape.canvas(samples.read(index))[0] for index in range(len(samples))])
+    pictures = np.stack([shape.looks(samples.read(index))[0][0][0] for index in range(len(samples))])
     parts = {"train": split.train, "validation": split.val, "test": split.test}
-    np.savez(path, pictures=pictures, labels=samples.labels, **parts)
+    np.savez(path, pictures=pictures, labels=samples.targets.strata, **parts)
     return -(-len(split.train) // BATCH)
 
 

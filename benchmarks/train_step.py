@@ -64,9 +64,9 @@ def striate_steps(case: Case, device: torch.device, compiled: bool, folder: Path
     import numpy as np
 
     from striate.data.augment import PRESETS, Augmenter
-    from striate.data.batches import open_pictures
+    from striate.data.feed import open_feed
     from striate.data.preprocess import Measured, Preprocess
-    from striate.data.sources.folder import Samples
+    from striate.data.sources.arrays import from_arrays
     from striate.data.splits import Split
     from striate.models.catalog import build
     from striate.tasks.classify import Classify
@@ -81,32 +81,27 @@ def striate_steps(case: Case, device: torch.device, compiled: bool, folder: Path
         warmup=0.0, augment="none", weight_decay=0.0, label_smoothing=0.0, device=str(device), compile=compiled,
     )  # fmt: skip
     recipe = resolve(recipe, FOR_PHOTOGRAPHS)
-    names = tuple(str(index) for index in range(count))
-    classes, labels = names[:CLASSES], np.arange(count) % CLASSES
     noise = np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
-    samples = Samples(
-        name="noise", root=None, names=names, labels=labels, classes=classes, digests=names,
-        subsets=None, skipped=(), notes=(), grey=False, pictures=noise,
-    )  # fmt: skip
+    samples = from_arrays(noise, np.arange(count) % CLASSES)
     chosen = machines.choose(recipe.device, recipe.precision)
     net = machines.channels_last(build("resnet18", classes=CLASSES, stem=stem), chosen).train()
     indices = np.arange(count)
     preprocess = Preprocess(size=side, channels=3, mean=(0.5,) * 3, deviation=(0.29,) * 3)
     measured = Measured(preprocess.mean, preprocess.deviation, ((0.0,) * 3,) * 3)
-    pictures = open_pictures(samples, indices, preprocess, side, chosen.device, memory="resident")
+    feed = open_feed(samples, indices, preprocess, chosen.device, memory="resident")
     job = Job(
-        recipe=recipe, net=net, task=Classify(classes), samples=samples,
+        recipe=recipe, net=net, task=Classify(tuple(map(str, range(CLASSES)))), samples=samples,
         split=Split(indices, indices, indices), preprocess=preprocess,
-        augmenter=Augmenter(PRESETS["none"], preprocess, measured, recipe.seed), train=pictures, val=pictures,
+        augmenter=Augmenter(PRESETS["none"], side, measured, recipe.seed), train=feed, val=feed,
         machine=chosen, checkpoints=folder, save_every=float("inf"),
     )  # fmt: skip
     trainer = Trainer(job, Silent(), Stop())
-    canvases = next(iter(pictures.batches([indices])))
+    batch = next(iter(feed.batches([indices])))
 
     def run(steps: int) -> None:
         with machines.repeatable(chosen.device):  # as in training; on a GPU it costs speed
             for _ in range(steps):
-                trainer.step(canvases, indices, count)
+                trainer.step(batch, count)
 
     return run
 

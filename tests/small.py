@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from striate.training import plan as planning
 from striate.training import train as training
 from striate.training.loop import Job
 from striate.training.recipe import make
@@ -26,18 +27,18 @@ class Notes:
 
 
 def train(runs: Path, *, execution: dict[str, Any] | None = None, listener: Any = None, **recipe: Any) -> Any:
-    """A finished training of two epochs on the digits, unless told otherwise."""
+    """The run of a finished training of two epochs on the digits, unless told otherwise."""
     values = {"data": "digits", "epochs": 2} | recipe
-    how = training.Execution(runs=runs, **(execution or {}))
+    how = planning.Execution(runs=runs, **(execution or {}))
     return training.train(make(**values), how, listener or Notes())
 
 
 def job(folder: Path, **recipe: Any) -> Job:
     """A training ready for its first step."""
     folder.mkdir(parents=True, exist_ok=True)
-    execution = training.Execution(runs=folder)
-    plan = training._plan(make(**({"data": "digits", "epochs": 2} | recipe)), execution, Notes())
-    return training._job(plan, folder, execution)
+    execution = planning.Execution(runs=folder)
+    plan = planning.plan(make(**({"data": "digits", "epochs": 2} | recipe)), execution, Notes())
+    return planning.job(plan, folder, execution)
 
 
 def digest(run: Any) -> str:

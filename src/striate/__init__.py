@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from striate.cost.count import count as count
+    from striate.face import ensemble as ensemble
     from striate.face import train as train
+    from striate.face import write_report as write_report
     from striate.models.catalog import build as build
     from striate.models.catalog import catalog as catalog
     from striate.runs.run import list_runs as list_runs
@@ -18,11 +20,13 @@ _PLACES = {
     "build": "striate.models.catalog",
     "catalog": "striate.models.catalog",
     "count": "striate.cost.count",
+    "ensemble": "striate.face",
     "list_runs": "striate.runs.run",
     "open_run": "striate.runs.run",
     "train": "striate.face",
+    "write_report": "striate.face",
 }
-__all__ = ["build", "catalog", "count", "list_runs", "open_run", "train"]
+__all__ = ["build", "catalog", "count", "ensemble", "list_runs", "open_run", "train", "write_report"]
 
 
 def __getattr__(name: str) -> Any:

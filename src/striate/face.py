@@ -1,15 +1,19 @@
 """The public calls that join floors: training, then its report."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, final
 
-from striate.base.errors import UsageError
-from striate.report.collect import write as write_report
-from striate.runs.run import Run
+from striate.base.errors import RunError, UsageError
+from striate.data.load import Data, load
+from striate.predictor import Predictor, together
+from striate.report import collect
+from striate.runs.run import Run, open_run
 from striate.training.loop import Listener
+from striate.training.plan import Execution
 from striate.training.recipe import make, read_toml
-from striate.training.train import Execution, Trained, resume
+from striate.training.train import resume as resume_run
 from striate.training.train import train as train_recipe
 
 
@@ -25,7 +29,7 @@ class Silent:
 
 
 def train(
-    data: str | os.PathLike[str] | None = None,
+    data: Data | None = None,
     *,
     resume: str | os.PathLike[str] | None = None,
     runs: str | os.PathLike[str] = "runs",
@@ -34,32 +38,63 @@ def train(
     save_every: float = 30.0,
     listener: Listener | None = None,
     **recipe: Any,
-) -> Run:
+) -> Run | None:
     """Train a network on pictures and write its run folder, with result and report.
 
-    `data` is a built-in set, a folder of class folders, or a recipe in TOML; each keyword more is a field
-    of `Recipe`. `resume` names the folder of a run to go on with, and takes no recipe.
+    `data` is a built-in set, a folder of class folders, a table of paths and labels (CSV or TSV), pictures in memory as
+    (pictures, labels), or a recipe in TOML; each keyword more is a field of `Recipe`. `resume` names the folder of a
+    run to go on with, and takes no recipe; one that is done and has no report is given it.
+
+    None in a process of a group that is not its first, for the first one writes.
     """
     execution = Execution(Path(runs), workers, memory, save_every)
-    trained = _train(data, resume, execution, listener or Silent(), recipe)
-    if trained is None:  # one of several processes, and not the one that writes
-        return Run(Path(runs), {"status": "done"})
-    write_report(trained)
-    return trained.run
-
-
-def _train(
-    data: str | os.PathLike[str] | None, folder: Any, execution: Execution, listener: Listener, recipe: dict[str, Any]
-) -> Trained | None:
-    if folder is not None:
-        if data is not None or recipe:
-            given = ", ".join([*([str(data)] if data is not None else []), *recipe])
+    named, held = (data, None) if data is None or isinstance(data, str | os.PathLike) else (None, data)
+    listener = listener or Silent()
+    if resume is not None:
+        if named is not None or recipe:
+            given = ", ".join([*([str(named)] if named is not None else []), *recipe])
             raise UsageError("resume", f"a run goes on with its own recipe, not with {given}", "--resume RUN alone")
-        return resume(Path(folder), execution, listener)
+        run = _resumed(Path(resume), execution, listener, held)
+    elif held is not None:
+        run = train_recipe(make(data="arrays", **recipe), execution, listener, held)
+    elif named is None:
+        hint = "`striate train digits`, a folder of class folders, a table, or --resume RUN"
+        raise UsageError("data", "nothing to train on", hint)
+    elif os.fspath(named).endswith(".toml"):
+        run = train_recipe(read_toml(Path(named), **recipe), execution, listener)
+    else:
+        run = train_recipe(make(data=os.fspath(named), **recipe), execution, listener)
+    if run is not None:
+        collect.write(run, None if held is None else load(held, labelled=run.task.labelled))
+    return run
+
+
+def _resumed(folder: Path, execution: Execution, listener: Listener, held: Data | None) -> Run | None:
+    """A run that goes on; or, where all but its report is done, as it is."""
+    before = open_run(folder)
+    if before.status == "done" and before.result is not None and not (folder / "report.html").exists():
+        return before
+    return resume_run(folder, execution, listener, held)
+
+
+def write_report(run: str | os.PathLike[str] | Run, data: Data | None = None) -> Path:
+    """Write the page of a finished run again, from what is in its folder; where it lies.
+
+    No test set is opened. `data` are the pictures of a run that was trained on arrays, to show them.
+    """
+    opened = run if isinstance(run, Run) else open_run(run)
     if data is None:
-        raise UsageError(
-            "data", "nothing to train on", "`striate train digits`, a folder of class folders, or --resume RUN"
-        )
-    if os.fspath(data).endswith(".toml"):
-        return train_recipe(read_toml(Path(data), **recipe), execution, listener)
-    return train_recipe(make(data=os.fspath(data), **recipe), execution, listener)
+        return collect.write(opened)
+    samples = load(data, labelled=opened.task.labelled)
+    if samples.fingerprint != opened.facts["data"]["fingerprint"]:
+        raise RunError(opened.folder, "these are not the pictures that it was trained on", "the same arrays")
+    return collect.write(opened, samples)
+
+
+def ensemble(*runs: str | os.PathLike[str] | Run, weights: Sequence[float] | None = None) -> Predictor:
+    """One predictor of several runs of the same task and classes, which may differ in size, network and means.
+
+    A classifier's probabilities are averaged, with `weights` if given.
+    """
+    opened = [run if isinstance(run, Run) else open_run(run) for run in runs]
+    return together([run.predictor for run in opened], weights)

@@ -10,7 +10,9 @@ import pytest
 from pictures import encode, fill, photo, png, put, snapshot
 from striate.base.errors import DataError, UsageError
 from striate.data.audit import scan
-from striate.data.sources.folder import Samples, Skip, list_folder
+from striate.data.picture import decode
+from striate.data.samples import Samples, Skip
+from striate.data.sources.folder import list_folder
 
 
 def note(samples: Samples, words: str) -> str:
@@ -30,8 +32,8 @@ def test_sound_data_are_taken_whole_and_without_notes(tmp_path: Path) -> None:
     samples = scan(listing)
     assert samples.name == "pets"
     assert samples.names == listing.names
-    assert samples.labels.tolist() == [0, 0, 0, 1, 1, 1]
-    assert samples.labels.dtype == np.int64
+    assert samples.targets.strata.tolist() == [0, 0, 0, 1, 1, 1]
+    assert samples.targets.strata.dtype == np.int64
     assert (samples.skipped, samples.notes, samples.subsets, samples.grey) == ((), (), None, False)
 
 
@@ -60,7 +62,7 @@ def test_unusable_files_are_skipped_by_name_and_cause_and_nothing_is_touched(tmp
     )
     assert samples.skipped[0].cause.startswith("truncated at ")
     assert len(samples) == 10
-    assert all(samples.read(index).shape == (8, 8, 3) for index in range(10))
+    assert all(decode.read(samples.read(index)).pixels.shape == (8, 8, 3) for index in range(10))
 
 
 def test_I2_headers_alone_do_not_see_a_cut_and_say_what_they_do_see(tmp_path: Path) -> None:
@@ -172,7 +174,7 @@ def test_L5_a_class_kept_without_pictures_is_noted(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     samples = scan(list_folder(tmp_path, allow_empty=True))
     assert note(samples, "no picture at all") == "no picture at all of 'b'"
-    assert set(samples.labels.tolist()) == {0, 2}
+    assert set(samples.targets.strata.tolist()) == {0, 2}
 
 
 def test_L9_what_the_listing_ignored_is_told(tmp_path: Path) -> None:
@@ -219,7 +221,7 @@ def test_workers_change_nothing_but_the_time(tmp_path: Path) -> None:
     assert seen == [(done, 42) for done in range(1, 43)]
     with_two = scan(listing, max_bad=0.5, workers=2)
     one, two = asdict(alone), asdict(with_two)
-    assert one.pop("labels").tolist() == two.pop("labels").tolist()
+    assert one["targets"].pop("strata").tolist() == two["targets"].pop("strata").tolist()
     assert one == two
     assert alone.fingerprint == with_two.fingerprint
 

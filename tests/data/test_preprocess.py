@@ -12,6 +12,11 @@ from striate.data.preprocess import Preprocess, from_dict, measure
 HALVES = np.repeat(np.array([[255, 255, 0, 0]], np.uint8), 2, 0)[..., None]
 
 
+def look(preprocess: Preprocess, pixels: np.ndarray) -> np.ndarray:
+    ((canvas, _),) = preprocess.looks(pixels)
+    return canvas
+
+
 def batches(count: int = 24, channels: int = 3) -> torch.Tensor:
     return torch.from_numpy(np.stack([photo(16, 16, seed) for seed in range(count)])).permute(0, 3, 1, 2)[:, :channels]
 
@@ -57,7 +62,7 @@ def test_normalising_by_what_was_measured_gives_mean_0_and_deviation_1() -> None
 @pytest.mark.parametrize("resize", ["squash", "crop", "letterbox"])
 def test_a_square_of_the_right_size_is_left_as_it_is(resize: str) -> None:
     pixels = photo(16, 16)
-    canvas = Preprocess(16, 3, resize).canvas(pixels)
+    canvas = look(Preprocess(16, 3, resize), pixels)
     assert (canvas == pixels.transpose(2, 0, 1)).all()
     assert (canvas.dtype, canvas.flags.writeable) == (np.uint8, True)  # torch warns of what it may not write
 
@@ -72,16 +77,16 @@ def test_a_square_of_the_right_size_is_left_as_it_is(resize: str) -> None:
     ],
 )
 def test_a_wide_picture_becomes_a_square(resize: str, expected: list[list[float]]) -> None:
-    canvas = Preprocess(2, 1, resize).canvas(HALVES)
+    canvas = look(Preprocess(2, 1, resize), HALVES)
     assert np.abs(canvas[0].astype(float) - expected).max() <= 1
-    turned = Preprocess(2, 1, resize).canvas(HALVES.transpose(1, 0, 2))
+    turned = look(Preprocess(2, 1, resize), HALVES.transpose(1, 0, 2))
     assert (turned[0] == canvas[0].T).all()
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_letterbox_bars_are_mid_grey_and_of_the_right_width(channels: int) -> None:
     for height, width, axis in ((10, 20, 1), (20, 10, 2)):
-        canvas = Preprocess(8, channels, "letterbox").canvas(np.zeros((height, width, 3), np.uint8))
+        canvas = look(Preprocess(8, channels, "letterbox"), np.zeros((height, width, 3), np.uint8))
         assert (canvas.take([0, 1, 6, 7], axis) == 128).all()
         assert (canvas.take([2, 3, 4, 5], axis) == 0).all()
 
@@ -90,17 +95,17 @@ def test_letterbox_bars_are_mid_grey_and_of_the_right_width(channels: int) -> No
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 300, 3), (300, 7, 1), (5, 5, 3)])
 def test_any_picture_becomes_the_asked_canvas(resize: str, shape: tuple[int, int, int]) -> None:
     for channels in (1, 3):
-        canvas = Preprocess(9, channels, resize).canvas(np.full(shape, 128, np.uint8), 11)
+        canvas = look(Preprocess(11, channels, resize), np.full(shape, 128, np.uint8))
         assert canvas.shape == (channels, 11, 11)
         assert (canvas == 128).all()
 
 
 def test_grey_is_repeated_for_colour_and_colour_is_weighed_for_grey() -> None:
     grey = photo(8, 8)[..., :1]
-    assert (Preprocess(8, 3).canvas(grey) == grey.transpose(2, 0, 1)).all()
+    assert (look(Preprocess(8, 3), grey) == grey.transpose(2, 0, 1)).all()
     colours = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]]] * 3, np.uint8)
     # ITU-R BT.601: 0.299, 0.587, 0.114 of 255.
-    assert Preprocess(3, 1).canvas(colours)[0].tolist() == [[76, 150, 29]] * 3
+    assert look(Preprocess(3, 1), colours)[0].tolist() == [[76, 150, 29]] * 3
 
 
 def test_the_saved_value_comes_back_through_json() -> None:

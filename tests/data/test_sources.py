@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from pictures import encode, fill, photo, put, snapshot
 from striate.base.errors import DataError
 from striate.data.audit import scan
-from striate.data.sources.folder import Listing, list_folder, list_pictures
+from striate.data.sources.folder import list_folder, list_pictures
+from striate.data.sources.listing import Listing
 
 
 def refusal(root: Path, **options: bool) -> DataError:

@@ -1,6 +1,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from striate.base.errors import DataError, UsageError
-from striate.data.sources.folder import Samples
+from striate.data.samples import Files, Samples
 from striate.data.splits import Split, cut, digest, shares
+from striate.data.targets import Labels
 
 SHARES = (0.6, 0.2, 0.2)
 
@@ -17,11 +19,12 @@ SHARES = (0.6, 0.2, 0.2)
 def table(rows: Sequence[tuple[int, int]], subsets: Sequence[str] | None = None, name: str = "") -> Samples:
     """Samples of (content, label); the digest is that of the content."""
     labels = np.array([label for _, label in rows], dtype=np.int64)
+    names = tuple(f"{name}{index}.png" for index in range(len(rows)))
+    digests = tuple(hashlib.sha256(str(content).encode()).hexdigest() for content, _ in rows)
     return Samples(
-        name="made", root=None, names=tuple(f"{name}{index}.png" for index in range(len(rows))), labels=labels,
-        classes=tuple(f"class {label}" for label in range(max(labels) + 1)),
-        digests=tuple(hashlib.sha256(str(content).encode()).hexdigest() for content, _ in rows),
-        subsets=None if subsets is None else tuple(subsets), skipped=(), notes=(), grey=True,
+        name="made", source="folder", root=None, names=names, read=Files(Path(), names, digests), digests=digests,
+        targets=Labels(tuple(f"class {label}" for label in range(max(labels) + 1)), labels),
+        subsets=None if subsets is None else tuple(subsets), grey=True,
     )  # fmt: skip
 
 
@@ -46,7 +49,7 @@ def test_every_class_is_cut_to_within_one_picture_and_no_side_is_empty(each: int
     assert sorted(np.concatenate([found.train, found.val, found.test])) == list(range(len(samples)))
     for indices, share in zip((found.train, found.val, found.test), wanted, strict=True):
         assert indices.tolist() == sorted(indices.tolist())
-        for count in np.bincount(samples.labels[indices], minlength=4):
+        for count in np.bincount(samples.targets.strata[indices], minlength=4):
             assert count >= 1
             assert abs(count - each * share) <= slack
 
@@ -123,7 +126,7 @@ def test_provided_train_and_test_have_validation_cut_from_train() -> None:
     split = cut(samples, SHARES, 0)
     assert split.test.tolist() == [*range(40, 60)]
     assert sorted([*split.train, *split.val]) == [*range(40)]
-    assert np.bincount(samples.labels[split.val]).tolist() == [5, 5]  # a quarter of train, as 20 is of 60 + 20
+    assert np.bincount(samples.targets.strata[split.val]).tolist() == [5, 5]  # a quarter of train, as 20 is of 60 + 20
 
 
 def test_all_three_provided_are_taken_as_they_are() -> None:

@@ -11,7 +11,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import confusion_matrix, log_loss
 from sklearn.svm import SVC
 
-from striate.report.page import Example, Material, Mistake
+from striate.base.sections import Seen
+from striate.report.page import Example, Material
+from striate.tasks.classify import Classify
 
 TEST = 360
 
@@ -53,14 +55,52 @@ def class_row(name: str, index: int, matrix: np.ndarray, subset: str) -> dict[st
     }
 
 
+class Pictures:
+    """What the page can show of the last digits; those in `gone` are not there any more."""
+
+    def __init__(self, pixels: np.ndarray, names: list[str], gone: bool) -> None:
+        self._pixels, self._names, self._gone = pixels, names, gone
+
+    def name(self, place: int) -> str:
+        return self._names[place]
+
+    def picture(self, place: int, side: int) -> Seen:
+        if self._gone:
+            return Seen(None, "this picture cannot be shown: no such file")
+        return Seen(self._pixels[place])
+
+    def of(self, place: int) -> dict[str, np.ndarray]:
+        return {}
+
+
+def kept_rows(matrix: np.ndarray, sure: float = 0.9) -> np.ndarray:
+    """Rows that give this confusion matrix."""
+    count = len(matrix)
+    cells = [(t, a) for t in range(count) for a in range(count) for _ in range(int(matrix[t, a]))]
+    rows = np.full((len(cells), count + 1), np.log((1 - sure) / max(count - 1, 1)))
+    for place, (truth, answer) in enumerate(cells):
+        rows[place, answer], rows[place, -1] = np.log(sure), truth
+    return rows
+
+
 def digits_material(
-    rename: Callable[[str], str] = str, subset: str = "test", openings: int = 1, **changes: Any
+    rename: Callable[[str], str] = str,
+    subset: str = "test",
+    openings: int = 1,
+    matrix: np.ndarray | None = None,
+    classes: list[str] | None = None,
+    gone: bool = False,
+    **changes: Any,
 ) -> Material:
+    """`matrix` and `classes` stand for other rows than those of the linear model."""
     labels, pixels, truth, probability, rival = answers()
     given = probability.argmax(axis=1)
-    classes = [rename(str(index)) for index in range(10)]
-    matrix = confusion_matrix(truth, given)
-    wrong = sorted(np.flatnonzero(given != truth), key=lambda index: probability[index, truth[index]])
+    classes = classes or [rename(str(index)) for index in range(10)]
+    rows = np.column_stack([np.log(probability), truth]) if matrix is None else kept_rows(matrix)
+    if matrix is None:
+        matrix = confusion_matrix(truth, given)
+    names = [rename(f"digits/{1437 + index % TEST:04}") for index in range(len(rows))]
+    pictures = Pictures(pixels[np.arange(len(rows)) % TEST], names, gone)
     draws = np.random.default_rng(0)
     loss = float(log_loss(truth, probability))
     material: dict[str, Any] = {
@@ -103,25 +143,14 @@ def digits_material(
             for epoch in range(1, 61)
         ],
         "best_epoch": 37,
-        "confusion": matrix,
+        "shares": frozenset({"accuracy"}),
         "classes": classes,
-        "mistakes": [
-            Mistake(
-                pixels[index],
-                rename(f"digits/{1437 + index:04}"),
-                classes[truth[index]],
-                classes[given[index]],
-                float(probability[index, given[index]]),
-                float(probability[index, truth[index]]),
-            )
-            for index in wrong[:24]
-        ],
         "filters": draws.normal(size=(6, 1, 5, 5)),
         "examples": [
             Example(
                 pixels[index],
                 tuple(np.roll(pixels[index], (step % 3 - 1, step % 2), axis=(0, 1)) for step in range(6)),
-                classes[truth[index]],
+                classes[truth[index] % len(classes)],
             )
             for index in range(5)
         ],
@@ -151,4 +180,7 @@ def digits_material(
         },
         "timings": {"data": 0.4, "training": 9.1, "evaluation": 0.3, "baselines": 0.2},
     }
-    return Material(**{**material, **changes})
+    material |= changes
+    task = Classify(tuple(classes))
+    material.setdefault("sections", task.sections(rows, material["result"], pictures))
+    return Material(**material)

@@ -21,8 +21,9 @@ from PIL import Image
 import striate
 from small import photographs
 from striate.base.errors import MachineError, RunError, printable
+from striate.base.sections import Card, Cards, Section, Seen
 from striate.report import figures
-from striate.report.page import Mistake, render, write
+from striate.report.page import render, write
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -79,7 +80,7 @@ def many_classes(count: int = 40) -> Any:
     matrix = draws.integers(0, 3, (count, count)) + np.diag(draws.integers(5, 30, count))
     names = [f"{index} {HOSTILE[index % len(HOSTILE)]}" for index in range(count)]
     return digits_material(
-        confusion=matrix,
+        matrix=matrix,
         classes=names,
         counts={"train": matrix.sum(axis=1).tolist()},
         filters=draws.normal(size=(64, 3, 7, 7)),
@@ -142,7 +143,7 @@ def test_confusion_and_counts_equal_the_material() -> None:
     material = digits_material()
     tables = Page(render(material)).tables
     cells = [row[1:] for row in tables["Confusion matrix"][2:]]
-    assert np.array_equal(np.array(cells, int), material.confusion)
+    assert np.array_equal(np.array(cells, int), material.sections[0].blocks[0].counts)
     head, total, *rows = tables["Pictures of each class"]
     assert head == ["class", "training", "validation", "test"]
     assert total == ["all", *(str(sum(counts)) for counts in material.counts.values())]
@@ -153,7 +154,7 @@ def test_confusion_and_counts_equal_the_material() -> None:
 def test_most_frequent_confusions_are_the_largest_cells_off_the_diagonal() -> None:
     matrix = np.array([[9, 0, 4], [1, 8, 0], [0, 7, 2]])
     assert matrix.sum() == 31
-    material = digits_material(confusion=matrix, classes=["a", "b", "c"], counts={"test": matrix.sum(axis=1).tolist()})
+    material = digits_material(matrix=matrix, classes=["a", "b", "c"], counts={"test": matrix.sum(axis=1).tolist()})
     rows = Page(render(material)).tables["Most frequent confusions"][1:]
     assert rows == [["c", "b", "7", "9"], ["a", "c", "4", "13"], ["b", "a", "1", "9"]]
 
@@ -193,6 +194,12 @@ def test_a_class_that_was_never_answered_has_an_undefined_precision() -> None:
     rows = [{**material.result["classes"][0], "precision": nothing}, *material.result["classes"][1:]]
     page = render(digits_material(result={**material.result, "classes": rows}))
     assert Page(page).tables["Numbers of each class"][1][5:8] == ["undefined", "none", "0"]
+
+
+def test_a_picture_that_has_gone_is_a_sentence_in_its_place() -> None:
+    page = render(digits_material(gone=True))
+    assert page.count("this picture cannot be shown: no such file") == 24
+    assert "truth <b>" in page
 
 
 def test_validation_result_says_that_there_is_no_test_set() -> None:
@@ -240,8 +247,8 @@ def test_unmeasured_and_infinite_losses_leave_a_gap() -> None:
 
 def test_pictures_are_small_and_carry_no_metadata() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (300, 200, 3), np.uint8)
-    large = Mistake(pixels, "a.jpg", "0", "1", 0.9, 0.1)
-    found = images(render(digits_material(mistakes=[large]))) + images(render(many_classes()))
+    large = Section("seen", "Seen", "", (Cards((Card((Seen(pixels),), (), "a.jpg"),)),))
+    found = images(render(digits_material(sections=[large]))) + images(render(many_classes()))
     assert len(found) > 60
     for data in found:
         assert max(Image.open(io.BytesIO(data)).size) <= 96

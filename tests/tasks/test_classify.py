@@ -1,11 +1,19 @@
+import dataclasses
+import json
+
 import numpy as np
 import pytest
 import torch
 from sklearn import metrics
 
+from striate.base.errors import RunError, UsageError
+from striate.data.feed import Batch
+from striate.data.picture.laid import whole
 from striate.evaluate.numbers import number
+from striate.evaluate.result import result
 from striate.layers import Heads
-from striate.tasks.classify import Classify, confusion_matrix, majority, worst
+from striate.tasks import registry
+from striate.tasks.classify import Classify, confusion_matrix, confusions, majority, worst
 from striate.tasks.measures import Measure
 
 CLASSES = tuple("abcdefgh")
@@ -19,9 +27,19 @@ def answered(count: int = 300, seed: int = 0) -> tuple[torch.Tensor, torch.Tenso
     return outputs, targets
 
 
+def batch(targets: torch.Tensor) -> Batch:
+    laid = (whole(1, 1),) * len(targets)
+    return Batch(np.arange(len(targets)), torch.zeros(len(targets), 1, 1, 1), {"label": targets}, laid)
+
+
+def rows(task: Classify, outputs: torch.Tensor, targets: torch.Tensor) -> np.ndarray:
+    return task.kept(outputs, batch(targets)).numpy()
+
+
 OUTPUTS, TARGETS = answered()
 TASK = Classify(CLASSES)
-PROBABILITIES, TRUTH = TASK.answer(OUTPUTS), TARGETS.numpy()
+ROWS, TRUTH = rows(TASK, OUTPUTS, TARGETS), TARGETS.numpy()
+PROBABILITIES = TASK.probabilities(OUTPUTS.numpy())
 ANSWERS = PROBABILITIES.argmax(1)
 
 
@@ -30,7 +48,7 @@ def value(measure: Measure) -> float | None:
 
 
 def test_overall_measures_are_those_of_scikit_learn() -> None:
-    found = {measure.name: value(measure) for measure in TASK.measures(PROBABILITIES, TRUTH)}
+    found = {measure.name: value(measure) for measure in TASK.measures(ROWS)}
     assert found == pytest.approx({
         "accuracy": metrics.accuracy_score(TRUTH, ANSWERS),
         "top-5 accuracy": metrics.top_k_accuracy_score(TRUTH, PROBABILITIES, k=5),
@@ -62,23 +80,23 @@ def test_a_class_without_answers_or_without_pictures_has_no_number() -> None:
 
 
 def test_without_pictures_no_measure_has_a_value() -> None:
-    empty = TASK.measures(np.empty((0, len(CLASSES))), np.empty(0, dtype=np.int64))
+    empty = TASK.measures(np.empty((0, len(CLASSES) + 1)))
     assert [value(measure) for measure in empty] == [None, None, None]
 
 
 def test_top_5_is_left_out_where_it_says_nothing() -> None:
-    five = Classify(CLASSES[:5]).measures(PROBABILITIES[:, :5], TRUTH % 5)
+    five = Classify(CLASSES[:5]).measures(np.column_stack([OUTPUTS[:, :5], TRUTH % 5]))
     assert [measure.name for measure in five] == ["accuracy", "log loss"]
 
 
 def test_a_probability_of_zero_gives_a_large_loss_and_not_an_infinite_one() -> None:
-    sure = Classify(("a", "b")).measures(np.array([[1.0, 0.0]]), np.array([1]))
+    sure = Classify(("a", "b")).measures(np.array([[2000.0, 0.0, 1.0]]))
     assert value(sure[-1]) == pytest.approx(708.396, abs=1e-3)  # -ln of the least normal float64, 2^-1022
 
 
 def test_the_summary_of_an_epoch_and_the_final_measures_agree() -> None:
-    summary = TASK.summary(OUTPUTS, TARGETS)
-    found = {measure.name: value(measure) for measure in TASK.measures(PROBABILITIES, TRUTH)}
+    summary = TASK.summary(torch.from_numpy(ROWS))
+    found = {measure.name: value(measure) for measure in TASK.measures(ROWS)}
     assert (summary["accuracy"], summary["loss"]) == pytest.approx((found["accuracy"], found["log loss"]), rel=1e-9)
 
 
@@ -86,15 +104,15 @@ def test_label_smoothing_is_in_the_loss_and_not_in_the_summary() -> None:
     smoothed = Classify(CLASSES, label_smoothing=0.2)
     logs = torch.log_softmax(OUTPUTS, 1)
     expected = -(0.8 * logs[torch.arange(len(TARGETS)), TARGETS] + 0.2 * logs.mean(1))  # Szegedy et al. 2016, 7
-    torch.testing.assert_close(smoothed.loss(OUTPUTS, TARGETS), expected)
-    assert smoothed.summary(OUTPUTS, TARGETS) == TASK.summary(OUTPUTS, TARGETS)
+    torch.testing.assert_close(smoothed.loss(OUTPUTS, batch(TARGETS)), expected)
+    assert smoothed.summary(torch.from_numpy(ROWS)) == TASK.summary(torch.from_numpy(ROWS))
 
 
 def test_auxiliary_answers_add_their_weighted_loss_picture_by_picture() -> None:
     smoothed = Classify(CLASSES, label_smoothing=0.1)
     auxiliary = answered(seed=1)[0], answered(seed=2)[0]
-    found = smoothed.loss(Heads(OUTPUTS, auxiliary, 0.3), TARGETS)
-    main, first, second = (smoothed.loss(each, TARGETS) for each in (OUTPUTS, *auxiliary))
+    found = smoothed.loss(Heads(OUTPUTS, auxiliary, 0.3), batch(TARGETS))
+    main, first, second = (smoothed.loss(each, batch(TARGETS)) for each in (OUTPUTS, *auxiliary))
     assert found.shape == (len(TARGETS),)
     torch.testing.assert_close(found, main + 0.3 * (first + second))
 
@@ -113,3 +131,89 @@ def test_the_worst_are_wrong_answers_the_surest_first() -> None:
     probabilities = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.7, 0.3]])
     assert worst(probabilities, np.array([0, 0, 0, 1]), 2) == [2, 3]
     assert worst(probabilities, np.array([0, 1, 1, 0]), 5) == []
+
+
+def test_rows_are_float64_with_logits_and_truth_unchanged() -> None:
+    assert (ROWS.dtype, ROWS.shape) == (np.float64, (300, len(CLASSES) + 1))
+    assert (ROWS[:, :-1].astype(np.float32) == OUTPUTS.numpy()).all()
+    assert (ROWS[:, -1] == TRUTH).all()
+
+
+def test_the_result_of_rows_is_plain_and_tells_every_class() -> None:
+    told = result(TASK, ROWS, "test")
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    assert (told["subset"], told["n"], [row["class"] for row in told["classes"]]) == ("test", 300, list(CLASSES))
+    assert told["confusion"] == metrics.confusion_matrix(TRUTH, ANSWERS).tolist()
+    assert {key for row in told["classes"] for key in row} == {"class", "support", "precision", "recall", "f1"}
+    assert "temperature" not in told
+
+
+def test_a_temperature_is_settled_from_rows_and_changes_no_answer() -> None:
+    """Logits three times too large: the best temperature is about three, and the log loss falls."""
+    sharp = rows(TASK, 3 * OUTPUTS, TARGETS)
+    asked = Classify(CLASSES, calibrate=True)
+    settled = asked.settled(sharp)
+    assert TASK.settled(sharp) is TASK
+    best = asked.settled(ROWS).temperature
+    assert settled.temperature == pytest.approx(3 * best, rel=1e-3)
+    before, after = (value(task.measures(sharp)[-1]) for task in (asked, settled))
+    assert after < before
+    around = [
+        dataclasses.replace(settled, temperature=settled.temperature * by).measures(sharp)[-1] for by in (0.9, 1.1)
+    ]
+    assert all(after < value(each) for each in around)
+    assert [each.hits for each in settled.measures(sharp)[:2]] == [each.hits for each in TASK.measures(sharp)[:2]]
+    assert settled.answers(3 * OUTPUTS.numpy(), ())[0].top[0][0] == asked.answers(3 * OUTPUTS.numpy(), ())[0].top[0][0]
+    assert result(settled, sharp, "val")["temperature"] == settled.temperature
+
+
+def test_a_temperature_stays_between_its_bounds_where_every_answer_is_right() -> None:
+    sure = rows(TASK, 9 * torch.nn.functional.one_hot(TARGETS, len(CLASSES)).float(), TARGETS)
+    assert 0.05 <= Classify(CLASSES, calibrate=True).settled(sure).temperature < 1
+
+
+def test_several_looks_are_joined_to_the_mean_of_their_probabilities() -> None:
+    for task in (TASK, dataclasses.replace(TASK, temperature=2.0)):
+        looks, weights = OUTPUTS[:3], [1.0, 2.0, 1.0]
+        joined = task.joined(list(looks), (whole(1, 1),) * 3, weights)
+        expected = np.average(task.probabilities(looks.numpy()), axis=0, weights=weights)
+        np.testing.assert_allclose(task.probabilities(joined[None].numpy())[0], expected, rtol=1e-12)
+
+
+def test_the_table_of_predictions_tells_truth_answer_and_their_probabilities() -> None:
+    table = TASK.table(ROWS)
+    assert table.head == ("truth", "answer", "probability", "truth_probability")
+    for row, truth, shares in zip(table.rows, TRUTH, PROBABILITIES, strict=True):
+        assert row == (CLASSES[truth], CLASSES[shares.argmax()], shares.max(), shares[truth])
+
+
+def test_answers_list_as_many_classes_as_asked_the_likeliest_first() -> None:
+    for top, count in ((1, 1), (5, 5), (99, len(CLASSES))):
+        task = TASK.listing(top)
+        answer = task.answers(OUTPUTS.numpy(), ())[7]
+        assert [label for label, _ in answer.top] == [CLASSES[k] for k in np.argsort(-PROBABILITIES[7])[:count]]
+        assert len(answer.cells()) == len(task.columns) == 2 * count
+    assert TASK.nothing().as_dict() == {"label": None, "probability": None, "top": []}
+
+
+def test_the_most_frequent_confusions_are_the_largest_cells_off_the_diagonal() -> None:
+    matrix = np.array([[9, 0, 4], [1, 8, 0], [0, 7, 2]])
+    assert confusions(matrix, "abc") == [("c", "b", 7, 9), ("a", "c", 4, 13), ("b", "a", 1, 9)]
+
+
+def test_a_task_comes_back_from_its_saved_form() -> None:
+    task = Classify(CLASSES, label_smoothing=0.1, calibrate=True, temperature=1.7)
+    assert registry.from_dict(json.loads(json.dumps(registry.as_dict(task)))) == task
+
+
+def test_options_are_read_as_words_and_refused_by_name() -> None:
+    made = registry.make("classify", CLASSES, {"calibrate": "true"}, {"label_smoothing": 0.2})
+    assert made == Classify(CLASSES, label_smoothing=0.2, calibrate=True)
+    for options, cause in (({"calibrate": "maybe"}, "neither true nor false"), ({"temperature": 2}, "no such option")):
+        with pytest.raises(UsageError, match=cause):
+            registry.make("classify", CLASSES, options, {})
+    with pytest.raises(UsageError, match="classify"):
+        registry.find("clasify")
+    for values in ({"name": "classify"}, {"name": "gone"}, {"name": "classify", "classes": [], "odd": 1}):
+        with pytest.raises(RunError):
+            registry.from_dict(values)

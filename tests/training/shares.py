@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from small import Notes
-from striate.training import machine, train
+from striate.base import processes
+from striate.training import plan as planning
 from striate.training.loop import fit
 from striate.training.recipe import make
 from striate.training.signals import Stop
@@ -20,18 +21,18 @@ class Watched:
         self._pictures, self._seen = pictures, seen
 
     def batches(self, groups):
-        for group, canvases in zip(groups, self._pictures.batches(groups), strict=True):
-            self._seen.append(group.tolist())
-            yield canvases
+        for batch in self._pictures.batches(groups):
+            self._seen.append(batch.indices.tolist())
+            yield batch
 
 
 folder = Path(sys.argv[1], os.environ.get("WORLD_SIZE", "1"))
 folder.mkdir(exist_ok=True)
 recipe = make(data="digits", epochs=2, precision="float32", device="cpu")
-execution = train.Execution(runs=folder)
-with machine.process_group("cpu"):
-    plan = train._plan(recipe, execution, Notes())
-    job = train._job(plan, folder, execution)
+execution = planning.Execution(runs=folder)
+with processes.group("cpu"):
+    plan = planning.plan(recipe, execution, Notes())
+    job = planning.job(plan, folder, execution)
     seen = []
     trainer = fit(dataclasses.replace(job, train=Watched(job.train, seen)), Notes(), Stop())
 threads = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]

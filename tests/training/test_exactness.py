@@ -12,7 +12,8 @@ import pytest
 from small import Notes, digest, photographs, train
 from striate.base.errors import Interrupted, RunError
 from striate.runs.run import open_run
-from striate.training.train import Execution, resume
+from striate.training.plan import Execution
+from striate.training.train import resume
 
 KILL = Path(__file__).parents[2] / "benchmarks" / "kill.py"
 
@@ -21,16 +22,14 @@ def test_workers_and_memory_change_no_bit(tmp_path):
     data = photographs(tmp_path / "pictures")
     recipe = {"data": str(data), "model": "resnet20", "batch": 9, "epochs": 2, "augment": "strong", "size": 32}
     digests = {
-        (memory, workers): digest(
-            train(tmp_path / "runs", execution={"memory": memory, "workers": workers}, **recipe).run
-        )
+        (memory, workers): digest(train(tmp_path / "runs", execution={"memory": memory, "workers": workers}, **recipe))
         for memory, workers in [("resident", 0), ("resident", 2), ("streamed", 0), ("streamed", 1), ("streamed", 2)]
     }
     assert len(set(digests.values())) == 1, digests
 
 
 def test_the_seed_decides_the_bits(tmp_path):
-    first, again, other = (train(tmp_path, seed=seed, epochs=1).run for seed in (3, 3, 4))
+    first, again, other = (train(tmp_path, seed=seed, epochs=1) for seed in (3, 3, 4))
     assert digest(first) == digest(again) != digest(other)
 
 
@@ -55,7 +54,7 @@ class Impatient(Notes):
 
 def test_a_damaged_generation_is_stepped_over_and_named_and_the_bits_stay(tmp_path):
     recipe = {"epochs": 3, "execution": {"save_every": 0.0}}
-    whole = train(tmp_path / "a", **recipe).run
+    whole = train(tmp_path / "a", **recipe)
     with pytest.raises(Interrupted, match="--resume"):
         train(tmp_path / "b", listener=Impatient(), **recipe)
     other = open_run(tmp_path / "b" / "digits-lenet5-1")
@@ -69,16 +68,16 @@ def test_a_damaged_generation_is_stepped_over_and_named_and_the_bits_stay(tmp_pa
     notes = Notes()
     resumed = resume(other.folder, Execution(save_every=0.0), notes)
     assert any(newest.name in text and "damaged" in text for text in notes.said)
-    assert digest(resumed.run) == digest(whole)
+    assert digest(resumed) == digest(whole)
 
 
 def test_the_best_weights_of_before_a_stop_are_kept(tmp_path):
     """The rate rises until training breaks down, so that no later epoch is better than the first."""
     recipe = {"epochs": 3, "rate": 3.0, "warmup": 9.0, "schedule": "constant"}
-    whole = train(tmp_path / "a", **recipe).run
+    whole = train(tmp_path / "a", **recipe)
     with pytest.raises(Interrupted):
         train(tmp_path / "b", listener=Impatient(), **recipe)
-    resumed = resume(tmp_path / "b" / "digits-lenet5-1", Execution(), Notes()).run
+    resumed = resume(tmp_path / "b" / "digits-lenet5-1", Execution(), Notes())
     assert whole.result["best_epoch"] == 1
     assert digest(resumed) == digest(whole)
 
@@ -95,7 +94,7 @@ def test_resume_refuses_when_the_pictures_changed(tmp_path):
 
 
 def test_a_finished_training_is_not_resumed_and_its_test_set_not_opened_again(tmp_path):
-    run = train(tmp_path, epochs=1).run
+    run = train(tmp_path, epochs=1)
     with pytest.raises(RunError, match="finished"):
         resume(run.folder, Execution(), Notes())
     assert len((tmp_path / "test-openings.jsonl").read_text().splitlines()) == 1

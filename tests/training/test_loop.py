@@ -15,10 +15,10 @@ from small import Notes, digest, job, photographs, train
 from striate.base.errors import RunError, UsageError
 from striate.models.heads import AuxiliaryHead, WithHeads
 from striate.runs import checkpoint
-from striate.tasks.classify import Classify
-from striate.training.loop import Trainer, fit
+from striate.training.loop import Objective, Trainer, fit
+from striate.training.plan import Execution
 from striate.training.signals import Stop
-from striate.training.train import Execution, resume
+from striate.training.train import resume
 
 
 def weights(net):
@@ -31,7 +31,7 @@ def test_parts_of_a_batch_add_up_to_the_batch(tmp_path):
         work = job(tmp_path / str(parts), precision="float32", accumulate=parts, epochs=1)
         trainer = Trainer(work, Notes(), Stop())
         ids = work.split.train[:50]
-        trainer.step(next(work.train.batches([ids])), ids, len(ids))
+        trainer.step(next(work.train.batches([ids])), len(ids))
         results.append(torch.cat([parameter.grad.flatten() for parameter in work.net.parameters()]))
     torch.testing.assert_close(results[0], results[1], rtol=1e-4, atol=1e-6)
 
@@ -82,22 +82,22 @@ def test_a_validation_that_is_not_finite_is_never_chosen(tmp_path):
 
 def test_the_best_epoch_by_validation_is_kept(tmp_path):
     trained = train(tmp_path, epochs=4, rate=0.002)
-    rows = trained.run.epochs
+    rows = trained.epochs
     best = max(rows, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
-    assert trained.evaluation.numbers["best_epoch"] == best["epoch"]
+    assert trained.result["best_epoch"] == best["epoch"]
 
 
 def test_patience_ends_training(tmp_path):
     """After the first epoch the rate is one that no weight can feel: the first stays the best on every machine."""
     falls = {"schedule": "step", "step_epochs": (1.0, 1.0), "step_factor": 1e-6}
-    rows = train(tmp_path, epochs=30, patience=2, augment="none", **falls).run.epochs
+    rows = train(tmp_path, epochs=30, patience=2, augment="none", **falls).epochs
     assert len({(row["val_accuracy"], row["val_loss"]) for row in rows}) == 1
     assert len(rows) == 1 + 2
 
 
 def test_averaged_weights_are_the_ones_chosen(tmp_path):
-    plain = train(tmp_path, epochs=1).run
-    averaged = train(tmp_path, epochs=1, ema=0.99).run
+    plain = train(tmp_path, epochs=1)
+    averaged = train(tmp_path, epochs=1, ema=0.99)
     last, _ = checkpoint.load(averaged.folder / "checkpoints")
     chosen, _, _ = checkpoint.load_best(averaged.folder / "checkpoints")
     assert all(torch.equal(chosen[name], last.optimizer[f"average/{name}"]) for name in chosen)
@@ -117,20 +117,20 @@ def test_weight_decay_spares_norms_and_biases(tmp_path):
 def test_every_optimizer_and_schedule_learns(tmp_path, optimizer, schedule):
     rate = 0.05 if optimizer == "sgd" else 0.003
     trained = train(tmp_path, optimizer=optimizer, schedule=schedule, rate=rate, step_epochs=[1], epochs=3)
-    accuracy = trained.evaluation.numbers["numbers"][0]
+    accuracy = trained.result["numbers"][0]
     assert accuracy["value"] > 0.5 > 0.2 > accuracy["n"] ** -1
 
 
 def test_a_single_last_picture_never_meets_batch_normalisation(tmp_path):
     data = photographs(tmp_path / "pictures", classes=2, each=15)  # 18 training pictures: 17 + 1 would be the trap
     trained = train(tmp_path / "runs", data=str(data), model="resnet20", batch=17, epochs=1, size=32)
-    assert trained.run.status == "done"
+    assert trained.status == "done"
     with pytest.raises(UsageError, match="single pictures"):
         train(tmp_path / "runs", data=str(data), model="resnet20", batch=1, epochs=1, size=32)
 
 
 def test_two_trainings_never_share_a_folder(tmp_path):
-    run = train(tmp_path, epochs=1).run
+    run = train(tmp_path, epochs=1)
     facts = json.loads((run.folder / "run.json").read_text())
     (run.folder / "run.json").write_text(json.dumps(facts | {"status": "running"}))
     with FileLock(run.folder / ".lock"), pytest.raises(RunError, match="another process"):
@@ -138,7 +138,7 @@ def test_two_trainings_never_share_a_folder(tmp_path):
 
 
 def test_float32_and_bfloat16_both_train(tmp_path):
-    first, second = (train(tmp_path, precision=name, epochs=3).run for name in ("float32", "bfloat16"))
+    first, second = (train(tmp_path, precision=name, epochs=3) for name in ("float32", "bfloat16"))
     assert digest(first) != digest(second)
     for run in (first, second):
         assert run.result["numbers"][0]["value"] > 0.8
@@ -163,7 +163,7 @@ def stepped(folder, net, **recipe):
     """The loss of one step on 32 pictures, and the step's gradients."""
     work = dataclasses.replace(job(folder, epochs=1, batch=32, **recipe), net=net)
     trainer, ids = Trainer(work, Notes(), Stop()), work.split.train[: 32 + work.augmenter.mixes]
-    return trainer.step(next(work.train.batches([ids])), ids, 32), [each.grad for each in net.parameters()]
+    return trainer.step(next(work.train.batches([ids])), 32), [each.grad for each in net.parameters()]
 
 
 @pytest.mark.parametrize("options", [{}, {"mixup": 0.4}, {"precision": "bfloat16"}, {"accumulate": 3}])
@@ -180,10 +180,20 @@ def test_auxiliary_heads_add_their_weighted_loss_in_every_path(tmp_path, options
     assert sum(not gradient.any() for gradient in gradients[1]) == 4, "weights and biases of two heads"
 
 
-def test_all_answers_of_a_step_are_float32_whatever_the_precision(tmp_path):
-    work = dataclasses.replace(job(tmp_path, precision="bfloat16"), net=headed())
-    answers = Trainer(work, Notes(), Stop())._outputs(torch.randn(4, 1, 32, 32))
-    assert {each.dtype for each in (answers.logits, *answers.auxiliary)} == {torch.float32}
+def test_all_answers_that_a_loss_sees_are_float32_whatever_the_precision(tmp_path):
+    work = job(tmp_path, precision="bfloat16")
+    seen = []
+
+    class Watching:
+        def loss(self, outputs, batch):
+            seen.extend((outputs.logits, *outputs.auxiliary))
+            return work.task.loss(outputs, batch)
+
+    (batch,) = work.train.batches([work.split.train[:4]])
+    batch = dataclasses.replace(batch, pictures=torch.randn(4, 1, 32, 32))
+    Objective(headed(), Watching(), work.machine)(batch)
+    assert {each.dtype for each in seen} == {torch.float32}
+    assert len(seen) == 3
 
 
 def _weighing(weight):
@@ -201,15 +211,17 @@ def test_a_compiled_network_with_heads_takes_the_same_step(tmp_path, monkeypatch
     torch.testing.assert_close(compiled[1], plain[1])
 
 
-def test_processes_that_average_gradients_hand_the_heads_on(tmp_path):
+def test_processes_that_average_gradients_lower_the_loss_of_every_head(tmp_path):
     torch.distributed.init_process_group("gloo", f"file://{tmp_path / 'meeting'}", rank=0, world_size=1)
     try:
-        net, x = headed(), torch.randn(4, 1, 32, 32)
-        expected = net(x)
-        answers = nn.parallel.DistributedDataParallel(net)(x)
-        torch.testing.assert_close(answers, expected)
-        assert (type(answers), answers.weight) == (type(expected), 0.3)
-        Classify(tuple("abcdefghij")).loss(answers, torch.arange(4)).sum().backward()
+        work = job(tmp_path, precision="float32")
+        net = headed()
+        objective = Objective(net, work.task, work.machine)
+        (batch,) = work.train.batches([work.split.train[:4]])
+        batch = dataclasses.replace(batch, pictures=torch.randn(4, 1, 32, 32))
+        losses = nn.parallel.DistributedDataParallel(objective)(batch)
+        torch.testing.assert_close(losses, objective(batch))
+        losses.sum().backward()
         assert all(parameter.grad.any() for parameter in net.parameters())
     finally:
         torch.distributed.destroy_process_group()
@@ -219,12 +231,12 @@ def test_processes_that_average_gradients_hand_the_heads_on(tmp_path):
 def test_a_network_with_auxiliary_heads_trains_and_resumes_to_the_same_bits(tmp_path, model, size):
     data = photographs(tmp_path / "pictures", classes=2, each=10)
     values = {"data": str(data), "model": model, "size": size, "batch": 4, "epochs": 2, "rate": 1e-3, "seed": 3}
-    whole = train(tmp_path / "whole", **values).run
+    whole = train(tmp_path / "whole", **values)
     with pytest.raises(Interrupted):
         train(tmp_path / "broken", listener=Interrupting(after=4), execution={"save_every": 0.0}, **values)
     (folder,) = (tmp_path / "broken").glob("pictures-*")
     assert not (folder / "result.json").exists()
-    resumed = resume(folder, Execution(), Notes()).run
+    resumed = resume(folder, Execution(), Notes())
     assert digest(resumed) == digest(whole)
     assert resumed.epochs[-1]["train_loss"] == whole.epochs[-1]["train_loss"]
 

@@ -4,7 +4,7 @@ import hashlib
 import re
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -16,7 +16,9 @@ import numpy as np
 
 from striate.base.errors import DataError, MachineError, UsageError
 from striate.data.picture import decode
-from striate.data.sources.folder import Listing, Samples, Skip
+from striate.data.samples import Files, Samples, Skip
+from striate.data.sources.listing import Listing
+from striate.data.targets import Labels, Nothing, Targets
 
 SECONDS = 10.0
 _ORDER = {"train": 0, "val": 1, "test": 2}
@@ -61,19 +63,24 @@ def scan(
             progress(len(looks), len(listing.names))
     _stop_if_too_bad(listing, looks, max_bad)
     use = [index for index, look in enumerate(looks) if look.cause is None]
-    if learnable:
-        _stop_if_unlearnable(listing, use)
-    notes = [f"{count:,} ignored: {cause}" for cause, count in listing.ignored.items()]
+    if learnable and listing.labels is not None:
+        _stop_if_unlearnable(listing, listing.labels, use)
+    notes = [*listing.notes, *(f"{count:,} ignored: {cause}" for cause, count in listing.ignored.items())]
     notes += _picture_notes(listing, looks, use)
     notes += _copies(listing, looks, use, allow_leak)
-    notes += _balance(listing, use)
+    targets: Targets = Nothing(len(use))
+    if listing.labels is not None:
+        notes += _balance(listing, listing.labels, use)
+        targets = Labels(listing.classes, np.array([listing.labels[index] for index in use], dtype=np.int64))
+    names, digests = tuple(listing.names[index] for index in use), tuple(looks[index].digest for index in use)
     return Samples(
-        name=listing.root.name or listing.root.resolve().name or "pictures",
+        name=listing.name,
+        source=listing.source,
         root=listing.root,
-        names=tuple(listing.names[index] for index in use),
-        labels=np.array([listing.labels[index] for index in use], dtype=np.int64),
-        classes=listing.classes,
-        digests=tuple(looks[index].digest for index in use),
+        names=names,
+        read=Files(listing.root, names, digests),
+        digests=digests,
+        targets=targets,
         subsets=tuple(listing.subsets[index] for index in use) if listing.subsets else None,
         skipped=tuple(Skip(name, look.cause) for name, look in zip(listing.names, looks, strict=True) if look.cause),
         notes=tuple(notes),
@@ -136,7 +143,7 @@ def _stop_if_too_bad(listing: Listing, looks: list[_Look], max_bad: float) -> No
     for index, subset in enumerate(listing.subsets or ()):
         groups.setdefault(f"{subset}/", []).append(index)
     classes: dict[str, list[int]] = {}
-    for index, label in enumerate(listing.labels):
+    for index, label in enumerate(listing.labels or ()):
         classes.setdefault(f"class {listing.classes[label]!r}", []).append(index)
     everywhere = [(group, max_bad, indices) for group, indices in groups.items()]
     for group, limit, indices in everywhere + [(group, 0.5, indices) for group, indices in classes.items()]:
@@ -165,8 +172,8 @@ def _alike(text: str) -> str:
     return re.sub(r"\d[\d,.]*", "N", text)
 
 
-def _stop_if_unlearnable(listing: Listing, use: list[int]) -> None:
-    counts = Counter(listing.labels[index] for index in use)
+def _stop_if_unlearnable(listing: Listing, labels: Sequence[int], use: list[int]) -> None:
+    counts = Counter(labels[index] for index in use)
     names = [listing.classes[label] for label in sorted(counts)]
     if len(counts) < 2:
         hint = "give the folder whose sub-folders are the classes, at least two of them"
@@ -175,7 +182,7 @@ def _stop_if_unlearnable(listing: Listing, use: list[int]) -> None:
         cause = f"classes with one usable picture: {_some(map(repr, single))}"
         raise DataError(listing.root, cause, "add pictures to them or take them out: one cannot train and test")
     if listing.subsets:
-        trained = {listing.labels[index] for index in use if listing.subsets[index] == "train"}
+        trained = {labels[index] for index in use if listing.subsets[index] == "train"}
         if absent := sorted(set(counts) - trained):
             cause = f"classes without a usable picture in train/: {_some(listing.classes[k] for k in absent)}"
             raise DataError(listing.root, cause, "add pictures to them or take them out")
@@ -211,7 +218,7 @@ def _copies(listing: Listing, looks: list[_Look], use: list[int], allow_leak: bo
         for other in others:
             pair = f"{listing.names[first]} = {listing.names[other]}"
             (leaks if subsets[first] != subsets[other] else copies).append(pair)
-            if listing.labels[first] != listing.labels[other]:
+            if listing.labels is not None and listing.labels[first] != listing.labels[other]:
                 conflicts.append(pair)
     if leaks and not allow_leak:
         files = f"{len(leaks):,} leaked {_plural('file', len(leaks))}"
@@ -225,18 +232,18 @@ def _copies(listing: Listing, looks: list[_Look], use: list[int], allow_leak: bo
     return [f"{len(pairs):,} {kind}: {_some(pairs)}" for kind, pairs in kinds if pairs]
 
 
-def _balance(listing: Listing, use: list[int]) -> list[str]:
+def _balance(listing: Listing, labels: Sequence[int], use: list[int]) -> list[str]:
     """Notes on classes that are missing where accuracy is measured, and on classes far larger than others."""
     notes = []
     found: dict[str, set[int]] = defaultdict(set)
     for index in use:
-        found[listing.subsets[index] if listing.subsets else "train"].add(listing.labels[index])
+        found[listing.subsets[index] if listing.subsets else "train"].add(labels[index])
     for subset in sorted(set(found) - {"train"}, key=_ORDER.__getitem__):
         if absent := sorted(found["train"] - found[subset]):
             notes.append(f"{subset}/ has no picture of {_some(repr(listing.classes[label]) for label in absent)}")
     if empty := sorted(set(range(len(listing.classes))) - found["train"]):
         notes.append(f"no picture at all of {_some(repr(listing.classes[label]) for label in empty)}")
-    counts = Counter(listing.labels[index] for index in use).most_common()
+    counts = Counter(labels[index] for index in use).most_common()
     (most, large), (least, small) = counts[0], counts[-1]
     if large > 20 * small:
         notes.append(

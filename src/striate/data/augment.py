@@ -19,7 +19,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from striate.base.randomness import draws
-from striate.data.preprocess import LUMA, Measured, Preprocess
+from striate.data.feed import Batch
+from striate.data.preprocess import LUMA, Measured, larger, scaled
 
 Draws = npt.NDArray[np.float64]
 
@@ -55,6 +56,10 @@ class Augment:
     cutmix: float = 0.0
     """Yun et al. 2019: alpha; with mixup as well, each is used in half of the draws."""
 
+    @property
+    def mixes(self) -> bool:
+        return bool(self.mixup or self.cutmix)
+
 
 PRESETS: Mapping[str, Augment] = types.MappingProxyType({
     "none": Augment(),
@@ -73,8 +78,8 @@ def preset(name: str, **values: Any) -> Augment:
 
 
 def canvas_size(augment: Augment, size: int) -> int:
-    """A random resized crop is cut from a canvas an eighth larger, 256 for 224."""
-    return size if augment.crop == 1 else round(size * 8 / 7)
+    """A random resized crop is cut from a larger canvas."""
+    return size if augment.crop == 1 else larger(size)
 
 
 @dataclass(frozen=True)
@@ -82,30 +87,32 @@ class Augmenter:
     """Applies an Augment to training pictures; built once per training."""
 
     augment: Augment
-    preprocess: Preprocess
+    size: int
+    """Side of the square that the network sees."""
     measured: Measured
     seed: int
 
-    def __call__(self, pictures: Tensor, samples: npt.NDArray[np.int64], epoch: int) -> Tensor:
-        """uint8 (n, channels, canvas, canvas) -> normalised float32 (n, channels, size, size)."""
-        if self.augment == Augment():
-            return self.preprocess.normalise(pictures)
-        numbers = draws(self.seed, "augment", epoch, samples, _COLUMNS)
-        values = pictures.float().div_(255.0)
-        if _moves(self.augment) or values.shape[-1] != self.preprocess.size:
-            values = _warp(values, _affine(self.augment, numbers, self.preprocess.size), self.preprocess.size)
-        values = _colour(self.augment, self.measured, values, numbers)
-        values = self.preprocess.normalise(values)
-        return _erase(self.augment, values, numbers) if self.augment.erase else values
+    def __call__(self, batch: Batch, epoch: int) -> Batch:
+        """uint8 canvases (n, channels, canvas, canvas) -> float32 in 0..1, (n, channels, size, size).
+
+        Erased is what has the mean of the training pictures, which is nothing once it is normalised.
+        """
+        values = scaled(batch.pictures)
+        if self.augment != Augment():
+            numbers = draws(self.seed, "augment", epoch, batch.indices, _COLUMNS)
+            if _moves(self.augment) or values.shape[-1] != self.size:
+                values = _warp(values, _affine(self.augment, numbers, self.size), self.size)
+            values = _colour(self.augment, self.measured, values, numbers)
+            if self.augment.erase:
+                values = _erase(self.augment, self.measured, values, numbers)
+        return dataclasses.replace(batch, pictures=values)
 
     @property
     def mixes(self) -> bool:
         """Whether a picture is mixed with its partner, the next one of its batch."""
-        return bool(self.augment.mixup or self.augment.cutmix)
+        return self.augment.mixes
 
-    def mix(
-        self, values: Tensor, partners: Tensor, samples: npt.NDArray[np.int64], epoch: int
-    ) -> tuple[Tensor, Tensor]:
+    def mix(self, values: Tensor, partners: Tensor, samples: npt.NDArray[Any], epoch: int) -> tuple[Tensor, Tensor]:
         """Two batches (n, channels, h, w) -> the mixed batch and each picture's own weight (n,)."""
         numbers = draws(self.seed, "mix", epoch, samples, 4)
         cut = np.full(len(samples), self.augment.cutmix > 0)
@@ -210,15 +217,16 @@ def _colour_matrices(saturation: npt.NDArray[np.float64], turn: npt.NDArray[np.f
     return np.asarray(np.linalg.inv(to_yiq) @ plane @ to_yiq)
 
 
-def _erase(augment: Augment, values: Tensor, numbers: Draws) -> Tensor:
-    """Zero, which is the mean after normalising."""
+def _erase(augment: Augment, measured: Measured, values: Tensor, numbers: Draws) -> Tensor:
+    """A rectangle of the mean colour."""
     height, width = values.shape[-2:]
     chance, area, ratio, y, x = (numbers[:, _ERASE + place] for place in range(5))
     area = 0.02 + 0.31 * area
     ratio = np.exp(_either_way(ratio, math.log(10 / 3)))
     tall, wide = np.minimum(np.sqrt(area * ratio), 1), np.minimum(np.sqrt(area / ratio), 1)
     box = _boxes(*_rectangle(tall, wide, y, x, height, width), height, width).to(values.device)
-    return values.masked_fill(box & _column(chance < augment.erase, values).bool(), 0.0)
+    mean = torch.tensor(measured.mean, device=values.device).view(1, -1, 1, 1)
+    return torch.where(box & _column(chance < augment.erase, values).bool(), mean, values)
 
 
 def _rectangle(

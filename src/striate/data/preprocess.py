@@ -1,4 +1,4 @@
-"""From pixels to what the network sees: a value saved with the weights; the same object trains and serves."""
+"""From a picture to what the network sees: a value saved with the weights; the same object trains and serves."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -8,16 +8,18 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
 from torch import Tensor
 
 from striate.base.errors import RunError
+from striate.data.picture import decode
+from striate.data.picture.canvas import Resize, square, ten_crops
+from striate.data.picture.laid import Laid, Pixels
 
-Resize = Literal["squash", "crop", "letterbox"]
-Pixels = npt.NDArray[np.uint8]
+# How pictures are resized. 1: in one call of Pillow, whose order of passes changed in its version 13; 2: in two.
+VERSION = 2
 # ITU-R BT.601 luma, as Pillow and JPEG weigh colours.
 LUMA = (0.299, 0.587, 0.114)
-LETTERBOX = 128
+Views = Literal["one", "ten"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class Preprocess:
     """Size, channels and way of resizing, and the mean and deviation of the training pictures.
 
     `mean` and `deviation` are per channel, in units of 0..1, over all pixels of all training pictures after
-    resizing: one mean of one set of numbers, not an average of each picture's deviation.
+    resizing: one mean of one set of numbers, not an average of each picture's deviation. `views`: a picture is
+    looked at once, or in ten crops. `version` is that of the resizing it was trained with.
     """
 
     size: int
@@ -33,21 +36,32 @@ class Preprocess:
     resize: Resize = "squash"
     mean: tuple[float, ...] = (0.5,)
     deviation: tuple[float, ...] = (0.25,)
+    views: Views = "one"
+    version: int = VERSION
 
-    def canvas(self, pixels: Pixels, size: int | None = None) -> Pixels:
-        """uint8 (height, width, 1 or 3) -> uint8 (channels, size, size)."""
-        size = size or self.size
-        if pixels.shape[2] == 3 and self.channels == 1:
-            image = Image.fromarray(pixels).convert("L")
-        else:
-            image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-        square = np.asarray(_square(image, size, self.resize))
-        square = square[None] if square.ndim == 2 else square.transpose(2, 0, 1)
-        return np.array(np.broadcast_to(square, (self.channels, size, size)))
+    def looks(self, picture: bytes | Pixels, where: str = "picture") -> list[tuple[Pixels, Laid]]:
+        """Each canvas, uint8 (channels, size, size), on which the network looks at a picture, and how that lies on it.
+
+        `picture` is a file's bytes or uint8 (height, width, 1 or 3); `where` names it in a `DataError`.
+        """
+        canvas, laid = square(self.pixels(picture, where), self.channels, self.side, self.resize)
+        return ten_crops(canvas, laid, self.size) if self.views == "ten" else [(canvas, laid)]
+
+    def pixels(self, picture: bytes | Pixels, where: str = "picture") -> Pixels:
+        """The picture's pixels, uint8 (height, width, 1 or 3); a large JPEG's at a half, a quarter or an eighth of
+        its size while both sides stay at least twice what is looked at."""
+        if isinstance(picture, bytes):
+            return decode.read(picture, where=where, at_least=self.side).pixels
+        return picture
+
+    @property
+    def side(self) -> int:
+        """Of the square that a picture becomes: ten crops are cut from one an eighth larger, 256 for 224."""
+        return larger(self.size) if self.views == "ten" else self.size
 
     def normalise(self, pictures: Tensor) -> Tensor:
         """uint8, or float in 0..1, (n, channels, h, w) -> float32 with mean 0 and deviation 1 per channel."""
-        values = pictures.float().div_(255.0) if pictures.dtype == torch.uint8 else pictures.clone()
+        values = scaled(pictures) if pictures.dtype == torch.uint8 else pictures.clone()
         mean, deviation = (
             torch.tensor(each, device=values.device).view(-1, 1, 1) for each in (self.mean, self.deviation)
         )
@@ -58,14 +72,25 @@ class Preprocess:
 
 
 def from_dict(values: dict[str, Any]) -> Preprocess:
-    """The saved value; a RunError when a key is missing or unknown."""
+    """The saved value; a RunError when a key is missing or unknown. One of before versions were written has 1."""
     try:
-        if values["resize"] not in get_args(Resize):
-            raise ValueError(f"resize is {values['resize']!r}")
+        for name, kind in (("resize", Resize), ("views", Views)):
+            if values.get(name, "one") not in get_args(kind):
+                raise ValueError(f"{name} is {values.get(name)!r}")
         tuples = {name: tuple(values[name]) for name in ("mean", "deviation")}
-        return Preprocess(**{**values, **tuples})
+        return Preprocess(**{"version": 1, **values, **tuples})
     except (KeyError, TypeError, ValueError) as error:
         raise RunError("preprocess", f"not readable ({error})", "a run made by this version of striate") from None
+
+
+def scaled(pictures: Tensor) -> Tensor:
+    """Bytes to float32 in 0..1."""
+    return pictures.float().div_(255.0)
+
+
+def larger(size: int) -> int:
+    """The side of a canvas from which squares of `size` are cut: an eighth more."""
+    return round(size * 8 / 7)
 
 
 @dataclass(frozen=True)
@@ -96,20 +121,3 @@ def measure(batches: Iterable[Tensor]) -> Measured:
         tuple(float(max(value, 1.0)) / 255 for value in deviation),  # a constant channel is not blown up
         tuple(tuple(float(value) / 255**2 for value in row) for row in covariance),
     )
-
-
-def _square(image: Image.Image, size: int, how: str) -> Image.Image:
-    """Antialiased and bilinear; enlarging never rings as cubic filters do."""
-    width, height = image.size
-    bilinear = Image.Resampling.BILINEAR
-    if how == "crop":
-        side = min(width, height)
-        left, top = (width - side) / 2, (height - side) / 2
-        return image.resize((size, size), bilinear, box=(left, top, left + side, top + side))
-    if how == "letterbox":
-        longest = max(width, height)
-        inner = (max(1, round(size * width / longest)), max(1, round(size * height / longest)))
-        blank = Image.new(image.mode, (size, size), LETTERBOX if image.mode == "L" else (LETTERBOX,) * 3)
-        blank.paste(image.resize(inner, bilinear), ((size - inner[0]) // 2, (size - inner[1]) // 2))
-        return blank
-    return image.resize((size, size), bilinear)

@@ -1,8 +1,8 @@
 """Training, validation and sealed test: stratified by class, identical pictures never apart.
 
-Within a class the pictures are ordered by a hash of (split seed, content), and the shares are cut from that
-order. So a split depends on what the pictures are, not on what they are called, and byte-identical files
-fall on the same side by construction.
+Within a class, or among all pictures where there are none, they are ordered by a hash of (split seed, content), and the
+shares are cut from that order. So a split depends on what the pictures are, not on what they are called, and
+byte-identical files fall on the same side by construction.
 """
 
 import hashlib
@@ -10,13 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from striate.base.errors import DataError, UsageError
 from striate.base.randomness import key
-from striate.data.sources.folder import Samples
-
-Indices = npt.NDArray[np.int64]
+from striate.data.samples import Indices, Samples
 
 
 @dataclass(frozen=True)
@@ -61,9 +58,9 @@ def cut(samples: Samples, shares: tuple[float, float, float], seed: int) -> Spli
 
 
 def digest(samples: Samples, indices: Indices) -> str:
-    """sha256 over the contents and classes of a subset, whatever the files are called."""
-    lines = sorted(f"{samples.digests[i]} {samples.classes[samples.labels[i]]}" for i in indices)
-    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+    """sha256 over the contents and targets of a subset, whatever the files are called."""
+    lines = sorted(samples.digests[i].encode() + b" " + samples.targets.content(i) for i in indices)
+    return hashlib.sha256(b"\n".join(lines)).hexdigest()
 
 
 def _stratified(
@@ -73,8 +70,9 @@ def _stratified(
     for index in indices:
         contents.setdefault(samples.digests[index], []).append(int(index))
     classes: dict[int, list[str]] = {}
+    strata = samples.targets.strata
     for content, members in contents.items():  # a content under two labels counts for the first of them
-        classes.setdefault(min(int(samples.labels[index]) for index in members), []).append(content)
+        classes.setdefault(min(int(strata[index]) for index in members), []).append(content)
     _refuse_small(samples, {label: len(group) for label, group in classes.items()}, shares)
     sides: tuple[list[int], list[int], list[int]] = ([], [], [])
     for group in classes.values():
@@ -96,8 +94,12 @@ def _starts(count: int, shares: tuple[float, float, float]) -> tuple[int, int]:
 
 def _refuse_small(samples: Samples, counts: Mapping[int, int], shares: tuple[float, float, float]) -> None:
     needed = sum(share > 0 for share in shares)
-    small = {samples.classes[label]: count for label, count in sorted(counts.items()) if count < needed}
-    small |= {name: 0 for label, name in enumerate(samples.classes) if label not in counts}
+    names = samples.targets.classes
+    if not names and sum(counts.values()) < needed:
+        cause = f"too few different pictures for {needed} subsets: {sum(counts.values())}"
+        raise DataError(samples.root or samples.name, cause, f"at least {needed}, many more for a useful answer")
+    small = {names[label]: count for label, count in sorted(counts.items()) if names and count < needed}
+    small |= {name: 0 for label, name in enumerate(names) if label not in counts}
     if small:
         listed = ", ".join(f"{name!r} has {count}" for name, count in list(small.items())[:10])
         raise DataError(

@@ -1,1 +1,1 @@
-"""Numbers with their count, subset and interval."""
+"""Rows kept of pictures, and numbers with their count, subset and interval."""

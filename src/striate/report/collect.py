@@ -1,104 +1,202 @@
-"""What a finished training has to show, gathered for its page."""
+"""What the page of a finished run shows, gathered from its folder, and from its data where pictures are wanted."""
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from striate.data.augment import canvas_size
+from striate.base.errors import DataError, RunError
+from striate.base.sections import Seen
+from striate.data.augment import Augment, Augmenter, canvas_size
+from striate.data.feed import Batch
+from striate.data.load import BUILT_IN, load
+from striate.data.picture.laid import Array, Pixels
+from striate.data.preprocess import Measured, Preprocess
+from striate.data.samples import Samples, checked
 from striate.report import page
-from striate.report.page import Example, Material, Mistake
-from striate.tasks.classify import worst
-from striate.training.train import Trained
+from striate.report.page import Example, Material
+from striate.runs import kept, subsets
+from striate.runs.kept import Kept
+from striate.runs.run import Run
+from striate.runs.subsets import Line
 
-MISTAKES, EXAMPLES, DRAWS, THUMBNAIL = 24, 6, 5, 96
+EXAMPLES, DRAWS, LEAST = 6, 5, 96
 
 
-def write(trained: Trained) -> Path:
-    """report.html in the run folder."""
-    path = trained.run.folder / "report.html"
-    page.write(collect(trained), path)
+def write(run: Run, samples: Samples | None = None) -> Path:
+    """report.html in the run folder, from what is on disk; a RunError when the run has no result.
+
+    No test set is opened: what the network answered is kept. `samples` are its data where they are in memory.
+    """
+    path = run.folder / "report.html"
+    page.write(collect(run, samples), path)
     return path
 
 
-def collect(trained: Trained) -> Material:
+def collect(run: Run, samples: Samples | None = None) -> Material:
     """The pictures, counts and numbers of the page; nothing of a picture's metadata goes along."""
-    run, samples = trained.run, trained.samples
-    result = dict(trained.evaluation.numbers)
-    subsets = {"train": trained.split.train, "val": trained.split.val, "test": trained.split.test}
-    counts = {
-        name: np.bincount(samples.labels[indices], minlength=len(samples.classes)).tolist()
-        for name, indices in subsets.items()
-        if len(indices)
-    }
+    result = run.result
+    if result is None or run.status != "done":
+        raise RunError(run.folder, f"this training is {run.status} and has no result", "resuming it")
+    lines = subsets.lines(run.folder)
+    pictures = Pictures(run.facts, lines, samples)
+    data, facts = run.facts["data"], run.facts
+    sections, notes = _sections(run, result, pictures)
+    examples = list(_examples(run, lines, pictures))
     # the values of the preset are filled in; a page that is passed on holds no paths
-    recipe = run.recipe | run.facts["augment"] | {"data": Path(run.recipe["data"]).name}
+    recipe = run.recipe | facts["augment"] | {"data": Path(run.recipe["data"]).name}
     return Material(
         title=run.name,
         result=result,
         epochs=run.epochs,
         best_epoch=int(result["best_epoch"]),
-        confusion=np.array(result["confusion"]),
-        classes=samples.classes,
-        mistakes=list(_mistakes(trained)),
-        filters=_filters(run.network),
-        examples=list(_examples(trained)),
-        counts=counts,
-        skipped=[(skip.name, skip.cause) for skip in samples.skipped],
-        notes=samples.notes,
-        recipe=recipe,
-        versions=run.facts["versions"],
-        timings=trained.timings,
+        shares=run.task.shares,
+        sections=sections,
+        classes=run.classes,
+        filters=_filters(run.predictor.members[0].network),
+        examples=examples,
+        counts=_counts(lines, run.classes),
+        skipped=[(name, cause) for name, cause in data["skipped"]],
+        notes=[*data["notes"], *notes],
+        recipe={key: value for key, value in recipe.items() if value not in ({}, [])},
+        versions=facts["versions"],
+        timings=facts.get("timings", {}),
     )
 
 
-def _mistakes(trained: Trained) -> Iterator[Mistake]:
-    evaluation, samples, classes = trained.evaluation, trained.samples, trained.samples.classes
-    tested = trained.split.test if len(trained.split.test) else trained.split.val
-    for position in worst(evaluation.probabilities, evaluation.targets, MISTAKES):
-        row, index, truth = (
-            evaluation.probabilities[position],
-            int(tested[position]),
-            evaluation.targets[position],
-        )
-        answer = int(row.argmax())
-        yield Mistake(
-            pixels=samples.read(index, at_least=THUMBNAIL),
-            name=samples.names[index],
-            truth=classes[truth],
-            answer=classes[answer],
-            probability=float(row[answer]),
-            truth_probability=float(row[truth]),
-        )
+@final
+class Pictures:
+    """The run's own pictures by their line in split.csv, as far as they are still there."""
+
+    def __init__(self, facts: Mapping[str, Any], lines: list[Line], samples: Samples | None) -> None:
+        self._lines = lines
+        self._root = facts["data"].get("root") or facts["data"]["path"]
+        if samples is None and facts["data"]["path"] in BUILT_IN:
+            samples = load(facts["data"]["path"])
+        self._memory = samples
+        self._gone = facts["data"].get("source") == "arrays" and samples is None
+
+    def name(self, line: int) -> str:
+        return self._lines[line].name
+
+    def read(self, line: int) -> bytes | Pixels:
+        """A DataError when it has gone or changed."""
+        if self._memory is not None:
+            return self._memory.read(line)
+        if self._gone:
+            raise DataError(self.name(line), "it was in memory, and is nowhere on disk", "the arrays")
+        found = None
+        for name in _spelled(self.name(line)):
+            try:
+                return checked(Path(self._root, name), self._lines[line].digest)
+            except DataError as error:
+                found = found or error
+        raise found or DataError(self.name(line), "it has gone", "the data as they were")
+
+    def pixels(self, line: int, side: int) -> Seen:
+        """Decoded no larger than a square of `side` needs."""
+        try:
+            return Seen(Preprocess(side, 3).pixels(self.read(line), self.name(line)))
+        except DataError as error:
+            return Seen(None, f"this picture cannot be shown: {error.cause}")
 
 
-def _examples(trained: Trained) -> Iterator[Example]:
+def _spelled(name: str) -> Iterator[str]:
+    """The names that a file may have which a table calls so: its digest then says which it is."""
+    yield name
+    if name[:1] == "'":
+        yield name[1:]
+    if "\\" in name:
+        try:
+            yield name.removeprefix("'").encode("latin-1", "backslashreplace").decode("unicode_escape")
+        except UnicodeDecodeError:
+            return
+
+
+@final
+@dataclass(frozen=True)
+class Shown:
+    """What a task's sections show of the rows of one subset."""
+
+    kept: Kept
+    pictures: Pictures
+
+    def name(self, place: int) -> str:
+        return self.pictures.name(int(self.kept.samples[place]))
+
+    def picture(self, place: int, side: int) -> Seen:
+        return self.pictures.pixels(int(self.kept.samples[place]), side)
+
+    def of(self, place: int) -> Mapping[str, Array]:
+        return self.kept.of(place)
+
+
+def _sections(run: Run, result: Mapping[str, Any], pictures: Pictures) -> tuple[list[Any], list[str]]:
+    """What the task says of its rows; or, in a sentence, why there are none."""
+    try:
+        found = kept.read(run.folder).get(result["subset"])
+    except RunError as error:
+        return [], [f"What was kept of each picture is damaged ({error.cause}): mistakes are not shown."]
+    if found is None:
+        return [], ["This run is of before rows were kept of each picture: only its numbers are shown."]
+    return list(run.task.sections(found.rows, result, Shown(found, pictures))), []
+
+
+def _counts(lines: list[Line], classes: tuple[str, ...]) -> dict[str, list[int]]:
+    """By subset the pictures of each class, or of all where there are no classes."""
+    counts = {}
+    places = {name: place for place, name in enumerate(classes)}
+    for subset in ("train", "val", "test"):
+        own = [line.label for line in lines if line.subset == subset]
+        known = [places[label] for name in own if (label := _class(name, places)) is not None]
+        if own:
+            counts[subset] = np.bincount(known, minlength=len(classes)).tolist() if classes else [len(own)]
+    return counts
+
+
+def _class(said: str, places: Mapping[str, int]) -> str | None:
+    return next((name for name in _spelled(said) if name in places), None)
+
+
+def _examples(run: Run, lines: list[Line], pictures: Pictures) -> Iterator[Example]:
     """Training pictures, each of another class while there are classes, before and after augmentation."""
-    samples, augmenter = trained.samples, trained.augmenter
-    train = trained.split.train
-    _, first = np.unique(samples.labels[train], return_index=True)
-    side = canvas_size(augmenter.augment, augmenter.preprocess.size)
-    for index in train[first[:EXAMPLES]]:
-        before = samples.read(int(index), at_least=side)
-        canvas = torch.from_numpy(augmenter.preprocess.canvas(before, side))[None]
-        after = [augmenter(canvas, np.array([index]), epoch)[0] for epoch in range(DRAWS)]
-        label = samples.classes[samples.labels[index]]
-        yield Example(
-            before,
-            tuple(_visible(values, augmenter.preprocess.mean, augmenter.preprocess.deviation) for values in after),
-            label,
-        )
+    if "measured" not in run.facts:  # a run of before it was kept
+        return
+    train = subsets.places(lines, "train")
+    _, first = np.unique([lines[place].label for place in train], return_index=True)
+    first = first[:EXAMPLES] if len(first) > 1 else np.arange(min(EXAMPLES, len(train)))
+    augment = Augment(**run.facts["augment"])
+    measured = Measured(**{name: _tuples(value) for name, value in run.facts["measured"].items()})
+    own = run.preprocess
+    side = canvas_size(augment, own.size)
+    canvases = dataclasses.replace(own, size=side)
+    augmenter = Augmenter(augment, own.size, measured, int(run.recipe["seed"]))
+    for place in train[first]:
+        try:
+            picture = pictures.read(int(place))
+            ((canvas, laid),) = canvases.looks(picture)
+            before = Preprocess(max(side, LEAST), 3).pixels(picture)
+        except DataError:
+            continue
+        batch = Batch(np.array([place]), torch.from_numpy(canvas)[None], {}, (laid,))
+        after = [augmenter(batch, epoch).pictures[0] for epoch in range(DRAWS)]
+        yield Example(before, tuple(map(_visible, after)), lines[place].label)
 
 
-def _visible(values: Tensor, mean: tuple[float, ...], deviation: tuple[float, ...]) -> np.ndarray:
-    """What the network was given, turned back into bytes: (channels, h, w) -> uint8 (h, w, channels)."""
-    numbers = values.permute(1, 2, 0).cpu().numpy() * np.array(deviation) + np.array(mean)
-    pixels: np.ndarray = np.rint(np.clip(numbers, 0, 1) * 255).astype(np.uint8)
-    return pixels
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
-def _filters(net: nn.Module) -> np.ndarray | None:
+def _visible(values: Tensor) -> Pixels:
+    """What the network was given: (channels, h, w) in 0..1 -> uint8 (h, w, channels)."""
+    return np.asarray(np.rint(np.clip(values.permute(1, 2, 0).numpy(), 0, 1) * 255), dtype=np.uint8)
+
+
+def _filters(net: nn.Module) -> Array | None:
     first = next((each for each in net.modules() if isinstance(each, nn.Conv2d)), None)
     return None if first is None else first.weight.detach().cpu().float().numpy()

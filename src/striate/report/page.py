@@ -1,4 +1,6 @@
-"""The report of one training: one HTML page without scripts, outside requests or pictures from disk."""
+"""The frame of a report: one HTML page without scripts, outside requests or pictures from disk.
+
+What a task has to say stands in sections between its answer and its data."""
 
 import math
 import re
@@ -11,29 +13,17 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from striate.base import durable
+from striate.base import durable, words
 from striate.base.errors import RunError, printable
+from striate.base.sections import Block, Matrix, NumberTable, Section
 from striate.report import figures
 
-MOST_CELLS = 20  # classes up to which the confusion matrix is a table of numbers
+MOST_CELLS = 20  # names up to which a matrix is a table of numbers
 MOST_FILTERS = 256
 MOST_SKIPPED = 200
-SUBSETS = {"train": "training", "val": "validation", "test": "test"}
 
 # A path from the root of a disk inside a sentence: it would tell a reader the user's name.
 ROOTED = re.compile(r"(?<![^\s\"'(=\[:])(?:[A-Za-z]:[\\/]|\\\\|~?/)(?:[^\\/\s\"']+[\\/])+")
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """A picture that was answered wrongly; uint8 pixels (height, width, 1 or 3)."""
-
-    pixels: np.ndarray
-    name: str
-    truth: str
-    answer: str
-    probability: float
-    truth_probability: float
 
 
 @dataclass(frozen=True)
@@ -53,12 +43,12 @@ class Material:
     result: Mapping[str, Any]
     epochs: Sequence[Mapping[str, float | int | None]]
     best_epoch: int
-    confusion: np.ndarray  # int (classes, classes): rows truth, columns answer
-    classes: Sequence[str]
-    mistakes: Sequence[Mistake]  # worst first
+    shares: frozenset[str]  # the columns of `epochs`, without their subset, that are proportions
+    sections: Sequence[Section]
     filters: np.ndarray | None  # float (out, in, height, width) of the first convolution
     examples: Sequence[Example]
-    counts: Mapping[str, Sequence[int]]  # subset -> pictures per class
+    classes: Sequence[str]  # none where there are no classes
+    counts: Mapping[str, Sequence[int]]  # subset -> pictures of each class, or of all
     skipped: Sequence[tuple[str, str]]  # file name, cause
     notes: Sequence[str]
     recipe: Mapping[str, Any]
@@ -114,16 +104,16 @@ def render(material: Material) -> str:
         numbers=numbers,
         baselines=[_number(number) for number in _field(material.result, "baselines")],
         weights=_field(material.result, "weights"),
-        per_class=[_class(row) for row in _field(material.result, "classes")],
-        subset=_subset(_field(material.result, "subset")),
+        subset=words.subset(_field(material.result, "subset")),
         openings=_field(material.result, "openings") if material.result["subset"] == "test" else None,
         comparison=_comparison(material.result, numbers[0].name),
         curves=_curves(material),
-        confusion=_confusion(material),
-        pairs=_pairs(material.confusion, material.classes),
+        sections=[
+            (each, [(type(block).__name__, _shown(block)) for block in each.blocks]) for each in material.sections
+        ],
         picture=figures.picture,
         filters=[] if material.filters is None else figures.filters(material.filters[:MOST_FILTERS]),
-        subsets={_subset(name): list(counts) for name, counts in material.counts.items()},
+        subsets={words.subset(name): list(counts) for name, counts in material.counts.items()},
         most_skipped=MOST_SKIPPED,
     )
 
@@ -139,10 +129,6 @@ def _field(record: Mapping[str, Any], name: str) -> Any:
     if name not in record:
         raise RunError("result.json", f"lacks {name!r}", "evaluate the run again")
     return record[name]
-
-
-def _subset(name: str) -> str:
-    return SUBSETS.get(name, name)
 
 
 def _known(value: Any) -> float:
@@ -163,13 +149,18 @@ def _number(record: Mapping[str, Any]) -> Number:
     n, method = int(_field(record, "n")), str(_field(record, "method"))
     value, low, high = (_value(_known(_field(record, key)), n, method) for key in ("value", "low", "high"))
     interval = "none" if "undefined" in (low, high) else f"{low.removesuffix(' %')} to {high}"
-    subset = _subset(_field(record, "subset"))
+    subset = words.subset(_field(record, "subset"))
     return Number(str(record.get("name", "")), value, interval, f"{n:,}", subset, method)
 
 
-def _class(row: Mapping[str, Any]) -> dict[str, Any]:
-    shown = {name: _number(_field(row, name)) for name in ("recall", "precision", "f1")}
-    return {"name": str(_field(row, "class")), "support": int(_field(row, "support")), "numbers": shown}
+def _shown(block: Block) -> Any:
+    """A block with its numbers and matrices as they are printed."""
+    if isinstance(block, NumberTable):
+        rows = [(name, count, [_number(_field(row, kind)) for kind in block.kinds]) for name, count, row in block.rows]
+        return {"block": block, "rows": rows}
+    if isinstance(block, Matrix):
+        return {"block": block, "drawn": _matrix(block)}
+    return block
 
 
 def _comparison(result: Mapping[str, Any], headline: str) -> list[Markup]:
@@ -196,53 +187,40 @@ def _comparison(result: Mapping[str, Any], headline: str) -> list[Markup]:
 
 
 def _curves(material: Material) -> list[tuple[str, list[str], Markup]]:
-    """Heading, names of the lines and figure for each of loss, accuracy and rate that was recorded."""
+    """Heading, names of the lines and figure for each value recorded in training or validation, and for the rate."""
     epochs = [_known(row["epoch"]) for row in material.epochs]
-    wanted = (
-        ("Loss", {"train_loss": "training", "val_loss": "validation"}, False),
-        ("Accuracy", {"train_accuracy": "training", "val_accuracy": "validation"}, True),
-        ("Learning rate", {"rate": "rate"}, False),
-    )
+    columns = list(material.epochs[0]) if material.epochs else []
+    told = dict.fromkeys(name.partition("_")[2] for name in columns if name.startswith(("train_", "val_")))
+    wanted = [(name.capitalize(), {f"train_{name}": "training", f"val_{name}": "validation"}, name) for name in told]
     drawn = []
-    for heading, columns, percent in wanted:
+    for heading, lines, value in [*wanted, ("Learning rate", {"rate": "rate"}, "")]:
         series = {
             name: [value if math.isfinite(value) else math.nan for value in values]
-            for column, name in columns.items()
+            for column, name in lines.items()
             if (values := [_known(row.get(column)) for row in material.epochs])
         }
         series = {name: values for name, values in series.items() if not all(map(math.isnan, values))}
         if series:
             best = (float(material.best_epoch), f"epoch {material.best_epoch}")
-            figure = figures.curve(epochs, series, best, f"{heading} by epoch", percent)
-            drawn.append((heading, list(series), figure))
+            figure = figures.curve(epochs, series, best, f"{heading} by epoch", value in material.shares)
+            drawn.append((heading.replace("_", " "), list(series), figure))
     return drawn
 
 
-def _confusion(material: Material) -> Markup | list[dict[str, Any]]:
-    """A picture for many classes; for few, rows of cells: the count and how strongly to colour it."""
-    if len(material.classes) > MOST_CELLS:
-        label = "Confusion matrix: truth down, answer across"
-        return figures.confusion(material.confusion, material.classes, label)
-    shades = figures.shades(material.confusion)
+def _matrix(block: Matrix) -> Markup | list[dict[str, Any]]:
+    """A picture for many names; for few, rows of cells: the count and how strongly to colour it."""
+    if len(block.names) > MOST_CELLS:
+        label = f"Confusion matrix: {block.down} down, {block.across} across"
+        return figures.confusion(block.counts, block.names, label)
+    shades = figures.shades(block.counts)
 
     def cell(row: int, column: int) -> dict[str, Any]:
         right, shade = row == column, float(shades[row, column])
-        count = int(material.confusion[row, column])
+        count = int(block.counts[row, column])
         return {"count": count, "shade": f"{shade:.2f}", "right": right, "strong": right and shade > 0.85}
 
-    places = range(len(material.classes))
-    return [
-        {"name": name, "cells": [cell(row, column) for column in places]} for row, name in enumerate(material.classes)
-    ]
-
-
-def _pairs(confusion: np.ndarray, classes: Sequence[str], most: int = 10) -> list[tuple[str, str, int, int]]:
-    """The most frequent confusions: truth, answer, how often, of how many pictures of that truth."""
-    wrong = confusion - np.diag(np.diag(confusion))
-    order = np.argsort(-wrong, axis=None, kind="stable")[:most]
-    places = [divmod(int(place), len(classes)) for place in order]
-    totals = confusion.sum(axis=1)
-    return [(classes[t], classes[a], int(wrong[t, a]), int(totals[t])) for t, a in places if wrong[t, a]]
+    places = range(len(block.names))
+    return [{"name": name, "cells": [cell(row, column) for column in places]} for row, name in enumerate(block.names)]
 
 
 def _setting(value: Any) -> str:

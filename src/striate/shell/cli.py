@@ -12,9 +12,10 @@ from typing import Annotated, Any, NoReturn, get_args, get_origin
 from cyclopts import App, CycloptsError, Parameter, Token, convert
 
 from striate.base.errors import StriateError, UsageError
+from striate.base.processes import speaks
 from striate.shell.verbs.counting import count
 from striate.shell.verbs.networks import compare, models
-from striate.shell.verbs.runs import evaluate, predict, runs
+from striate.shell.verbs.runs import evaluate, predict, report, runs
 from striate.shell.verbs.training import train
 
 app = App(
@@ -43,7 +44,7 @@ def _exact(verb: Callable[..., None]) -> Callable[..., None]:
     return verb
 
 
-for verb in (train, evaluate, predict, models, count, compare, runs):
+for verb in (train, evaluate, predict, report, models, count, compare, runs):
     app.command(_exact(verb))
 app.register_install_completion_command()
 
@@ -71,14 +72,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _underscored(word: str) -> str:
     """--model-options.zero-init as --model-options.zero_init: the parser knows the first part only."""
     option, equals, value = word.partition("=")
-    name = option.removeprefix("--model-options.")
-    return word if name == option else f"--model-options.{name.replace('-', '_')}{equals}{value}"
+    table, dot, name = option.partition(".")
+    if table not in ("--model-options", "--task-options") or not dot:
+        return word
+    return f"{table}.{name.replace('-', '_')}{equals}{value}"
 
 
 def _fail(error: StriateError, debug: bool, as_json: bool) -> NoReturn:
     if debug:
         traceback.print_exception(error)
-    if os.environ.get("RANK", "0") == "0":  # one process of a group speaks
+    if speaks():
         print(f"error[{error.kind}]: {error}", file=sys.stderr)
         if as_json:
             print(json.dumps(error.as_dict()))

@@ -1,6 +1,5 @@
 """What a person sees while a command works: sentences, and in a terminal one bar with rate and time left."""
 
-import os
 import sys
 from typing import Self, final
 
@@ -8,6 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from striate.base.errors import printable
+from striate.base.processes import speaks
 
 
 @final
@@ -15,7 +15,7 @@ class Screen:
     """`quiet`: sentences go to stderr, for stdout is read by a program. One process of a group speaks."""
 
     def __init__(self, quiet: bool = False) -> None:
-        self._speaks = os.environ.get("RANK", "0") == "0"
+        self._speaks = speaks()
         self._console = Console(stderr=quiet, highlight=False, markup=False, soft_wrap=True)
         self._bar = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),

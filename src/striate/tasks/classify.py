@@ -1,68 +1,127 @@
-"""Classification: one class a picture. Supplies target, loss, score and measures."""
+"""Classification: one class a picture. What is kept of a picture is its logits and its true class."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, ClassVar, final
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from striate.base import words
+from striate.base.sections import Card, Cards, Matrix, NumberTable, Section, Table
+from striate.data.feed import Batch
+from striate.data.picture.laid import Array, Laid, Pixels
+from striate.data.samples import Indices, Samples
 from striate.layers import Heads
 from striate.tasks.measures import Dice, Mean, Measure, Proportion
+from striate.tasks.task import Rows, Shown, option
 
-Array = npt.NDArray[Any]
-
-
-class Task(Protocol):
-    """All that the training loop knows of what is learned."""
-
-    def loss(self, outputs: Tensor | Heads, targets: Tensor) -> Tensor:
-        """What training lowers, one value per picture: shape (n,)."""
-        ...
-
-    def summary(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
-        """A few numbers for the row of an epoch."""
-        ...
-
-    def score(self, summary: Mapping[str, float]) -> tuple[float, ...]:
-        """What the choice of an epoch goes by, higher is better."""
-        ...
+# Beyond this many training pictures a support vector machine costs more than the network beside it.
+MOST = 5_000
+SIDE = 16
+MISTAKES, THUMBNAIL = 24, 96
+# Temperatures that are looked at: beyond them every answer is either sure or even.
+COLDEST, HOTTEST = 0.05, 20.0
 
 
+@final
+@dataclass(frozen=True)
+class Classified:
+    """Classes with their probabilities, the likeliest first; none for a picture that could not be read."""
+
+    top: tuple[tuple[str, float], ...] = ()
+    picture: Pixels | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        label, probability = self.top[0] if self.top else (None, None)
+        listed = [{"label": label, "probability": probability} for label, probability in self.top]
+        return {"label": label, "probability": probability, "top": listed}
+
+    def cells(self) -> tuple[object, ...]:
+        return tuple(value for pair in self.top for value in pair)
+
+
+@final
 @dataclass(frozen=True)
 class Classify:
-    """Outputs are logits (n, classes), targets class indices (n,)."""
+    """Outputs are logits (n, classes); the part "label" of a batch is the true class, int64 (n,)."""
+
+    labelled: ClassVar[bool] = True
+    networks: ClassVar[frozenset[str]] = frozenset({"classify"})
+    mixes: ClassVar[bool] = True
+    shares: ClassVar[frozenset[str]] = frozenset({"accuracy"})
+    recipe: ClassVar[Mapping[str, Any]] = MappingProxyType({})
 
     classes: tuple[str, ...]
     label_smoothing: float = 0.0
+    calibrate: bool = option(False, "divide logits by a temperature that validation settles")
+    temperature: float = 1.0
+    """Guo et al. 2017, section 4.2; 1 unless `settled` has found another."""
+    top: int = 5
+    name: str = "classify"
 
-    def loss(self, outputs: Tensor | Heads, targets: Tensor) -> Tensor:
+    def channels(self, pictures: int) -> tuple[int, int]:
+        return pictures, len(self.classes)
+
+    def given(self, batch: Batch, seed: int, epoch: int) -> Batch:
+        return batch
+
+    def loss(self, outputs: Tensor | Heads, batch: Batch) -> Tensor:
         """Cross-entropy in nats, (n,); that of each auxiliary answer is added, times their weight."""
         if isinstance(outputs, Heads):
-            losses = [self.loss(each, targets) for each in outputs.auxiliary]
-            return self.loss(outputs.logits, targets) + outputs.weight * torch.stack(losses).sum(0)
+            losses = [self.loss(each, batch) for each in outputs.auxiliary]
+            return self.loss(outputs.logits, batch) + outputs.weight * torch.stack(losses).sum(0)
+        targets = batch.targets["label"]
         return functional.cross_entropy(outputs, targets, reduction="none", label_smoothing=self.label_smoothing)
 
-    def summary(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
+    def joined(self, outputs: Sequence[Tensor], laid: Sequence[Laid], weights: Sequence[float]) -> Tensor:
+        """The logarithm of the weighted mean of probabilities: Krizhevsky et al. 2012, section 4.1."""
+        shares = torch.tensor(weights, dtype=torch.float64) / sum(weights)
+        each = torch.stack([torch.log_softmax(output.double().cpu() / self.temperature, 0) for output in outputs])
+        return torch.logsumexp(each + shares.log()[:, None], 0) * self.temperature
+
+    def kept(self, answers: Tensor, batch: Batch) -> Tensor:
+        return torch.cat([answers.double(), batch.targets["label"].double()[:, None].to(answers.device)], 1)
+
+    def summary(self, kept: Tensor) -> dict[str, float]:
         """Log loss in nats without smoothing, and accuracy."""
+        logits, targets = kept[:, :-1].contiguous(), kept[:, -1].long()
         return {
-            "loss": float(functional.cross_entropy(outputs.double(), targets)),
-            "accuracy": float((outputs.argmax(1) == targets).double().mean()),
+            "loss": float(functional.cross_entropy(logits, targets)),
+            "accuracy": float((logits.argmax(1) == targets).double().mean()),
         }
 
     def score(self, summary: Mapping[str, float]) -> tuple[float, ...]:
         """Accuracy, and between equals the lower log loss."""
         return summary["accuracy"], -summary["loss"]
 
-    def answer(self, outputs: Tensor) -> Array:
-        """Logits (n, classes) -> probabilities (n, classes), float64."""
-        return np.asarray(torch.softmax(outputs.double(), 1).cpu().numpy())
+    def settled(self, kept: Rows) -> "Classify":
+        """With the temperature of the least log loss, where it was asked for."""
+        if not self.calibrate:
+            return self
+        from scipy.optimize import minimize_scalar
 
-    def measures(self, probabilities: Array, targets: Array) -> list[Measure]:
+        logits, targets = _split(kept)
+
+        def loss(log: float) -> float:
+            scaled = torch.from_numpy(logits) / float(np.exp(log))
+            return float(functional.cross_entropy(scaled, torch.from_numpy(targets)))
+
+        found = minimize_scalar(loss, bounds=(float(np.log(COLDEST)), float(np.log(HOTTEST))), method="bounded")
+        return replace(self, temperature=float(np.exp(found.x)))
+
+    def probabilities(self, logits: Array) -> Rows:
+        """(n, classes) -> (n, classes), float64."""
+        scaled = torch.from_numpy(np.asarray(logits, dtype=np.float64)) / self.temperature
+        return np.asarray(torch.softmax(scaled, 1).numpy())
+
+    def measures(self, kept: Rows) -> list[Measure]:
         """Accuracy, top-5 accuracy where there are more than five classes, and log loss in nats."""
+        logits, targets = _split(kept)
+        probabilities = self.probabilities(logits)
         own = probabilities[np.arange(len(targets)), targets]
         answers = probabilities.argmax(1)
         measured: list[Measure] = [Proportion("accuracy", int((answers == targets).sum()), len(targets))]
@@ -71,8 +130,25 @@ class Classify:
             measured.append(Proportion("top-5 accuracy", int((five == targets[:, None]).sum()), len(targets)))
         return [*measured, Mean("log loss", tuple(-np.log(np.maximum(own, np.finfo(np.float64).tiny))))]
 
+    def breakdown(self, kept: Rows) -> Mapping[str, Any]:
+        """Numbers by class, the confusion matrix, and the temperature where one was settled."""
+        confusion = self.confusion(kept)
+        told: dict[str, Any] = {"temperature": self.temperature} if self.calibrate else {}
+        return told | {
+            "classes": [
+                {"class": name, "support": int(confusion[index].sum()), **measures}
+                for index, (name, measures) in enumerate(self.by_class(confusion))
+            ],
+            "confusion": confusion.tolist(),
+        }
+
+    def confusion(self, kept: Rows) -> Array:
+        """Counts (classes, classes): rows truth, columns answers."""
+        logits, targets = _split(kept)
+        return confusion_matrix(self.probabilities(logits).argmax(1), targets, len(self.classes))
+
     def by_class(self, confusion: Array) -> list[tuple[str, Mapping[str, Measure]]]:
-        """Per class: precision, recall and F1, from the confusion matrix (rows truth, columns answers)."""
+        """Per class: precision, recall and F1, from the confusion matrix."""
         rows: list[tuple[str, Mapping[str, Measure]]] = []
         for index, name in enumerate(self.classes):
             hits, truth, answers = (
@@ -85,10 +161,128 @@ class Classify:
             }))  # fmt: skip
         return rows
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        most = min(self.top, len(self.classes))
+        more = (f"{what}_{place}" for place in range(2, most + 1) for what in ("label", "probability"))
+        return ("label", "probability", *more)
+
+    def answers(self, outputs: Array, laid: Sequence[Laid]) -> list[Classified]:
+        probabilities = self.probabilities(outputs)
+        orders = np.argsort(-probabilities, 1, kind="stable")[:, : self.top]
+        return [
+            Classified(tuple((self.classes[index], float(row[index])) for index in order))
+            for row, order in zip(probabilities, orders, strict=True)
+        ]
+
+    def nothing(self) -> Classified:
+        return Classified()
+
+    def listing(self, top: int) -> "Classify":
+        return replace(self, top=top)
+
+    def table(self, kept: Rows) -> Table:
+        logits, targets = _split(kept)
+        rows = [
+            (self.classes[target], self.classes[int(row.argmax())], float(row.max()), float(row[target]))
+            for row, target in zip(self.probabilities(logits), targets, strict=True)
+        ]
+        return Table(("truth", "answer", "probability", "truth_probability"), rows)
+
+    def baselines(
+        self, samples: Samples, train: Indices, tested: Indices, batches: Callable[[Indices], Iterator[Batch]]
+    ) -> list[Measure]:
+        """Answering the commonest training class, and a support vector machine.
+
+        It has a radial basis function as kernel, C = 10 and scikit-learn's "scale" for gamma, on pictures of 16x16;
+        it is left out where there are more than 5,000 training pictures.
+        """
+        labels = samples.targets.strata
+        found: list[Measure] = [majority(labels[train], labels[tested])]
+        if len(train) <= MOST:
+            from sklearn.svm import SVC
+
+            machine = SVC(C=10, gamma="scale").fit(_small(batches(train)), labels[train])
+            hits = int((machine.predict(_small(batches(tested))) == labels[tested]).sum())
+            found.append(Proportion("RBF support vector machine", hits, len(tested)))
+        return found
+
+    def remembered(self, kept: Rows) -> Indices:
+        return np.empty(0, dtype=np.int64)
+
+    def sections(self, kept: Rows, result: Mapping[str, Any], shown: Shown) -> list[Section]:
+        """The confusion matrix, the numbers of each class, and the worst mistakes."""
+        told = f"{result['n']:,} {words.subset(result['subset'])} pictures"
+        confusion = self.confusion(kept)
+        pairs = Table(
+            ("truth", "answer", "times", "of its pictures"), confusions(confusion, self.classes),
+            "Most frequent confusions", "None: every picture was answered rightly.",
+        )  # fmt: skip
+        methods = ", ".join(
+            f"{kind} {record['method']}" for kind, record in result["classes"][0].items() if isinstance(record, Mapping)
+        )
+        return [
+            Section(
+                "confusion", "Confusion",
+                f"Rows are the truth, columns the answer, on {told}. Blue is right, orange is wrong; the stronger, the "
+                "larger the share of its row (for mistakes the root of that share, so that rare ones show).",
+                (Matrix(confusion, self.classes), pairs),
+            ),
+            Section(
+                "classes", "Classes",
+                "Recall: the share of a class's pictures that were found. Precision: the share of answers with that "
+                "class that were right. F1: their harmonic mean. Each with its 95 % interval and its n, on the "
+                f"{words.subset(result['subset'])} pictures. Interval methods: {methods}.",
+                (NumberTable(
+                    ("class", "pictures"), ("recall", "precision", "f1"),
+                    [(row["class"], row["support"], row) for row in result["classes"]],
+                ),),
+            ),
+            Section(
+                "mistakes", "Worst mistakes",
+                f"Wrong answers on the {words.subset(result['subset'])} pictures, worst first, with the probabilities "
+                "that the network gave. Look for wrong labels among them.",
+                (Cards(tuple(self._mistakes(kept, shown))),),
+            ),
+        ]  # fmt: skip
+
+    def _mistakes(self, kept: Rows, shown: Shown) -> Iterator[Card]:
+        logits, targets = _split(kept)
+        probabilities = self.probabilities(logits)
+        for place in worst(probabilities, targets, MISTAKES):
+            row, truth = probabilities[place], int(targets[place])
+            answer = int(row.argmax())
+            lines = tuple(
+                (what, self.classes[index], f"{100 * row[index]:.1f} %")
+                for what, index in (("truth", truth), ("answer", answer))
+            )
+            yield Card((shown.picture(place, THUMBNAIL),), lines, shown.name(place))
+
+
+def _split(kept: Rows) -> tuple[Array, Array]:
+    """Logits (n, classes) and true classes (n,) of kept rows."""
+    return np.ascontiguousarray(kept[:, :-1]), kept[:, -1].astype(np.int64)
+
+
+def _small(batches: Iterator[Batch]) -> Array:
+    """Canvases averaged down to 16x16, one row a picture."""
+    return np.concatenate([
+        functional.adaptive_avg_pool2d(batch.pictures, SIDE).flatten(1).cpu().numpy() for batch in batches
+    ])  # fmt: skip
+
 
 def confusion_matrix(answers: Array, targets: Array, classes: int) -> Array:
     """Counts (classes, classes): rows truth, columns answers."""
     return np.bincount(targets * classes + answers, minlength=classes * classes).reshape(classes, classes)
+
+
+def confusions(confusion: Array, classes: Sequence[str], most: int = 10) -> list[tuple[str, str, int, int]]:
+    """The most frequent confusions: truth, answer, how often, of how many pictures of that truth."""
+    wrong = confusion - np.diag(np.diag(confusion))
+    order = np.argsort(-wrong, axis=None, kind="stable")[:most]
+    places = [divmod(int(place), len(classes)) for place in order]
+    totals = confusion.sum(axis=1)
+    return [(classes[t], classes[a], int(wrong[t, a]), int(totals[t])) for t, a in places if wrong[t, a]]
 
 
 def majority(train_labels: Array, targets: Array) -> Proportion:
@@ -101,3 +295,7 @@ def worst(probabilities: Array, targets: Array, most: int) -> Sequence[int]:
     answers = probabilities.argmax(1)
     wrong = np.flatnonzero(answers != targets)
     return [int(i) for i in wrong[np.argsort(-probabilities[wrong, answers[wrong]], kind="stable")][:most]]
+
+
+TASK = Classify
+TASKS: Mapping[str, Mapping[str, Any]] = MappingProxyType({"classify": {}})

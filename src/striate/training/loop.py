@@ -17,18 +17,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from striate.base import durable
+from striate.base import durable, processes
 from striate.base.errors import MachineError, RunError
 from striate.base.randomness import key, permutation
 from striate.data.augment import Augmenter
-from striate.data.batches import Pictures, cut
+from striate.data.feed import Batch, Feed, cut
 from striate.data.preprocess import Preprocess
-from striate.data.sources.folder import Samples
-from striate.data.splits import Indices, Split
-from striate.evaluate.outputs import outputs
-from striate.layers import Heads
+from striate.data.samples import Indices, Samples
+from striate.data.splits import Split
+from striate.evaluate.rows import rows
+from striate.predictor import Member, Predictor
 from striate.runs import checkpoint
-from striate.tasks.classify import Task
+from striate.tasks.task import Outputs, Task
 from striate.training import optimizers
 from striate.training.machine import Machine
 from striate.training.recipe import Recipe
@@ -55,8 +55,8 @@ class Job:
     split: Split
     preprocess: Preprocess
     augmenter: Augmenter
-    train: Pictures
-    val: Pictures
+    train: Feed
+    val: Feed
     machine: Machine
     checkpoints: Path
     save_every: float
@@ -75,6 +75,25 @@ class Progress:
     best_epoch: int | None = None
     best_score: list[float] | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
+
+
+@final
+class Objective(nn.Module):
+    """The network and what is asked of it in one: what several processes and the compiler see."""
+
+    def __init__(self, net: nn.Module, task: Task, machine: Machine) -> None:
+        super().__init__()
+        self.net, self._task, self._machine = net, task, machine
+
+    def forward(self, batch: Batch, other: Batch | None = None, weight: Tensor | None = None) -> Tensor:
+        """The loss of each picture, (n,): of its own targets; where it was mixed with `other`, of both by `weight`."""
+        with self._machine.autocast():
+            outputs = self.net(batch.pictures)
+        outputs = _float32(outputs)
+        losses = self._task.loss(outputs, batch)
+        if other is None or weight is None:
+            return losses
+        return weight * losses + (1 - weight) * self._task.loss(outputs, other)
 
 
 def fit(job: Job, listener: Listener, stop: Stop) -> "Trainer":
@@ -100,17 +119,17 @@ class Trainer:
         self._listener, self._stop, self._saved_at = listener, stop, time.monotonic()
         self._failed_saves = 0
         recipe, net = job.recipe, job.net
-        self._targets = torch.from_numpy(job.samples.labels).to(job.machine.device)
         self._parameters = [parameter for parameter in net.parameters() if parameter.requires_grad]
         self._optimizer = optimizers.make(net, recipe)
         self._average = optimizers.Average(net, recipe.ema) if recipe.ema else None
-        forward: Any = DistributedDataParallel(net) if job.machine.world > 1 else net
-        self._forward: Any = torch.compile(forward) if recipe.compile else forward
+        objective: Any = Objective(net, job.task, job.machine)
+        objective = DistributedDataParallel(objective) if job.machine.world > 1 else objective
+        self._objective: Any = torch.compile(objective) if recipe.compile else objective
         self._steps_per_epoch = len(cut(job.split.train, _batch(job)))
 
     def part(self) -> None:
         """Let go of the other processes: a group that anything still holds keeps its threads when it is left."""
-        self._forward = self.job.net
+        self._objective = None
 
     # An epoch
 
@@ -128,9 +147,9 @@ class Trainer:
         groups = cut(order, _batch(job))[progress.done :]
         shares = [_share(group, job.machine, job.augmenter.mixes) for group in groups]
         job.net.train()
-        for group, share, canvases in zip(groups, shares, job.train.batches(shares), strict=True):
-            loss = self.step(canvases, share, len(group))
-            progress.loss_sum += _summed(loss, job.machine)
+        for group, batch in zip(groups, job.train.batches(shares), strict=True):
+            loss = self.step(batch, len(group))
+            progress.loss_sum += processes.summed(loss, job.machine.device)
             progress.done, progress.step = progress.done + 1, progress.step + 1
             name = f"epoch {progress.epoch + 1} of {job.recipe.epochs}"
             self._listener.progress(name, progress.done, self._steps_per_epoch)
@@ -140,16 +159,12 @@ class Trainer:
     def _end_epoch(self, seconds: float) -> None:
         job, progress = self.job, self.progress
         net = self._average.net if self._average else job.net
-        if job.machine.world > 1:  # running statistics are of each process's own pictures; the first one's are kept
-            for buffer in job.net.buffers():
-                torch.distributed.broadcast(buffer, 0)
+        for buffer in job.net.buffers():  # statistics are of each process's own pictures; the first one's are kept
+            processes.take_from_first(buffer)
         if self._average:
             self._average.take_buffers(job.net)
-        answers = outputs(
-            net, job.preprocess, job.val, job.split.val, autocast=job.machine.autocast,
-            channels_last=job.machine.bfloat16, between=self._between,
-        )  # fmt: skip
-        summary = job.task.summary(answers, self._targets[torch.from_numpy(job.split.val)])
+        predictor = Predictor((Member(net, job.preprocess),), job.task, job.machine.bfloat16)
+        summary = job.task.summary(rows(predictor, job.samples, job.split.val, [job.val], between=self._between))
         if not all(map(math.isfinite, summary.values())):
             self._not_finite("validation gave " + ", ".join(f"{name} {value:g}" for name, value in summary.items()))
         score = list(job.task.score(summary))
@@ -161,27 +176,27 @@ class Trainer:
         row |= {f"val_{name}": value for name, value in summary.items()} | {"seconds": round(seconds, 3)}
         progress.history.append(row)
         if job.machine.first:
-            rows = (list(each.values()) for each in progress.history)
-            durable.write_csv(job.checkpoints.parent / "epochs.csv", list(row), rows)
+            table = (list(each.values()) for each in progress.history)
+            durable.write_csv(job.checkpoints.parent / "epochs.csv", list(row), table)
         progress.epoch, progress.done, progress.loss_sum = progress.epoch + 1, 0, 0.0
 
     # A step
 
-    def step(self, canvases: Tensor, samples: Indices, whole: int) -> float:
+    def step(self, batch: Batch, whole: int) -> float:
         """One step on this process's share of a batch of `whole` pictures; returns the summed loss.
 
-        `samples` has one picture more than the share when pictures are mixed: the last one's partner. Out of
-        memory: the share is worked through in twice as many parts, so that the batch stays what it was.
+        The share has one picture more when pictures are mixed: the last one's partner. Out of memory: it is worked
+        through in twice as many parts, so that the batch stays what it was.
         """
         while True:
             try:
-                return self._step(canvases, samples, whole)
+                return self._step(batch, whole)
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
                 if not _out_of_memory(error):
                     raise
-            self._halve(len(samples))
+            self._halve(len(batch))
 
-    def _step(self, canvases: Tensor, samples: Indices, whole: int) -> float:
+    def _step(self, batch: Batch, whole: int) -> float:
         job, progress = self.job, self.progress
         machine, mixes = job.machine, job.augmenter.mixes
         machine.seed(key(job.recipe.seed, "dropout", progress.step, machine.rank))
@@ -189,19 +204,19 @@ class Trainer:
             group["lr"] = self._rate(progress.step)
         self._optimizer.zero_grad()
         total = torch.zeros((), device=machine.device)
-        count = len(samples) - mixes
+        count = len(batch) - mixes
         for part in np.array_split(np.arange(count), min(progress.parts, count)):
-            loss = self._loss(canvases, samples, slice(int(part[0]), int(part[-1]) + 1))
+            loss = self._loss(batch[int(part[0]) : int(part[-1]) + 1 + mixes])
             last = part[-1] == count - 1
             # gradients of the processes are averaged with the last part; each divides by the whole batch
-            with self._forward.no_sync() if machine.world > 1 and not last else torch.enable_grad():
+            with self._objective.no_sync() if machine.world > 1 and not last else torch.enable_grad():
                 torch.autograd.backward(loss * (machine.world / whole))
             total += loss.detach()
         gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         value = float(total)
         if not math.isfinite(value) or not math.isfinite(float(norm)):
-            names = [self.job.samples.names[index] for index in samples]
+            names = [self.job.samples.names[index] for index in batch.indices]
             listed = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
             self._not_finite(f"the loss is {value:g} and the gradient's norm {float(norm):g}; the batch was {listed}")
         if job.recipe.clip is not None:
@@ -211,28 +226,22 @@ class Trainer:
             self._average.update(self._parameters, progress.step)
         return value
 
-    def _loss(self, canvases: Tensor, samples: Indices, part: slice) -> Tensor:
-        """The summed loss of one part."""
+    def _loss(self, part: Batch) -> Tensor:
+        """The summed loss of a part of a batch: changed, given as the task gives it, normalised, perhaps mixed."""
         job, epoch = self.job, self.progress.epoch
-        more = slice(part.start, part.stop + job.augmenter.mixes)
-        own = samples[part]
-        values = job.augmenter(canvases[more], samples[more], epoch)
-        targets = self._targets[torch.from_numpy(samples[more])]
+        given = job.task.given(job.augmenter(part, epoch), job.recipe.seed, epoch)
+        values = job.preprocess.normalise(given.pictures)
         if not job.augmenter.mixes:
-            return job.task.loss(self._outputs(values), targets).sum()
-        mixed, weight = job.augmenter.mix(values[:-1], values[1:], own, epoch)
-        answers = self._outputs(mixed)
-        losses = weight * job.task.loss(answers, targets[:-1]) + (1 - weight) * job.task.loss(answers, targets[1:])
-        return losses.sum()
+            return self._summed(dataclasses.replace(given, pictures=values))
+        own, other = given[:-1], given[1:]
+        mixed, weight = job.augmenter.mix(values[:-1], values[1:], own.indices, epoch)
+        return self._summed(dataclasses.replace(own, pictures=mixed), other, weight)
 
-    def _outputs(self, values: Tensor) -> Tensor | Heads:
+    def _summed(self, batch: Batch, *mixed: Any) -> Tensor:
         if self.job.machine.bfloat16:
-            values = values.contiguous(memory_format=torch.channels_last)
-        with self.job.machine.autocast():
-            answers: Tensor | Heads = self._forward(values)
-        if isinstance(answers, Heads):
-            return Heads(answers.logits.float(), tuple(each.float() for each in answers.auxiliary), answers.weight)
-        return answers.float()
+            batch = dataclasses.replace(batch, pictures=batch.pictures.contiguous(memory_format=torch.channels_last))
+        losses: Tensor = self._objective(batch, *mixed)
+        return losses.sum()
 
     def _rate(self, step: int) -> float:
         recipe = self.job.recipe
@@ -264,7 +273,7 @@ class Trainer:
 
     def _between(self) -> None:
         """Between steps: save when it is time, stop when a signal asked for it."""
-        asked = _any(self._stop.by is not None, self.job.machine)
+        asked = processes.any_says(self._stop.by is not None, self.job.machine.device)
         if asked or time.monotonic() - self._saved_at >= self.job.save_every:
             self.save()
         if asked:
@@ -323,21 +332,14 @@ def _share(group: Indices, machine: Machine, mixes: bool) -> Indices:
     return group[np.append(own, (own[-1] + 1) % len(group))] if mixes else group[own]
 
 
-def _summed(value: float, machine: Machine) -> float:
-    if machine.world == 1:
-        return value
-    total = torch.tensor(value, dtype=torch.float64, device=machine.device)
-    torch.distributed.all_reduce(total)
-    return float(total)
-
-
-def _any(flag: bool, machine: Machine) -> bool:
-    """Whether any process says so: all stop at the same step."""
-    if machine.world == 1:
-        return flag
-    asked = torch.tensor(int(flag), device=machine.device)
-    torch.distributed.all_reduce(asked, op=torch.distributed.ReduceOp.MAX)
-    return bool(asked)
+def _float32(outputs: Outputs) -> Outputs:
+    """A network's answers in float32, whatever precision it computes in: a tensor, or tuples of them and of numbers."""
+    if isinstance(outputs, Tensor):
+        return outputs.float()
+    if isinstance(outputs, tuple):
+        parts = map(_float32, outputs)
+        return type(outputs)(*parts) if hasattr(outputs, "_fields") else tuple(parts)
+    return outputs
 
 
 def _out_of_memory(error: BaseException) -> bool:

@@ -1,20 +1,19 @@
 """What a training runs on: device, precision, memory format, processes."""
 
 import contextlib
-import importlib
-import os
 import platform
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Any
+from typing import Any, final
 
 import torch
 from torch import nn
 
-from striate.base import devices
+from striate.base import devices, processes
 from striate.data.picture.decode import DECODER
-from striate.evaluate.outputs import place
+from striate.predictor import autocast
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Machine:
     world: int = 1
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
-        return torch.autocast(self.device.type, torch.bfloat16) if self.bfloat16 else contextlib.nullcontext()
+        return autocast(self.device, self.bfloat16)
 
     def seed(self, number: int) -> None:
         """Seeds what dropout draws from; `torch.manual_seed` would seek out every other device, each step."""
@@ -51,7 +50,7 @@ def choose(device: str, precision: str) -> Machine:
     """The machine a recipe asks for; "auto" takes the GPU when there is one, and bfloat16 where it is fast."""
     chosen = devices.find(device)
     fast = torch.cuda.is_bf16_supported(including_emulation=False) if chosen.type == "cuda" else _fast_on_cpu()
-    return Machine(chosen, fast if precision == "auto" else precision == "bfloat16", *place())
+    return Machine(chosen, fast if precision == "auto" else precision == "bfloat16", *processes.place())
 
 
 def _fast_on_cpu() -> bool:
@@ -73,30 +72,6 @@ def channels_last(net: nn.Module, machine: Machine) -> nn.Module:
     """On the device, in the memory format its convolutions are fastest in."""
     net = net.to(machine.device)
     return net.to(memory_format=torch.channels_last) if machine.bfloat16 else net
-
-
-@contextlib.contextmanager
-def process_group(device: str) -> Iterator[None]:
-    """Joins the processes that `torchrun` started; does nothing when there is one."""
-    if not {"RANK", "WORLD_SIZE", "MASTER_ADDR"} <= set(os.environ) or os.environ["WORLD_SIZE"] == "1":
-        yield
-        return
-    cuda = torch.cuda.is_available() and device != "cpu"
-    if cuda:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    # its functions' defaults keep the group that exists when it is first imported, whose threads then abort at exit
-    importlib.import_module("torch.distributed.nn")
-    torch.distributed.init_process_group("nccl" if cuda else "gloo")
-    try:
-        yield
-    finally:
-        leave_group()
-
-
-def leave_group() -> None:
-    """What follows is the first process's alone."""
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
 
 
 @contextlib.contextmanager
@@ -123,3 +98,17 @@ def versions(machine: Machine) -> dict[str, str]:
         "system": f"{platform.system()} {platform.machine()}",
         "machine": str(machine),
     }
+
+
+@final
+class Clock:
+    """Seconds by stage, from a clock that never goes back."""
+
+    def __init__(self) -> None:
+        self._at = time.monotonic()
+        self.seconds: dict[str, float] = {}
+
+    def mark(self, stage: str) -> None:
+        now = time.monotonic()
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._at
+        self._at = now

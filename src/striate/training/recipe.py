@@ -26,7 +26,7 @@ def _key(default: Any, help: str, group: str, *, least: float | None = None, mos
 class Recipe:
     """Frozen; `check` has approved every value of one made by `make` or `read_toml`."""
 
-    data: str = field(metadata={"help": "built-in set or folder of class folders", "group": "Data"})
+    data: str = field(metadata={"help": "built-in set, folder of class folders, or table of paths", "group": "Data"})
     model: str | None = _key(None, "a name of the catalogue; see `striate models`", "Network")
     model_options: Mapping[str, str | float | bool] = field(
         default_factory=dict,
@@ -35,6 +35,13 @@ class Recipe:
     dropout: float | None = _key(
         None, "share of features dropped; the network's own rate when left out", "Network", least=0, most=0.99
     )
+
+    task: str | None = _key(None, "what is learned; by default what the network was made for", "Task")
+    task_options: Mapping[str, str | float | bool] = field(
+        default_factory=dict,
+        metadata={"help": "options of the task: --task-options.calibrate true", "group": "Task"},
+    )
+    label_smoothing: float | None = _key(None, "probability spread over all classes", "Task", least=0, most=0.99)
 
     size: int | None = _key(None, "side in pixels the network sees; its own by default", "Data", least=1, most=4096)
     channels: Literal[1, 3] | None = _key(None, "1 grey or 3 colour; the network's own by default", "Data")
@@ -83,7 +90,6 @@ class Recipe:
     warmup: float | None = _key(None, "epochs over which the rate rises", "Training", least=0, most=100_000)
     step_epochs: tuple[float, ...] = _key((), "step schedule: epochs at which the rate falls", "Training", least=0)
     step_factor: float = _key(0.1, "step schedule: factor of each fall", "Training", least=1e-6, most=1)
-    label_smoothing: float | None = _key(None, "probability spread over all classes", "Training", least=0, most=0.99)
     clip: float | None = _key(None, "largest norm of the gradient", "Training", least=1e-12)
     ema: float = _key(0.0, "decay of the averaged weights, 0 for none", "Training", least=0, most=0.999999)
     patience: int | None = _key(None, "epochs without improvement that end training", "Training", least=1)
@@ -93,6 +99,14 @@ class Recipe:
     device: str = _key("auto", "auto, cpu, cuda or cuda:N", "Machine")
     compile: bool = _key(False, "torch.compile the network", "Machine")
 
+
+# The keys that are tables of options themselves.
+OPTIONS = ("model_options", "task_options")
+# The keys that only some tasks read.
+OF_TASKS = tuple(
+    each.name for each in dataclasses.fields(Recipe)
+    if each.metadata["group"] == "Task" and each.name not in ("task", "task_options")
+)  # fmt: skip
 
 # What suits the data where the recipe is silent.
 FOR_DIGITS: Mapping[str, Any] = types.MappingProxyType({
@@ -112,7 +126,7 @@ def make(**values: Any) -> Recipe:
         if name not in known:
             raise UsageError(name, "no such key in a recipe", f"{nearest(name, known)[0]!r}, the nearest key")
     if "data" not in values:
-        raise UsageError("data", "a recipe needs data", "data = 'digits', or a folder of class folders")
+        raise UsageError("data", "a recipe needs data", "data = 'digits', a folder or a table")
     recipe = Recipe(**{name: _as_declared(name, value) for name, value in values.items()})
     check(recipe)
     return recipe
@@ -131,8 +145,9 @@ def read_toml(path: Path, **changes: Any) -> Recipe:
         raise UsageError(path, f"not TOML ({error})", "key = value lines; see `striate train --help`") from None
     if "data" in values and "data" not in changes:
         values["data"] = _beside(path, values["data"])
-    if isinstance(values.get("model_options"), dict) and "model_options" in changes:
-        changes["model_options"] = values["model_options"] | changes["model_options"]
+    for name in OPTIONS:
+        if isinstance(values.get(name), dict) and name in changes:
+            changes[name] = values[name] | changes[name]
     try:
         return make(**{**values, **changes})
     except UsageError as error:
@@ -152,7 +167,8 @@ def resolve(recipe: Recipe, suggested: Mapping[str, Any]) -> Recipe:
 def as_dict(recipe: Recipe) -> dict[str, Any]:
     """Plain values for JSON; `make(**as_dict(recipe)) == recipe`."""
     values = {each.name: getattr(recipe, each.name) for each in dataclasses.fields(Recipe)}
-    return {**values, "model_options": dict(recipe.model_options), "step_epochs": list(recipe.step_epochs)}
+    options = {name: dict(values[name]) for name in OPTIONS}
+    return {**values, **options, "step_epochs": list(recipe.step_epochs)}
 
 
 def check(recipe: Recipe) -> None:
@@ -166,9 +182,9 @@ def check(recipe: Recipe) -> None:
                     raise UsageError(each.name, f"{number} is out of range", _range(least, most))
     if not recipe.data:
         raise UsageError("data", "it is empty", "digits, or a folder of class folders")
-    for name, value in recipe.model_options.items():
+    for place, name, value in ((key, *each) for key in OPTIONS for each in getattr(recipe, key).items()):
         if not isinstance(value, str | int | float | bool):
-            raise UsageError("model_options", f"{name} is a {type(value).__name__}", "a word, a number, true or false")
+            raise UsageError(place, f"{name} is a {type(value).__name__}", "a word, a number, true or false")
     if recipe.schedule == "step" and not recipe.step_epochs:
         raise UsageError("step_epochs", "the step schedule needs them", "step_epochs = [30, 60], say")
     from striate.data.splits import shares  # numpy is paid for when a recipe is checked, not for --help

@@ -88,20 +88,22 @@ class Header:
         return self.mode in {"1", "L", "LA", "La"} or self.mode.startswith("I")
 
 
-def read(source: Path | bytes, *, limits: Limits = Limits(), at_least: int | None = None) -> Picture:
+def read(
+    source: Path | bytes, *, where: str = "picture", limits: Limits = Limits(), at_least: int | None = None
+) -> Picture:
     """The pixels of one picture; `DataError` when there are none to be trusted.
 
-    `at_least`: a JPEG is decoded at 1/2, 1/4 or 1/8 while both sides stay at least twice this, in pixels.
-    The result depends on the bytes and `at_least` alone.
+    `where` names bytes in an error. `at_least`: a JPEG is decoded at 1/2, 1/4 or 1/8 while both sides stay at least
+    twice this, in pixels. The result depends on the bytes and `at_least` alone.
     """
-    data, where = _bytes_of(source, limits)
+    data, where = _bytes_of(source, limits, where)
     with quiet():
         return decode(data, where, limits=limits, at_least=at_least)
 
 
 def inspect(source: Path | bytes, *, limits: Limits = Limits()) -> Header:
     """The header alone, under the same checks as `read`; no memory for pixels is taken."""
-    data, where = _bytes_of(source, limits)
+    data, where = _bytes_of(source, limits, "picture")
     with quiet():
         return header(data, where, limits=limits)
 
@@ -245,9 +247,9 @@ def decode(data: bytes, where: str, *, limits: Limits = Limits(), at_least: int 
     return Picture(np.ascontiguousarray(pixels), tuple(notes))
 
 
-def _bytes_of(source: Path | bytes, limits: Limits) -> tuple[bytes, str]:
+def _bytes_of(source: Path | bytes, limits: Limits, where: str) -> tuple[bytes, str]:
     if isinstance(source, bytes):
-        return source, "picture"
+        return source, where
     return read_bytes(source, most=limits.bytes), str(source)
 
 

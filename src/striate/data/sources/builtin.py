@@ -4,7 +4,8 @@ import hashlib
 
 import numpy as np
 
-from striate.data.sources.folder import Samples
+from striate.data.samples import InMemory, Samples
+from striate.data.targets import Labels
 
 
 def digits() -> Samples:
@@ -17,16 +18,14 @@ def digits() -> Samples:
 
     bunch = load_digits()
     pictures = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None]
+    names = tuple(f"digits/{index:04d}" for index in range(len(pictures)))
     return Samples(
         name="digits",
+        source="builtin",
         root=None,
-        names=tuple(f"digits/{index:04d}" for index in range(len(pictures))),
-        labels=bunch.target.astype(np.int64),
-        classes=tuple(str(name) for name in bunch.target_names),
+        names=names,
+        read=InMemory(pictures, names),
         digests=tuple(hashlib.sha256(picture.tobytes()).hexdigest() for picture in pictures),
-        subsets=None,
-        skipped=(),
-        notes=(),
+        targets=Labels(tuple(str(name) for name in bunch.target_names), bunch.target.astype(np.int64)),
         grey=True,
-        pictures=pictures,
     )

@@ -1,24 +1,22 @@
-"""Folders of pictures become one table of samples; listing writes nothing and decodes nothing."""
+"""Folders of pictures: class folders, or pictures alone; listing writes nothing and decodes nothing."""
 
 import glob
-import hashlib
 import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
 
-import numpy as np
-
 from striate.base.errors import DataError, nearest
 from striate.data.picture import decode
+from striate.data.sources.listing import Listing
 
 DEPTH = 64
-_SUBSETS = {
+SUBSETS = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",
     "testing": "test",
 }  # fmt: skip
@@ -41,83 +39,34 @@ _TREE = "one folder per class: DATA/cat/1.jpg, DATA/dog/2.jpg; or DATA/train/cat
 
 
 @dataclass(frozen=True)
-class Skip:
-    """A file that is not a sample, and why."""
-
-    name: str
-    cause: str
-
-
-@dataclass(frozen=True, eq=False)
-class Samples:
-    """The one table of samples that every later stage reads.
-
-    `names` are relative to `root` with "/"; `labels` int64 (n,) index `classes`; `digests` are the SHA-256
-    of each file, or of the pixels where `pictures`, uint8 (n, height, width, 1 | 3), has them in memory.
-    `subsets` are "train", "val" or "test" where the folders say so. `grey`: every picture has one channel.
-    """
-
-    name: str
-    root: Path | None
-    names: tuple[str, ...]
-    labels: np.ndarray
-    classes: tuple[str, ...]
-    digests: tuple[str, ...]
-    subsets: tuple[str, ...] | None
-    skipped: tuple[Skip, ...]
-    notes: tuple[str, ...]
-    grey: bool
-    pictures: np.ndarray | None = field(default=None, repr=False)
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def read(self, index: int, at_least: int | None = None) -> np.ndarray:
-        """uint8 (height, width, 1 | 3); `DataError` when the file is not the one that was scanned."""
-        if self.pictures is not None:
-            picture: np.ndarray = self.pictures[index]
-            return picture
-        path = (self.root or Path()) / self.names[index]
-        data = decode.read_bytes(path)
-        if hashlib.sha256(data).hexdigest() != self.digests[index]:
-            raise DataError(path, "changed since the data were scanned", "scan the data again")
-        with decode.quiet():
-            return decode.decode(data, str(path), at_least=at_least).pixels
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 over sorted (name, class, digest, subset): equal for equal data in any order."""
-        subsets = self.subsets or ("",) * len(self.names)
-        rows = zip(self.names, self.labels.tolist(), self.digests, subsets, strict=True)
-        lines = sorted(
-            b"\0".join(os.fsencode(part) for part in (name, self.classes[label], digest, subset))
-            for name, label, digest, subset in rows
-        )
-        return hashlib.sha256(b"\0\0".join(lines)).hexdigest()
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What lies in a folder, nothing opened yet.
-
-    `names` are relative to `root` with "/", undecodable bytes kept as surrogates, sorted by bytes. `classes`
-    are sorted: the order that weights are trained with. `subsets`: "train", "val" or "test" of each sample
-    where the folders give them. `ignored` counts by cause what is not a sample.
-    """
-
-    root: Path
-    names: tuple[str, ...]
-    labels: tuple[int, ...]
-    classes: tuple[str, ...]
-    subsets: tuple[str, ...] | None
-    ignored: Mapping[str, int]
-
-
-@dataclass(frozen=True)
 class _Found:
     files: list[str]
     folders: list[str]
     ignored: Counter[str]
+
+
+def list_alone(root: Path, *, follow_links: bool = False) -> Listing:
+    """Every picture of a folder and of those below it, whatever the folders are called.
+
+    Where each lies in a top folder called train, val or test, and some in train, these are the subsets.
+    """
+    root = root.absolute()
+    _check_root(root)
+    found = _walk(root, follow_links)
+    if not found.files:
+        raise _nothing(root, found, [folder for folder in found.folders if "/" not in folder])
+    tops = [SUBSETS.get(name.split("/")[0].lower()) if "/" in name else None for name in found.files]
+    given = tuple(top for top in tops if top)
+    return Listing(
+        name=name_of(root),
+        source="folder",
+        root=root,
+        names=tuple(found.files),
+        labels=None,
+        classes=(),
+        subsets=given if len(given) == len(tops) and "train" in given else None,
+        ignored=MappingProxyType(dict(sorted(found.ignored.items()))),
+    )
 
 
 def list_folder(
@@ -157,6 +106,8 @@ def list_folder(
     classes = tuple(sorted(known, key=os.fsencode))
     place = {name: index for index, name in enumerate(classes)}
     return Listing(
+        name=name_of(root),
+        source="folder",
         root=root,
         names=tuple(name for name, _, _ in rows),
         labels=tuple(place[label] for _, label, _ in rows),
@@ -164,6 +115,11 @@ def list_folder(
         subsets=tuple(subset for _, _, subset in rows) if split else None,
         ignored=MappingProxyType(dict(sorted(found.ignored.items()))),
     )
+
+
+def name_of(root: Path) -> str:
+    """What a folder is called."""
+    return root.name or root.resolve().name or "pictures"
 
 
 def list_pictures(arguments: Sequence[str]) -> list[Path]:
@@ -307,14 +263,14 @@ def _nothing(root: Path, found: _Found, tops: list[str]) -> DataError:
 def _subset_folders(root: Path, found: _Found, tops: list[str]) -> dict[str, str]:
     """Top folder -> subset where the tops are subsets, {} where they are classes."""
     full = {name.split("/")[0] for name in found.files}
-    split = {top: _SUBSETS[top.lower()] for top in tops if top.lower() in _SUBSETS}
+    split = {top: SUBSETS[top.lower()] for top in tops if top.lower() in SUBSETS}
     classes = [top for top in tops if top not in split and top in full]
     if "train" not in split.values():
         if split and (not classes or any(top.lower() != "valid" for top in split)):
             raise DataError(root, f"{_list(split)} but no train/", f"{_TREE}; or rename what is a class")
         for inner in (folder for folder in found.folders if folder.count("/") == 1):
             top, name = inner.split("/")
-            if _SUBSETS.get(name.lower()) == "train":
+            if SUBSETS.get(name.lower()) == "train":
                 raise DataError(root, f"{top!r} holds {name}/ and is not a class", f"give {root / top} instead")
         return {}
     if classes:

@@ -1,18 +1,33 @@
-"""striate evaluate, predict and runs: what is done with a run folder."""
+"""striate evaluate, predict, report and runs: what is done with a run folder."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
 
 from striate.base.errors import DataError, RunError, UsageError
 from striate.shell.output import Device, Json, number, print_json, print_result, print_table
 
 if TYPE_CHECKING:
-    from striate.runs.run import Prediction
+    from striate.predictor import Prediction
+
+Beside = Annotated[tuple[Path, ...], Parameter(name="--with", negative="")]
+Looks = Literal["one", "ten"]
 
 
-def evaluate(run: Path, data: str | None = None, /, *, json: Json = False, device: Device = "cpu") -> None:
-    """Numbers of a run on a labelled folder, or on its own test set, opened once more.
+def evaluate(
+    run: Path,
+    data: str | None = None,
+    /,
+    *,
+    beside: Beside = (),
+    looks: Looks = "one",
+    json: Json = False,
+    device: Device = "cpu",
+) -> None:
+    """Numbers of a run on labelled pictures, or on its own test set, opened once more.
 
     Example: striate evaluate runs/digits-lenet5-1
 
@@ -21,7 +36,11 @@ def evaluate(run: Path, data: str | None = None, /, *, json: Json = False, devic
     run
         A run folder.
     data
-        A folder of class folders, named as in training.
+        A folder of class folders, or a table of paths and labels, named as in training.
+    beside
+        Another run of the same task and classes that answers together with this one.
+    looks
+        Look at each picture once, or at ten crops of it.
     json
         The last line of output is one JSON object.
     device
@@ -30,7 +49,8 @@ def evaluate(run: Path, data: str | None = None, /, *, json: Json = False, devic
     import striate
 
     opened = striate.open_run(run)
-    evaluation = opened.evaluate(data, device=device)
+    others = [striate.open_run(each) for each in beside]
+    evaluation = opened.evaluate(data, beside=others, views=looks, device=device)
     for note in (*opened.warnings, *evaluation.notes):
         print(note, file=sys.stderr)
     if json:
@@ -43,12 +63,15 @@ def predict(
     run: Path,
     /,
     *pictures: str,
-    top: int = 5,
+    beside: Beside = (),
+    looks: Looks = "one",
+    top: int | None = None,
     csv: Path | None = None,
+    out: Path | None = None,
     json: Json = False,
     device: Device = "cpu",
 ) -> None:
-    """The label of each picture; a bad picture is a row with its cause.
+    """The answer for each picture; a bad picture is a row with its cause.
 
     Example: striate predict runs/digits-lenet5-1 photos/ more/*.png --csv answers.csv
 
@@ -58,10 +81,16 @@ def predict(
         A run folder.
     pictures
         Files, folders and patterns.
+    beside
+        Another run of the same task and classes that answers together with this one.
+    looks
+        Look at each picture once, or at ten crops of it.
     top
-        How many classes to list per picture.
+        How many classes to list per picture, 5 as a rule.
     csv
         Write the table to this file.
+    out
+        Where the answers are pictures: write them into this new or empty folder, as PNG.
     json
         The last line of output is one JSON object.
     device
@@ -69,43 +98,104 @@ def predict(
     """
     if not pictures:
         raise UsageError("pictures", "none are named", f"striate predict {run} PICTURES...")
-    if top < 1:
+    if top is not None and top < 1:
         raise UsageError("top", f"{top} is out of range", "a number of at least 1")
     import striate
-    from striate.base import durable
+    from striate.base import devices, durable
     from striate.shell.screen import Screen
 
     with Screen(quiet=True) as screen:
         opened = striate.open_run(run)
         for warning in opened.warnings:
             screen.say(warning)
-        found = opened.predict(
-            pictures, top=top, device=device, progress=lambda done, total: screen.progress("pictures", done, total)
+        predictor = striate.ensemble(opened, *beside).looking(looks).on(devices.find(device))
+        if out is not None:
+            _check_folder(out)
+        found = predictor.predict(
+            pictures, top=top, progress=lambda done, total: screen.progress("pictures", done, total)
         )
+    head = ["file", "status", *(predictor.task if top is None else predictor.task.listing(top)).columns]
+    written = [] if out is None else _write_pictures(found, out)
     if csv is not None:
-        most = min(top, len(opened.classes))
-        more = [f"{what}_{place}" for place in range(2, most + 1) for what in ("label", "probability")]
-        head = ["file", "status", "label", "probability", *more]
         durable.write_csv(csv, head, (_cells(each, len(head)) for each in found))
     if json:
-        print_json({"run": str(run), "predictions": [each.as_dict() for each in found]})
+        print_json({"run": str(run), "predictions": [each.as_dict() for each in found], "written": written})
     elif csv is None:
-        print_table(["file", "status", "label", "probability", "then"], [_in_short(each) for each in found])
-    if not any(each.top for each in found):
+        print_table(*_in_short(head, found))
+    if not any(each.status == "ok" for each in found):
         raise DataError(pictures[0], f"none of {len(found)} pictures could be read", "JPEG, PNG or other pictures")
+
+
+def _check_folder(out: Path) -> None:
+    """Nothing of anybody's is in the way: pictures are written into a folder of their own."""
+    from striate.base import durable
+
+    if out.is_dir() and any(out.iterdir()):
+        raise UsageError(out, "this folder is not empty", "the name of a new folder")
+    durable.make_folder(out)
+
+
+def _write_pictures(found: Sequence["Prediction"], out: Path) -> list[str]:
+    """Each answer that is a picture, under its own name; a name that comes twice is numbered."""
+    import io
+
+    from PIL import Image
+
+    from striate.base import durable
+
+    pictures = [(each.file, each.picture) for each in found if each.picture is not None]
+    if not pictures and any(each.status == "ok" for each in found):
+        raise UsageError("out", "the answers of this run are no pictures", "--csv with the name of a file")
+    written: list[str] = []
+    for file, pixels in pictures:
+        stem, number = Path(file).stem, 1
+        path = out / f"{stem}.png"
+        while path.exists():
+            number += 1
+            path = out / f"{stem}-{number}.png"
+        buffer = io.BytesIO()
+        Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(buffer, "PNG")
+        durable.write(path, buffer.getvalue())
+        written.append(str(path))
+    return written
 
 
 def _cells(prediction: "Prediction", count: int) -> list[object]:
     """A row of `count` cells; a picture that could not be read has empty ones."""
-    cells: list[object] = [prediction.file, prediction.status]
-    cells += (value for pair in prediction.top for value in pair)
+    cells: list[object] = [prediction.file, prediction.status, *prediction.answer.cells()]
     return cells + [""] * (count - len(cells))
 
 
-def _in_short(prediction: "Prediction") -> list[str]:
-    probability = "" if prediction.probability is None else f"{prediction.probability:.4f}"
-    others = ", ".join(f"{label} {share:.4f}" for label, share in prediction.top[1:])
-    return [prediction.file, prediction.status, prediction.label or "", probability, others]
+def _in_short(head: Sequence[str], found: Sequence["Prediction"]) -> tuple[list[str], list[list[str]]]:
+    """The first answer of each picture in columns, and the others in one."""
+    first, others = list(head[:4]), list(head[4:])
+    rows = []
+    for each in found:
+        cells = [f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in _cells(each, len(head))]
+        pairs = zip(cells[4::2], cells[5::2], strict=False)
+        rows.append(cells[:4] + ([", ".join(f"{label} {share}" for label, share in pairs if label)] if others else []))
+    return first + (["then"] if others else []), rows
+
+
+def report(run: Path, /, *, json: Json = False) -> None:
+    """Write the page of a finished run again, from what is on disk; its test set is not opened.
+
+    Example: striate report runs/digits-lenet5-1
+
+    Parameters
+    ----------
+    run
+        A run folder.
+    json
+        The last line of output is one JSON object.
+    """
+    import striate
+
+    path = striate.write_report(run)
+    if json:
+        print_json({"run": str(run), "report": str(path)})
+    else:
+        print(f"report  {path}")
 
 
 def runs(folder: Path = Path("runs"), /, *, json: Json = False) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Group, Parameter
 
 from striate.shell.output import print_json, print_result
-from striate.training.recipe import FOR_DIGITS, FOR_PHOTOGRAPHS, Recipe
+from striate.training.recipe import FOR_DIGITS, FOR_PHOTOGRAPHS, OPTIONS, Recipe
 
 
 def _train(
@@ -31,12 +31,12 @@ def _train(
             data, resume=resume, runs=runs, workers=workers, memory=memory, save_every=save_every, listener=screen,
             **recipe,
         )  # fmt: skip
-    if run.result is None:  # not the first of several processes
+    if run is None:  # not the first of several processes
         return
     if json:
         print_json({"run": str(run.folder), "report": str(run.folder / "report.html"), "result": run.result})
         return
-    print_result(run.result)
+    print_result(run.result or {})
     print(f"run     {run.folder}")
     print(f"report  {run.folder / 'report.html'}")
 
@@ -45,8 +45,8 @@ def _options_of_train() -> inspect.Signature:
     """Train's parameters: where and how, then every field of the recipe."""
     own = list(inspect.signature(_train).parameters.values())[:-1]
     helps = {
-        "data": "A built-in set (digits), a folder of class folders, or a recipe in TOML.",
-        "resume": "Go on with this run folder.",
+        "data": "A built-in set (digits), a folder of class folders, a table of paths and labels, or a recipe in TOML.",
+        "resume": "Go on with this run folder; one that is done and has no report is given it.",
         "runs": "Where run folders are made.",
         "workers": "Processes that read pictures.",
         "memory": "Keep all pictures in memory, or read them anew each time.",
@@ -68,8 +68,8 @@ def _options_of_train() -> inspect.Signature:
         note = "" if key.default in (None, (), dataclasses.MISSING) else f" [default: {str(key.default).lower()}]"
         if key.name in FOR_PHOTOGRAPHS:
             note = f" [photographs: {FOR_PHOTOGRAPHS[key.name]}, digits: {FOR_DIGITS[key.name]}]"
-        # a mapping's values stay words here; the network's builder knows what they mean
-        kind = dict[str, str] if key.name == "model_options" else key.type
+        # a mapping's values stay words here; the network's builder and the task know what they mean
+        kind = dict[str, str] if key.name in OPTIONS else key.type
         several = key.name == "step_epochs"
         parameter = Parameter(
             help=key.metadata["help"] + note, group=group, show_default=False,

@@ -4,6 +4,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +15,10 @@ from hypothesis import strategies as st
 from pictures import encode, photo, put
 from striate.base.errors import DataError
 from striate.data.audit import scan
-from striate.data.batches import Streamed, cut, open_pictures
+from striate.data.feed import Batch, Streamed, cut, open_feed
 from striate.data.preprocess import Preprocess
-from striate.data.sources.folder import Samples, list_folder
+from striate.data.samples import Samples
+from striate.data.sources.folder import list_folder
 
 CPU = torch.device("cpu")
 SIDE = 12
@@ -45,29 +47,43 @@ def groups(samples: Samples, batch: int = 5, seed: int = 0) -> list[np.ndarray]:
     return cut(np.random.default_rng(seed).permutation(len(samples)), batch)
 
 
+def same(one: Batch, other: Batch) -> bool:
+    """Equal in everything."""
+    return (
+        one.indices.tolist() == other.indices.tolist()
+        and torch.equal(one.pictures, other.pictures)
+        and {name: part.tolist() for name, part in one.targets.items()}
+        == {name: part.tolist() for name, part in other.targets.items()}
+        and one.laid == other.laid
+    )
+
+
 def streamed(samples: Samples, workers: int, channels: int = 3) -> Streamed:
-    return Streamed(samples, Preprocess(SIDE, channels), SIDE, CPU, workers)
+    return Streamed(samples, Preprocess(SIDE, channels), CPU, workers)
 
 
+@pytest.mark.parametrize("views", ["one", "ten"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_resident_and_streamed_by_any_number_of_workers_give_the_same_bytes(samples: Samples, channels: int) -> None:
-    preprocess, everything = Preprocess(SIDE, channels), np.arange(len(samples))
-    resident = open_pictures(samples, everything, preprocess, SIDE, CPU, memory="resident")
+def test_resident_and_streamed_by_any_number_of_workers_give_the_same_batches(
+    samples: Samples, channels: int, views: Any
+) -> None:
+    preprocess, everything = Preprocess(SIDE, channels, views=views), np.arange(len(samples))
+    resident = open_feed(samples, everything, preprocess, CPU, memory="resident")
     for seed in (0, 1):  # a second pass over the same object
         wanted = groups(samples, seed=seed)
-        expected = [
-            np.stack([preprocess.canvas(samples.read(int(at), at_least=SIDE), SIDE) for at in group])
-            for group in wanted
-        ]
-        found = list(resident.batches(wanted))
-        assert [batch.numpy().tobytes() for batch in found] == [batch.tobytes() for batch in expected]
-        assert {(batch.dtype, *batch.shape[1:]) for batch in found} == {(torch.uint8, channels, SIDE, SIDE)}
+        for group, batch in zip(wanted, resident.batches(wanted), strict=True):
+            looks = [(int(at), *look) for at in group for look in preprocess.looks(samples.read(int(at)))]
+            assert len(looks) == len(group) * (10 if views == "ten" else 1)
+            assert batch.indices.tolist() == [at for at, _, _ in looks]
+            assert batch.pictures.numpy().tobytes() == b"".join(canvas.tobytes() for _, canvas, _ in looks)
+            assert (batch.pictures.dtype, *batch.pictures.shape[1:]) == (torch.uint8, channels, SIDE, SIDE)
+            assert batch.targets["label"].tolist() == samples.targets.strata[[at for at, _, _ in looks]].tolist()
+            assert batch.laid == tuple(laid for _, _, laid in looks)
     for workers in (0, 1, 2):
-        source = open_pictures(samples, everything, preprocess, SIDE, CPU, memory="streamed", workers=workers)
+        source = open_feed(samples, everything, preprocess, CPU, memory="streamed", workers=workers)
         for seed in (0, 1):
             wanted = groups(samples, seed=seed)
-            for one, other in zip(source.batches(wanted), resident.batches(wanted), strict=True):
-                assert torch.equal(one, other)
+            assert all(map(same, source.batches(wanted), resident.batches(wanted)))
 
 
 def test_a_pass_left_early_does_not_disturb_the_next(samples: Samples) -> None:
@@ -75,25 +91,34 @@ def test_a_pass_left_early_does_not_disturb_the_next(samples: Samples) -> None:
     expected = list(streamed(samples, 0).batches(wanted))
     source = streamed(samples, 2)
     next(iter(source.batches(wanted[::-1])))
-    assert all(map(torch.equal, source.batches(wanted), expected))
+    assert all(map(same, source.batches(wanted), expected))
 
 
 def test_a_part_of_the_samples_may_be_resident(samples: Samples) -> None:
     part = np.array([20, 3, 11])
-    source = open_pictures(samples, part, Preprocess(SIDE, 3), SIDE, CPU, memory="resident")
+    source = open_feed(samples, part, Preprocess(SIDE, 3), CPU, memory="resident")
     (found,) = source.batches([np.array([3, 20])])
     (expected,) = streamed(samples, 0).batches([np.array([3, 20])])
-    assert torch.equal(found, expected)
+    assert same(found, expected)
     assert list(source.batches([])) == []
+    with pytest.raises(IndexError, match="not resident"):
+        list(source.batches([np.array([3, 4])]))
 
 
 def test_what_fits_in_memory_is_resident_unless_asked(samples: Samples) -> None:
     asked = {"auto": "Resident", "resident": "Resident", "streamed": "Streamed"}
     for memory, kind in asked.items():
-        source = open_pictures(samples, np.arange(3), Preprocess(SIDE, 3), SIDE, CPU, memory=memory)  # type: ignore[arg-type]
+        source = open_feed(samples, np.arange(3), Preprocess(SIDE, 3), CPU, memory=memory)  # type: ignore[arg-type]
         assert type(source).__name__ == kind
-    huge = open_pictures(samples, np.arange(24), Preprocess(1 << 20, 3), 1 << 20, CPU)  # 72 TiB of canvases
+    huge = open_feed(samples, np.arange(24), Preprocess(1 << 20, 3), CPU)  # 72 TiB of canvases
     assert type(huge).__name__ == "Streamed"
+
+
+def test_a_part_of_a_batch_is_a_batch(samples: Samples) -> None:
+    (batch,) = streamed(samples, 0).batches([np.array([5, 2, 9, 0])])
+    (part,) = streamed(samples, 0).batches([np.array([2, 9])])
+    assert same(batch[1:3], part)
+    assert len(batch[1:3]) == 2
 
 
 @given(st.integers(1, 500), st.integers(1, 600))
@@ -127,8 +152,8 @@ def test_a_killed_worker_is_survived_with_the_same_order(samples: Samples, busy:
     wanted = groups(samples, batch=2)
     expected = list(streamed(samples, 0).batches(wanted))
     found = []
-    for canvases in streamed(samples, 2).batches(wanted):
-        found.append(canvases)
+    for batch in streamed(samples, 2).batches(wanted):
+        found.append(batch)
         if len(found) == 3:
             workers = multiprocessing.active_children()
             assert len(workers) == 2
@@ -137,4 +162,4 @@ def test_a_killed_worker_is_survived_with_the_same_order(samples: Samples, busy:
             while time.monotonic() < until:  # the step of training during which the worker dies
                 sum(range(1000))
     assert len(found) == len(expected)
-    assert all(map(torch.equal, found, expected))
+    assert all(map(same, found, expected))

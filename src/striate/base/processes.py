@@ -1,0 +1,114 @@
+"""Several processes that share one work: who is first, how many there are, and what they tell each other.
+
+`torchrun` starts them and says so in the environment; with one process every function is what it is for one.
+"""
+
+import contextlib
+import importlib
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+def speaks() -> bool:
+    """Whether this process writes and speaks for all; known before they have met, and without torch."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def place() -> tuple[int, int]:
+    """Rank and number of the processes that have met; (0, 1) when there is one."""
+    import torch
+
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1
+
+
+@contextlib.contextmanager
+def group(device: str) -> Iterator[None]:
+    """Meets the processes that `torchrun` started; does nothing when there is one."""
+    import torch
+
+    if not {"RANK", "WORLD_SIZE", "MASTER_ADDR"} <= set(os.environ) or os.environ["WORLD_SIZE"] == "1":
+        yield
+        return
+    cuda = torch.cuda.is_available() and device != "cpu"
+    if cuda:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    # its functions' defaults keep the group that exists when it is first imported, whose threads then abort at exit
+    importlib.import_module("torch.distributed.nn")
+    torch.distributed.init_process_group("nccl" if cuda else "gloo")
+    try:
+        yield
+    finally:
+        leave()
+
+
+def leave() -> None:
+    """What follows is the first process's alone."""
+    import torch
+
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+def from_first(text: str) -> str:
+    """What the first process says, in every process."""
+    import torch
+
+    said = [text]
+    if place()[1] > 1:
+        torch.distributed.broadcast_object_list(said)
+    return said[0]
+
+
+def take_from_first(tensor: "Tensor") -> None:
+    """The first process's values in every process, in place."""
+    import torch
+
+    if place()[1] > 1:
+        torch.distributed.broadcast(tensor, 0)
+
+
+def summed(value: float, device: "torch.device") -> float:
+    """The sum over all processes."""
+    import torch
+
+    if place()[1] == 1:
+        return value
+    total = torch.tensor(value, dtype=torch.float64, device=device)
+    torch.distributed.all_reduce(total)
+    return float(total)
+
+
+def any_says(flag: bool, device: "torch.device") -> bool:
+    """Whether any process says so: all act at the same step."""
+    import torch
+
+    if place()[1] == 1:
+        return flag
+    asked = torch.tensor(int(flag), device=device)
+    torch.distributed.all_reduce(asked, op=torch.distributed.ReduceOp.MAX)
+    return bool(asked)
+
+
+def gathered(own: "Tensor | None", first: int, count: int, device: "torch.device") -> "Tensor":
+    """Every process's rows (n, k), `own` from place `first` on, as one tensor (count, k) of float64 in all of them.
+
+    The places of the others are zero, so adding is exact. None where a process has no rows.
+    """
+    import torch
+
+    if place()[1] == 1:
+        return torch.empty(0, 0, dtype=torch.float64, device=device) if own is None else own
+    width = torch.tensor([0 if own is None else own.shape[1]], device=device)
+    torch.distributed.all_reduce(width, op=torch.distributed.ReduceOp.MAX)
+    whole = torch.zeros(count, int(width), dtype=torch.float64, device=device)
+    if own is not None:
+        whole[first : first + len(own)] = own
+    torch.distributed.all_reduce(whole)
+    return whole

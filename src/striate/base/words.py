@@ -1,0 +1,20 @@
+"""Words that are told in more than one place."""
+
+from collections.abc import Iterable
+
+_SUBSETS = {"train": "training", "val": "validation"}
+
+
+def subset(name: str) -> str:
+    """A subset as it is told: "val" is validation."""
+    return _SUBSETS.get(name, name)
+
+
+def some(names: Iterable[str], most: int = 5) -> str:
+    """The first names and how many more there are."""
+    listed = list(names)
+    return ", ".join(listed[:most]) + (f" and {len(listed) - most:,} more" if listed[most:] else "")
+
+
+def plural(word: str, count: int) -> str:
+    return word if count == 1 else f"{word}s"

@@ -1,0 +1,135 @@
+"""How a picture lies on its canvas, and how what belongs to it goes there and back."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+Pixels = npt.NDArray[np.uint8]
+Array = npt.NDArray[Any]
+# What geometry does to a part of a picture's targets: it stays, goes to the nearest pixel, is interpolated, or
+# moves by its corners.
+Kind = Literal["number", "ids", "field", "boxes"]
+
+
+@dataclass(frozen=True)
+class Laid:
+    """A place p of the picture lies at scale * p + offset on the canvas: (down, across), from edges, in pixels.
+
+    `picture` and `canvas` are (height, width). A negative scale is a mirrored side. The outer `context` pixels of
+    the canvas are seen but not answered for.
+    """
+
+    picture: tuple[int, int]
+    canvas: tuple[int, int]
+    scale: tuple[float, float]
+    offset: tuple[float, float] = (0.0, 0.0)
+    context: int = 0
+
+    def forward(self, part: Array, kind: Kind, outside: float = 0) -> Array:
+        """A part in the picture's own pixels, as it lies on the canvas; `outside` where no picture is.
+
+        "ids" (height, width) of whole numbers; "field" (height, width) or (height, width, k), float32;
+        "boxes" (n, 4) as (left, top, right, bottom).
+        """
+        return _moved(part, kind, self.canvas, self.scale, self.offset, outside)
+
+    def back(self, part: Array, kind: Kind, outside: float = 0) -> Array:
+        """A part on the canvas, of the canvas's size or, where there is context, of what is inside it, in the
+        picture's own pixels; `outside` where the canvas did not reach."""
+        scale = (1 / self.scale[0], 1 / self.scale[1])
+        offset = tuple((self.context - at) * by for at, by in zip(self.offset, scale, strict=True))
+        return _moved(part, kind, self.picture, scale, (offset[0], offset[1]), outside)
+
+    def shows(self) -> tuple[float, float, float, float]:
+        """The part of the picture that the canvas shows: (top, left, bottom, right) in its own pixels."""
+        ends = [
+            sorted(((0 - at) / by, (side - at) / by))
+            for at, by, side in zip(self.offset, self.scale, self.canvas, strict=True)
+        ]
+        (top, bottom), (left, right) = ends
+        height, width = self.picture
+        return max(0.0, top), max(0.0, left), min(float(height), bottom), min(float(width), right)
+
+
+def whole(height: int, width: int) -> Laid:
+    """A picture that is its own canvas."""
+    return Laid((height, width), (height, width), (1.0, 1.0))
+
+
+def forward(parts: Mapping[str, Array], kinds: Mapping[str, Kind], laid: Laid) -> dict[str, Array]:
+    """Each part as its kind goes to the canvas; "ids" that lie outside the picture are -1."""
+    return {name: laid.forward(part, kinds[name], -1 if kinds[name] == "ids" else 0) for name, part in parts.items()}
+
+
+def _moved(
+    part: Array, kind: Kind, shape: tuple[int, int], scale: tuple[float, float], offset: tuple[float, float],
+    outside: float,
+) -> Array:  # fmt: skip
+    if kind == "number":
+        return part
+    if kind == "boxes":
+        across_down = np.array([scale[1], scale[0]] * 2), np.array([offset[1], offset[0]] * 2)
+        corners = part * across_down[0] + across_down[1]
+        low, high = np.minimum(corners[:, :2], corners[:, 2:]), np.maximum(corners[:, :2], corners[:, 2:])
+        return np.concatenate([low, high], 1)
+    if kind == "ids":
+        return _nearest(part, shape, scale, offset, outside)
+    layers = part[..., None] if part.ndim == 2 else part
+    moved = np.stack([_interpolated(layers[..., k], shape, scale, offset, outside) for k in range(layers.shape[2])], -1)
+    return moved[..., 0] if part.ndim == 2 else moved
+
+
+def _nearest(
+    part: Array, shape: tuple[int, int], scale: tuple[float, float], offset: tuple[float, float], outside: float
+) -> Array:
+    """The value under the centre of each pixel."""
+    found = [
+        np.floor((np.arange(side) + 0.5 - at) / by).astype(np.int64)
+        for side, by, at in zip(shape, scale, offset, strict=True)
+    ]
+    inside = [(places >= 0) & (places < side) for places, side in zip(found, part.shape[:2], strict=True)]
+    rows, columns = (np.clip(places, 0, side - 1) for places, side in zip(found, part.shape[:2], strict=True))
+    moved = part[rows[:, None], columns[None, :]]
+    moved[~(inside[0][:, None] & inside[1][None, :])] = outside
+    return np.asarray(moved)
+
+
+def _interpolated(
+    layer: Array, shape: tuple[int, int], scale: tuple[float, float], offset: tuple[float, float], outside: float
+) -> Array:
+    """Bilinear, antialiased where it shrinks: the same filter as for the picture, without rounding to bytes."""
+    moved = np.full(shape, outside, np.float32)
+    if scale[0] < 0:
+        layer, scale, offset = layer[::-1], (-scale[0], scale[1]), (offset[0] + scale[0] * layer.shape[0], offset[1])
+    if scale[1] < 0:
+        layer, scale, offset = layer[:, ::-1], (scale[0], -scale[1]), (offset[0], offset[1] + scale[1] * layer.shape[1])
+    places, box = [], []
+    for side, own, by, at in zip(shape, layer.shape, scale, offset, strict=True):
+        first = min(max(0, math.ceil(at - 0.5)), side)
+        last = max(first, min(side, math.floor(at + by * own + 0.5)))
+        places.append((first, last))
+        box.append((max(0.0, (first - at) / by), min(float(own), (last - at) / by)))
+    (top, bottom), (left, right) = places
+    if top < bottom and left < right:
+        image = Image.fromarray(np.ascontiguousarray(layer, np.float32))
+        moved[top:bottom, left:right] = np.asarray(
+            resized(image, right - left, bottom - top, (box[1][0], box[0][0], box[1][1], box[0][1]))
+        )
+    return moved
+
+
+def resized(image: Image.Image, width: int, height: int, box: tuple[float, float, float, float]) -> Image.Image:
+    """The part of a picture inside `box` (left, top, right, bottom) at another size: bilinear, antialiased.
+
+    In two passes, across and then down: in one call the order is Pillow's choice, which changed with version 13,
+    and with it the last level of some pixels.
+    """
+    left, top, right, bottom = box
+    bilinear = Image.Resampling.BILINEAR
+    across = image.resize((width, image.height), bilinear, box=(left, 0, right, image.height))
+    return across.resize((width, height), bilinear, box=(0, top, width, bottom))

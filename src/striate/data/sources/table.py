@@ -1,0 +1,139 @@
+"""A table of pictures: a CSV or TSV file with a column of paths and, as a rule, one of labels."""
+
+import csv
+import io
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+
+from striate.base.errors import DataError
+from striate.data.picture import decode
+from striate.data.sources.folder import SUBSETS
+from striate.data.sources.listing import Listing
+
+SUFFIXES = (".csv", ".tsv")
+# The heads that are understood, in any case.
+HEADS = MappingProxyType({
+    "path": ("path", "file", "filename", "file_name", "image", "picture"),
+    "label": ("label", "class", "category"),
+    "subset": ("subset", "split"),
+})  # fmt: skip
+SHOWN = 20
+_UNSAID = frozenset({"", "nan", "none", "null", "na", "n/a"})
+
+
+def list_table(path: Path, *, labelled: bool = True, follow_links: bool = False) -> Listing:
+    """The samples of a table, in the order of their paths, which start at the table's own folder and stay below it.
+
+    Columns are found by their heads: `HEADS`; others are not looked at. A column called subset or split gives the
+    subsets. `DataError` with the rows that cannot be meant; rows that repeat one another count once.
+    """
+    path = path.absolute()
+    head, rows, notes = _read(path)
+    columns = _columns(path, head, labelled)
+    bad: list[str] = []
+    found: dict[str, tuple[str, str]] = {}
+    lines = 0
+    for number, row in rows:
+        cells = {what: row[place].strip() if place < len(row) else "" for what, place in columns.items()}
+        name, cause = _name(path.parent, cells["path"], follow_links)
+        subset = SUBSETS.get(cells.get("subset", "train").lower(), "")
+        if not cause and labelled and cells["label"].lower() in _UNSAID:
+            cause = f"no label ({cells['label']!r})"
+        if not cause and not subset:
+            cause = f"subset {cells['subset']!r} is none of train, val and test"
+        said = (cells.get("label", ""), subset)
+        if not cause and found.setdefault(name, said) != said:
+            cause = f"{name} again, said to be {_both(said)} and {_both(found[name])}"
+        elif not cause:
+            lines += 1
+        if cause:
+            bad.append(f"line {number}: {cause}")
+    if bad:
+        more = f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
+        raise DataError(path, f"{'; '.join(bad[:SHOWN])}{more}", "correct these lines, or take them out")
+    if not found:
+        raise DataError(path, "a table without rows", "one line for each picture")
+    if lines > len(found):
+        notes.append(f"{lines - len(found):,} lines of {path.name} repeat another and count once")
+    names = sorted(found, key=os.fsencode)
+    classes = tuple(sorted({found[name][0] for name in names}, key=os.fsencode)) if labelled else ()
+    place = {label: index for index, label in enumerate(classes)}
+    subsets = tuple(found[name][1] for name in names) if "subset" in columns else None
+    if subsets and "train" not in subsets:
+        raise DataError(path, "its subsets have no train", "train, val and test in the column of subsets")
+    return Listing(
+        name=path.stem,
+        source="table",
+        root=path.parent,
+        names=tuple(names),
+        labels=tuple(place[found[name][0]] for name in names) if labelled else None,
+        classes=classes,
+        subsets=subsets,
+        ignored=MappingProxyType({}),
+        notes=tuple(notes),
+    )
+
+
+def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]], list[str]]:
+    """The head, the rows that are not empty with their line numbers, and what is to be said."""
+    data, notes = decode.read_bytes(path), list[str]()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("cp1252", "replace")
+        notes.append(f"{path.name} is not UTF-8: read as Windows-1252")
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    separator = max(",;\t", key=first.count)
+    try:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+        rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise DataError(path, f"not a table ({error})", "lines of fields between commas") from None
+    if not rows:
+        raise DataError(path, "an empty table", "a first line such as path,label, then one line for each picture")
+    return [cell.strip() for cell in rows[0][1]], rows[1:], notes
+
+
+def _columns(path: Path, head: Sequence[str], labelled: bool) -> dict[str, int]:
+    """What each column is, by its head."""
+    columns = {}
+    for what, known in HEADS.items():
+        places = [place for place, name in enumerate(head) if name.lower() in known]
+        if len(places) > 1:
+            several = " and ".join(head[place] for place in places)
+            raise DataError(path, f"columns {several} could each be the {what}", "keep one of them")
+        if places:
+            columns[what] = places[0]
+    for what in ("path", "label") if labelled else ("path",):
+        if what not in columns:
+            seen = ", ".join(map(repr, head[:10]))
+            raise DataError(
+                path, f"no column of the {what}: the first line is {seen}", f"a head called {' or '.join(HEADS[what])}"
+            )
+    return columns
+
+
+def _both(said: tuple[str, str]) -> str:
+    return " in ".join(filter(None, said))
+
+
+def _name(root: Path, said: str, follow_links: bool) -> tuple[str, str]:
+    """A path relative to `root` with "/", or why it is none."""
+    if said.lower() in _UNSAID:
+        return "", f"no path ({said!r})"
+    if re.match(r"[a-z][a-z0-9+.-]+://", said, re.IGNORECASE):
+        return "", f"{said} is an address; only files are read"
+    if "\0" in said:
+        return "", "a path with a zero byte"
+    if "\\" in said and not os.path.lexists(root / said):
+        said = said.replace("\\", "/")
+    name = os.path.relpath(root / said, root)
+    if ".." in PurePosixPath(name).parts:
+        return "", f"{said} leads out of the table's folder"
+    outside = os.path.commonpath((os.path.realpath(root / name), os.path.realpath(root))) != os.path.realpath(root)
+    if outside and not follow_links:
+        return "", f"{said} is a link that leads out of the table's folder"
+    return PurePosixPath(name).as_posix(), ""

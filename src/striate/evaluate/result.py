@@ -1,0 +1,29 @@
+"""Rows kept of pictures become the numbers of a result, each with its n, its subset and its interval."""
+
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from striate.evaluate.numbers import number
+from striate.tasks.measures import Measure
+from striate.tasks.task import Rows, Task
+
+
+def result(task: Task, kept: Rows, subset: str) -> dict[str, Any]:
+    """What result.json says of these rows."""
+    return {
+        "subset": subset,
+        "n": len(kept),
+        "numbers": [number(each, subset).as_dict() for each in task.measures(kept)],
+        **_plain(task.breakdown(kept), subset),
+    }
+
+
+def _plain(value: Any, subset: str) -> Any:
+    """The same with a number in place of each measure."""
+    if isinstance(value, get_args(Measure)):
+        return number(value, subset).as_dict()
+    if isinstance(value, Mapping):
+        return {key: _plain(each, subset) for key, each in value.items()}
+    if isinstance(value, list) and value and not isinstance(value[0], int | float | list):
+        return [_plain(each, subset) for each in value]
+    return value

@@ -1,0 +1,219 @@
+"""Network, preprocessing and task together: pictures in, answers out. There is no folder in it."""
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from striate.base.errors import DataError, UsageError
+from striate.data.feed import Batch
+from striate.data.picture import decode
+from striate.data.picture.laid import Pixels
+from striate.data.preprocess import Preprocess, Views
+from striate.data.sources.folder import list_pictures
+from striate.tasks.task import Answer, Task
+
+# Pictures that are decoded before the network sees them.
+_AT_ONCE = 64
+
+
+@final
+@dataclass(frozen=True)
+class Prediction:
+    """What is said of one picture, or why it could not be looked at."""
+
+    file: str
+    status: str
+    """"ok", or the cause."""
+    answer: Answer
+
+    @property
+    def top(self) -> tuple[tuple[str, float], ...]:
+        """Of a classifier: classes and probabilities, the likeliest first."""
+        return getattr(self.answer, "top", ())
+
+    @property
+    def label(self) -> str | None:
+        return self.top[0][0] if self.top else None
+
+    @property
+    def probability(self) -> float | None:
+        return self.top[0][1] if self.top else None
+
+    @property
+    def picture(self) -> Pixels | None:
+        """Where the answer is a picture: uint8, of the given one's size."""
+        return self.answer.picture
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"file": self.file, "status": self.status, **self.answer.as_dict()}
+
+
+@final
+@dataclass(frozen=True)
+class Member:
+    """One network and what it looks at; `weight` is its share among others."""
+
+    network: nn.Module
+    preprocess: Preprocess
+    weight: float = 1.0
+
+
+@final
+@dataclass(frozen=True)
+class Predictor:
+    """One network, or several that answer together and may differ in size and means.
+
+    Networks are in eval mode while they answer. `bfloat16`: in autocast with channels-last memory, as training
+    validates on a machine that is fast in it; answers are float32 in any case.
+    """
+
+    members: tuple[Member, ...]
+    task: Task
+    bfloat16: bool = False
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.members[0].network.parameters()).device
+
+    def on(self, device: torch.device) -> "Predictor":
+        """The same predictor; its networks are moved."""
+        for member in self.members:
+            member.network.to(device)
+        return self
+
+    def looking(self, views: Views) -> "Predictor":
+        """The same networks with other looks at each picture: "one", or the "ten" crops of AlexNet."""
+        members = (
+            dataclasses.replace(each, preprocess=dataclasses.replace(each.preprocess, views=views))
+            for each in self.members
+        )
+        return dataclasses.replace(self, members=tuple(members))
+
+    def answers(self, batches: Sequence[Batch]) -> tuple[Tensor, Batch]:
+        """One answer a picture, (n, ...) float32, and the batch with one row a picture.
+
+        `batches` are the same pictures for each member: canvases as read, or in 0..1. One look by one network is
+        that network's output, unchanged.
+        """
+        outputs = [self._outputs(each, batch.pictures) for each, batch in zip(self.members, batches, strict=True)]
+        first = batches[0]
+        starts = [_starts(batch.indices) for batch in batches]
+        if len(outputs) == 1 and len(starts[0]) == len(first):
+            return outputs[0], first
+        joined = []
+        ends = [np.append(start[1:], len(batch)) for start, batch in zip(starts, batches, strict=True)]
+        for picture in range(len(starts[0])):
+            looks = [
+                (outputs[which][row], batches[which].laid[row], self.members[which].weight)
+                for which in range(len(self.members))
+                for row in range(starts[which][picture], ends[which][picture])
+            ]
+            joined.append(self.task.joined(*zip(*looks, strict=True)))
+        rows = torch.from_numpy(starts[0]).to(first.pictures.device)
+        single = Batch(
+            first.indices[starts[0]], first.pictures[rows], {name: part[rows] for name, part in first.targets.items()},
+            tuple(first.laid[row] for row in starts[0]),
+        )  # fmt: skip
+        return torch.stack(joined).to(first.pictures.device), single
+
+    @torch.no_grad()
+    def _outputs(self, member: Member, pictures: Tensor) -> Tensor:
+        values = member.preprocess.normalise(pictures)
+        if self.bfloat16:
+            values = values.contiguous(memory_format=torch.channels_last)
+        training = member.network.training
+        member.network.eval()
+        try:
+            with autocast(values.device, self.bfloat16):
+                answers: Tensor = member.network(values).float()
+        finally:
+            member.network.train(training)
+        return answers
+
+    def predict(
+        self,
+        pictures: Sequence[str | os.PathLike[str]],
+        *,
+        top: int | None = None,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> list[Prediction]:
+        """One prediction per picture of the files, folders and patterns; a bad picture is one with its cause.
+
+        `top`: how many classes a classifier lists, 5 as a rule.
+        """
+        task = self.task if top is None else self.task.listing(top)
+        paths = list_pictures([os.fspath(picture) for picture in pictures])
+        predictions: list[Prediction] = []
+        for start in range(0, len(paths), _AT_ONCE):
+            predictions += self._predict(paths[start : start + _AT_ONCE], task)
+            progress(len(predictions), len(paths))
+        return predictions
+
+    def _predict(self, paths: Sequence[Path], task: Task) -> list[Prediction]:
+        """Those of a few pictures, which lie in memory together."""
+        causes: dict[int, str] = {}
+        looks: list[list[tuple[int, Pixels, Any]]] = [[] for _ in self.members]
+        for place, path in enumerate(paths):
+            try:
+                data = decode.read_bytes(path)
+                found = [member.preprocess.looks(data, str(path)) for member in self.members]
+            except DataError as error:
+                causes[place] = error.cause
+                continue
+            for which, each in enumerate(found):
+                looks[which] += [(place, canvas, laid) for canvas, laid in each]
+        said: dict[int, Answer] = {}
+        if looks[0]:
+            answers, batch = self.answers([_batch(each, self.device) for each in looks])
+            given = task.answers(answers.cpu().numpy(), batch.laid)
+            said = dict(zip(batch.indices.tolist(), given, strict=True))
+        return [
+            Prediction(str(path), causes.get(place, "ok"), said.get(place, task.nothing()))
+            for place, path in enumerate(paths)
+        ]
+
+
+def together(predictors: Sequence[Predictor], weights: Sequence[float] | None = None) -> Predictor:
+    """One predictor of several: each picture is answered by all, and the answers are joined by the first's task.
+
+    A UsageError where they do not answer the same question.
+    """
+    if not predictors:
+        raise UsageError("predictors", "none are given", "at least one")
+    first = predictors[0].task
+    for each in predictors[1:]:
+        if (each.task.name, each.task.classes) != (first.name, first.classes):
+            cause = "these networks answer different questions: their tasks or classes differ"
+            raise UsageError("predictors", cause, "runs of one task with the same classes")
+    shares = [1.0] * len(predictors) if weights is None else list(weights)
+    if len(shares) != len(predictors) or not all(share > 0 for share in shares):
+        raise UsageError("weights", f"{shares} for {len(predictors)} networks", "a number above 0 for each")
+    members = [
+        dataclasses.replace(member, weight=member.weight * share)
+        for each, share in zip(predictors, shares, strict=True)
+        for member in each.members
+    ]
+    return Predictor(tuple(members), first)
+
+
+def autocast(device: torch.device, bfloat16: bool) -> contextlib.AbstractContextManager[Any]:
+    """Of the forward pass; weights stay float32."""
+    return torch.autocast(device.type, torch.bfloat16) if bfloat16 else contextlib.nullcontext()
+
+
+def _starts(indices: np.ndarray) -> np.ndarray:
+    """The first row of each picture: the looks at one follow each other."""
+    return np.flatnonzero(np.append(True, indices[1:] != indices[:-1]))
+
+
+def _batch(looks: Sequence[tuple[int, Pixels, Any]], device: torch.device) -> Batch:
+    places, canvases, laid = zip(*looks, strict=True)
+    return Batch(np.array(places), torch.from_numpy(np.stack(canvases)).to(device), {}, laid)

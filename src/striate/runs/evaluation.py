@@ -1,0 +1,105 @@
+"""A predictor's numbers on a run's own test set, each opening recorded before, or on other labelled pictures."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from striate.base.errors import DataError, RunError
+from striate.data.load import READING, Data, load
+from striate.data.samples import Samples
+from striate.evaluate.result import result
+from striate.evaluate.rows import kept
+from striate.predictor import Predictor
+from striate.runs import openings, subsets
+from striate.tasks.task import Rows
+
+Facts = Mapping[str, Any]
+Of = tuple[Path, Facts]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """`numbers` as in result.json, the rows they were computed from, and what is to be said of them."""
+
+    numbers: Mapping[str, Any]
+    rows: Rows
+    notes: tuple[str, ...] = ()
+
+
+def on_own(predictor: Predictor, run: Of, others: Sequence[Of], status: str, workers: int | None) -> Evaluation:
+    """The sealed test set, opened once more; or validation, where the data have no test set.
+
+    `run` is the folder and the facts of the run whose test set it is; `others` are those of who answers beside it.
+    """
+    folder, facts = run
+    if status != "done":
+        raise RunError(folder, f"this training is {status}: its test set stays closed", "resuming it")
+    samples = own_samples(predictor, facts, workers)
+    split = subsets.read(folder, samples)
+    subset, indices = ("test", split.test) if len(split.test) else ("val", split.val)
+    opened = (
+        {"openings": openings.record(folder, facts["split"]["test"]["digest"], len(indices))}
+        if subset == "test"
+        else {}
+    )
+    digests = [samples.digests[index] for index in indices]
+    notes = [note for other, _ in others for note in _trained_on(other, digests, other.name)]
+    rows = kept(predictor, samples, indices)
+    return Evaluation({**result(predictor.task, rows, subset), **opened}, rows, tuple(notes))
+
+
+def own_samples(predictor: Predictor, facts: Facts, workers: int | None) -> Samples:
+    """The pictures that a run was trained on; a DataError where they are not the same any more."""
+    data, recipe = facts["data"], facts["recipe"]
+    if data.get("source") == "arrays":
+        cause = "pictures that were in memory, and are nowhere on disk"
+        raise DataError(data["path"], cause, "run.evaluate((pictures, labels)) from Python")
+    reading = {name: recipe[name] for name in READING}
+    samples = load(data["path"], workers=workers, labelled=predictor.task.labelled, **reading)
+    if samples.fingerprint != data["fingerprint"]:
+        raise DataError(data["path"], "is not the data of this run any more", "naming other data")
+    return samples
+
+
+def on_others(predictor: Predictor, run: Of, others: Sequence[Of], data: Data, workers: int | None) -> Evaluation:
+    """Labelled pictures of any source; those that a run has seen are counted and told."""
+    labelled = predictor.task.labelled
+    samples = load(data, max_bad=0.0, workers=workers, labelled=labelled, learnable=False)
+    samples = dataclasses.replace(samples, targets=samples.targets.named(predictor.task.classes))
+    notes = _seen_before(*run, samples.digests)
+    notes += [note for other in others for note in _seen_before(*other, samples.digests, other[0].name)]
+    rows = kept(predictor, samples, np.arange(len(samples)))
+    return Evaluation(result(predictor.task, rows, samples.name), rows, tuple(notes))
+
+
+def _seen_before(folder: Path, facts: Facts, digests: Sequence[str], other: str = "") -> list[str]:
+    """What is to be said of pictures that a run was trained on or has sealed; an opening is recorded.
+
+    `other` is the run's name where it answers beside the one that was asked.
+    """
+    notes = _trained_on(folder, digests, other)
+    seen = _subset_of(folder)
+    sealed = sum(seen.get(digest) == "test" for digest in digests)
+    if sealed:
+        test = facts["split"]["test"]
+        opened = openings.record(folder, test["digest"], test["n"])
+        whose = f"{other}'s" if other else "this run's"
+        notes.append(f"{sealed} are of {whose} sealed test set, which has now been opened {opened} times")
+    return notes
+
+
+def _trained_on(folder: Path, digests: Sequence[str], other: str = "") -> list[str]:
+    seen = _subset_of(folder)
+    trained = sum(seen.get(digest) in ("train", "val") for digest in digests)
+    if not trained:
+        return []
+    used = f"{trained} of these {len(digests)} pictures were used in training or validation"
+    return [f"{used}{f' of {other}' if other else ''}: the numbers flatter"]
+
+
+def _subset_of(folder: Path) -> dict[str, str]:
+    return {line.digest: line.subset for line in subsets.lines(folder)}

@@ -1,0 +1,64 @@
+"""kept/: rows that evaluation kept of validation and test pictures, so that no test set is opened again for them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from striate.base import durable
+from striate.base.errors import RunError
+from striate.data.picture.laid import Array
+from striate.data.samples import Indices
+from striate.tasks.task import Rows
+
+NAME = "kept"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Of one subset: `rows` (n, k) float64 by the task, and `samples` (n,), the place of each in split.csv.
+
+    `places` are those rows, a few, of which `given`, the canvases uint8, and `answers` are kept as well.
+    """
+
+    rows: Rows
+    samples: Indices
+    places: Indices
+    given: Array
+    answers: Array
+
+    def of(self, place: int) -> Mapping[str, Array]:
+        """What was kept of one row's picture."""
+        found = np.flatnonzero(self.places == place)
+        return {"given": self.given[found[0]], "answer": self.answers[found[0]]} if len(found) else {}
+
+
+def plain(rows: Rows, samples: Indices) -> Kept:
+    """Rows alone."""
+    nothing = np.empty(0, dtype=np.int64)
+    return Kept(rows, samples, nothing, np.empty((0,), np.uint8), np.empty((0,), np.float32))
+
+
+def write(folder: Path, subsets: Mapping[str, Kept]) -> None:
+    """All subsets at once, whole or not at all."""
+    durable.save_folder(
+        folder / NAME,
+        {f"{name}.safetensors": save({key: np.ascontiguousarray(part) for key, part in vars(kept).items()})
+         for name, kept in subsets.items()},
+    )  # fmt: skip
+
+
+def read(folder: Path) -> dict[str, Kept]:
+    """By subset; a RunError where a file was damaged. Runs of before rows were kept have none."""
+    if not (folder / NAME).is_dir():
+        return {}
+    found = {}
+    for name, data in durable.read_folder(folder / NAME).items():
+        try:
+            found[name.removesuffix(".safetensors")] = Kept(**load(data))
+        except (SafetensorError, TypeError) as error:
+            raise RunError(folder / NAME / name, f"cannot be read ({error})", "a fresh run") from None
+    return found

@@ -1,0 +1,111 @@
+"""The tasks by name. A file of this folder that has TASKS is one: names, each with the options it stands for."""
+
+import dataclasses
+import importlib
+import pkgutil
+import types
+from collections.abc import Mapping
+from typing import Any, Literal, get_args, get_origin
+
+import striate.tasks
+from striate.base.errors import RunError, UsageError, nearest
+from striate.tasks.task import Task
+
+
+def tasks() -> Mapping[str, tuple[type[Any], Mapping[str, Any]]]:
+    """Name -> the task's class and the fields that the name stands for."""
+    found: dict[str, tuple[type[Any], Mapping[str, Any]]] = {}
+    for each in sorted(pkgutil.iter_modules(striate.tasks.__path__), key=lambda each: each.name):
+        module = importlib.import_module(f"{striate.tasks.__name__}.{each.name}")
+        found |= {name: (module.TASK, fields) for name, fields in getattr(module, "TASKS", {}).items()}
+    return types.MappingProxyType(found)
+
+
+def find(name: str) -> type[Task]:
+    """The class of the task called `name`; a UsageError with the nearest name where there is none."""
+    return _found(name)[0]
+
+
+def learning(kind: str) -> str:
+    """The name of the task that networks of this kind were made for."""
+    known = tasks()
+    if kind in known:
+        return kind
+    names = ", ".join(known)
+    raise UsageError("model", f"a network to {kind}, and only {names} are learned yet", "a network of another task")
+
+
+def make(name: str, classes: tuple[str, ...], options: Mapping[str, Any], recipe: Mapping[str, Any]) -> Task:
+    """The task called `name` with the options given to it, as values or as the words of a command line.
+
+    Keys of a recipe that are fields of the task are taken from there.
+    """
+    kind, fields = _found(name)
+    known = {each.name: each for each in dataclasses.fields(kind)}
+    free = [each.name for each in known.values() if "help" in each.metadata and each.name not in fields]
+    values = dict(fields)
+    for key, value in options.items():
+        if key not in free:
+            one_of = f"one of {', '.join(free)}" if free else "leaving it out"
+            raise UsageError(f"task_options.{key}", f"{name} has no such option", one_of)
+        values[key] = _value(known[key], value)
+    values |= {key: value for key, value in recipe.items() if key in known and value is not None}
+    values |= {"name": name} | ({"classes": classes} if kind.labelled else {})
+    task: Task = kind(**values)
+    return task
+
+
+def as_dict(task: Task) -> dict[str, Any]:
+    """Every field as a plain value, for run.json."""
+    return dataclasses.asdict(task)  # type: ignore[call-overload,no-any-return]
+
+
+def from_dict(values: Mapping[str, Any]) -> Task:
+    """The saved task; a RunError when it is none that is known."""
+    try:
+        kind, _ = tasks()[values["name"]]
+        plain = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+        task: Task = kind(**plain)
+        return task
+    except (KeyError, TypeError) as error:
+        raise RunError("task", f"not readable ({error})", "the version of striate that trained this run") from None
+
+
+def options_of(name: str) -> list[tuple[str, str]]:
+    """Each option of a task with what it does."""
+    kind, fields = _found(name)
+    return [
+        (each.name, str(each.metadata["help"]))
+        for each in dataclasses.fields(kind)
+        if "help" in each.metadata and each.name not in fields
+    ]
+
+
+def _found(name: str) -> tuple[type[Any], Mapping[str, Any]]:
+    known = tasks()
+    if name not in known:
+        raise UsageError("task", f"{name!r} is not one of {', '.join(known)}", f"{nearest(name, known)[0]!r}")
+    return known[name]
+
+
+def _value(field: "dataclasses.Field[Any]", value: Any) -> Any:
+    """`value`, perhaps a word, as the field declares it and inside its range."""
+    where, least, most = f"task_options.{field.name}", field.metadata["least"], field.metadata["most"]
+    if get_origin(field.type) is Literal:
+        words = get_args(field.type)
+        if value not in words:
+            raise UsageError(where, f"{value!r} is not one of {', '.join(words)}", repr(nearest(str(value), words)[0]))
+        return value
+    if field.type is bool:
+        known = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+        if str(value).lower() not in known:
+            raise UsageError(where, f"{value!r} is neither true nor false", "true or false")
+        return known[str(value).lower()]
+    kind: Any = field.type
+    try:
+        number = kind(value)
+    except (TypeError, ValueError):
+        raise UsageError(where, f"{value!r} is not a number", f"a {'whole ' if kind is int else ''}number") from None
+    if isinstance(value, bool) or not (least is None or number >= least) or not (most is None or number <= most):
+        raise UsageError(where, f"{value} is out of range", f"a number from {least:g} to {most:g}")
+    return number

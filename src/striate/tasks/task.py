@@ -1,0 +1,164 @@
+"""What is learned of a picture: all that the rest of the house knows of a task.
+
+A task is a frozen dataclass, written to run.json and read back without any data. What evaluation keeps of a picture
+is a row of fixed width, float64: numbers, intervals, tables and pages are made of such rows alone.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import field
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from striate.base.sections import Section, Seen, Table
+from striate.data.feed import Batch
+from striate.data.picture.laid import Array, Laid, Pixels
+from striate.data.samples import Indices, Samples
+from striate.tasks.measures import Measure
+
+Rows = npt.NDArray[np.float64]
+# What a network answers for a batch: a tensor, or a tuple of such where it has auxiliary heads.
+Outputs = Any
+
+
+def option(default: Any, help: str, *, least: float | None = None, most: float | None = None) -> Any:
+    """A field of a task that a person may set, as --task-options.NAME."""
+    return field(default=default, metadata={"help": help, "least": least, "most": most})
+
+
+class Answer(Protocol):
+    """What is said of one picture."""
+
+    @property
+    def picture(self) -> Pixels | None:
+        """A picture of the given one's size, where the answer is one."""
+        ...
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        ...
+
+    def cells(self) -> tuple[object, ...]:
+        """Its values under the task's `columns`."""
+        ...
+
+
+class Shown(Protocol):
+    """What a page can show of the pictures that were answered, by their place among the rows."""
+
+    def name(self, place: int) -> str: ...
+
+    def picture(self, place: int, side: int) -> Seen:
+        """The user's own picture, decoded no larger than a square of `side` needs; or why it has gone."""
+        ...
+
+    def of(self, place: int) -> Mapping[str, Array]:
+        """What `Task.remembered` had kept of it, "given" and "answer"; empty where nothing was."""
+        ...
+
+
+class Task(Protocol):
+    """Frozen; `name` is what it is called at the shell."""
+
+    labelled: ClassVar[bool]
+    """Whether samples need labels."""
+    networks: ClassVar[frozenset[str]]
+    """The catalogue's kinds of network that can learn it."""
+    mixes: ClassVar[bool]
+    """Whether two samples may be mixed, their losses weighed."""
+    shares: ClassVar[frozenset[str]]
+    """The values of `summary` that are proportions."""
+    recipe: ClassVar[Mapping[str, Any]]
+    """What suits it where a recipe is silent, over what suits the data."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of its answers, where it has any."""
+        ...
+
+    def channels(self, pictures: int) -> tuple[int, int]:
+        """Maps in and numbers out of the network, for pictures of so many channels."""
+        ...
+
+    def given(self, batch: Batch, seed: int, epoch: int) -> Batch:
+        """What the network is given, and the targets that follow from it: pictures are float32 in 0..1.
+
+        Every draw is a function of (seed, epoch, index). In evaluation seed and epoch are 0 and the indices are keys
+        of the pictures' content, so that a picture is always given in the same way. Not called for prediction.
+        """
+        ...
+
+    def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """What training lowers, one value per picture: shape (n,)."""
+        ...
+
+    def joined(self, outputs: Sequence[Tensor], laid: Sequence[Laid], weights: Sequence[float]) -> Tensor:
+        """One answer from several looks at one picture, by one network or several, as it would lie on the first."""
+        ...
+
+    def kept(self, answers: Tensor, batch: Batch) -> Tensor:
+        """The row of each picture: (n, k) float64."""
+        ...
+
+    def summary(self, kept: Tensor) -> dict[str, float]:
+        """A few numbers for the row of an epoch; "loss" is one of them."""
+        ...
+
+    def score(self, summary: Mapping[str, float]) -> tuple[float, ...]:
+        """What the choice of an epoch goes by, higher is better."""
+        ...
+
+    def settled(self, kept: Rows) -> "Task":
+        """The task with what it learns from the rows of validation alone: a temperature, a threshold."""
+        ...
+
+    def measures(self, kept: Rows) -> Sequence[Measure]:
+        """The numbers of a result; the first is the one to quote."""
+        ...
+
+    def breakdown(self, kept: Rows) -> Mapping[str, Any]:
+        """What result.json holds besides: plain values, and measures anywhere in them."""
+        ...
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The head of a table of answers."""
+        ...
+
+    def answers(self, outputs: Array, laid: Sequence[Laid]) -> Sequence[Answer]:
+        """What is said of each picture, from the network's answers (n, ...) and how the pictures lie."""
+        ...
+
+    def nothing(self) -> Answer:
+        """The answer for a picture that cannot be read."""
+        ...
+
+    def listing(self, top: int) -> "Task":
+        """The task with answers that list so many classes; a UsageError where there are none."""
+        ...
+
+    def table(self, kept: Rows) -> Table:
+        """A row for each picture, for predictions.csv."""
+        ...
+
+    def baselines(
+        self, samples: Samples, train: Indices, tested: Indices, batches: Callable[[Indices], Iterator[Batch]]
+    ) -> Sequence[Measure]:
+        """The first measure of what a user would try before a network, on the same pictures.
+
+        `batches` gives samples as they are given to the network in evaluation.
+        """
+        ...
+
+    def remembered(self, kept: Rows) -> Indices:
+        """Places of the pictures whose given canvas and answer are kept for the page, a few."""
+        ...
+
+    def sections(self, kept: Rows, result: Mapping[str, Any], shown: Shown) -> Sequence[Section]:
+        """What a page says of these rows; `result` is result.json."""
+        ...

@@ -1,0 +1,72 @@
+"""The end of a training: the chosen weights, the test set opened once, the rows kept, result.json."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from striate.base import durable
+from striate.data.samples import Indices
+from striate.evaluate import rows
+from striate.evaluate.numbers import number
+from striate.evaluate.result import result
+from striate.predictor import Predictor
+from striate.runs import checkpoint, kept, openings, run
+from striate.runs.kept import Kept
+from striate.runs.run import Run
+from striate.tasks import registry
+from striate.tasks.task import Rows
+from striate.training.loop import Job, Trainer
+from striate.training.machine import Clock
+
+
+def finish(trainer: Trainer, folder: Path, facts: Mapping[str, Any], clock: Clock) -> Run:
+    """What a training leaves behind, in an order that a kill cannot confuse: result.json comes after its rows."""
+    job, progress = trainer.job, trainer.progress
+    checkpoint.save_best(job.checkpoints, trainer.best or {})
+    predictor = run.open_run(folder).predictor.on(job.machine.device)
+    val = rows.kept(predictor, job.samples, job.split.val)
+    predictor = dataclasses.replace(predictor, task=predictor.task.settled(val))
+    subset, indices, found, opened = "val", job.split.val, val, None
+    if len(job.split.test):
+        subset, indices = "test", job.split.test
+        opened = openings.record(folder, facts["split"]["test"]["digest"], len(indices))
+        found = rows.kept(predictor, job.samples, indices)
+    saved = {"val": kept.plain(val, job.split.val), subset: _with_shown(predictor, job, found, indices)}
+    kept.write(folder, saved)
+    clock.mark("test")
+    beside = predictor.task.baselines(
+        job.samples, job.split.train, indices, lambda some: rows.as_given(predictor, job.samples, some)
+    )
+    clock.mark("baselines")
+    names = [job.samples.names[index] for index in indices]
+    table = predictor.task.table(found)
+    lines = ((name, *row) for name, row in zip(names, table.rows, strict=True))
+    durable.write_csv(folder / "predictions.csv", ("sample", *table.head), lines)
+    told = {
+        **result(predictor.task, found, subset),
+        **({} if opened is None else {"openings": opened}),
+        "baselines": [number(each, subset).as_dict() for each in beside],
+        "weights": "checkpoints/best",
+        "best_epoch": (progress.best_epoch or 0) + 1,
+    }
+    durable.write_json(folder / "result.json", told)
+    ended = {"status": "done", "task": registry.as_dict(predictor.task), "timings": clock.seconds}
+    return run.record(folder, {**facts, **ended})
+
+
+def _with_shown(predictor: Predictor, job: Job, found: Rows, indices: Indices) -> Kept:
+    """The rows, and of a few pictures that the task asks to remember what they were given as and answered with."""
+    places = predictor.task.remembered(found)
+    plain = kept.plain(found, indices)
+    if not len(places):
+        return plain
+    given, answers = [], []
+    for batch in rows.as_given(predictor, job.samples, indices[places]):
+        answers.append(predictor.answers([batch])[0].cpu().numpy())
+        given.append(np.rint(255 * batch.pictures.clamp(0, 1).cpu().numpy()).astype(np.uint8))
+    return dataclasses.replace(
+        plain, places=np.asarray(places), given=np.concatenate(given), answers=np.concatenate(answers)
+    )

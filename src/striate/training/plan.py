@@ -1,0 +1,240 @@
+"""What is known before step one: a recipe with everything filled in, samples, their split, a machine, a network."""
+
+import dataclasses
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from striate.base import processes
+from striate.base.errors import MachineError, UsageError
+from striate.base.randomness import key
+from striate.data import splits
+from striate.data.augment import Augment, Augmenter, canvas_size, preset
+from striate.data.feed import Memory, cut, open_feed
+from striate.data.load import BUILT_IN, READING, Data, load, reading_workers
+from striate.data.preprocess import Preprocess, measure
+from striate.data.samples import Samples
+from striate.models.catalog import check_size, find, usual_size
+from striate.runs import run, subsets
+from striate.runs.run import network_for
+from striate.tasks import registry
+from striate.tasks.task import Task
+from striate.training import machine as machines
+from striate.training.loop import Job, Listener
+from striate.training.machine import Machine
+from striate.training.recipe import FOR_DIGITS, FOR_PHOTOGRAPHS, OF_TASKS, Recipe, as_dict, resolve
+
+MOST_WORKERS = 256
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a recipe is carried out; nothing here changes a bit of the result."""
+
+    runs: Path = Path("runs")
+    workers: int | None = None
+    """Worker processes; None means none for resident pictures, else one a core."""
+    memory: Memory = "auto"
+    save_every: float = 30.0
+    """Seconds between generations."""
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and not 0 <= self.workers <= MOST_WORKERS:
+            raise UsageError("workers", f"{self.workers} is out of range", f"a number from 0 to {MOST_WORKERS}")
+        if not self.save_every >= 0:
+            raise UsageError("save-every", f"{self.save_every} is out of range", "a number of seconds, 0 or more")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`network` is what run.json says of it: its name and its options."""
+
+    recipe: Recipe
+    task: Task
+    samples: Samples
+    split: splits.Split
+    machine: Machine
+    network: Mapping[str, Any]
+
+
+def plan(
+    recipe: Recipe, execution: Execution, listener: Listener, data: Data | None = None, folder: Path | None = None
+) -> Plan:
+    """Fill in a recipe, read its samples and split them; `data` are the samples where the recipe cannot name them.
+
+    `folder` is that of a run that goes on: its split.csv says which sample is where, and nothing is split anew.
+    A UsageError for what cannot be meant is raised before any picture is read.
+    """
+    recipe, network = _filled(recipe)
+    entry, options = find(network["name"]), network["options"]
+    size = recipe.size or usual_size(entry, **options)
+    channels = recipe.channels or (3 if entry.input[0] == 3 else 1)
+    check_size(entry, size, size, **options)
+    for name in {"classes", "channels", "weights"} & set(options):
+        raise UsageError("model_options", f"{name} is not an option here", "the class folders, or --channels")
+    recipe = dataclasses.replace(recipe, size=size, channels=1 if channels == 1 else 3)
+    task = _task(recipe, ("one", "two"))
+    with torch.device("meta"):  # a wrong option is told before any picture is read
+        net = network_for(entry.name, task, channels, options)
+    machine = machines.choose(recipe.device, recipe.precision)
+    samples = load(
+        recipe.data if data is None else data, workers=execution.workers, labelled=task.labelled,
+        **{name: getattr(recipe, name) for name in READING},
+        progress=lambda done, total: listener.progress("scanning pictures", done, total),
+    )  # fmt: skip
+    if folder is None or samples.fingerprint != run.open_run(folder).facts["data"]["fingerprint"]:
+        split = splits.cut(samples, splits.shares(recipe.split), recipe.split_seed)
+    else:
+        split = subsets.read(folder, samples)
+    _refuse_small_batches(net, split, recipe, machine)
+    return Plan(recipe, _task(recipe, samples.targets.classes), samples, split, machine, network)
+
+
+def _filled(recipe: Recipe) -> tuple[Recipe, dict[str, Any]]:
+    """The recipe with what suits the data, the task and the network, and the network's name and options."""
+    suggested = FOR_DIGITS if recipe.data in BUILT_IN else FOR_PHOTOGRAPHS
+    named = recipe.task or registry.learning(find(recipe.model or suggested["model"]).task)
+    kind = registry.find(named)
+    entry = find(recipe.model or {**suggested, **kind.recipe}["model"])
+    if entry.task not in kind.networks:
+        cause = f"{entry.name} is a network to {entry.task}, and the task is to {named}"
+        raise UsageError("model", cause, f"{kind.recipe.get('model', suggested['model'])}, or --task {entry.task}")
+    reads = {each.name for each in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    for name in OF_TASKS:
+        if name not in reads and getattr(recipe, name) is not None:
+            raise UsageError(name, f"it means nothing to the task {named}", "leaving it out")
+    values = {**suggested, **kind.recipe, **entry.recipe, "model": entry.name, "task": named}
+    recipe = resolve(recipe, {key: value for key, value in values.items() if key not in OF_TASKS or key in reads})
+    if not kind.mixes and augment_of(recipe).mixes:
+        raise UsageError("mixup", f"pictures are not mixed in the task {named}", "--mixup 0 --cutmix 0")
+    options: dict[str, Any] = dict(recipe.model_options)
+    options |= {} if recipe.dropout is None else {"dropout": recipe.dropout}
+    return recipe, {"name": entry.name, "options": options}
+
+
+def _task(recipe: Recipe, classes: tuple[str, ...]) -> Task:
+    values = {name: getattr(recipe, name) for name in OF_TASKS}
+    return registry.make(str(recipe.task), classes, recipe.task_options, values)
+
+
+def new_folder(plan: Plan, execution: Execution) -> Path:
+    """Made by the first process; the others are told its name."""
+    root, data = execution.runs.expanduser(), plan.samples.root
+    if data is not None and plan.samples.source == "folder" and root.resolve().is_relative_to(data.resolve()):
+        raise UsageError(root, "lies inside the pictures", "--runs with a folder elsewhere")
+    model = str(plan.recipe.model).replace(":", "-")  # timm:NAME; some file systems know no colon in names
+    name = f"{plan.samples.name}-{model}"
+    return Path(processes.from_first(str(run.create(root, name)) if plan.machine.first else ""))
+
+
+def job(plan: Plan, folder: Path, execution: Execution) -> Job:
+    """Network, pictures and preprocessing, ready for the first step."""
+    recipe, samples, split, machine = plan.recipe, plan.samples, plan.split, plan.machine
+    torch.manual_seed(key(recipe.seed, "weights"))
+    channels, size = recipe.channels or 3, recipe.size or 0
+    net = network_for(plan.network["name"], plan.task, channels, plan.network["options"])
+    net = machines.channels_last(net, machine)
+    _refuse_small_disk(net, folder)
+    changes = augment_of(recipe)
+    blank = Preprocess(size, channels, recipe.resize)
+    larger = dataclasses.replace(blank, size=canvas_size(changes, size))
+    workers = execution.workers
+    if workers is None:
+        workers = reading_workers(samples)
+    train, val = (
+        open_feed(samples, indices, each, machine.device, memory=execution.memory, workers=workers)
+        for indices, each in ((split.train, larger), (split.val, blank))
+    )
+    groups = cut(split.train, max(1, 2**22 // larger.size**2))
+    measured = measure(batch.pictures for batch in train.batches(groups))
+    preprocess = dataclasses.replace(blank, mean=measured.mean, deviation=measured.deviation)
+    return Job(
+        recipe=recipe,
+        net=net,
+        task=plan.task,
+        samples=samples,
+        split=split,
+        preprocess=preprocess,
+        augmenter=Augmenter(changes, size, measured, recipe.seed),
+        train=train,
+        val=val,
+        machine=machine,
+        checkpoints=folder / "checkpoints",
+        save_every=execution.save_every,
+    )
+
+
+def augment_of(recipe: Recipe) -> Augment:
+    """The preset with the recipe's own values over it."""
+    names = {each.name for each in dataclasses.fields(Augment)}
+    return preset(str(recipe.augment), **{name: getattr(recipe, name) for name in names})
+
+
+def facts(plan: Plan, job: Job) -> dict[str, Any]:
+    """What run.json holds besides the status."""
+    samples, split = plan.samples, plan.split
+    parameters = sum(parameter.numel() for parameter in job.net.parameters())
+    return {
+        "recipe": as_dict(plan.recipe),
+        "task": registry.as_dict(plan.task),
+        "classes": list(samples.targets.classes),
+        "preprocess": job.preprocess.as_dict(),
+        "network": {**plan.network, "parameters": parameters},
+        "augment": dataclasses.asdict(job.augmenter.augment),
+        "measured": dataclasses.asdict(job.augmenter.measured),
+        "data": {
+            "name": samples.name,
+            "source": samples.source,
+            "path": _path(plan),
+            "root": None if samples.root is None else str(samples.root.resolve()),
+            "pictures": len(samples),
+            "fingerprint": samples.fingerprint,
+            "skipped": [[skip.name, skip.cause] for skip in samples.skipped],
+            "notes": list(samples.notes),
+        },
+        "split": {
+            name: {"n": len(indices), "digest": splits.digest(samples, indices)}
+            for name, indices in (("train", split.train), ("val", split.val), ("test", split.test))
+        },
+        "versions": machines.versions(plan.machine),
+    }
+
+
+def _path(plan: Plan) -> str:
+    """What to name so as to have the same samples again, from any folder."""
+    if plan.samples.root is None:
+        return plan.samples.name
+    return str(Path(plan.recipe.data).expanduser().resolve())
+
+
+def _refuse_small_batches(net: nn.Module, split: splits.Split, recipe: Recipe, machine: Machine) -> None:
+    """Every process needs a picture of every batch, and batch normalisation two in every part."""
+    batch = recipe.batch or 1
+    share = min(map(len, cut(split.train, batch))) // machine.world
+    if share < 1:
+        raise UsageError(
+            "batch", f"{batch} leaves one of {machine.world} processes without a picture", "a larger batch"
+        )
+    smallest = share // recipe.accumulate
+    normalised = any(isinstance(each, nn.modules.batchnorm._BatchNorm) for each in net.modules())
+    if normalised and smallest < 2:
+        raise UsageError(
+            "batch",
+            f"{batch} in {machine.world} x {recipe.accumulate} parts leaves single pictures to batch normalisation",
+            "a larger batch, fewer parts, or --model-options.norm none",
+        )  # fmt: skip
+
+
+def _refuse_small_disk(net: nn.Module, folder: Path) -> None:
+    """Two generations and one being written, each with weights, two moments, an average and the best."""
+    generation = 5 * sum(tensor.numel() * tensor.element_size() for tensor in net.state_dict().values())
+    free = shutil.disk_usage(folder).free
+    if free < 3 * generation:
+        raise MachineError(
+            folder, f"{free:,} bytes are free, checkpoints may need {3 * generation:,}", "--runs on a larger disk"
+        )
