@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
-from striate.base.randomness import _scramble, draws, key, permutation
+from striate.base.randomness import _scramble, draws, key, normals, permutation
 
 seeds = st.integers(0, 2**32 - 1)
 samples = st.lists(st.integers(0, 2**40), min_size=1, max_size=30)
@@ -77,3 +78,18 @@ def test_neighbouring_epochs_are_not_correlated() -> None:
     assert np.abs(np.corrcoef(epochs) - np.eye(12)).max() < 0.08
     places = np.stack([permutation(0, "order", epoch, 4096) for epoch in range(12)])
     assert np.abs(np.corrcoef(places) - np.eye(12)).max() < 0.08
+
+
+@given(seeds, st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=8))
+def test_normal_numbers_of_a_sample_depend_on_it_alone(seed: int, rows: list[int]) -> None:
+    together = normals(seed, "noise", 2, np.array(rows, dtype=np.uint64), (2, 3))
+    assert (together.dtype, together.shape) == (np.float32, (len(rows), 2, 3))
+    alone = [normals(seed, "noise", 2, np.array([row], dtype=np.uint64), (2, 3))[0] for row in rows]
+    assert together.tobytes() == np.stack(alone).tobytes()
+    assert (normals(seed, "noise", 3, [5], (2, 3)) != normals(seed, "noise", 2, [5], (2, 3))).all()
+
+
+def test_normal_numbers_are_normal_within_a_sample_and_between_samples() -> None:
+    found = normals(0, "noise", 0, np.arange(200), (500,))
+    assert stats.kstest(found.ravel(), "norm").pvalue > 1e-3
+    assert abs(np.corrcoef(found[:-1].ravel(), found[1:].ravel())[0, 1]) < 4 / np.sqrt(found.size)

@@ -22,6 +22,18 @@ def draws(seed: int, purpose: str, epoch: int, samples: npt.ArrayLike, count: in
     return (_scramble(rows[:, None] + columns) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
+def normals(
+    seed: int, purpose: str, epoch: int, samples: npt.ArrayLike, shape: tuple[int, ...]
+) -> npt.NDArray[np.float32]:
+    """Standard normal numbers, float32 of `shape` for each sample: shape (len(samples), *shape).
+
+    Of each sample from a generator of its own (Salmon et al. 2011, Philox), so that many cost little.
+    """
+    rows = _scramble(np.asarray(samples).astype(np.uint64) ^ np.uint64(key(seed, purpose, epoch)))
+    made = (np.random.Generator(np.random.Philox(key=int(row))).standard_normal(shape, np.float32) for row in rows)
+    return np.stack(list(made)) if len(rows) else np.empty((0, *shape), np.float32)
+
+
 def permutation(seed: int, purpose: str, epoch: int, length: int) -> npt.NDArray[np.int64]:
     """An order of 0 .. length-1 keyed by (seed, purpose, epoch): shape (length,)."""
     return np.argsort(draws(seed, purpose, epoch, np.arange(length), 1)[:, 0], kind="stable")
