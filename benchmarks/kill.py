@@ -2,6 +2,7 @@
 
     python benchmarks/kill.py --kills 20
     python benchmarks/kill.py --kills 3 --term     one SIGTERM instead of the last kill, with the seconds it took
+    python benchmarks/kill.py --task denoise       another task
 
 Prints one JSON object; the exit code is 1 when a byte differs.
 """
@@ -17,11 +18,13 @@ import tempfile
 import time
 from pathlib import Path
 
-# Everything that keeps state or draws numbers is on: dropout, averaging, mixing, colour, momentum.
-RECIPE = [
-    "digits", "--augment", "strong", "--dropout", "0.2", "--ema", "0.9", "--optimizer", "sgd",
-    "--rate", "0.02", "--schedule", "cosine", "--warmup", "1", "--clip", "5", "--accumulate", "2",
-]  # fmt: skip
+# Everything that keeps state or draws numbers is on: averaging, colour, momentum; in classification dropout and mixing.
+RECIPE = ["digits", "--augment", "strong", "--ema", "0.9", "--clip", "5", "--accumulate", "2"]
+MORE = {
+    "classify": [
+        "--dropout", "0.2", "--optimizer", "sgd", "--rate", "0.02", "--schedule", "cosine", "--warmup", "1",
+    ],
+}  # fmt: skip
 
 
 def main() -> None:
@@ -29,14 +32,17 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--term", action="store_true")
+    parser.add_argument("--task", default="classify")
     arguments = parser.parse_args()
     chance = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as scratch:
         whole, cut = Path(scratch, "whole"), Path(scratch, "cut")
-        recipe = [*RECIPE, "--epochs", str(4 + 2 * arguments.kills)]  # long enough to be killed that often
+        more = MORE.get(arguments.task, ["--mixup", "0", "--cutmix", "0"])
+        # long enough to be killed that often
+        recipe = [*RECIPE, *more, "--task", arguments.task, "--epochs", str(4 + 2 * arguments.kills)]
         began = time.monotonic()
         _started(recipe, whole).wait()
-        expected = _digests(whole / "digits-lenet5-1")
+        expected = _digests(_run(whole))
         report: dict[str, object] = {"kills": 0, "seconds_uninterrupted": round(time.monotonic() - began, 1)}
         process = _started(recipe, cut)
         steps = []
@@ -51,12 +57,12 @@ def main() -> None:
             else:
                 process.send_signal(signal.SIGKILL)
                 process.wait()
-            steps.append(_newest(cut / "digits-lenet5-1"))
+            steps.append(_newest(_run(cut)))
             report["kills"] = number + 1
-            process = _started(["--resume", str(cut / "digits-lenet5-1")], cut)
+            process = _started(["--resume", str(_run(cut))], cut)
         report["exit_code"] = process.wait()
         report["stopped_after_steps"] = steps
-        report["same_bits"] = _digests(cut / "digits-lenet5-1") == expected
+        report["same_bits"] = _digests(_run(cut)) == expected
     if len(set(steps)) < arguments.kills:
         report["note"] = "two kills hit the same step, or one came after the end"
     print(json.dumps(report))
@@ -65,13 +71,17 @@ def main() -> None:
 
 def _started(words: list[str], runs: Path) -> "subprocess.Popen[bytes]":
     """A training that has begun to save: a generation is there that was not there before."""
-    run = runs / "digits-lenet5-1"
-    before = _newest(run)
+    before = _newest(_run(runs))
     command = [sys.executable, "-m", "striate", "train", *words, "--runs", str(runs), "--save-every", "0"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    while _newest(run) <= before and process.poll() is None:
+    while _newest(_run(runs)) <= before and process.poll() is None:
         time.sleep(0.005)
     return process
+
+
+def _run(runs: Path) -> Path:
+    """The only run there, or one that is to come."""
+    return next(runs.glob("digits-*"), runs / "none")
 
 
 def _newest(run: Path) -> int:

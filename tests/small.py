@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from striate.tasks import registry
 from striate.training import plan as planning
 from striate.training import train as training
 from striate.training.loop import Job
@@ -29,8 +30,11 @@ class Notes:
 def train(runs: Path, *, execution: dict[str, Any] | None = None, listener: Any = None, **recipe: Any) -> Any:
     """The run of a finished training of two epochs on the digits, unless told otherwise."""
     values = {"data": "digits", "epochs": 2} | recipe
+    held = None if isinstance(values["data"], str) else values["data"]
+    if held is not None:  # pictures in memory
+        values["data"] = "arrays"
     how = planning.Execution(runs=runs, **(execution or {}))
-    return training.train(make(**values), how, listener or Notes())
+    return training.train(make(**values), how, listener or Notes(), held)
 
 
 def job(folder: Path, **recipe: Any) -> Job:
@@ -46,6 +50,31 @@ def digest(run: Any) -> str:
     last = max((run.folder / "checkpoints").glob("step-*"))
     files = [*sorted(last.glob("*.safetensors")), run.folder / "checkpoints" / "best" / "weights.safetensors"]
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+
+
+SOURCES = ("digits", "folder", "table", "arrays")
+
+
+def data_of(source: str, home: Path) -> Any:
+    """The photographs below as each kind of source, or the built-in digits."""
+    if source == "digits":
+        return "digits"
+    folder = photographs(home / "photos")
+    if source == "folder":
+        return str(folder)
+    paths = sorted(path for path in folder.rglob("*.*"))
+    if source == "table":
+        lines = [f"{path.relative_to(home)},{path.parent.name}" for path in paths]
+        (home / "photos.csv").write_text("\n".join(["path,label", *lines]))
+        return str(home / "photos.csv")
+    return [np.asarray(Image.open(path)) for path in paths], [path.parent.name for path in paths]
+
+
+def recipe_for(task: str) -> dict[str, Any]:
+    """A short training of a task with as much of what is random as it takes."""
+    kind = registry.find(task)
+    values = {"task": task, "model": kind.recipe.get("model", "resnet20"), "size": 32, "batch": 9, "epochs": 2}
+    return values | {"augment": "strong", "ema": 0.9} | ({} if kind.mixes else {"mixup": 0.0, "cutmix": 0.0})
 
 
 def photographs(folder: Path, classes: int = 3, each: int = 15, side: int = 40) -> Path:

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from shell import call
-from striate.shell.output import print_table, significant
+from striate.shell.output import print_table
 
 
 @pytest.fixture
@@ -96,18 +96,3 @@ def test_cells_in_a_notebook_do_not_wrap():
     assert shown.count("<td") == shown.count('<td style="text-align:left;white-space:nowrap">') + shown.count(
         '<td style="text-align:right;white-space:nowrap">'
     )
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.0, "0.000"),
-        (0.04, "0.04"),
-        (0.00041237, "0.000412"),
-        (-0.0004, "-0.0004"),
-        (1.0, "1.000"),
-        (12345.6, "12,345.600"),
-    ],
-)
-def test_a_number_is_never_printed_as_less_than_it_is(value, text):
-    assert significant(value) == text

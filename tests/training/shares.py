@@ -28,7 +28,7 @@ class Watched:
 
 folder = Path(sys.argv[1], os.environ.get("WORLD_SIZE", "1"))
 folder.mkdir(exist_ok=True)
-recipe = make(data="digits", epochs=2, precision="float32", device="cpu")
+recipe = make(data="digits", task=sys.argv[2], epochs=2, precision="float32", device="cpu")
 execution = planning.Execution(runs=folder)
 with processes.group("cpu"):
     plan = planning.plan(recipe, execution, Notes())

@@ -9,23 +9,69 @@ from pathlib import Path
 
 import pytest
 
-from small import Notes, digest, photographs, train
+from small import SOURCES, Notes, data_of, digest, photographs, recipe_for, train
 from striate.base.errors import Interrupted, RunError
 from striate.runs.run import open_run
+from striate.tasks import registry
 from striate.training.plan import Execution
 from striate.training.train import resume
 
+# Two workers are asked for on one core as well.
+pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")
 KILL = Path(__file__).parents[2] / "benchmarks" / "kill.py"
 
 
-def test_workers_and_memory_change_no_bit(tmp_path):
-    data = photographs(tmp_path / "pictures")
-    recipe = {"data": str(data), "model": "resnet20", "batch": 9, "epochs": 2, "augment": "strong", "size": 32}
-    digests = {
-        (memory, workers): digest(train(tmp_path / "runs", execution={"memory": memory, "workers": workers}, **recipe))
-        for memory, workers in [("resident", 0), ("resident", 2), ("streamed", 0), ("streamed", 1), ("streamed", 2)]
+def rows(run):
+    """The bytes of all that was kept of the pictures."""
+    return b"".join(path.read_bytes() for path in sorted((run.folder / "kept").iterdir()))
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("task", registry.tasks())
+def test_workers_and_memory_change_no_bit(tmp_path, task, source):
+    data, recipe = data_of(source, tmp_path), recipe_for(task)
+    if source == "digits":
+        recipe |= {"batch": 99, "epochs": 1}
+    ways = [("resident", 0), ("streamed", 2)]
+    if source == "folder":
+        ways += [("resident", 2), ("streamed", 0), ("streamed", 1)]
+    runs = {
+        (memory, workers): train(
+            tmp_path / "runs", execution={"memory": memory, "workers": workers}, data=data, **recipe
+        )
+        for memory, workers in ways
     }
+    digests = {way: digest(run) for way, run in runs.items()}
     assert len(set(digests.values())) == 1, digests
+    kept = {way: rows(run) for way, run in runs.items()}
+    assert len(set(kept.values())) == 1
+
+
+@pytest.mark.parametrize("task", registry.tasks())
+def test_a_table_of_a_folder_gives_the_bits_of_the_folder(tmp_path, task):
+    first, second = (
+        train(tmp_path / "runs", data=data_of(source, tmp_path / source), **recipe_for(task))
+        for source in ("folder", "table")
+    )
+    assert digest(first) == digest(second)
+    assert first.result["numbers"] == second.result["numbers"]
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("task", registry.tasks())
+def test_a_training_that_was_stopped_ends_with_the_same_bits_and_rows(tmp_path, task, source):
+    data, recipe = data_of(source, tmp_path), recipe_for(task) | {"batch": 4}
+    if source == "digits":
+        recipe |= {"batch": 99}
+    whole = train(tmp_path / "a", data=data, **recipe)
+    with pytest.raises(Interrupted):
+        train(tmp_path / "b", data=data, listener=Impatient(4), **recipe)
+    (folder,) = (path for path in (tmp_path / "b").iterdir() if path.is_dir())
+    assert open_run(folder).status == "stopped"
+    resumed = resume(folder, Execution(), Notes(), None if isinstance(data, str) else data)
+    assert (digest(resumed), rows(resumed)) == (digest(whole), rows(whole))
+    assert resumed.result["numbers"] == whole.result["numbers"]
+    assert [row["train_loss"] for row in resumed.epochs] == [row["train_loss"] for row in whole.epochs]
 
 
 def test_the_seed_decides_the_bits(tmp_path):
@@ -33,22 +79,27 @@ def test_the_seed_decides_the_bits(tmp_path):
     assert digest(first) == digest(again) != digest(other)
 
 
-def test_sigkill_and_sigterm_then_resume_give_the_bits_of_an_uninterrupted_training():
-    done = subprocess.run(
-        [sys.executable, str(KILL), "--kills", "4", "--term", "--seed", "11"], capture_output=True, text=True
-    )
+@pytest.mark.parametrize("task", registry.tasks())
+def test_sigkill_and_sigterm_then_resume_give_the_bits_of_an_uninterrupted_training(task):
+    kills = 4 if task == "classify" else 2
+    command = [sys.executable, str(KILL), "--kills", str(kills), "--term", "--seed", "11", "--task", task]
+    done = subprocess.run(command, capture_output=True, text=True)
     report = json.loads(done.stdout.splitlines()[-1])
     assert report["same_bits"], (report, done.stderr)
     assert done.returncode == 0
     assert report["term_exit_code"] == 143
-    assert len(set(report["stopped_after_steps"])) == 4, report
+    assert len(set(report["stopped_after_steps"])) == kills, report
 
 
 class Impatient(Notes):
     """Sends this process a signal in the middle of the second epoch."""
 
+    def __init__(self, after=9):
+        super().__init__()
+        self._after = after
+
     def progress(self, name, done, total):
-        if name.startswith("epoch 2 of") and done == 9:
+        if name.startswith("epoch 2 of") and done == self._after:
             os.kill(os.getpid(), signal.SIGINT)
 
 

@@ -1,5 +1,6 @@
 """Words that are told in more than one place."""
 
+import math
 from collections.abc import Iterable
 
 _SUBSETS = {"train": "training", "val": "validation"}
@@ -18,3 +19,9 @@ def some(names: Iterable[str], most: int = 5) -> str:
 
 def plural(word: str, count: int) -> str:
     return word if count == 1 else f"{word}s"
+
+
+def decimal(value: float, least: int) -> str:
+    """With `least` decimals, or so many more that three digits count: a small number is never printed as nothing."""
+    more = 0 if value == 0 or not math.isfinite(value) else 2 - math.floor(math.log10(abs(value)))
+    return f"{value:,.{max(least, more)}f}"

@@ -4,7 +4,7 @@ import hashlib
 import re
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from striate.base.errors import DataError, MachineError, UsageError
+from striate.base.words import plural, some
 from striate.data.picture import decode
 from striate.data.samples import Files, Samples, Skip
 from striate.data.sources.listing import Listing
@@ -164,7 +165,7 @@ def _stop_if_too_bad(listing: Listing, looks: list[_Look], max_bad: float) -> No
 def _causes(listing: Listing, looks: list[_Look], bad: list[int]) -> str:
     counts = Counter(_alike(looks[index].cause or "") for index in bad)
     causes = ", ".join(f"{count:,} {cause}" for cause, count in counts.most_common(5))
-    return f"{causes}; first {_some((listing.names[index] for index in bad), 3)}"
+    return f"{causes}; first {some((listing.names[index] for index in bad), 3)}"
 
 
 def _alike(text: str) -> str:
@@ -179,12 +180,12 @@ def _stop_if_unlearnable(listing: Listing, labels: Sequence[int], use: list[int]
         hint = "give the folder whose sub-folders are the classes, at least two of them"
         raise DataError(listing.root, f"a single class, {names[0]!r}: nothing to tell apart", hint)
     if single := [listing.classes[label] for label in sorted(counts) if counts[label] == 1]:
-        cause = f"classes with one usable picture: {_some(map(repr, single))}"
+        cause = f"classes with one usable picture: {some(map(repr, single))}"
         raise DataError(listing.root, cause, "add pictures to them or take them out: one cannot train and test")
     if listing.subsets:
         trained = {labels[index] for index in use if listing.subsets[index] == "train"}
         if absent := sorted(set(counts) - trained):
-            cause = f"classes without a usable picture in train/: {_some(listing.classes[k] for k in absent)}"
+            cause = f"classes without a usable picture in train/: {some(listing.classes[k] for k in absent)}"
             raise DataError(listing.root, cause, "add pictures to them or take them out")
 
 
@@ -194,14 +195,13 @@ def _picture_notes(listing: Listing, looks: list[_Look], use: list[int]) -> list
         for note in looks[index].notes:
             found[_alike(note)].append((index, note))
     notes = [
-        f"{len(items):,} {_plural('picture', len(items))}: {items[0][1]} ({listing.names[items[0][0]]}"
+        f"{len(items):,} {plural('picture', len(items))}: {items[0][1]} ({listing.names[items[0][0]]}"
         + (" ...)" if items[1:] else ")")
         for _, items in sorted(found.items())
     ]
     if flat := [index for index in use if looks[index].one_colour]:
         notes.append(
-            f"{len(flat):,} {_plural('picture', len(flat))} of one colour only: "
-            + _some(listing.names[k] for k in flat)
+            f"{len(flat):,} {plural('picture', len(flat))} of one colour only: " + some(listing.names[k] for k in flat)
         )
     return notes
 
@@ -221,15 +221,15 @@ def _copies(listing: Listing, looks: list[_Look], use: list[int], allow_leak: bo
             if listing.labels is not None and listing.labels[first] != listing.labels[other]:
                 conflicts.append(pair)
     if leaks and not allow_leak:
-        files = f"{len(leaks):,} leaked {_plural('file', len(leaks))}"
-        cause = f"{files}, the same bytes in two subsets: {_some(leaks)}"
+        files = f"{len(leaks):,} leaked {plural('file', len(leaks))}"
+        cause = f"{files}, the same bytes in two subsets: {some(leaks)}"
         raise DataError(listing.root, cause, "removing them from one side, or --allow-leak")
     kinds = (
         ("byte-identical copies", copies),
         ("leaked (the same bytes in two subsets)", leaks),
         ("label conflicts (the same bytes in two classes)", conflicts),
     )
-    return [f"{len(pairs):,} {kind}: {_some(pairs)}" for kind, pairs in kinds if pairs]
+    return [f"{len(pairs):,} {kind}: {some(pairs)}" for kind, pairs in kinds if pairs]
 
 
 def _balance(listing: Listing, labels: Sequence[int], use: list[int]) -> list[str]:
@@ -240,9 +240,9 @@ def _balance(listing: Listing, labels: Sequence[int], use: list[int]) -> list[st
         found[listing.subsets[index] if listing.subsets else "train"].add(labels[index])
     for subset in sorted(set(found) - {"train"}, key=_ORDER.__getitem__):
         if absent := sorted(found["train"] - found[subset]):
-            notes.append(f"{subset}/ has no picture of {_some(repr(listing.classes[label]) for label in absent)}")
+            notes.append(f"{subset}/ has no picture of {some(repr(listing.classes[label]) for label in absent)}")
     if empty := sorted(set(range(len(listing.classes))) - found["train"]):
-        notes.append(f"no picture at all of {_some(repr(listing.classes[label]) for label in empty)}")
+        notes.append(f"no picture at all of {some(repr(listing.classes[label]) for label in empty)}")
     counts = Counter(labels[index] for index in use).most_common()
     (most, large), (least, small) = counts[0], counts[-1]
     if large > 20 * small:
@@ -252,13 +252,3 @@ def _balance(listing: Listing, labels: Sequence[int], use: list[int]) -> list[st
             f"{100 * large / len(use):.1f} % of {len(use):,}"
         )
     return notes
-
-
-def _some(names: Iterable[str], most: int = 5) -> str:
-    """The first names and how many more there are."""
-    listed = list(names)
-    return ", ".join(listed[:most]) + (f" and {len(listed) - most:,} more" if listed[most:] else "")
-
-
-def _plural(word: str, count: int) -> str:
-    return word if count == 1 else f"{word}s"

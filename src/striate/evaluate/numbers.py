@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from striate.base.words import decimal
 from striate.tasks.measures import Mean, Measure, Proportion
 
 # The 97.5 % quantile of the standard normal distribution.
@@ -29,7 +30,7 @@ class Number:
         if self.value is None or self.low is None or self.high is None:
             return f"{self.name}: undefined (n = 0, {self.subset})"
         if self.method == "normal":
-            shown, low, high = (f"{each:.4f}" for each in (self.value, self.low, self.high))
+            shown, low, high = (decimal(each, 4) for each in (self.value, self.low, self.high))
         else:
             shown, low, high = (f"{100 * each:.2f} %" for each in (self.value, self.low, self.high))
         return f"{self.name} {shown} (95 % interval {low} to {high}, n = {self.n}, {self.subset})"

@@ -175,7 +175,8 @@ def _examples(run: Run, lines: list[Line], pictures: Pictures) -> Iterator[Examp
     own = run.preprocess
     side = canvas_size(augment, own.size)
     canvases = dataclasses.replace(own, size=side)
-    augmenter = Augmenter(augment, own.size, measured, int(run.recipe["seed"]))
+    seed = int(run.recipe["seed"])
+    augmenter = Augmenter(augment, own.size, measured, seed)
     for place in train[first]:
         try:
             picture = pictures.read(int(place))
@@ -184,7 +185,7 @@ def _examples(run: Run, lines: list[Line], pictures: Pictures) -> Iterator[Examp
         except DataError:
             continue
         batch = Batch(np.array([place]), torch.from_numpy(canvas)[None], {}, (laid,))
-        after = [augmenter(batch, epoch).pictures[0] for epoch in range(DRAWS)]
+        after = [run.task.given(augmenter(batch, epoch), seed, epoch).pictures[0] for epoch in range(DRAWS)]
         yield Example(before, tuple(map(_visible, after)), lines[place].label)
 
 

@@ -141,7 +141,7 @@ def _value(value: float, n: int, method: str) -> str:
     if not math.isfinite(value):
         return "undefined"
     if method == "normal":
-        return f"{value:.3f}"
+        return words.decimal(value, 3)
     return f"{100 * value:.{1 if n < 2000 else 2 if n < 20_000 else 3}f} %"
 
 
@@ -191,7 +191,9 @@ def _curves(material: Material) -> list[tuple[str, list[str], Markup]]:
     epochs = [_known(row["epoch"]) for row in material.epochs]
     columns = list(material.epochs[0]) if material.epochs else []
     told = dict.fromkeys(name.partition("_")[2] for name in columns if name.startswith(("train_", "val_")))
-    wanted = [(name.capitalize(), {f"train_{name}": "training", f"val_{name}": "validation"}, name) for name in told]
+    wanted = [
+        (name[:1].upper() + name[1:], {f"train_{name}": "training", f"val_{name}": "validation"}, name) for name in told
+    ]
     drawn = []
     for heading, lines, value in [*wanted, ("Learning rate", {"rate": "rate"}, "")]:
         series = {

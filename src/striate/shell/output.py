@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from cyclopts import Group, Parameter
 
 from striate.base.errors import printable
+from striate.base.words import decimal
 
 EVERYWHERE = Group("Everywhere", sort_key=90)
 Json = Annotated[bool, Parameter(name="--json", negative="", group=EVERYWHERE)]
@@ -130,10 +131,5 @@ def print_rows(head: Sequence[str], rows: Sequence[Sequence[object]], *, as_json
 
 def _shown(cell: object) -> str:
     if isinstance(cell, float):
-        return significant(cell)
+        return decimal(cell, 3)
     return f"{cell:,}" if isinstance(cell, int) else str(cell)
-
-
-def significant(value: float) -> str:
-    """Three decimals, and below one three digits that count: a small number is never printed as nothing."""
-    return f"{value:,.3f}" if abs(value) >= 1 or value == 0 else f"{value:.3g}"

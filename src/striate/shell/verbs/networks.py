@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from striate.base.errors import UsageError
-from striate.shell.output import Amount, Json, print_json, print_table, significant, warn_of_rates
+from striate.base.words import decimal
+from striate.shell.output import Amount, Json, print_json, print_table, warn_of_rates
 
 if TYPE_CHECKING:
     from striate.survey import Listed
@@ -179,8 +180,8 @@ def compare(
     rows = [
         [
             row.name, survey.size_text(row.input), f"{row.parameters:,}", f"{row.multiply_adds:,}",
-            f"{row.activations:,}", readable_bytes(row.training_bytes), row.field, significant(1e3 * row.least),
-            "" if row.measured is None else significant(1e3 * row.measured),
+            f"{row.activations:,}", readable_bytes(row.training_bytes), row.field, decimal(1e3 * row.least, 2),
+            "" if row.measured is None else decimal(1e3 * row.measured, 1),
             "" if row.error is None else f"{row.error:.2f} %", row.protocol,
         ]
         for row in found.rows
