@@ -52,6 +52,8 @@ def digest(run: Any) -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
+# One name of each task.
+TASKS = tuple({kind: name for name, (kind, _) in registry.tasks().items()}.values())
 SOURCES = ("digits", "folder", "table", "arrays")
 
 

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from small import SOURCES, Notes, data_of, digest, photographs, recipe_for, train
+from small import SOURCES, TASKS, Notes, data_of, digest, photographs, recipe_for, train
 from striate.base.errors import Interrupted, RunError
 from striate.runs.run import open_run
-from striate.tasks import registry
 from striate.training.plan import Execution
 from striate.training.train import resume
 
@@ -27,7 +26,7 @@ def rows(run):
 
 
 @pytest.mark.parametrize("source", SOURCES)
-@pytest.mark.parametrize("task", registry.tasks())
+@pytest.mark.parametrize("task", TASKS)
 def test_workers_and_memory_change_no_bit(tmp_path, task, source):
     data, recipe = data_of(source, tmp_path), recipe_for(task)
     if source == "digits":
@@ -47,7 +46,7 @@ def test_workers_and_memory_change_no_bit(tmp_path, task, source):
     assert len(set(kept.values())) == 1
 
 
-@pytest.mark.parametrize("task", registry.tasks())
+@pytest.mark.parametrize("task", TASKS)
 def test_a_table_of_a_folder_gives_the_bits_of_the_folder(tmp_path, task):
     first, second = (
         train(tmp_path / "runs", data=data_of(source, tmp_path / source), **recipe_for(task))
@@ -58,7 +57,7 @@ def test_a_table_of_a_folder_gives_the_bits_of_the_folder(tmp_path, task):
 
 
 @pytest.mark.parametrize("source", SOURCES)
-@pytest.mark.parametrize("task", registry.tasks())
+@pytest.mark.parametrize("task", TASKS)
 def test_a_training_that_was_stopped_ends_with_the_same_bits_and_rows(tmp_path, task, source):
     data, recipe = data_of(source, tmp_path), recipe_for(task) | {"batch": 4}
     if source == "digits":
@@ -79,7 +78,7 @@ def test_the_seed_decides_the_bits(tmp_path):
     assert digest(first) == digest(again) != digest(other)
 
 
-@pytest.mark.parametrize("task", registry.tasks())
+@pytest.mark.parametrize("task", TASKS)
 def test_sigkill_and_sigterm_then_resume_give_the_bits_of_an_uninterrupted_training(task):
     kills = 4 if task == "classify" else 2
     command = [sys.executable, str(KILL), "--kills", str(kills), "--term", "--seed", "11", "--task", task]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from striate.tasks import registry
+from small import TASKS
 
 HERE = Path(__file__).parent
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -21,7 +21,7 @@ def start(command, cwd=None):
     return done.stdout
 
 
-@pytest.mark.parametrize("task", registry.tasks())
+@pytest.mark.parametrize("task", TASKS)
 def test_two_processes_see_the_samples_of_one_in_the_same_order(tmp_path, task):
     start([sys.executable, str(HERE / "shares.py"), str(tmp_path), task])
     start([*TORCHRUN, str(HERE / "shares.py"), str(tmp_path), task])
