@@ -123,17 +123,17 @@ def table(network: str | Entry) -> tuple[Line, ...]:
     return tuple(_function(entry.table)(**entry.options)) if entry.table else ()
 
 
-def least_size(network: str | Entry, **options: Any) -> int:
+def least_size(network: str | Entry, /, **options: Any) -> int:
     """The smallest side in pixels, height and width alike, that a network takes with these options of `build`."""
     return _sizes(network, options)[0]
 
 
-def usual_size(network: str | Entry, **options: Any) -> int:
+def usual_size(network: str | Entry, /, **options: Any) -> int:
     """The side in pixels that a network was made for; the stem for small pictures is made for 32."""
     return _sizes(network, options)[1]
 
 
-def check_size(network: str | Entry, height: int, width: int, **options: Any) -> None:
+def check_size(network: str | Entry, height: int, width: int, /, **options: Any) -> None:
     """Raise a `UsageError` when pictures of this height and width in pixels do not suit the network."""
     entry = network if isinstance(network, Entry) else find(network)
     least, size = least_size(entry, **options), f"{height}x{width}"
