@@ -15,6 +15,7 @@ from striate.cost.count import count
 from striate.data.augment import PRESETS, Augment
 from striate.models.catalog import catalog, options_of
 from striate.survey import network
+from striate.tasks import registry
 from striate.training.recipe import FOR_DIGITS, FOR_PHOTOGRAPHS, Recipe
 
 ROOT = Path(__file__).parents[1]
@@ -29,6 +30,7 @@ def files() -> dict[str, str]:
         "docs/tables/augmentation.md": augmentation(),
         "docs/tables/networks.md": networks(counted),
         "docs/tables/options.md": options(),
+        "docs/tables/tasks.md": tasks(),
     }
 
 
@@ -73,6 +75,24 @@ def options() -> str:
         parameters = inspect.signature(getattr(importlib.import_module(module), function)).parameters
         free = [f"`{_otherwise(key, parameters[key].default)}`" for key in options_of(entry)]
         rows.append(f"| `{entry.name}` | {', '.join(free)} |")
+    return "\n".join(rows) + "\n"
+
+
+def tasks() -> str:
+    rows = [
+        "# The tasks",
+        "",
+        "`--task NAME`; by default the one that the network was made for. Options are `--task-options.NAME VALUE`.",
+        "",
+        "| name | networks | without `--model` | pictures need labels | option | otherwise | what it does |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, (kind, _) in registry.tasks().items():
+        networks = ", ".join(sorted(kind.networks))
+        head = f"| `{name}` | {networks} | {kind.recipe.get('model', 'as suits the data')} | {'yes' if kind.labelled else 'no'}"
+        for option, default, words in registry.options_of(name) or [("", "", "")]:
+            told = f"`{option}` | `{_otherwise(option, default).partition('=')[2]}`" if option else " | "
+            rows.append(f"{head} | {told} | {words} |")
     return "\n".join(rows) + "\n"
 
 

@@ -71,11 +71,11 @@ def from_dict(values: Mapping[str, Any]) -> Task:
         raise RunError("task", f"not readable ({error})", "the version of striate that trained this run") from None
 
 
-def options_of(name: str) -> list[tuple[str, str]]:
-    """Each option of a task with what it does."""
+def options_of(name: str) -> list[tuple[str, Any, str]]:
+    """Each option of a task with what it is otherwise and what it does."""
     kind, fields = _found(name)
     return [
-        (each.name, str(each.metadata["help"]))
+        (each.name, each.default, str(each.metadata["help"]))
         for each in dataclasses.fields(kind)
         if "help" in each.metadata and each.name not in fields
     ]
