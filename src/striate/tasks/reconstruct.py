@@ -1,0 +1,204 @@
+"""Reconstruction: the picture itself from what is given of it, whole or noisy. Kept of a picture are its errors."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from striate.base import words
+from striate.base.errors import UsageError
+from striate.base.randomness import normals
+from striate.base.sections import Card, Cards, Section, Seen, Table
+from striate.data.feed import Batch
+from striate.data.picture.laid import Array, Laid, Pixels
+from striate.data.samples import Indices, Samples
+from striate.tasks.measures import Mean, Measure
+from striate.tasks.task import Outputs, Rows, Shown, option
+
+SHOWN, THUMBNAIL = 6, 96
+# An error below this is none that 8-bit pixels can tell: 100 dB.
+LEAST = 1e-10
+
+
+@final
+@dataclass(frozen=True)
+class Restored:
+    """A picture of the given one's size; None where that could not be read."""
+
+    picture: Pixels | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        height, width = (None, None) if self.picture is None else self.picture.shape[:2]
+        return {"height": height, "width": width}
+
+    def cells(self) -> tuple[object, ...]:
+        return () if self.picture is None else self.picture.shape[:2]
+
+
+@final
+@dataclass(frozen=True)
+class Reconstruct:
+    """Outputs are pictures in units of 0..1, of the canvas's size; the part "picture" of a batch is the true one."""
+
+    labelled: ClassVar[bool] = False
+    networks: ClassVar[frozenset[str]] = frozenset({"reconstruct", "segment"})
+    mixes: ClassVar[bool] = False
+    shares: ClassVar[frozenset[str]] = frozenset()
+    recipe: ClassVar[Mapping[str, Any]] = MappingProxyType({
+        "model": "autoencoder", "augment": "none", "optimizer": "adamw", "rate": 0.005, "weight_decay": 0.0,
+        "schedule": "one-cycle", "warmup": 0.0,
+    })  # fmt: skip
+
+    noise: float = option(0.3, "deviation of the Gaussian noise, in units of 0..1", least=0.001, most=10)
+    name: str = "denoise"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return ()
+
+    def channels(self, pictures: int) -> tuple[int, int]:
+        return pictures, pictures
+
+    def given(self, batch: Batch, seed: int, epoch: int) -> Batch:
+        """The picture as it is, or with independent noise on each number; values may leave 0..1."""
+        targets = {**batch.targets, "picture": batch.pictures}
+        if not self.noise:
+            return dataclasses.replace(batch, targets=targets)
+        drawn = normals(seed, "noise", epoch, batch.indices, tuple(batch.pictures.shape[1:]))
+        noisy = batch.pictures + self.noise * torch.from_numpy(drawn).to(batch.pictures.device)
+        return dataclasses.replace(batch, pictures=noisy, targets=targets)
+
+    def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """The mean squared error of each picture's numbers, (n,)."""
+        true = batch.targets["picture"]
+        if not isinstance(outputs, Tensor) or outputs.shape != true.shape:
+            said = tuple(outputs.shape[1:]) if isinstance(outputs, Tensor) else "several answers"
+            cause = f"its answer is {said} where the picture is {tuple(true.shape[1:])}"
+            raise UsageError("model", cause, "one whose answer has the size of the picture: autoencoder, unet_padded")
+        return (outputs - true).square().flatten(1).mean(1)
+
+    def joined(self, outputs: Sequence[Tensor], laid: Sequence[Laid], weights: Sequence[float]) -> Tensor:
+        """The weighted mean of the answers, each brought to the first one's canvas."""
+        first = laid[0]
+        if any(not np.allclose(each.shows(), first.shows()) for each in laid):
+            raise UsageError("looks", "looks at parts of a picture are not joined to a whole one", "--looks one")
+        moved = [
+            output.double().cpu() if each == first else torch.from_numpy(_on(first, each, output)).double()
+            for output, each in zip(outputs, laid, strict=True)
+        ]
+        shares = torch.tensor(weights, dtype=torch.float64) / sum(weights)
+        return (torch.stack(moved) * shares[:, None, None, None]).sum(0).float()
+
+    def kept(self, answers: Tensor, batch: Batch) -> Tensor:
+        """Mean squared and mean absolute error of the answer, cut to 0..1."""
+        difference = (answers.clamp(0, 1) - batch.targets["picture"]).double().flatten(1)
+        return torch.stack([difference.square().mean(1), difference.abs().mean(1)], 1)
+
+    def summary(self, kept: Tensor) -> dict[str, float]:
+        """Mean squared error as the loss, and the mean peak signal-to-noise ratio in dB."""
+        return {"loss": float(kept[:, 0].mean()), "PSNR": float(np.mean(psnr(kept[:, 0].cpu().numpy())))}
+
+    def score(self, summary: Mapping[str, float]) -> tuple[float, ...]:
+        return (-summary["loss"],)
+
+    def settled(self, kept: Rows) -> "Reconstruct":
+        return self
+
+    def measures(self, kept: Rows) -> list[Measure]:
+        """Peak signal-to-noise ratio in dB, squared and absolute error; of each picture, then their mean."""
+        return [
+            Mean("PSNR in dB", tuple(psnr(kept[:, 0]).tolist())),
+            Mean("squared error", tuple(kept[:, 0].tolist())),
+            Mean("absolute error", tuple(kept[:, 1].tolist())),
+        ]
+
+    def breakdown(self, kept: Rows) -> Mapping[str, Any]:
+        return {}
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return ("height", "width")
+
+    def answers(self, outputs: Array, laid: Sequence[Laid]) -> list[Restored]:
+        """Each answer in the size of its picture; what the canvas did not show stays mid-grey."""
+        found = []
+        for output, each in zip(outputs, laid, strict=True):
+            field = each.back(np.clip(output, 0, 1).transpose(1, 2, 0), "field", outside=0.5)
+            found.append(Restored(_bytes(field)))
+        return found
+
+    def nothing(self) -> Restored:
+        return Restored()
+
+    def listing(self, top: int) -> "Reconstruct":
+        raise UsageError("top", f"the task {self.name} lists no classes", "leaving it out")
+
+    def table(self, kept: Rows) -> Table:
+        rows = [(float(ratio), *map(float, row)) for ratio, row in zip(psnr(kept[:, 0]), kept, strict=True)]
+        return Table(("psnr", "squared_error", "absolute_error"), rows)
+
+    def baselines(
+        self, samples: Samples, train: Indices, tested: Indices, batches: Callable[[Indices], Iterator[Batch]]
+    ) -> list[Measure]:
+        """The given picture itself, where it is not the whole truth already, and the mean training picture."""
+        mean = sum((batch.targets["picture"].double().sum(0) for batch in batches(train)), torch.zeros(())) / len(train)
+        itself, average = [], []
+        for batch in batches(tested):
+            itself.append(self.kept(batch.pictures, batch)[:, 0])
+            average.append(self.kept(mean.float().expand_as(batch.pictures), batch)[:, 0])
+        rivals = {"the given picture itself": itself} if self.noise else {}
+        rivals["the mean training picture"] = average
+        return [Mean(name, tuple(psnr(torch.cat(found).cpu().numpy()).tolist())) for name, found in rivals.items()]
+
+    def remembered(self, kept: Rows) -> Indices:
+        """The best and the worst."""
+        order = np.argsort(kept[:, 0], kind="stable")
+        return np.unique(np.concatenate([order[:SHOWN], order[-SHOWN:]]))
+
+    def sections(self, kept: Rows, result: Mapping[str, Any], shown: Shown) -> list[Section]:
+        """The pictures that were restored worst and best, each as given, as restored and as it truly is."""
+        order = np.argsort(kept[:, 0], kind="stable")
+        told = f"Of {result['n']:,} {words.subset(result['subset'])} pictures: as given, as restored, and as it is."
+        return [
+            Section(name, title, told, (Cards(tuple(self._card(int(place), kept, shown) for place in places)),))
+            for name, title, places in (
+                ("worst", "Worst", order[: -SHOWN - 1 : -1]),
+                ("best", "Best", order[:SHOWN]),
+            )
+        ]
+
+    def _card(self, place: int, kept: Rows, shown: Shown) -> Card:
+        found = shown.of(place)
+        seen = [
+            Seen(_bytes(picture.transpose(1, 2, 0)), what)
+            for what, picture in (("given", found["given"] / 255), ("restored", found["answer"]))
+        ]
+        line = ("PSNR", f"{psnr(kept[place : place + 1, 0])[0]:.1f} dB", "")
+        return Card(
+            (*seen, dataclasses.replace(shown.picture(place, THUMBNAIL), words="true")), (line,), shown.name(place)
+        )
+
+
+def psnr(squared: Array) -> Array:
+    """Peak signal-to-noise ratio in dB of mean squared errors in units of 0..1; at most 100."""
+    return np.asarray(-10 * np.log10(np.maximum(squared, LEAST)))
+
+
+def _on(canvas: Laid, laid: Laid, output: Tensor) -> Array:
+    """An answer (channels, h, w) that lies as `laid`, on another canvas of the same picture."""
+    field = laid.back(output.float().cpu().numpy().transpose(1, 2, 0), "field")
+    return canvas.forward(field, "field").transpose(2, 0, 1)
+
+
+def _bytes(field: Array) -> Pixels:
+    """Numbers in 0..1 as bytes."""
+    return np.asarray(np.rint(255 * np.clip(field, 0, 1)), dtype=np.uint8)
+
+
+TASK = Reconstruct
+TASKS: Mapping[str, Mapping[str, Any]] = MappingProxyType({"reconstruct": {"noise": 0.0}, "denoise": {}})
