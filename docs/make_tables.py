@@ -89,7 +89,8 @@ def tasks() -> str:
     ]
     for name, (kind, _) in registry.tasks().items():
         networks = ", ".join(sorted(kind.networks))
-        head = f"| `{name}` | {networks} | {kind.recipe.get('model', 'as suits the data')} | {'yes' if kind.labelled else 'no'}"
+        model, labels = kind.recipe.get("model", "as suits the data"), "yes" if kind.labelled else "no"
+        head = f"| `{name}` | {networks} | {model} | {labels}"
         for option, default, words in registry.options_of(name) or [("", "", "")]:
             told = f"`{option}` | `{_otherwise(option, default).partition('=')[2]}`" if option else " | "
             rows.append(f"{head} | {told} | {words} |")

@@ -1,5 +1,6 @@
 """Generations of a training on disk: each complete in itself, checked when read, stepped back from when damaged."""
 
+import hashlib
 import json
 import re
 import shutil
@@ -68,9 +69,11 @@ def load(folder: Path) -> tuple[Generation | None, list[str]]:
     return None, []
 
 
-def save_best(folder: Path, weights: Tensors) -> None:
-    """The chosen weights of a finished training, in `folder`/best."""
-    durable.save_folder(folder / "best", {"weights.safetensors": tensors_to_bytes(weights)})
+def save_best(folder: Path, weights: Tensors) -> str:
+    """The chosen weights of a finished training, in `folder`/best; the sha256 of their file."""
+    data = tensors_to_bytes(weights)
+    durable.save_folder(folder / "best", {"weights.safetensors": data})
+    return hashlib.sha256(data).hexdigest()
 
 
 def load_best(folder: Path) -> tuple[Tensors, str, list[str]]:

@@ -1,5 +1,6 @@
 """kept/: rows that evaluation kept of validation and test pictures, so that no test set is opened again for them."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from striate.data.samples import Indices
 from striate.tasks.task import Rows
 
 NAME = "kept"
+_OF = "of.json"
 
 
 @dataclass(frozen=True)
@@ -42,23 +44,26 @@ def plain(rows: Rows, samples: Indices) -> Kept:
     return Kept(rows, samples, nothing, np.empty((0,), np.uint8), np.empty((0,), np.float32))
 
 
-def write(folder: Path, subsets: Mapping[str, Kept]) -> None:
-    """All subsets at once, whole or not at all."""
-    durable.save_folder(
-        folder / NAME,
-        {f"{name}.safetensors": save({key: np.ascontiguousarray(part) for key, part in vars(kept).items()})
-         for name, kept in subsets.items()},
-    )  # fmt: skip
+def write(folder: Path, subsets: Mapping[str, Kept], weights: str) -> None:
+    """All subsets at once, whole or not at all; `weights` is the digest of those that answered."""
+    files = {
+        f"{name}.safetensors": save({key: np.ascontiguousarray(part) for key, part in vars(kept).items()})
+        for name, kept in subsets.items()
+    }
+    durable.save_folder(folder / NAME, {**files, _OF: durable.to_json({"weights": weights})})
 
 
-def read(folder: Path) -> dict[str, Kept]:
-    """By subset; a RunError where a file was damaged. Runs of before rows were kept have none."""
+def read(folder: Path, weights: str | None = None) -> dict[str, Kept]:
+    """By subset; a RunError where a file was damaged. Runs of before rows were kept have none.
+
+    `weights`: none but rows of these, for a training that was stopped at its very end.
+    """
     if not (folder / NAME).is_dir():
         return {}
-    found = {}
-    for name, data in durable.read_folder(folder / NAME).items():
-        try:
-            found[name.removesuffix(".safetensors")] = Kept(**load(data))
-        except (SafetensorError, TypeError) as error:
-            raise RunError(folder / NAME / name, f"cannot be read ({error})", "a fresh run") from None
-    return found
+    files = durable.read_folder(folder / NAME)
+    try:
+        of = json.loads(files.pop(_OF))["weights"]
+        found = {name.removesuffix(".safetensors"): Kept(**load(data)) for name, data in files.items()}
+    except (SafetensorError, TypeError, KeyError, ValueError) as error:
+        raise RunError(folder / NAME, f"cannot be read ({error})", "a fresh run") from None
+    return found if weights in (None, of) else {}

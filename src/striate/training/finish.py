@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from striate.base import durable
+from striate.base.errors import RunError
 from striate.data.samples import Indices
 from striate.evaluate import rows
 from striate.evaluate.numbers import number
@@ -25,17 +26,12 @@ from striate.training.machine import Clock
 def finish(trainer: Trainer, folder: Path, facts: Mapping[str, Any], clock: Clock) -> Run:
     """What a training leaves behind, in an order that a kill cannot confuse: result.json comes after its rows."""
     job, progress = trainer.job, trainer.progress
-    checkpoint.save_best(job.checkpoints, trainer.best or {})
+    weights = checkpoint.save_best(job.checkpoints, trainer.best or {})
     predictor = run.open_run(folder).predictor.on(job.machine.device)
-    val = rows.kept(predictor, job.samples, job.split.val)
-    predictor = dataclasses.replace(predictor, task=predictor.task.settled(val))
-    subset, indices, found, opened = "val", job.split.val, val, None
-    if len(job.split.test):
-        subset, indices = "test", job.split.test
-        opened = openings.record(folder, facts["split"]["test"]["digest"], len(indices))
-        found = rows.kept(predictor, job.samples, indices)
-    saved = {"val": kept.plain(val, job.split.val), subset: _with_shown(predictor, job, found, indices)}
-    kept.write(folder, saved)
+    subset, indices = ("test", job.split.test) if len(job.split.test) else ("val", job.split.val)
+    saved = _before(folder, weights) or _answered(predictor, job, folder, subset, indices, facts, weights)
+    predictor = dataclasses.replace(predictor, task=predictor.task.settled(saved["val"].rows))
+    found = saved[subset].rows
     clock.mark("test")
     beside = predictor.task.baselines(
         job.samples, job.split.train, indices, lambda some: rows.as_given(predictor, job.samples, some)
@@ -47,7 +43,7 @@ def finish(trainer: Trainer, folder: Path, facts: Mapping[str, Any], clock: Cloc
     durable.write_csv(folder / "predictions.csv", ("sample", *table.head), lines)
     told = {
         **result(predictor.task, found, subset),
-        **({} if opened is None else {"openings": opened}),
+        **({"openings": max(1, openings.count(folder, facts["split"]["test"]["digest"]))} if subset == "test" else {}),
         "baselines": [number(each, subset).as_dict() for each in beside],
         "weights": "checkpoints/best",
         "best_epoch": (progress.best_epoch or 0) + 1,
@@ -55,6 +51,29 @@ def finish(trainer: Trainer, folder: Path, facts: Mapping[str, Any], clock: Cloc
     durable.write_json(folder / "result.json", told)
     ended = {"status": "done", "task": registry.as_dict(predictor.task), "timings": clock.seconds}
     return run.record(folder, {**facts, **ended})
+
+
+def _before(folder: Path, weights: str) -> dict[str, Kept]:
+    """What these weights have answered before a kill: no test set is opened twice for one result."""
+    try:
+        return kept.read(folder, weights)
+    except RunError:
+        return {}
+
+
+def _answered(
+    predictor: Predictor, job: Job, folder: Path, subset: str, indices: Indices, facts: Mapping[str, Any], weights: str
+) -> dict[str, Kept]:
+    """Validation, and the test set, its opening recorded before; both kept on disk."""
+    val = rows.kept(predictor, job.samples, job.split.val)
+    predictor = dataclasses.replace(predictor, task=predictor.task.settled(val))
+    found = val
+    if subset == "test":
+        openings.record(folder, facts["split"]["test"]["digest"], len(indices))
+        found = rows.kept(predictor, job.samples, indices)
+    saved = {"val": kept.plain(val, job.split.val), subset: _with_shown(predictor, job, found, indices)}
+    kept.write(folder, saved, weights)
+    return saved
 
 
 def _with_shown(predictor: Predictor, job: Job, found: Rows, indices: Indices) -> Kept:

@@ -1,0 +1,183 @@
+"""Tables of pictures and labels. Row ids M1-M4 are those of the table of odd labels.
+
+Not here: M5 and M6 (labels are names, so none is out of range), M7-M13 (masks and targets that no task reads yet).
+"""
+
+from pathlib import Path
+
+import pytest
+
+from pictures import encode, photo, put
+from striate.base.errors import DataError
+from striate.data.audit import scan
+from striate.data.load import load
+from striate.data.sources.table import list_table
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    for seed in range(8):
+        put(tmp_path / "photos" / f"{seed}.png", encode(photo(8, 8, seed)))
+    return tmp_path
+
+
+def table(home: Path, *lines: str, name: str = "table.csv", encoding: str = "utf-8", end: str = "\n") -> Path:
+    path = home / name
+    path.write_bytes(end.join(lines).encode(encoding))
+    return path
+
+
+def rows(labels: str = "aabbabab") -> list[str]:
+    return [f"photos/{place}.png,{label}" for place, label in enumerate(labels)]
+
+
+def refusal(path: Path, **options: bool) -> DataError:
+    with pytest.raises(DataError) as caught:
+        list_table(path, **options)
+    assert caught.value.where == str(path)
+    return caught.value
+
+
+def test_a_table_gives_names_labels_and_classes_in_the_order_of_the_paths(home: Path) -> None:
+    listing = list_table(table(home, "path,label", *rows()[::-1]))
+    assert listing.names == tuple(f"photos/{place}.png" for place in range(8))
+    assert listing.classes == ("a", "b")
+    assert "".join(listing.classes[label] for label in listing.labels or ()) == "aabbabab"
+    assert (listing.name, listing.source, listing.root, listing.subsets) == ("table", "table", home, None)
+    samples = scan(listing)
+    assert samples.targets.strata.tolist() == list(listing.labels or ())
+    assert samples.read(3) == (home / "photos" / "3.png").read_bytes()
+
+
+@pytest.mark.parametrize("path", ["path", "File", "FILENAME", "image"])
+@pytest.mark.parametrize("label", ["label", "Class", "category"])
+def test_columns_are_found_by_their_heads_and_others_are_not_looked_at(home: Path, path: str, label: str) -> None:
+    listing = list_table(
+        table(home, f"id,{label},{path},note", *(f"7,{row.split(',')[1]},{row.split(',')[0]},x" for row in rows()))
+    )
+    assert (len(listing.names), listing.classes) == (8, ("a", "b"))
+
+
+def test_M4_mark_separator_line_ends_quotes_and_code_page_are_read(home: Path) -> None:
+    plain = list_table(table(home, "path,label", *rows()))
+    for separator, name in ((";", "a.csv"), ("\t", "a.tsv")):
+        lines = ["path,label", *rows(), ""]
+        text = [line.replace(",", separator) for line in lines]
+        assert list_table(table(home, *text, name=name, encoding="utf-8-sig", end="\r\n")).labels == plain.labels
+    quoted = list_table(
+        table(home, '"path","label"', *(f'"{row.replace(",", chr(34) + "," + chr(34))}"' for row in rows()))
+    )
+    assert quoted.labels == plain.labels
+    accented = list_table(table(home, "path,label", *(row + "é" for row in rows()), encoding="cp1252"))
+    assert accented.classes == ("aé", "bé")
+    assert accented.notes == ("table.csv is not UTF-8: read as Windows-1252",)
+
+
+def test_M4_a_table_without_a_head_says_what_it_saw_and_what_is_understood(home: Path) -> None:
+    error = refusal(table(home, *rows()))
+    assert "no column of the path: the first line is 'photos/0.png', 'a'" in error.cause
+    assert "path or file" in error.hint
+    assert "no column of the label" in refusal(table(home, "path,x", *rows())).cause
+    assert "columns path and file could each be the path" in refusal(table(home, "path,file,label", "a,b,c")).cause
+    for lines in ((), ("", "  ")):
+        assert "an empty table" in refusal(table(home, *lines)).cause
+    assert "a table without rows" in refusal(table(home, "path,label")).cause
+
+
+@pytest.mark.parametrize("label", ["", "  ", "NaN", "none", "N/A"])
+def test_M1_a_missing_label_is_told_with_its_line(home: Path, label: str) -> None:
+    lines = rows()
+    lines[2] = f"photos/2.png,{label}"
+    assert f"line 4: no label ({label.strip()!r})" in refusal(table(home, "path,label", *lines)).cause
+
+
+def test_M1_spaces_around_a_label_are_no_part_of_it(home: Path) -> None:
+    assert list_table(table(home, "path,label", *(row.replace(",", ", ") + " " for row in rows()))).classes == (
+        "a",
+        "b",
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        ("../outside.png", "leads out of the table's folder"),
+        ("photos/../../outside.png", "leads out of the table's folder"),
+        ("/etc/passwd", "leads out of the table's folder"),
+        ("https://example.org/a.png", "is an address; only files are read"),
+        ("", "no path"),
+    ],
+)
+def test_M2_a_path_that_leaves_the_folder_is_refused_with_its_line(home: Path, said: str, cause: str) -> None:
+    error = refusal(table(home, "path,label", f"{said},a", *rows()))
+    assert error.cause.startswith("line 2: ")
+    assert cause in error.cause
+
+
+def test_M2_all_bad_lines_are_told_the_first_twenty_one_by_one(home: Path) -> None:
+    error = refusal(table(home, "path,label", *(f"../{place}.png,a" for place in range(23)), *rows()))
+    assert error.cause.count("leads out") < 23
+    assert "line 2: " in error.cause
+
+
+def test_M2_an_absolute_path_inside_and_backslashes_are_the_same_file(home: Path) -> None:
+    lines = rows()
+    lines[0], lines[1] = f"{home / 'photos' / '0.png'},a", "photos\\1.png,a"
+    assert list_table(table(home, "path,label", *lines)).names == tuple(f"photos/{place}.png" for place in range(8))
+
+
+def test_M2_a_link_out_of_the_folder_is_followed_only_when_asked(
+    home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "x.png"
+    put(elsewhere, encode(photo(8, 8, 99)))
+    (home / "photos" / "link.png").symlink_to(elsewhere)
+    path = table(home, "path,label", *rows(), "photos/link.png,a")
+    assert "a link that leads out" in refusal(path).cause
+    assert len(list_table(path, follow_links=True).names) == 9
+
+
+def test_M2_a_file_that_is_missing_is_counted_by_the_scan_as_any_bad_one(home: Path) -> None:
+    listing = list_table(table(home, "path,label", *rows(), "photos/gone.png,a"))
+    with pytest.raises(DataError, match=r"1 of 9 files .* 1 no such file; first photos/gone.png"):
+        scan(listing)
+    assert [skip.name for skip in scan(listing, max_bad=0.2).skipped] == ["photos/gone.png"]
+
+
+def test_M3_a_line_that_repeats_another_counts_once_and_one_that_contradicts_it_is_refused(home: Path) -> None:
+    listing = list_table(table(home, "path,label", *rows(), "photos/1.png,a", "./photos/1.png,a"))
+    assert len(listing.names) == 8
+    assert listing.notes == ("2 lines of table.csv repeat another and count once",)
+    assert scan(listing).notes[0] == listing.notes[0]
+    error = refusal(table(home, "path,label", *rows(), "photos/1.png,b"))
+    assert "line 10: photos/1.png again, said to be b in train and a in train" in error.cause
+
+
+def test_a_column_of_subsets_gives_the_subsets(home: Path) -> None:
+    subsets = ["train", "Training", "val", "test", "train", "train", "valid", "test"]
+    lines = [f"{row},{subset}" for row, subset in zip(rows(), subsets, strict=True)]
+    listing = list_table(table(home, "path,label,split", *lines))
+    assert listing.subsets == ("train", "train", "val", "test", "train", "train", "val", "test")
+    lines[3] = lines[3].replace("test", "exam")
+    assert "subset 'exam' is none of train, val and test" in refusal(table(home, "path,label,split", *lines)).cause
+    assert "have no train" in refusal(table(home, "path,label,split", *(row + ",test" for row in rows()))).cause
+
+
+def test_pictures_alone_need_no_labels(home: Path) -> None:
+    samples = load(table(home, "path,label", *rows()), labelled=False)
+    assert (samples.targets.classes, samples.targets.kinds, len(samples)) == ((), {}, 8)
+    assert load(table(home, "path", *(row.split(",")[0] for row in rows())), labelled=False).names == samples.names
+
+
+def test_a_table_is_the_same_data_as_the_folder_that_it_lists(home: Path) -> None:
+    for place, label in enumerate("aabbabab"):
+        put(home / "sorted" / label / f"{place}.png", (home / "photos" / f"{place}.png").read_bytes())
+    folder = load(home / "sorted")
+    lines = [f"{name},{name[0]}" for name in folder.names]
+    listed = load(table(home / "sorted", "path,label", *lines))
+    assert (listed.fingerprint, listed.digests) == (folder.fingerprint, folder.digests)
+
+
+def test_a_table_that_is_not_there_is_told_like_a_folder(home: Path) -> None:
+    with pytest.raises(DataError, match="no such"):
+        load(home / "gone.csv")

@@ -1,0 +1,261 @@
+"""The run folder as everything after a training finds it: pages, rows, splits, and folders of older versions."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+import striate
+from small import Notes, photographs
+from striate.base.errors import DataError, RunError
+from striate.evaluate.result import result
+from striate.runs import kept, subsets
+from striate.runs.run import open_run
+from striate.shell.cli import main
+from striate.training import plan as planning
+from striate.training.plan import Execution
+from striate.training.train import resume
+
+
+def call(capsys, *words):
+    with pytest.raises(SystemExit) as left:
+        main([str(word) for word in words])
+    out, err = capsys.readouterr()
+    return left.value.code, out, err
+
+
+def facts_of(run, **changes):
+    """run.json with changes; None takes a key out."""
+    path = run / "run.json"
+    facts = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps({key: value for key, value in facts.items() if value is not None}))
+
+
+def openings(run):
+    return (run.parent / "test-openings.jsonl").read_text().count("\n")
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    data = photographs(home / "photos")
+    run = striate.train(data, model="resnet20", size=32, batch=9, epochs=2, runs=home / "runs")
+    return run.folder, data
+
+
+@pytest.fixture
+def run(original, tmp_path):
+    """A copy of the runs and the pictures, to be harmed."""
+    folder, data = original
+    shutil.copytree(folder.parent, tmp_path / "runs")
+    shutil.copytree(data, tmp_path / "photos")
+    copy = tmp_path / "runs" / folder.name
+    moved = json.loads((copy / "run.json").read_text())["data"] | {
+        "path": str(tmp_path / "photos"), "root": str(tmp_path / "photos"),
+    }  # fmt: skip
+    facts_of(copy, data=moved)
+    return copy
+
+
+def test_rows_of_validation_and_test_are_all_that_the_numbers_need(run):
+    opened = open_run(run)
+    found, lines = kept.read(run), subsets.lines(run)
+    for subset in ("val", "test"):
+        assert found[subset].samples.tolist() == subsets.places(lines, subset).tolist()
+        assert found[subset].rows.dtype == np.float64
+    told = result(opened.task, found["test"].rows, "test")
+    assert {key: opened.result[key] for key in told} == told
+
+
+def test_a_page_is_written_again_byte_for_byte_and_opens_no_test_set(run, capsys):
+    page = (run / "report.html").read_bytes()
+    (run / "report.html").unlink()
+    code, out, err = call(capsys, "report", run)
+    assert (code, out, err) == (0, f"report  {run / 'report.html'}\n", "")
+    assert (run / "report.html").read_bytes() == page
+    assert openings(run) == 1
+    assert json.loads(call(capsys, "report", run, "--json")[1]) == {
+        "run": str(run), "report": str(run / "report.html"),
+    }  # fmt: skip
+
+
+def test_a_training_that_died_before_its_page_is_given_one(run, capsys):
+    page = (run / "report.html").read_bytes()
+    (run / "report.html").unlink()
+    code, out, _ = call(capsys, "train", "--resume", run)
+    assert (code, "accuracy" in out) == (0, True)
+    assert (run / "report.html").read_bytes() == page
+    assert openings(run) == 1
+    code, _, err = call(capsys, "train", "--resume", run)
+    assert (code, "this training is finished" in err) == (4, True)
+
+
+def test_a_picture_that_has_gone_or_changed_is_a_sentence_in_the_page(run, tmp_path):
+    page = (run / "report.html").read_text()
+    assert "cannot be shown" not in page
+    mistakes = page.count('<figure><img src="data:image/png')
+    assert mistakes
+    for path in (tmp_path / "photos").rglob("*.png"):
+        path.write_bytes(b"something else")
+    for path in (tmp_path / "photos").rglob("*.jpg"):
+        path.unlink()
+    striate.write_report(run)
+    after = (run / "report.html").read_text()
+    assert after.count("this picture cannot be shown: ") == mistakes
+    assert "changed since the data were scanned" in after
+    shutil.rmtree(tmp_path / "photos")
+    striate.write_report(run)
+    assert (run / "report.html").read_text().count("no such file") == mistakes
+
+
+@pytest.mark.parametrize("harm", ["cut", "gone", "flipped"])
+def test_damaged_rows_are_a_sentence_in_the_page_and_stop_nothing(run, harm):
+    path = run / "kept" / "test.safetensors"
+    data = bytearray(path.read_bytes())
+    if harm == "gone":
+        path.unlink()
+    else:
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data[:-9] if harm == "cut" else data)
+    striate.write_report(run)
+    page = (run / "report.html").read_text()
+    assert "What was kept of each picture is damaged" in page
+    assert "Confusion" not in page
+
+
+def test_a_kill_between_the_opening_and_the_result_opens_no_test_set_again(run):
+    whole = open_run(run).result
+    rows = (run / "kept" / "test.safetensors").read_bytes()
+    for name in ("result.json", "predictions.csv", "report.html"):
+        (run / name).unlink()
+    facts_of(run, status="running")
+    resumed = resume(run, Execution(), Notes())
+    assert resumed.result == whole
+    assert (run / "kept" / "test.safetensors").read_bytes() == rows
+    assert openings(run) == 1
+
+
+def test_rows_of_other_weights_are_not_taken_for_these(run):
+    of = json.loads((run / "kept" / "of.json").read_text())["weights"]
+    assert set(kept.read(run, of)) == {"val", "test"}
+    assert kept.read(run, "0" * 64) == {}
+
+
+def test_a_run_that_goes_on_reads_its_split_and_cuts_none(run, monkeypatch):
+    facts_of(run, status="running")
+    (run / "result.json").unlink()
+    before = subsets.lines(run)
+    monkeypatch.setattr(planning.splits, "cut", lambda *_: pytest.fail("the split was cut again"))
+    assert resume(run, Execution(), Notes()).status == "done"
+    assert subsets.lines(run) == before
+    assert open_run(run).evaluate().numbers["n"] == 9
+
+
+@pytest.mark.parametrize("harm", ["swapped", "gone", "no table"])
+def test_a_split_that_is_not_that_of_the_data_is_refused(run, harm):
+    facts_of(run, status="running")
+    path = run / "split.csv"
+    lines = path.read_text().splitlines()
+    if harm == "gone":
+        path.unlink()
+    else:
+        lines[1], lines[2] = lines[2], lines[1]
+        path.write_text("\n".join(lines) if harm == "swapped" else "nothing of this kind")
+    with pytest.raises(RunError, match=r"split\.csv"):
+        resume(run, Execution(), Notes())
+
+
+def older(run, decoder):
+    """The folder as format 1 had it: no task, no rows, no measured colours, pictures resized in one call."""
+    facts = json.loads((run / "run.json").read_text())
+    preprocess = {key: value for key, value in facts["preprocess"].items() if key not in ("views", "version")}
+    data = {key: value for key, value in facts["data"].items() if key not in ("source", "root")}
+    versions = facts["versions"] | {"decoder": decoder}
+    recipe = {key: value for key, value in facts["recipe"].items() if key not in ("task", "task_options")}
+    facts_of(
+        run, format=1, task=None, timings=None, measured=None, preprocess=preprocess, data=data, versions=versions,
+        recipe=recipe,
+    )  # fmt: skip
+    shutil.rmtree(run / "kept")
+
+
+def test_a_run_of_format_1_opens_answers_and_says_how_it_differs(run, tmp_path, capsys):
+    new, pictures = open_run(run), sorted((tmp_path / "photos" / "class 2").iterdir())
+    expected = [each.as_dict() for each in new.predict(pictures)]
+    older(run, "pillow 13.0.0, libjpeg-turbo 3.1")
+    old = open_run(run)
+    assert [each.as_dict() for each in old.predict(pictures)] == expected
+    assert old.task.classes == new.classes
+    assert any("may differ by one level" in note for note in old.warnings)
+    assert old.evaluate().numbers["numbers"] == new.result["numbers"]
+    code, _, err = call(capsys, "report", run)
+    assert code == 0, err
+    page = (run / "report.html").read_text()
+    assert "before rows were kept of each picture" in page
+    assert f"{100 * new.result['numbers'][0]['value']:.1f} %" in page
+    older_decoder = json.loads((run / "run.json").read_text())["versions"] | {"decoder": "pillow 12.3.0, x"}
+    facts_of(run, versions=older_decoder)
+    assert not any("may differ by one level" in note for note in open_run(run).warnings), (
+        "12.3 resized as it is done now"
+    )
+
+
+def test_a_run_of_format_1_goes_on(run):
+    older(run, "pillow 13.0.0, libjpeg-turbo 3.1")
+    facts_of(run, status="running")
+    for name in ("result.json", "report.html"):
+        (run / name).unlink()
+    finished = resume(run, Execution(), Notes())
+    assert finished.status == "done"
+    assert set(kept.read(run)) == {"val", "test"}
+
+
+def test_an_unfinished_run_has_no_page_and_a_newer_format_is_refused(run, capsys):
+    facts_of(run, status="stopped")
+    (run / "result.json").unlink()
+    code, _, err = call(capsys, "report", run)
+    assert (code, "has no result" in err) == (4, True)
+    facts_of(run, format=3)
+    with pytest.raises(RunError, match="reads up to 2"):
+        open_run(run)
+
+
+def test_arrays_are_trained_on_resumed_evaluated_and_shown_from_python(tmp_path):
+    draws = np.random.default_rng(0)
+    labels = np.array(["dark", "light"] * 20)
+    pictures = draws.integers(0, 60, (40, 12, 12), dtype=np.uint8) + np.where(labels == "light", 150, 0)[
+        :, None, None
+    ].astype(np.uint8)
+    run = striate.train((pictures, labels), model="lenet5", epochs=3, batch=9, runs=tmp_path / "runs")
+    assert run.classes == ("dark", "light")
+    assert run.result["numbers"][0]["value"] == 1.0
+    assert "cannot be shown" not in (run.folder / "report.html").read_text()
+    assert run.evaluate((pictures, labels)).numbers["n"] == 40
+    with pytest.raises(DataError, match="nowhere on disk"):
+        run.evaluate()
+    with pytest.raises(RunError, match="not the pictures"):
+        striate.write_report(run, (pictures[:-1], labels[:-1]))
+    page = (run.folder / "report.html").read_text()
+    striate.write_report(run, (pictures, labels))
+    assert (run.folder / "report.html").read_text() == page
+    facts_of(run.folder, status="running")
+    with pytest.raises(RunError, match="were in memory"):
+        striate.train(resume=run.folder)
+    assert striate.train((pictures, labels), resume=run.folder).status == "done"
+
+
+def test_a_temperature_that_was_asked_for_is_settled_kept_and_used(tmp_path):
+    plain, settled = (
+        striate.train("digits", epochs=2, runs=tmp_path, task_options=options) for options in ({}, {"calibrate": True})
+    )
+    assert (plain.task.temperature, "temperature" in plain.result) == (1.0, False)
+    temperature = settled.result["temperature"]
+    assert settled.task.temperature == temperature != 1.0
+    assert settled.task.settled(kept.read(settled.folder)["val"].rows).temperature == temperature
+    before, after = (run.result["numbers"] for run in (plain, settled))
+    assert before[0] == after[0], "no answer changes"
+    assert before[-1]["value"] != after[-1]["value"]
+    rows = [(run.folder / "kept" / "test.safetensors").read_bytes() for run in (plain, settled)]
+    assert rows[0] == rows[1], "logits are kept as they are"
+    assert settled.evaluate().numbers["numbers"] == after

@@ -1,0 +1,142 @@
+"""Pictures in, answers out: one network, several, one look or ten, always by the same road."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+import striate
+from small import photographs, train
+from striate.base.errors import UsageError
+from striate.data.load import load
+from striate.data.picture import decode
+from striate.evaluate import rows
+from striate.predictor import Predictor, together
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("home")
+    photographs(folder / "photos")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def runs(home):
+    """Two networks of different sizes, channels and means on the same pictures."""
+    data = str(home / "photos")
+    return (
+        train(home / "runs", data=data, model="resnet20", size=32, batch=9, resize="crop", precision="float32"),
+        train(home / "runs", data=data, model="lenet5", batch=9, precision="float32"),
+    )
+
+
+@pytest.fixture(scope="module")
+def pictures(home):
+    return sorted((home / "photos" / "class 1").iterdir())
+
+
+def probabilities(predictions):
+    return np.array([[dict(each.top)[f"class {k}"] for k in range(3)] for each in predictions])
+
+
+def by_hand(run, path):
+    """Softmax of the network on the canvas, with nothing of the predictor's."""
+    (member,) = run.predictor.members
+    ((canvas, _),) = member.preprocess.looks(path.read_bytes(), str(path))
+    with torch.inference_mode():
+        outputs = member.network(member.preprocess.normalise(torch.from_numpy(canvas)[None]))
+    return torch.softmax(outputs.double(), 1)[0].numpy()
+
+
+def test_a_prediction_is_the_network_on_the_canvas(runs, pictures):
+    for run in runs:
+        found = run.predict(pictures)
+        np.testing.assert_allclose(probabilities(found), [by_hand(run, path) for path in pictures], atol=1e-6)
+
+
+def test_an_ensemble_of_two_sizes_is_the_mean_of_their_probabilities(runs, pictures):
+    first, second = (probabilities(run.predict(pictures)) for run in runs)
+    both = probabilities(striate.ensemble(*(run.folder for run in runs)).predict(pictures))
+    np.testing.assert_allclose(both, (first + second) / 2, atol=1e-6)
+    weighed = probabilities(striate.ensemble(*runs, weights=[3, 1]).predict(pictures))
+    np.testing.assert_allclose(weighed, (3 * first + second) / 4, atol=1e-6)
+    np.testing.assert_allclose(weighed.sum(1), 1)
+
+
+def test_ten_crops_are_the_mean_over_the_corners_the_centre_and_their_mirrors(runs, pictures):
+    run = runs[0]
+    (member,) = run.predictor.members
+    ten = run.predictor.looking("ten")
+    side = round(32 * 8 / 7)
+    for path, found in zip(pictures, probabilities(ten.predict(pictures)), strict=True):
+        larger = dataclasses.replace(member.preprocess, size=side)
+        ((canvas, _),) = larger.looks(path.read_bytes(), str(path))
+        whole, last, middle = torch.from_numpy(canvas)[None], side - 32, (side - 32) // 2
+        places = [(0, 0), (0, last), (last, 0), (last, last), (middle, middle)]
+        crops = torch.cat([whole[:, :, y : y + 32, x : x + 32] for y, x in places])
+        with torch.inference_mode():
+            outputs = member.network(member.preprocess.normalise(torch.cat([crops, crops.flip(-1)])))
+        np.testing.assert_allclose(found, torch.softmax(outputs.double(), 1).mean(0).numpy(), atol=1e-6)
+
+
+def test_rows_and_predictions_come_by_the_same_road(runs, home, pictures):
+    """Also where networks of two sizes answer together, in ten crops each."""
+    samples = load(str(home / "photos"))
+    indices = np.flatnonzero(samples.targets.strata == 1)
+    for predictor in (runs[1].predictor, striate.ensemble(*runs).looking("ten")):
+        kept = rows.kept(predictor, samples, indices)
+        np.testing.assert_allclose(
+            predictor.task.probabilities(kept[:, :-1]), probabilities(predictor.predict(pictures)), atol=1e-5
+        )
+        assert (kept[:, -1] == 1).all()
+
+
+def test_an_evaluation_of_several_runs_says_what_each_has_seen(runs, home):
+    first, second = runs
+    together = first.evaluate(str(home / "photos"), beside=[second])
+    used = [note for note in together.notes if "used in training" in note]
+    assert len(used) == 2
+    assert second.name in used[1]
+    alone = first.evaluate(str(home / "photos"))
+    assert together.numbers["n"] == alone.numbers["n"] == 45
+    assert not np.array_equal(together.rows, alone.rows)
+    own = first.evaluate(beside=[second], views="ten")
+    assert own.numbers["subset"] == "test"
+    assert own.numbers["openings"] > 1
+
+
+def test_networks_that_answer_different_questions_are_not_joined(runs, home):
+    photographs(home / "others", classes=2)
+    other = train(home / "runs", data=str(home / "others"), model="lenet5", batch=9, epochs=1)
+    with pytest.raises(UsageError, match="different questions"):
+        striate.ensemble(runs[0], other)
+    for weights in ([1.0], [1.0, 0.0]):
+        with pytest.raises(UsageError, match="for 2 networks"):
+            striate.ensemble(*runs, weights=weights)
+    with pytest.raises(UsageError, match="none are given"):
+        together([])
+
+
+def test_a_predictor_needs_no_folder(runs, pictures, tmp_path):
+    """The network, its preprocessing and its task in hand are all there is to it."""
+    (member,), task = runs[1].predictor.members, runs[1].task
+    answer = Predictor((member,), task).predict([pictures[0], tmp_path / "missing.png"])
+    assert [each.status == "ok" for each in answer] == [True, False]
+    assert answer[1].as_dict() == {
+        "file": str(tmp_path / "missing.png"), "status": "no such file", "label": None, "probability": None, "top": [],
+    }  # fmt: skip
+    assert decode.read(pictures[0]).pixels.shape == (40, 48, 3)
+
+
+def test_answering_leaves_a_network_in_the_mode_it_was_in(runs, pictures):
+    (member,) = runs[0].predictor.members
+    member.network.train()
+    try:
+        before = [buffer.clone() for buffer in member.network.buffers()]
+        runs[0].predictor.predict(pictures[:2])
+        assert member.network.training
+        assert all(map(torch.equal, before, member.network.buffers()))
+    finally:
+        member.network.eval()
