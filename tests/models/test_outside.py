@@ -237,7 +237,7 @@ def test_offline_by_setting_is_respected(hub, monkeypatch):
 def test_a_network_of_timms_is_trained_reopened_and_used(tmp_path):
     photographs = small.photographs(tmp_path / "photographs", each=12)
     trained = small.train(tmp_path / "runs", data=str(photographs), model=SMALL, epochs=1, size=40, batch=8)
-    run = striate.open_run(trained.run.folder)
+    run = striate.open_run(trained.folder)
     assert run.facts["network"]["name"] == SMALL
     assert isinstance(run.network, type(timm.create_model("resnet10t")))
     assert run.predict([str(photographs / "class 0" / "00.jpg")])[0].status == "ok"

@@ -430,7 +430,7 @@ def test_a_checkpoint_that_holds_itself_ends(tmp_path):
 
 
 def test_a_run_folder_gives_its_chosen_weights(tmp_path):
-    run = small.train(tmp_path, epochs=1).run
+    run = small.train(tmp_path, epochs=1)
     net = built("lenet5", weights=run.folder)
     assert all(torch.equal(v, run.network.state_dict()[k]) for k, v in net.state_dict().items())
     file = run.folder / "checkpoints" / "best" / "weights.safetensors"

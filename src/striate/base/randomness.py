@@ -30,8 +30,10 @@ def normals(
     Of each sample from a generator of its own (Salmon et al. 2011, Philox), so that many cost little.
     """
     rows = _scramble(np.asarray(samples).astype(np.uint64) ^ np.uint64(key(seed, purpose, epoch)))
-    made = (np.random.Generator(np.random.Philox(key=int(row))).standard_normal(shape, np.float32) for row in rows)
-    return np.stack(list(made)) if len(rows) else np.empty((0, *shape), np.float32)
+    made = np.empty((len(rows), *shape), np.float32)
+    for row, own in zip(rows, made, strict=True):
+        np.random.Generator(np.random.Philox(key=int(row))).standard_normal(dtype=np.float32, out=own)
+    return made
 
 
 def permutation(seed: int, purpose: str, epoch: int, length: int) -> npt.NDArray[np.int64]:

@@ -10,13 +10,13 @@ from torch import Tensor
 from striate.base import processes
 from striate.data.feed import Batch, Feed, cut, open_feed
 from striate.data.load import reading_workers
-from striate.data.preprocess import Preprocess, scaled
+from striate.data.preprocess import scaled
 from striate.data.samples import Indices, Samples
 from striate.predictor import Predictor
 from striate.tasks.task import Rows, Task
 
-# The most pictures that a network sees at once, and the most pixels of one channel.
-BATCH, PIXELS = 256, 2**22
+# The most pictures that a network sees at once, and the most pixels of one channel: a GPU has memory for more.
+BATCH, PIXELS, PIXELS_OF_A_GPU = 256, 2**19, 2**23
 
 
 def feeds(predictor: Predictor, samples: Samples, indices: Indices) -> list[Feed]:
@@ -43,23 +43,28 @@ def rows(
     """
     rank, world = processes.place()
     shares = np.array_split(indices, world)
-    batch = at_once([each.preprocess for each in predictor.members])
+    batch = at_once(predictor)
     groups = cut(shares[rank], batch) if len(shares[rank]) else []
-    found = []
+    own: Tensor | None = None
+    done = 0
     for batches in zip(*(source.batches(groups) for source in sources), strict=True):
         between()
         asked = [given(predictor.task, each, samples) for each in batches]
-        found.append(predictor.task.kept(*predictor.answers(asked)))
+        found = predictor.task.kept(*predictor.answers(asked))
+        # one place for all, taken once: small pieces that stay between large ones that go would split the memory
+        own = found.new_empty(len(shares[rank]), found.shape[1]) if own is None else own
+        own[done : done + len(found)] = found
+        done += len(found)
     for _ in range(-(-len(indices) // (world * batch)) - len(groups)):  # a process whose share is one batch shorter
         between()
-    own = torch.cat(found) if found else None
     return processes.gathered(own, sum(map(len, shares[:rank])), len(indices), predictor.device)
 
 
-def at_once(preprocesses: Sequence[Preprocess]) -> int:
+def at_once(predictor: Predictor) -> int:
     """Pictures that are answered together: so many that memory does not grow with their size."""
-    pixels = max(each.side**2 * (10 if each.views == "ten" else 1) for each in preprocesses)
-    return max(1, min(BATCH, PIXELS // pixels))
+    sides = [each.preprocess.side**2 * (10 if each.preprocess.views == "ten" else 1) for each in predictor.members]
+    most = PIXELS if predictor.device.type == "cpu" else PIXELS_OF_A_GPU
+    return max(1, min(BATCH, most // max(sides)))
 
 
 def kept(predictor: Predictor, samples: Samples, indices: Indices) -> Rows:
@@ -77,5 +82,5 @@ def as_given(predictor: Predictor, samples: Samples, indices: Indices) -> Iterat
     """Samples as the first member is given them, for those who answer without a network."""
     first = dataclasses.replace(predictor, members=predictor.members[:1])
     (source,) = feeds(first, samples, indices)
-    for batch in source.batches(cut(indices, at_once([predictor.members[0].preprocess]))):
+    for batch in source.batches(cut(indices, at_once(first))):
         yield given(predictor.task, batch, samples)

@@ -116,6 +116,11 @@ class Run:
             raise RunError(self.folder, f"weights of another network ({error})", "a fresh run") from None
         return Predictor((Member(net.eval(), self.preprocess),), self.task)
 
+    @property
+    def network(self) -> nn.Module:
+        """The network with its chosen weights, in eval mode."""
+        return self.predictor.members[0].network
+
     def predict(
         self,
         pictures: Sequence[str | os.PathLike[str]],

@@ -70,8 +70,8 @@ class Reconstruct:
         if not self.noise:
             return dataclasses.replace(batch, targets=targets)
         drawn = normals(seed, "noise", epoch, batch.indices, tuple(batch.pictures.shape[1:]))
-        noisy = batch.pictures + self.noise * torch.from_numpy(drawn).to(batch.pictures.device)
-        return dataclasses.replace(batch, pictures=noisy, targets=targets)
+        noise = torch.from_numpy(drawn).to(batch.pictures.device).mul_(self.noise)
+        return dataclasses.replace(batch, pictures=noise.add_(batch.pictures), targets=targets)
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """The mean squared error of each picture's numbers, (n,)."""
@@ -96,8 +96,9 @@ class Reconstruct:
 
     def kept(self, answers: Tensor, batch: Batch) -> Tensor:
         """Mean squared and mean absolute error of the answer, cut to 0..1."""
-        difference = (answers.clamp(0, 1) - batch.targets["picture"]).double().flatten(1)
-        return torch.stack([difference.square().mean(1), difference.abs().mean(1)], 1)
+        difference = answers.clamp(0, 1).sub_(batch.targets["picture"]).abs_().flatten(1)
+        absolute = difference.mean(1, dtype=torch.float64)
+        return torch.stack([difference.square_().mean(1, dtype=torch.float64), absolute], 1)
 
     def summary(self, kept: Tensor) -> dict[str, float]:
         """Mean squared error as the loss, and the mean peak signal-to-noise ratio in dB."""
