@@ -85,7 +85,7 @@ def main() -> None:
     lines = [
         f"# Memory of validation, answers of 3x{chosen.side}x{chosen.side}",
         "",
-        f"{datetime.date.today()}, `python benchmarks/validation_memory.py --pictures {chosen.pictures} --side {chosen.side}`",
+        f"{datetime.date.today()}, `benchmarks/validation_memory.py --pictures {chosen.pictures} --side {chosen.side}`",
         "",
         "| pictures | answers, if all were held, MB | peak above the start, MB |",
         "|---:|---:|---:|",
