@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from striate.data.picture.laid import Laid
 from striate.tasks import registry
 from striate.training import plan as planning
 from striate.training import train as training
@@ -77,6 +78,11 @@ def recipe_for(task: str) -> dict[str, Any]:
     kind = registry.find(task)
     values = {"task": task, "model": kind.recipe.get("model", "resnet20"), "size": 32, "batch": 9, "epochs": 2}
     return values | {"augment": "strong", "ema": 0.9} | ({} if kind.mixes else {"mixup": 0.0, "cutmix": 0.0})
+
+
+def whole(height: int, width: int) -> Laid:
+    """A picture that is its own canvas."""
+    return Laid((height, width), (height, width), (1.0, 1.0))
 
 
 def photographs(folder: Path, classes: int = 3, each: int = 15, side: int = 40) -> Path:

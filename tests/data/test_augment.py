@@ -11,11 +11,11 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as oracle
 
 from pictures import photo
+from small import whole
 from striate.base.randomness import draws
 from striate.data import augment as module
 from striate.data.augment import PRESETS, Augment, Augmenter, canvas_size, preset
 from striate.data.feed import Batch
-from striate.data.picture.laid import whole
 from striate.data.preprocess import LUMA, Measured, Preprocess, measure
 from striate.training.recipe import FOR_DIGITS
 

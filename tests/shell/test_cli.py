@@ -57,7 +57,7 @@ def test_help_imports_nothing_heavy_and_every_verb_shows_an_example():
     assert "--label-smoothing" in done.stdout
 
 
-@pytest.mark.parametrize("verb", ["train", "evaluate", "predict", "models", "runs"])
+@pytest.mark.parametrize("verb", ["train", "evaluate", "predict", "report", "models", "runs"])
 def test_help_shows_an_example(capsys, verb):
     code, out, _ = call(capsys, verb, "--help")
     assert code == 0
@@ -109,6 +109,42 @@ def test_predict_and_training_see_the_same_pixels(capsys, trained):
     assert code == 0
     assert [each["label"] for each in said] == [row[2] for row in rows]
     assert [each["probability"] for each in said] == pytest.approx([float(row[3]) for row in rows], abs=1e-5)
+
+
+def test_runs_that_answer_together_and_ten_crops_are_asked_for_at_the_shell(capsys, trained, tmp_path):
+    run, data = trained
+    pictures = sorted((data / "class 1").iterdir())[:3]
+    assert call(capsys, "train", data, "--model", "lenet5", "--epochs", "1", "--max-bad", "0.1",
+                "--runs", tmp_path / "runs", "--json")[0] == 0  # fmt: skip
+    other = tmp_path / "runs" / "photos-lenet5-1"
+    told = {}
+    for name, words in {"alone": [], "both": ["--with", other], "ten": ["--looks", "ten"]}.items():
+        code, out, err = call(capsys, "predict", run, *pictures, *words, "--json")
+        assert code == 0, err
+        told[name] = [row["probability"] for row in json.loads(out.splitlines()[-1])["predictions"]]
+    assert told["alone"] != told["both"] != told["ten"] != told["alone"]
+    code, out, err = call(capsys, "evaluate", run, "--with", other, "--looks", "ten", "--json")
+    answer = json.loads(out.splitlines()[-1])
+    assert (code, answer["subset"], answer["n"]) == (0, "test", 9)
+    code, _, err = call(capsys, "predict", run, *pictures, "--with", tmp_path / "none")
+    assert (code, "no such file" in err) == (4, True)
+    code, _, err = call(capsys, "predict", run, *pictures, "--out", tmp_path / "out")
+    assert (code, "are no pictures" in err, (tmp_path / "out").exists()) == (2, True, False)
+
+
+def test_a_table_of_paths_and_labels_trains(capsys, trained, tmp_path):
+    _, data = trained
+    lines = [f"{path.relative_to(data)},{path.parent.name}" for path in sorted(data.rglob("*.png"))]
+    (data / "pictures.csv").write_text("\n".join(["file,class", *lines]))
+    try:
+        code, out, err = call(capsys, "train", data / "pictures.csv", "--model", "lenet5", "--epochs", "1",
+                              "--runs", tmp_path / "runs", "--json")  # fmt: skip
+    finally:
+        (data / "pictures.csv").unlink()
+    assert code == 0, err
+    run = tmp_path / "runs" / "pictures-lenet5-1"
+    assert json.loads((run / "run.json").read_text())["data"]["source"] == "table"
+    assert json.loads(out.splitlines()[-1])["result"]["n"] == 6
 
 
 def test_every_opening_of_the_test_set_is_counted(capsys, trained):

@@ -6,9 +6,9 @@ import pytest
 import torch
 from sklearn import metrics
 
+from small import whole
 from striate.base.errors import RunError, UsageError
 from striate.data.feed import Batch
-from striate.data.picture.laid import whole
 from striate.evaluate.numbers import number
 from striate.evaluate.result import result
 from striate.layers import Heads

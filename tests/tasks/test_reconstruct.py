@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import striate
-from small import photographs, train
+from small import photographs, train, whole
 from striate.base.errors import UsageError
 from striate.data.feed import Batch
-from striate.data.picture.laid import Laid, whole
+from striate.data.picture.laid import Laid
 from striate.shell.cli import main
 from striate.tasks import registry
 from striate.tasks.reconstruct import Reconstruct, psnr

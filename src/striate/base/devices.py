@@ -1,9 +1,8 @@
 """Which device a name means."""
 
-import os
-
 import torch
 
+from striate.base import processes
 from striate.base.errors import MachineError
 
 
@@ -13,7 +12,7 @@ def find(name: str) -> torch.device:
     if name == "auto" and not gpus:
         return torch.device("cpu")
     if name in ("auto", "cuda") and gpus:  # each process of a group takes its own
-        return torch.device(gpus[int(os.environ.get("LOCAL_RANK", "0")) % len(gpus)])
+        return torch.device(gpus[processes.on_this_machine() % len(gpus)])
     if name not in ("cpu", *gpus):
         raise MachineError("device", f"{name!r} is not on this machine", f"one of auto, {', '.join(['cpu', *gpus])}")
     return torch.device(name)

@@ -19,6 +19,11 @@ def speaks() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def on_this_machine() -> int:
+    """This process's number among those of the group that run on this machine."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
 def place() -> tuple[int, int]:
     """Rank and number of the processes that have met; (0, 1) when there is one."""
     import torch
@@ -38,7 +43,7 @@ def group(device: str) -> Iterator[None]:
         return
     cuda = torch.cuda.is_available() and device != "cpu"
     if cuda:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(on_this_machine())
     # its functions' defaults keep the group that exists when it is first imported, whose threads then abort at exit
     importlib.import_module("torch.distributed.nn")
     torch.distributed.init_process_group("nccl" if cuda else "gloo")

@@ -86,21 +86,26 @@ class Resident:
         self._first, self._looks = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
         values, first, looks = np.unique(self._indices, return_index=True, return_counts=True)
         self._first[values], self._looks[values] = first, looks
+        self._several = len(values) < len(self._indices)
         self._store = torch.cat([chunk.pictures for chunk in chunks]) if chunks else torch.empty(0, dtype=torch.uint8)
         names = chunks[0].targets if chunks else ()
         self._targets = {name: torch.cat([chunk.targets[name] for chunk in chunks]) for name in names}
-        self._laid = [laid for chunk in chunks for laid in chunk.laid]
+        shared: dict[Laid, Laid] = {}  # pictures of one size lie alike
+        self._laid = np.empty(len(self._indices), dtype=object)
+        self._laid[:] = [shared.setdefault(laid, laid) for chunk in chunks for laid in chunk.laid]
 
     def batches(self, groups: Sequence[Indices]) -> Iterator[Batch]:
         for group in groups:
             looks = self._looks[group]
             if not looks.all():
                 raise IndexError("a sample that is not resident")
-            past = np.cumsum(looks) - looks  # rows of the batch before each sample
-            rows = np.arange(looks.sum()) + np.repeat(self._first[group] - past, looks)
+            rows = self._first[group]
+            if self._several:
+                past = np.cumsum(looks) - looks  # rows of the batch before each sample
+                rows = np.arange(looks.sum()) + np.repeat(rows - past, looks)
             at = torch.from_numpy(rows).to(self._device)
             targets = {name: values[at] for name, values in self._targets.items()}
-            yield Batch(self._indices[rows], self._store[at], targets, tuple(self._laid[row] for row in rows))
+            yield Batch(self._indices[rows], self._store[at], targets, tuple(self._laid[rows]))
 
 
 @final

@@ -61,11 +61,11 @@ class Preprocess:
 
     def normalise(self, pictures: Tensor) -> Tensor:
         """uint8, or float in 0..1, (n, channels, h, w) -> float32 with mean 0 and deviation 1 per channel."""
-        values = scaled(pictures) if pictures.dtype == torch.uint8 else pictures.clone()
+        values = scaled(pictures) if pictures.dtype == torch.uint8 else pictures
         mean, deviation = (
             torch.tensor(each, device=values.device).view(-1, 1, 1) for each in (self.mean, self.deviation)
         )
-        return values.sub_(mean).div_(deviation)
+        return values.sub(mean).div_(deviation)
 
     def as_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from small import whole
 from striate.data.picture.canvas import square
-from striate.data.picture.laid import Laid, forward, whole
+from striate.data.picture.laid import Laid
 
 sides = st.integers(1, 60)
 ways = st.sampled_from(["squash", "crop", "letterbox"])
@@ -74,11 +75,10 @@ def test_a_field_goes_to_the_canvas_as_the_picture_does():
 
 def test_ids_and_fields_outside_of_the_picture_are_marked():
     at = laid(2, 4, 8, "letterbox")
-    parts = {"mask": np.ones((2, 4), np.int32), "weight": np.ones((2, 4), np.float32), "label": np.asarray(3)}
-    there = forward(parts, {"mask": "ids", "weight": "field", "label": "number"}, at)
-    assert there["mask"].tolist() == [[-1] * 8] * 2 + [[1] * 8] * 4 + [[-1] * 8] * 2
-    assert there["weight"].tolist() == [[0.0] * 8] * 2 + [[1.0] * 8] * 4 + [[0.0] * 8] * 2
-    assert there["label"] == 3
+    assert at.forward(np.ones((2, 4), np.int32), "ids", -1).tolist() == [[-1] * 8] * 2 + [[1] * 8] * 4 + [[-1] * 8] * 2
+    field = at.forward(np.ones((2, 4), np.float32), "field")
+    assert field.tolist() == [[0.0] * 8] * 2 + [[1.0] * 8] * 4 + [[0.0] * 8] * 2
+    assert at.forward(np.asarray(3), "number") == 3
 
 
 def test_a_mirrored_picture_comes_back_the_right_way_round():

@@ -1,7 +1,6 @@
 """How a picture lies on its canvas, and how what belongs to it goes there and back."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -54,16 +53,6 @@ class Laid:
         (top, bottom), (left, right) = ends
         height, width = self.picture
         return max(0.0, top), max(0.0, left), min(float(height), bottom), min(float(width), right)
-
-
-def whole(height: int, width: int) -> Laid:
-    """A picture that is its own canvas."""
-    return Laid((height, width), (height, width), (1.0, 1.0))
-
-
-def forward(parts: Mapping[str, Array], kinds: Mapping[str, Kind], laid: Laid) -> dict[str, Array]:
-    """Each part as its kind goes to the canvas; "ids" that lie outside the picture are -1."""
-    return {name: laid.forward(part, kinds[name], -1 if kinds[name] == "ids" else 0) for name, part in parts.items()}
 
 
 def _moved(

@@ -145,6 +145,7 @@ def _write_pictures(found: Sequence["Prediction"], out: Path) -> list[str]:
 
     pictures = [(each.file, each.picture) for each in found if each.picture is not None]
     if not pictures and any(each.status == "ok" for each in found):
+        out.rmdir()
         raise UsageError("out", "the answers of this run are no pictures", "--csv with the name of a file")
     written: list[str] = []
     for file, pixels in pictures:
