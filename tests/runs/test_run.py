@@ -206,8 +206,10 @@ def test_a_run_of_format_1_goes_on(run):
     facts_of(run, status="running")
     for name in ("result.json", "report.html"):
         (run / name).unlink()
-    finished = resume(run, Execution(), Notes())
+    notes = Notes()
+    finished = resume(run, Execution(), notes)
     assert finished.status == "done"
+    assert any("not bit-exact" in said and "resizing was 1, is 2" in said for said in notes.said)
     assert set(kept.read(run)) == {"val", "test"}
 
 

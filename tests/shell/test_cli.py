@@ -112,7 +112,8 @@ def test_predict_and_training_see_the_same_pixels(capsys, trained):
 
 
 def test_runs_that_answer_together_and_ten_crops_are_asked_for_at_the_shell(capsys, trained, tmp_path):
-    run, data = trained
+    original, data = trained
+    run = shutil.copytree(original, tmp_path / "runs" / original.name)  # with openings of its own
     pictures = sorted((data / "class 1").iterdir())[:3]
     assert call(capsys, "train", data, "--model", "lenet5", "--epochs", "1", "--max-bad", "0.1",
                 "--runs", tmp_path / "runs", "--json")[0] == 0  # fmt: skip

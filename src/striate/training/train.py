@@ -9,6 +9,7 @@ from filelock import FileLock, Timeout
 
 from striate.base import processes
 from striate.base.errors import RunError, StriateError
+from striate.data import preprocess
 from striate.data.load import Data
 from striate.runs import run, subsets
 from striate.runs.run import Run
@@ -121,9 +122,6 @@ def _difference(plan: Plan, before: Run) -> str:
 
 
 def _versions_changed(before: Run, machine: Machine) -> str:
-    now = machines.versions(machine)
-    return ", ".join(
-        f"{name} was {was}, is {now.get(name)}"
-        for name, was in before.facts["versions"].items()
-        if was != now.get(name)
-    )
+    now = {**machines.versions(machine), "resizing": preprocess.VERSION}
+    then = {**before.facts["versions"], "resizing": before.preprocess.version}
+    return ", ".join(f"{name} was {was}, is {now.get(name)}" for name, was in then.items() if was != now.get(name))
