@@ -112,7 +112,7 @@ def test_networks_that_answer_different_questions_are_not_joined(runs, home):
     other = train(home / "runs", data=str(home / "others"), model="lenet5", batch=9, epochs=1)
     with pytest.raises(UsageError, match="different questions"):
         striate.ensemble(runs[0], other)
-    for weights in ([1.0], [1.0, 0.0]):
+    for weights in ([1.0], [1.0, 0.0], [1.0, float("inf")]):
         with pytest.raises(UsageError, match="for 2 networks"):
             striate.ensemble(*runs, weights=weights)
     with pytest.raises(UsageError, match="none are given"):
@@ -121,8 +121,9 @@ def test_networks_that_answer_different_questions_are_not_joined(runs, home):
 
 def test_a_predictor_needs_no_folder(runs, pictures, tmp_path):
     """The network, its preprocessing and its task in hand are all there is to it."""
-    (member,), task = runs[1].predictor.members, runs[1].task
-    answer = Predictor((member,), task).predict([pictures[0], tmp_path / "missing.png"])
+    (member,) = runs[1].predictor.members
+    answer = Predictor((member,)).predict([pictures[0], tmp_path / "missing.png"])
+    assert Predictor((member,)).predict(pictures[0]) == Predictor((member,)).predict([str(pictures[0])])
     assert [each.status == "ok" for each in answer] == [True, False]
     assert answer[1].as_dict() == {
         "file": str(tmp_path / "missing.png"), "status": "no such file", "label": None, "probability": None, "top": [],
@@ -140,3 +141,46 @@ def test_answering_leaves_a_network_in_the_mode_it_was_in(runs, pictures):
         assert all(map(torch.equal, before, member.network.buffers()))
     finally:
         member.network.eval()
+
+
+def test_each_network_of_an_ensemble_keeps_its_own_temperature(runs, pictures):
+    def settled(run, temperature):
+        predictor = run.predictor
+        return predictor.learned(dataclasses.replace(predictor.task, temperature=temperature))
+
+    sharp, even = settled(runs[0], 0.2), settled(runs[1], 20.0)
+    expected = (probabilities(sharp.predict(pictures)) + probabilities(even.predict(pictures))) / 2
+    for one in (together([sharp, even]), together([even, sharp])):
+        np.testing.assert_allclose(probabilities(one.predict(pictures)), expected, atol=1e-6)
+
+
+def test_an_evaluation_by_two_runs_of_one_test_set_is_one_opening_of_it(runs, home):
+    def openings():
+        return (home / "runs" / "test-openings.jsonl").read_text().splitlines()
+
+    first, second = runs
+    before = len(openings())
+    first.evaluate(beside=[second])
+    assert len(openings()) == before + 1
+    first.evaluate(str(home / "photos"), beside=[second])
+    assert len(openings()) == before + 2
+
+
+def test_sealed_pictures_of_a_run_that_answers_beside_are_an_opening_of_its_test_set(runs, home):
+    other = train(home / "elsewhere", data=str(home / "photos"), model="lenet5", batch=9, epochs=1, split_seed=5)
+    path = home / "elsewhere" / "test-openings.jsonl"
+    assert path.read_text().count("\n") == 1
+    told = runs[0].evaluate(beside=[other])
+    shared = {other.facts["split"]["test"]["digest"]} - {runs[0].facts["split"]["test"]["digest"]}
+    assert shared
+    assert any(f"of {other.name}'s sealed test set" in note for note in told.notes)
+    assert path.read_text().count("\n") == 2
+
+
+def test_as_many_looks_as_fit_are_answered_together(runs):
+    predictor = runs[0].predictor
+    assert predictor.at_once == 256
+    assert predictor.looking("ten").at_once == 2**19 // (37 * 37 * 10)
+    (member,) = predictor.members
+    large = dataclasses.replace(member, preprocess=dataclasses.replace(member.preprocess, size=2000))
+    assert Predictor((large,)).at_once == 1

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, final
 
+from striate.base import processes
 from striate.base.errors import RunError, UsageError
 from striate.data.load import Data, load
 from striate.predictor import Predictor, together
@@ -65,7 +66,7 @@ def train(
     else:
         run = train_recipe(make(data=os.fspath(named), **recipe), execution, listener)
     if run is not None:
-        collect.write(run, None if held is None else load(held, labelled=run.task.labelled))
+        write_report(run, held)
     return run
 
 
@@ -73,21 +74,23 @@ def _resumed(folder: Path, execution: Execution, listener: Listener, held: Data 
     """A run that goes on; or, where all but its report is done, as it is."""
     before = open_run(folder)
     if before.status == "done" and before.result is not None and not (folder / "report.html").exists():
-        return before
+        return before if processes.speaks() else None
     return resume_run(folder, execution, listener, held)
 
 
 def write_report(run: str | os.PathLike[str] | Run, data: Data | None = None) -> Path:
     """Write the page of a finished run again, from what is in its folder; where it lies.
 
-    No test set is opened. `data` are the pictures of a run that was trained on arrays, to show them.
+    No test set is opened. `data` are the pictures, where the run was trained on arrays; others are a RunError.
     """
     opened = run if isinstance(run, Run) else open_run(run)
     if data is None:
         return collect.write(opened)
-    samples = load(data, labelled=opened.task.labelled)
+    samples = load(data, labelled=opened.task.labelled, learnable=False)
     if samples.fingerprint != opened.facts["data"]["fingerprint"]:
-        raise RunError(opened.folder, "these are not the pictures that it was trained on", "the same arrays")
+        raise RunError(
+            opened.folder, "these are not the pictures that it was trained on", "the same pictures and labels"
+        )
     return collect.write(opened, samples)
 
 

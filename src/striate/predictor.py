@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,9 @@ from striate.data.preprocess import Preprocess, Views
 from striate.data.sources.folder import list_pictures
 from striate.tasks.task import Answer, Task
 
-# Pictures that are decoded before the network sees them.
+# The most pictures that a network sees at once, and the most pixels of one channel: a GPU has memory for more.
+BATCH, PIXELS, PIXELS_OF_A_GPU = 256, 2**19, 2**23
+# The most that are decoded before the network sees them, so that progress is seen.
 _AT_ONCE = 64
 
 
@@ -59,10 +62,11 @@ class Prediction:
 @final
 @dataclass(frozen=True)
 class Member:
-    """One network and what it looks at; `weight` is its share among others."""
+    """One network, what it looks at and what it was trained for; `weight` is its share among others."""
 
     network: nn.Module
     preprocess: Preprocess
+    task: Task
     weight: float = 1.0
 
 
@@ -71,13 +75,16 @@ class Member:
 class Predictor:
     """One network, or several that answer together and may differ in size and means.
 
-    Networks are in eval mode while they answer. `bfloat16`: in autocast with channels-last memory, as training
-    validates on a machine that is fast in it; answers are float32 in any case.
+    `task` is the first member's. Networks are in eval mode while they answer. `bfloat16`: in autocast with
+    channels-last memory, as training validates where that is fast; each network's answers are float32 in any case.
     """
 
     members: tuple[Member, ...]
-    task: Task
     bfloat16: bool = False
+
+    @property
+    def task(self) -> Task:
+        return self.members[0].task
 
     @property
     def device(self) -> torch.device:
@@ -89,6 +96,25 @@ class Predictor:
             member.network.to(device)
         return self
 
+    @property
+    def at_once(self) -> int:
+        """Pictures that are answered together: so many that memory does not grow with their size or their looks."""
+        sides = [each.preprocess.side**2 * (10 if each.preprocess.views == "ten" else 1) for each in self.members]
+        most = PIXELS if self.device.type == "cpu" else PIXELS_OF_A_GPU
+        return max(1, min(BATCH, most // max(sides)))
+
+    def learned(self, task: Task) -> "Predictor":
+        """The same predictor, its first member with a task that has settled something."""
+        first, *others = self.members
+        return dataclasses.replace(self, members=(dataclasses.replace(first, task=task), *others))
+
+    def try_out(self) -> None:
+        """Answer one grey picture: what cannot be answered is told before anything is opened or read."""
+        grey = np.full((48, 64, 1), 128, dtype=np.uint8)
+        looks = [[(0, *look) for look in member.preprocess.looks(grey)] for member in self.members]
+        answers, batch = self.answers([_batch(each, self.device) for each in looks])
+        self.task.answers(answers.cpu().numpy(), batch.laid)
+
     def looking(self, views: Views) -> "Predictor":
         """The same networks with other looks at each picture: "one", or the "ten" crops of AlexNet."""
         members = (
@@ -98,7 +124,7 @@ class Predictor:
         return dataclasses.replace(self, members=tuple(members))
 
     def answers(self, batches: Sequence[Batch]) -> tuple[Tensor, Batch]:
-        """One answer a picture, (n, ...) float32, and the batch with one row a picture.
+        """One answer a picture, (n, ...), and the batch with one row a picture.
 
         `batches` are the same pictures for each member: canvases as read, or in 0..1. One look by one network is
         that network's output, unchanged.
@@ -112,7 +138,7 @@ class Predictor:
         ends = [np.append(start[1:], len(batch)) for start, batch in zip(starts, batches, strict=True)]
         for picture in range(len(starts[0])):
             looks = [
-                (outputs[which][row], batches[which].laid[row], self.members[which].weight)
+                (outputs[which][row], batches[which].laid[row], self.members[which].weight, self.members[which].task)
                 for which in range(len(self.members))
                 for row in range(starts[which][picture], ends[which][picture])
             ]
@@ -140,20 +166,22 @@ class Predictor:
 
     def predict(
         self,
-        pictures: Sequence[str | os.PathLike[str]],
+        pictures: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
         *,
         top: int | None = None,
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> list[Prediction]:
         """One prediction per picture of the files, folders and patterns; a bad picture is one with its cause.
 
-        `top`: how many classes a classifier lists, 5 as a rule.
+        One path is one file, folder or pattern. `top`: how many classes a classifier lists, 5 as a rule.
         """
         task = self.task if top is None else self.task.listing(top)
-        paths = list_pictures([os.fspath(picture) for picture in pictures])
+        named = [pictures] if isinstance(pictures, str | os.PathLike) else pictures
+        paths = list_pictures([os.fspath(picture) for picture in named])
         predictions: list[Prediction] = []
-        for start in range(0, len(paths), _AT_ONCE):
-            predictions += self._predict(paths[start : start + _AT_ONCE], task)
+        together = min(_AT_ONCE, self.at_once)
+        for start in range(0, len(paths), together):
+            predictions += self._predict(paths[start : start + together], task)
             progress(len(predictions), len(paths))
         return predictions
 
@@ -182,7 +210,7 @@ class Predictor:
 
 
 def together(predictors: Sequence[Predictor], weights: Sequence[float] | None = None) -> Predictor:
-    """One predictor of several: each picture is answered by all, and the answers are joined by the first's task.
+    """One predictor of several: each picture is answered by all, and the answers are joined.
 
     A UsageError where they do not answer the same question.
     """
@@ -194,14 +222,14 @@ def together(predictors: Sequence[Predictor], weights: Sequence[float] | None = 
             cause = "these networks answer different questions: their tasks or classes differ"
             raise UsageError("predictors", cause, "runs of one task with the same classes")
     shares = [1.0] * len(predictors) if weights is None else list(weights)
-    if len(shares) != len(predictors) or not all(share > 0 for share in shares):
+    if len(shares) != len(predictors) or not all(0 < share < math.inf for share in shares):
         raise UsageError("weights", f"{shares} for {len(predictors)} networks", "a number above 0 for each")
     members = [
         dataclasses.replace(member, weight=member.weight * share)
         for each, share in zip(predictors, shares, strict=True)
         for member in each.members
     ]
-    return Predictor(tuple(members), first)
+    return Predictor(tuple(members))
 
 
 def autocast(device: torch.device, bfloat16: bool) -> contextlib.AbstractContextManager[Any]:

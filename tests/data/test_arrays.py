@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from striate.base.errors import DataError, UsageError
+from striate.base.errors import DataError, StriateError, UsageError
 from striate.data.load import load
 from striate.data.sources.arrays import from_arrays
 
@@ -70,6 +70,47 @@ def test_a_task_with_labels_needs_them_and_one_without_drops_them() -> None:
     with pytest.raises(UsageError, match="without labels"):
         load(GREY)
     assert load((GREY, [0, 1] * 3), labelled=False).fingerprint == load(GREY, labelled=False).fingerprint
+
+
+def test_arrays_are_judged_like_files_where_they_are_to_be_learned() -> None:
+    for labels, cause in (
+        ([0] * 6, "a single class, '0'"),
+        ([0, 0, 1, 1, 1, 2], "classes with one usable picture: '2'"),
+    ):
+        with pytest.raises(DataError, match=cause):
+            load((GREY, labels))
+        assert len(load((GREY, labels), learnable=False)) == 6
+    copies = np.concatenate([GREY, GREY[:2], np.zeros((1, 5, 7), np.uint8)])
+    notes = load((copies, ["a", "b"] * 3 + ["a", "a", "b"])).notes
+    assert any("byte-identical copies" in note for note in notes)
+    assert any("label conflicts" in note for note in notes)
+    assert any("of one colour only" in note for note in notes)
+
+
+def test_what_the_caller_does_to_the_arrays_afterwards_changes_nothing() -> None:
+    mine = GREY.copy()
+    samples = load((mine, [0, 1] * 3))
+    mine[:] = 0
+    assert (samples.read(3)[..., 0] == GREY[3]).all()
+
+
+@pytest.mark.parametrize(
+    ("pictures", "labels", "cause"),
+    [
+        ((each for each in GREY), [0, 1] * 3, "a list or an array, not generator"),
+        (5, [0, 1], "a list or an array, not int"),
+        (None, [0, 1], "a list or an array, not NoneType"),
+        ([[[1, 2], [3]]], [0], "no picture"),
+        (GREY, [[0], [1, 2], 3, 4, 5, 6], "no labels"),
+    ],
+)
+def test_what_is_no_array_is_one_sentence(pictures: Any, labels: Any, cause: str) -> None:
+    with pytest.raises(StriateError, match=cause):
+        load((pictures, labels))
+
+
+def test_labels_in_bytes_are_their_text() -> None:
+    assert from_arrays(GREY, np.array([b"cat", b"dog"] * 3)).targets.classes == ("cat", "dog")
 
 
 def test_samples_in_memory_travel_to_other_processes() -> None:

@@ -69,6 +69,7 @@ def test_resident_and_streamed_by_any_number_of_workers_give_the_same_batches(
 ) -> None:
     preprocess, everything = Preprocess(SIDE, channels, views=views), np.arange(len(samples))
     resident = open_feed(samples, everything, preprocess, CPU, memory="resident")
+    assert type(resident).__name__ == ("Resident" if views == "one" else "Streamed")
     for seed in (0, 1):  # a second pass over the same object
         wanted = groups(samples, seed=seed)
         for group, batch in zip(wanted, resident.batches(wanted), strict=True):

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from pictures import encode, fill, photo, put, snapshot
 from striate.base.errors import DataError
 from striate.data.audit import scan
-from striate.data.sources.folder import list_folder, list_pictures
+from striate.data.load import load
+from striate.data.sources.folder import list_alone, list_folder, list_pictures
 from striate.data.sources.listing import Listing
 
 
@@ -356,3 +357,30 @@ def test_predict_takes_files_folders_and_patterns_in_the_order_given(tmp_path: P
 
 def test_predict_keeps_a_folder_without_pictures_so_that_it_is_reported(tmp_path: Path) -> None:
     assert list_pictures([str(tmp_path)]) == [tmp_path]
+
+
+def alone(root: Path, *names: str) -> Path:
+    for seed, name in enumerate(names):
+        put(root / name, encode(photo(8, 8, seed)))
+    return root
+
+
+def test_pictures_alone_are_listed_wherever_they_lie(tmp_path: Path) -> None:
+    listing = list_alone(alone(tmp_path, "b.png", "x/a.png", "x/y/c.png"))
+    assert (listing.names, listing.labels, listing.subsets) == (("b.png", "x/a.png", "x/y/c.png"), None, None)
+
+
+def test_a_picture_beside_the_subsets_never_opens_a_sealed_one(tmp_path: Path) -> None:
+    listing = list_alone(alone(tmp_path, "train/a.png", "train/x/b.png", "Test/c.png", "stray.png", "more/d.png"))
+    assert listing.names == ("Test/c.png", "train/a.png", "train/x/b.png")
+    assert listing.subsets == ("test", "train", "train")
+    assert listing.ignored == {"not in train, val or test": 2}
+    samples = scan(listing)
+    assert samples.notes[0] == "2 ignored: not in train, val or test"
+
+
+def test_subsets_without_train_are_refused_but_for_answering_on_them(tmp_path: Path) -> None:
+    alone(tmp_path, "val/a.png", "b.png")
+    with pytest.raises(DataError, match="'val' but no train/"):
+        list_alone(tmp_path)
+    assert len(load(tmp_path, labelled=False, learnable=False)) == 2

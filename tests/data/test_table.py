@@ -181,3 +181,26 @@ def test_a_table_is_the_same_data_as_the_folder_that_it_lists(home: Path) -> Non
 def test_a_table_that_is_not_there_is_told_like_a_folder(home: Path) -> None:
     with pytest.raises(DataError, match="no such"):
         load(home / "gone.csv")
+
+
+def test_a_row_with_more_cells_than_the_head_is_told_with_its_line(home: Path) -> None:
+    lines = rows()
+    lines[4] = "photos/4.png,left,a"
+    assert (
+        "line 6: 3 cells where the head has 2; a comma in a cell needs quotes"
+        in refusal(table(home, "path,label", *lines)).cause
+    )
+    assert len(list_table(table(home, "path,label", *(row + ",," for row in rows()))).names) == 8
+
+
+def test_labels_equal_but_for_case_are_refused_or_merged_as_folders_are(home: Path) -> None:
+    path = table(home, "path,label", *rows("aAbbaBab"))
+    assert "--merge-classes" in refusal(path).hint
+    merged = load(path, merge_classes=True)
+    assert merged.targets.classes == ("A", "B")
+    assert merged.targets.strata.tolist() == [0, 0, 1, 1, 0, 1, 0, 1]
+
+
+def test_a_table_of_test_pictures_alone_can_be_answered_on(home: Path) -> None:
+    path = table(home, "path,label,subset", *(row + ",test" for row in rows()))
+    assert load(path, learnable=False).subsets == ("test",) * 8

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import striate
-from small import Notes, photographs
-from striate.base.errors import DataError, RunError
+from small import Notes, photographs, train
+from striate.base.errors import DataError, RunError, StriateError
 from striate.evaluate.result import result
 from striate.runs import kept, subsets
 from striate.runs.run import open_run
@@ -211,6 +211,47 @@ def test_a_run_of_format_1_goes_on(run):
     assert finished.status == "done"
     assert any("not bit-exact" in said and "resizing was 1, is 2" in said for said in notes.said)
     assert set(kept.read(run)) == {"val", "test"}
+    assert any("resizing was 1, is 2" in note for note in open_run(run).warnings), "also after it went on"
+    assert "resizing was 1, is 2" in striate.write_report(run).read_text()
+
+
+def test_data_that_are_called_val_are_not_taken_for_validation(run, tmp_path, capsys):
+    (tmp_path / "photos").rename(tmp_path / "val")
+    code, out, _ = call(capsys, "evaluate", run, tmp_path / "val")
+    assert (code, "n = 45, val/" in out, "chose the epoch" in out) == (0, True, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("epochs.csv", ""),
+        ("epochs.csv", "epoch\nx\n"),
+        ("epochs.csv", None),
+        ("result.json", "{}"),
+        ("result.json", None),
+    ],
+)
+def test_a_damaged_file_of_a_run_is_one_sentence_when_its_page_is_asked_for(run, capsys, name, text):
+    (run / name).unlink() if text is None else (run / name).write_text(text)
+    code, _, err = call(capsys, "report", run)
+    assert (code, err.count("\n"), name in err) == (4, 1, True), err
+
+
+def test_a_damaged_result_hides_no_other_run(run, capsys):
+    shutil.copytree(run, run.parent / "sound-1")
+    (run / "result.json").write_text('{"numbers": [')
+    code, out, _ = call(capsys, "runs", run.parent)
+    assert (code, "damaged" in out, "sound-1\tdone\taccuracy" in out) == (0, True, True)
+
+
+def test_names_that_a_spreadsheet_would_run_are_shown_as_they_are(tmp_path):
+    data = photographs(tmp_path / "photos")
+    (data / "class 0").rename(data / "=one")
+    run = train(tmp_path / "runs", data=str(data), model="lenet5", batch=9, epochs=1)
+    page = striate.write_report(run).read_text()
+    assert "<span>=one</span>" in page
+    assert "&#39;=one" not in page
+    assert "cannot be shown" not in page
 
 
 def test_an_unfinished_run_has_no_page_and_a_newer_format_is_refused(run, capsys):
@@ -241,6 +282,11 @@ def test_arrays_are_trained_on_resumed_evaluated_and_shown_from_python(tmp_path)
     page = (run.folder / "report.html").read_text()
     striate.write_report(run, (pictures, labels))
     assert (run.folder / "report.html").read_text() == page
+    (run.folder / "report.html").unlink()
+    for others in ((255 - pictures, labels), (pictures[:3], labels[:3])):
+        with pytest.raises(StriateError, match="not the pictures"):
+            striate.train(others, resume=run.folder)
+        assert not (run.folder / "report.html").exists()
     facts_of(run.folder, status="running")
     with pytest.raises(RunError, match="were in memory"):
         striate.train(resume=run.folder)

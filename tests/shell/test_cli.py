@@ -129,8 +129,15 @@ def test_runs_that_answer_together_and_ten_crops_are_asked_for_at_the_shell(caps
     assert (code, answer["subset"], answer["n"]) == (0, "test", 9)
     code, _, err = call(capsys, "predict", run, *pictures, "--with", tmp_path / "none")
     assert (code, "no such file" in err) == (4, True)
-    code, _, err = call(capsys, "predict", run, *pictures, "--out", tmp_path / "out")
-    assert (code, "are no pictures" in err, (tmp_path / "out").exists()) == (2, True, False)
+    (tmp_path / "mine").mkdir()
+    for name in ("out", "mine"):
+        code, _, err = call(capsys, "predict", run, *pictures, "--out", tmp_path / name)
+        assert (code, "are no pictures" in err) == (2, True)
+    assert ((tmp_path / "out").exists(), (tmp_path / "mine").exists()) == (False, True)
+    facts = json.loads((other / "run.json").read_text())
+    (other / "run.json").write_text(json.dumps(facts | {"status": "stopped"}))
+    _, _, err = call(capsys, "predict", run, *pictures, "--with", other)
+    assert "photos-lenet5-1: this training is stopped, not done" in err
 
 
 def test_a_table_of_paths_and_labels_trains(capsys, trained, tmp_path):

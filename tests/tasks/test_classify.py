@@ -175,7 +175,7 @@ def test_a_temperature_stays_between_its_bounds_where_every_answer_is_right() ->
 def test_several_looks_are_joined_to_the_mean_of_their_probabilities() -> None:
     for task in (TASK, dataclasses.replace(TASK, temperature=2.0)):
         looks, weights = OUTPUTS[:3], [1.0, 2.0, 1.0]
-        joined = task.joined(list(looks), (whole(1, 1),) * 3, weights)
+        joined = task.joined(list(looks), (whole(1, 1),) * 3, weights, [task] * 3)
         expected = np.average(task.probabilities(looks.numpy()), axis=0, weights=weights)
         np.testing.assert_allclose(task.probabilities(joined[None].numpy())[0], expected, rtol=1e-12)
 

@@ -83,15 +83,10 @@ def test_an_answer_comes_back_in_the_size_of_its_picture():
 def test_answers_of_several_networks_are_averaged_on_the_first_canvas():
     field = torch.full((1, 8, 8), 0.2), torch.full((1, 4, 4), 0.6)
     at = Laid((16, 16), (8, 8), (0.5, 0.5)), Laid((16, 16), (4, 4), (0.25, 0.25))
-    joined = PLAIN.joined(field, at, (3.0, 1.0))
+    joined = PLAIN.joined(field, at, (3.0, 1.0), (PLAIN, PLAIN))
     torch.testing.assert_close(joined, torch.full((1, 8, 8), 0.3))
     with pytest.raises(UsageError, match="parts of a picture"):
-        PLAIN.joined(field, (at[0], Laid((16, 16), (4, 4), (0.5, 0.5))), (1.0, 1.0))
-
-
-def test_a_network_with_another_answer_is_refused_by_name():
-    with pytest.raises(UsageError, match="where the picture is"):
-        PLAIN.loss(torch.zeros(6, 1, 4, 4), PLAIN.given(batch(), 0, 0))
+        PLAIN.joined(field, (at[0], Laid((16, 16), (4, 4), (0.5, 0.5))), (1.0, 1.0), (PLAIN, PLAIN))
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +133,22 @@ def test_the_page_shows_each_picture_as_given_restored_and_true(run):
     assert (run.folder.parent / "test-openings.jsonl").read_bytes() == before
 
 
+def test_a_picture_that_has_gone_is_a_sentence_beside_what_was_kept(tmp_path):
+    data = photographs(tmp_path / "photos")
+    run = train(tmp_path / "runs", data=str(data), task="denoise", channels=3, batch=9, epochs=1)
+    data.rename(tmp_path / "moved")
+    page = striate.write_report(run).read_text()
+    assert page.count("this picture cannot be shown: no such file") == page.count('title="given"') > 0
+    assert 'title="true"' not in page
+
+
+def test_what_cannot_be_joined_opens_no_test_set(run):
+    before = (run.folder.parent / "test-openings.jsonl").read_bytes()
+    with pytest.raises(UsageError, match="parts of a picture"):
+        run.evaluate(views="ten")
+    assert (run.folder.parent / "test-openings.jsonl").read_bytes() == before
+
+
 def test_predict_writes_pictures_of_the_given_sizes_and_never_over_others(run, tmp_path, capsys):
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 33), dtype=np.uint8)).save(tmp_path / "a.png")
     (tmp_path / "b.png").write_bytes(b"no picture")
@@ -155,7 +166,7 @@ def test_predict_writes_pictures_of_the_given_sizes_and_never_over_others(run, t
     with pytest.raises(SystemExit) as left:
         main([*words, "--out", str(tmp_path / "out")])
     assert left.value.code == 2
-    assert "not empty" in capsys.readouterr().err
+    assert "no empty folder" in capsys.readouterr().err
     with pytest.raises(SystemExit) as left:
         main([*words, "--top", "3"])
     assert left.value.code == 2
@@ -195,6 +206,7 @@ def test_colour_pictures_in_one_folder_need_no_labels(tmp_path):
         )  # fmt: skip
         (answer,) = run.predict([pictures / "1.png"])
         assert answer.picture.shape == (40, 48, 3)
-    with pytest.raises(UsageError, match="where the picture is"):
-        train(tmp_path / "runs", data=str(pictures), task="reconstruct", model="unet", model_options={"width": 4},
-              size=188, batch=9, epochs=1)  # fmt: skip
+    before = sorted((tmp_path / "runs").iterdir())
+    with pytest.raises(UsageError, match="unet answers 4x4 of a picture of 188x188"):
+        train(tmp_path / "runs", data=str(pictures), task="reconstruct", model="unet", size=188, batch=9, epochs=1)
+    assert sorted((tmp_path / "runs").iterdir()) == before, "refused before anything was read"

@@ -17,7 +17,8 @@ import numpy as np
 from striate.base.errors import DataError, MachineError, UsageError
 from striate.base.words import plural, some
 from striate.data.picture import decode
-from striate.data.samples import Files, Samples, Skip
+from striate.data.picture.laid import Pixels
+from striate.data.samples import Files, InMemory, Read, Samples, Skip
 from striate.data.sources.listing import Listing
 from striate.data.targets import Labels, Nothing, Targets
 
@@ -64,6 +65,27 @@ def scan(
             progress(len(looks), len(listing.names))
     _stop_if_too_bad(listing, looks, max_bad)
     use = [index for index, look in enumerate(looks) if look.cause is None]
+    names, digests = tuple(listing.names[index] for index in use), tuple(looks[index].digest for index in use)
+    read = Files(listing.root or Path(), names, digests)
+    return _samples(listing, looks, read, learnable=learnable, allow_leak=allow_leak)
+
+
+def looked_at(listing: Listing, pictures: Sequence[Pixels], *, learnable: bool = True) -> Samples:
+    """The samples of pictures in memory, with the same notes and the same refusals as those of files."""
+    looks = [
+        _Look(
+            hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).hexdigest(),
+            grey=pixels.shape[2] == 1,
+            one_colour=bool((pixels == pixels[:1, :1]).all()),
+        )
+        for pixels in pictures
+    ]
+    return _samples(listing, looks, InMemory(pictures, listing.names), learnable=learnable, allow_leak=False)
+
+
+def _samples(listing: Listing, looks: list[_Look], read: Read, *, learnable: bool, allow_leak: bool) -> Samples:
+    """The table of what can be used, with what a person should know about it."""
+    use = [index for index, look in enumerate(looks) if look.cause is None]
     if learnable and listing.labels is not None:
         _stop_if_unlearnable(listing, listing.labels, use)
     notes = [*listing.notes, *(f"{count:,} ignored: {cause}" for cause, count in listing.ignored.items())]
@@ -73,14 +95,13 @@ def scan(
     if listing.labels is not None:
         notes += _balance(listing, listing.labels, use)
         targets = Labels(listing.classes, np.array([listing.labels[index] for index in use], dtype=np.int64))
-    names, digests = tuple(listing.names[index] for index in use), tuple(looks[index].digest for index in use)
     return Samples(
         name=listing.name,
         source=listing.source,
         root=listing.root,
-        names=names,
-        read=Files(listing.root, names, digests),
-        digests=digests,
+        names=tuple(listing.names[index] for index in use),
+        read=read,
+        digests=tuple(looks[index].digest for index in use),
         targets=targets,
         subsets=tuple(listing.subsets[index] for index in use) if listing.subsets else None,
         skipped=tuple(Skip(name, look.cause) for name, look in zip(listing.names, looks, strict=True) if look.cause),
@@ -100,7 +121,7 @@ def _looks(listing: Listing, check: str, workers: int, seconds: float) -> Iterat
             yield from pool.map(look, listing.names, chunksize=16)
         except BrokenProcessPool:
             cause = "a process that decoded pictures died, perhaps of too little memory"
-            raise MachineError(listing.root, cause, "fewer workers; 0 shows which file it is") from None
+            raise MachineError(listing.where, cause, "fewer workers; 0 shows which file it is") from None
 
 
 def _look(root: str, check: str, seconds: float, name: str) -> _Look:
@@ -153,13 +174,13 @@ def _stop_if_too_bad(listing: Listing, looks: list[_Look], max_bad: float) -> No
             suffixes = Counter(Path(name).suffix.lower() or "no extension" for name in listing.names)
             kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in suffixes.most_common(5))
             cause = f"none of {len(looks):,} files can be used ({kinds}): {_causes(listing, looks, bad)}"
-            raise DataError(listing.root, cause, "convert them to PNG or JPEG, e.g. `magick mogrify -format png`")
+            raise DataError(listing.where, cause, "convert them to PNG or JPEG, e.g. `magick mogrify -format png`")
         if len(bad) > limit * len(indices):
             share = f"{len(bad):,} of {len(indices):,} files of {group}"
             cause = f"{share} cannot be used, more than {100 * limit:g} %: {_causes(listing, looks, bad)}"
             bounded = max_bad > 0 and not group.startswith("class ")
             hint = "repair or remove them" + (", or raise --max-bad" if bounded else "")
-            raise DataError(listing.root, cause, hint)
+            raise DataError(listing.where, cause, hint)
 
 
 def _causes(listing: Listing, looks: list[_Look], bad: list[int]) -> str:
@@ -178,15 +199,15 @@ def _stop_if_unlearnable(listing: Listing, labels: Sequence[int], use: list[int]
     names = [listing.classes[label] for label in sorted(counts)]
     if len(counts) < 2:
         hint = "give the folder whose sub-folders are the classes, at least two of them"
-        raise DataError(listing.root, f"a single class, {names[0]!r}: nothing to tell apart", hint)
+        raise DataError(listing.where, f"a single class, {names[0]!r}: nothing to tell apart", hint)
     if single := [listing.classes[label] for label in sorted(counts) if counts[label] == 1]:
         cause = f"classes with one usable picture: {some(map(repr, single))}"
-        raise DataError(listing.root, cause, "add pictures to them or take them out: one cannot train and test")
+        raise DataError(listing.where, cause, "add pictures to them or take them out: one cannot train and test")
     if listing.subsets:
         trained = {labels[index] for index in use if listing.subsets[index] == "train"}
         if absent := sorted(set(counts) - trained):
             cause = f"classes without a usable picture in train/: {some(listing.classes[k] for k in absent)}"
-            raise DataError(listing.root, cause, "add pictures to them or take them out")
+            raise DataError(listing.where, cause, "add pictures to them or take them out")
 
 
 def _picture_notes(listing: Listing, looks: list[_Look], use: list[int]) -> list[str]:
@@ -223,7 +244,7 @@ def _copies(listing: Listing, looks: list[_Look], use: list[int], allow_leak: bo
     if leaks and not allow_leak:
         files = f"{len(leaks):,} leaked {plural('file', len(leaks))}"
         cause = f"{files}, the same bytes in two subsets: {some(leaks)}"
-        raise DataError(listing.root, cause, "removing them from one side, or --allow-leak")
+        raise DataError(listing.where, cause, "removing them from one side, or --allow-leak")
     kinds = (
         ("byte-identical copies", copies),
         ("leaked (the same bytes in two subsets)", leaks),

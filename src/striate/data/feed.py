@@ -67,45 +67,41 @@ def open_feed(
     memory: Memory = "auto",
     workers: int = 0,
 ) -> "Resident | Streamed":
-    """Resident when the canvases fit in a quarter of the free memory (or as asked), else streamed."""
+    """Resident when the canvases fit in a quarter of the free memory (or as asked), else streamed.
+
+    Several looks at a picture are always streamed: nothing looks twice at them.
+    """
     streamed = Streamed(samples, preprocess, device, workers)
     needed = len(indices) * preprocess.channels * preprocess.side**2
-    if memory == "streamed" or (memory == "auto" and needed > free_memory(device) / 4):
+    if preprocess.views != "one" or memory == "streamed" or (memory == "auto" and needed > free_memory(device) / 4):
         return streamed
     return Resident(streamed, indices, len(samples))
 
 
 @final
 class Resident:
-    """Every sample read once and kept on the device."""
+    """Every sample read once, at one look, and kept on the device."""
 
     def __init__(self, source: "Streamed", indices: Indices, count: int) -> None:
-        chunks = list(source.batches(cut(indices, 256))) if len(indices) else []
+        self._rows = np.full(count, -1, dtype=np.int64)
+        self._rows[indices] = np.arange(len(indices))
         self._device = source.device
-        self._indices = np.concatenate([np.empty(0, dtype=np.int64), *(chunk.indices for chunk in chunks)])
-        self._first, self._looks = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
-        values, first, looks = np.unique(self._indices, return_index=True, return_counts=True)
-        self._first[values], self._looks[values] = first, looks
-        self._several = len(values) < len(self._indices)
+        chunks = list(source.batches(cut(indices, 256))) if len(indices) else []
         self._store = torch.cat([chunk.pictures for chunk in chunks]) if chunks else torch.empty(0, dtype=torch.uint8)
         names = chunks[0].targets if chunks else ()
         self._targets = {name: torch.cat([chunk.targets[name] for chunk in chunks]) for name in names}
         shared: dict[Laid, Laid] = {}  # pictures of one size lie alike
-        self._laid = np.empty(len(self._indices), dtype=object)
+        self._laid = np.empty(len(indices), dtype=object)
         self._laid[:] = [shared.setdefault(laid, laid) for chunk in chunks for laid in chunk.laid]
 
     def batches(self, groups: Sequence[Indices]) -> Iterator[Batch]:
         for group in groups:
-            looks = self._looks[group]
-            if not looks.all():
+            rows = self._rows[group]
+            if rows.min(initial=0) < 0:
                 raise IndexError("a sample that is not resident")
-            rows = self._first[group]
-            if self._several:
-                past = np.cumsum(looks) - looks  # rows of the batch before each sample
-                rows = np.arange(looks.sum()) + np.repeat(rows - past, looks)
             at = torch.from_numpy(rows).to(self._device)
             targets = {name: values[at] for name, values in self._targets.items()}
-            yield Batch(self._indices[rows], self._store[at], targets, tuple(self._laid[rows]))
+            yield Batch(group, self._store[at], targets, tuple(self._laid[rows]))
 
 
 @final

@@ -45,7 +45,7 @@ def load(
     as are worth it. The other keywords are those of `audit.scan` and of the listings.
     """
     if not isinstance(data, str | os.PathLike):
-        return _in_memory(data, labelled)
+        return _in_memory(data, labelled, learnable)
     if data in BUILT_IN:
         digits = builtin.digits()
         return digits if labelled else dataclasses.replace(digits, targets=Nothing(len(digits)))
@@ -55,11 +55,13 @@ def load(
         cause = f"no such folder or table, nor a built-in set called {str(data)!r}"
         raise DataError(root.resolve(), cause, f"{near!r}, or a path")
     if root.suffix.lower() in SUFFIXES and not root.is_dir():
-        listing = list_table(root, labelled=labelled, follow_links=follow_links)
+        listing = list_table(
+            root, labelled=labelled, learnable=learnable, follow_links=follow_links, merge_classes=merge_classes
+        )
     elif labelled:
         listing = list_folder(root, follow_links=follow_links, merge_classes=merge_classes)
     else:
-        listing = list_alone(root, follow_links=follow_links)
+        listing = list_alone(root, follow_links=follow_links, subsets=learnable)
     if workers is None:
         workers = _processes(len(listing.names))
     return audit.scan(
@@ -68,11 +70,11 @@ def load(
     )  # fmt: skip
 
 
-def _in_memory(data: Any, labelled: bool) -> Samples:
+def _in_memory(data: Any, labelled: bool, learnable: bool) -> Samples:
     pictures, labels = data if isinstance(data, tuple) and len(data) == 2 else (data, None)
     if labelled and labels is None:
         raise UsageError("data", "pictures without labels", "(pictures, labels), with one label for each picture")
-    return from_arrays(pictures, labels if labelled else None)
+    return from_arrays(pictures, labels if labelled else None, learnable=learnable)
 
 
 def reading_workers(samples: Samples) -> int:

@@ -14,9 +14,6 @@ from striate.data.samples import Indices, Samples
 from striate.predictor import Predictor
 from striate.tasks.task import Rows, Task
 
-# The most pictures that a network sees at once, and the most pixels of one channel: a GPU has memory for more.
-BATCH, PIXELS, PIXELS_OF_A_GPU = 256, 2**19, 2**23
-
 
 def feeds(predictor: Predictor, samples: Samples, indices: Indices) -> list[Feed]:
     """Samples read anew for each member of a predictor."""
@@ -42,7 +39,7 @@ def rows(
     """
     rank, world = processes.place()
     shares = np.array_split(indices, world)
-    batch = at_once(predictor)
+    batch = predictor.at_once
     groups = cut(shares[rank], batch) if len(shares[rank]) else []
     own: Tensor | None = None
     done = 0
@@ -57,13 +54,6 @@ def rows(
     for _ in range(-(-len(indices) // (world * batch)) - len(groups)):  # a process whose share is one batch shorter
         between()
     return processes.gathered(own, sum(map(len, shares[:rank])), len(indices), predictor.device)
-
-
-def at_once(predictor: Predictor) -> int:
-    """Pictures that are answered together: so many that memory does not grow with their size."""
-    sides = [each.preprocess.side**2 * (10 if each.preprocess.views == "ten" else 1) for each in predictor.members]
-    most = PIXELS if predictor.device.type == "cpu" else PIXELS_OF_A_GPU
-    return max(1, min(BATCH, most // max(sides)))
 
 
 def kept(predictor: Predictor, samples: Samples, indices: Indices) -> Rows:
@@ -81,5 +71,5 @@ def as_given(predictor: Predictor, samples: Samples, indices: Indices) -> Iterat
     """Samples as the first member is given them, for those who answer without a network."""
     first = dataclasses.replace(predictor, members=predictor.members[:1])
     (source,) = feeds(first, samples, indices)
-    for batch in source.batches(cut(indices, at_once(first))):
+    for batch in source.batches(cut(indices, first.at_once)):
         yield given(predictor.task, batch, samples)

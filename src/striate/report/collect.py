@@ -41,8 +41,10 @@ def write(run: Run, samples: Samples | None = None) -> Path:
 def collect(run: Run, samples: Samples | None = None) -> Material:
     """The pictures, counts and numbers of the page; nothing of a picture's metadata goes along."""
     result = run.result
-    if result is None or run.status != "done":
+    if run.status != "done":
         raise RunError(run.folder, f"this training is {run.status} and has no result", "resuming it")
+    if result is None:
+        raise RunError(run.folder / "result.json", "no such file", "a fresh run; this folder is damaged")
     lines = subsets.lines(run.folder)
     pictures = Pictures(run.facts, lines, samples)
     data, facts = run.facts["data"], run.facts
@@ -54,7 +56,7 @@ def collect(run: Run, samples: Samples | None = None) -> Material:
         title=run.name,
         result=result,
         epochs=run.epochs,
-        best_epoch=int(result["best_epoch"]),
+        best_epoch=int(page.field(result, "best_epoch")),
         shares=run.task.shares,
         sections=sections,
         classes=run.classes,
@@ -62,7 +64,7 @@ def collect(run: Run, samples: Samples | None = None) -> Material:
         examples=examples,
         counts=_counts(lines, run.classes),
         skipped=[(name, cause) for name, cause in data["skipped"]],
-        notes=[*data["notes"], *notes],
+        notes=[*data["notes"], *facts.get("earlier", []), *notes],
         recipe={key: value for key, value in recipe.items() if value not in ({}, [])},
         versions=facts["versions"],
         timings=facts.get("timings", {}),
@@ -109,11 +111,11 @@ class Pictures:
 def _spelled(name: str) -> Iterator[str]:
     """The names that a file may have which a table calls so: its digest then says which it is."""
     yield name
-    if name[:1] == "'":
-        yield name[1:]
+    if name[:1] in "=+-@":
+        yield f"'{name}"
     if "\\" in name:
         try:
-            yield name.removeprefix("'").encode("latin-1", "backslashreplace").decode("unicode_escape")
+            yield name.encode("latin-1", "backslashreplace").decode("unicode_escape")
         except UnicodeDecodeError:
             return
 
@@ -139,7 +141,7 @@ class Shown:
 def _sections(run: Run, result: Mapping[str, Any], pictures: Pictures) -> tuple[list[Any], list[str]]:
     """What the task says of its rows; or, in a sentence, why there are none."""
     try:
-        found = kept.read(run.folder).get(result["subset"])
+        found = kept.read(run.folder).get(page.field(result, "subset"))
     except RunError as error:
         return [], [f"What was kept of each picture is damaged ({error.cause}): mistakes are not shown."]
     if found is None:

@@ -96,16 +96,16 @@ def render(material: Material) -> str:
         "plain": _plain,
         "percent": lambda value: f"{100 * value:.1f} %",
     }
-    numbers = [_number(number) for number in _field(material.result, "numbers")]
+    numbers = [_number(number) for number in field(material.result, "numbers")]
     if not numbers:
         raise RunError("result.json", "has no number", "evaluate the run again")
     return environment.from_string(template).render(
         m=material,
         numbers=numbers,
-        baselines=[_number(number) for number in _field(material.result, "baselines")],
-        weights=_field(material.result, "weights"),
-        subset=words.subset(_field(material.result, "subset")),
-        openings=_field(material.result, "openings") if material.result["subset"] == "test" else None,
+        baselines=[_number(number) for number in field(material.result, "baselines")],
+        weights=field(material.result, "weights"),
+        subset=words.subset(field(material.result, "subset")),
+        openings=field(material.result, "openings") if material.result["subset"] == "test" else None,
         comparison=_comparison(material.result, numbers[0].name),
         curves=_curves(material),
         sections=[
@@ -125,7 +125,8 @@ def _safe(value: object) -> object:
     return ROOTED.sub("…/", printable(value))
 
 
-def _field(record: Mapping[str, Any], name: str) -> Any:
+def field(record: Mapping[str, Any], name: str) -> Any:
+    """A value of result.json; a RunError where it is missing."""
     if name not in record:
         raise RunError("result.json", f"lacks {name!r}", "evaluate the run again")
     return record[name]
@@ -146,17 +147,17 @@ def _value(value: float, n: int, method: str) -> str:
 
 
 def _number(record: Mapping[str, Any]) -> Number:
-    n, method = int(_field(record, "n")), str(_field(record, "method"))
-    value, low, high = (_value(_known(_field(record, key)), n, method) for key in ("value", "low", "high"))
+    n, method = int(field(record, "n")), str(field(record, "method"))
+    value, low, high = (_value(_known(field(record, key)), n, method) for key in ("value", "low", "high"))
     interval = "none" if "undefined" in (low, high) else f"{low.removesuffix(' %')} to {high}"
-    subset = words.subset(_field(record, "subset"))
+    subset = words.subset(field(record, "subset"))
     return Number(str(record.get("name", "")), value, interval, f"{n:,}", subset, method)
 
 
 def _shown(block: Block) -> Any:
     """A block with its numbers and matrices as they are printed."""
     if isinstance(block, NumberTable):
-        rows = [(name, count, [_number(_field(row, kind)) for kind in block.kinds]) for name, count, row in block.rows]
+        rows = [(name, count, [_number(field(row, kind)) for kind in block.kinds]) for name, count, row in block.rows]
         return {"block": block, "rows": rows}
     if isinstance(block, Matrix):
         return {"block": block, "drawn": _matrix(block)}
@@ -167,13 +168,13 @@ def _comparison(result: Mapping[str, Any], headline: str) -> list[Markup]:
     """The headline among its baselines on the whole scale, and close by those that nearly reach it."""
 
     def dot(record: Mapping[str, Any], name: str) -> figures.Dot:
-        value, low, high = (_known(_field(record, key)) for key in ("value", "low", "high"))
+        value, low, high = (_known(field(record, key)) for key in ("value", "low", "high"))
         shown = _number(record)
         text = f"{shown.value} ({shown.interval.replace(' to ', '–').removesuffix(' %')})"
         return figures.Dot(name, text, value, low, high)
 
     first = dot(result["numbers"][0], "this network")
-    dots = [first, *(dot(record, str(_field(record, "name"))) for record in result["baselines"])]
+    dots = [first, *(dot(record, str(field(record, "name"))) for record in result["baselines"])]
     if len(dots) == 1 or result["numbers"][0]["method"] == "normal":  # a mean has no scale that ends at one
         return []
     drawn = [figures.intervals(dots, (0.0, 1.0), f"{headline} beside the baselines, whole scale")]

@@ -38,18 +38,17 @@ def on_own(predictor: Predictor, run: Of, others: Sequence[Of], status: str, wor
     folder, facts = run
     if status != "done":
         raise RunError(folder, f"this training is {status}: its test set stays closed", "resuming it")
+    predictor.try_out()
     samples = own_samples(predictor, facts, workers)
     split = subsets.read(folder, samples)
-    subset, indices = ("test", split.test) if len(split.test) else ("val", split.val)
-    opened = (
-        {"openings": openings.record(folder, facts["split"]["test"]["digest"], len(indices))}
-        if subset == "test"
-        else {}
-    )
-    digests = [samples.digests[index] for index in indices]
-    notes = [note for other, _ in others for note in _trained_on(other, digests, other.name)]
-    rows = kept(predictor, samples, indices)
-    return Evaluation({**result(predictor.task, rows, subset), **opened}, rows, tuple(notes))
+    if len(split.test) == 0:
+        rows = kept(predictor, samples, split.val)
+        return Evaluation(result(predictor.task, rows, "val"), rows)
+    digests = [samples.digests[index] for index in split.test]
+    opened = openings.record(folder, facts["split"]["test"]["digest"], len(split.test))
+    notes = [note for other in others for note in _seen_before(other, digests, [run], other[0].name)]
+    rows = kept(predictor, samples, split.test)
+    return Evaluation({**result(predictor.task, rows, "test"), "openings": opened}, rows, tuple(notes))
 
 
 def own_samples(predictor: Predictor, facts: Facts, workers: int | None) -> Samples:
@@ -70,21 +69,31 @@ def on_others(predictor: Predictor, run: Of, others: Sequence[Of], data: Data, w
     labelled = predictor.task.labelled
     samples = load(data, max_bad=0.0, workers=workers, labelled=labelled, learnable=False)
     samples = dataclasses.replace(samples, targets=samples.targets.named(predictor.task.classes))
-    notes = _seen_before(*run, samples.digests)
-    notes += [note for other in others for note in _seen_before(*other, samples.digests, other[0].name)]
+    predictor.try_out()
+    notes, counted = _seen_before(run, samples.digests, []), [run]
+    for other in others:
+        notes += _seen_before(other, samples.digests, counted, other[0].name)
+        counted.append(other)
     rows = kept(predictor, samples, np.arange(len(samples)))
-    return Evaluation(result(predictor.task, rows, samples.name), rows, tuple(notes))
+    subset = f"{samples.name}/" if samples.name in ("train", "val", "test") else samples.name  # a name of theirs
+    return Evaluation(result(predictor.task, rows, subset), rows, tuple(notes))
 
 
-def _seen_before(folder: Path, facts: Facts, digests: Sequence[str], other: str = "") -> list[str]:
+def _seen_before(run: Of, digests: Sequence[str], counted: Sequence[Of], other: str = "") -> list[str]:
     """What is to be said of pictures that a run was trained on or has sealed; an opening is recorded.
 
-    `other` is the run's name where it answers beside the one that was asked.
+    An opening that one of `counted` has recorded in the same list is the same opening. `other` is the run's name where
+    it answers beside the one that was asked.
     """
-    notes = _trained_on(folder, digests, other)
-    seen = _subset_of(folder)
+    folder, facts = run
+    seen = {line.digest: line.subset for line in subsets.lines(folder)}
+    trained = sum(seen.get(digest) in ("train", "val") for digest in digests)
     sealed = sum(seen.get(digest) == "test" for digest in digests)
-    if sealed:
+    notes = []
+    if trained:
+        used = f"{trained} of these {len(digests)} pictures were used in training or validation"
+        notes.append(f"{used}{f' of {other}' if other else ''}: the numbers flatter")
+    if sealed and not any(_list_of(each) == _list_of(run) for each in counted):
         test = facts["split"]["test"]
         opened = openings.record(folder, test["digest"], test["n"])
         whose = f"{other}'s" if other else "this run's"
@@ -92,14 +101,6 @@ def _seen_before(folder: Path, facts: Facts, digests: Sequence[str], other: str 
     return notes
 
 
-def _trained_on(folder: Path, digests: Sequence[str], other: str = "") -> list[str]:
-    seen = _subset_of(folder)
-    trained = sum(seen.get(digest) in ("train", "val") for digest in digests)
-    if not trained:
-        return []
-    used = f"{trained} of these {len(digests)} pictures were used in training or validation"
-    return [f"{used}{f' of {other}' if other else ''}: the numbers flatter"]
-
-
-def _subset_of(folder: Path) -> dict[str, str]:
-    return {line.digest: line.subset for line in subsets.lines(folder)}
+def _list_of(run: Of) -> tuple[Path, str]:
+    """The list where openings are counted, and the test set that they are of."""
+    return run[0].parent.resolve(), run[1]["split"]["test"]["digest"]

@@ -71,10 +71,14 @@ class Run:
 
     @property
     def epochs(self) -> list[dict[str, Any]]:
-        """epochs.csv, a dict per row."""
-        lines = (self.folder / "epochs.csv").read_text("utf-8").splitlines()
-        head = lines[0].split(",")
-        return [dict(zip(head, map(float, line.split(",")), strict=True)) for line in lines[1:]]
+        """epochs.csv, a dict per row; a RunError when it cannot be read."""
+        path = self.folder / "epochs.csv"
+        try:
+            lines = path.read_text("utf-8").splitlines()
+            head = lines[0].split(",")
+            return [dict(zip(head, map(float, line.split(",")), strict=True)) for line in lines[1:]]
+        except (OSError, ValueError, IndexError) as error:
+            raise RunError(path, f"cannot be read ({error})", "a fresh run; this folder is damaged") from None
 
     @property
     def preprocess(self) -> preprocess.Preprocess:
@@ -87,7 +91,7 @@ class Run:
     @property
     def warnings(self) -> list[str]:
         """What a user of its answers should know."""
-        then, notes = self.facts["versions"]["decoder"], list(self._chosen[1])
+        then, notes = self.facts["versions"]["decoder"], [*self.facts.get("earlier", []), *self._chosen[1]]
         if then != decode.DECODER:
             notes.append(f"trained with {then}, this is {decode.DECODER}: pixels may differ slightly")
         if self.preprocess.version < preprocess.VERSION and not then.startswith("pillow 12."):
@@ -114,7 +118,7 @@ class Run:
             net.load_state_dict(dict(self._chosen[0]))
         except RuntimeError as error:
             raise RunError(self.folder, f"weights of another network ({error})", "a fresh run") from None
-        return Predictor((Member(net.eval(), self.preprocess),), self.task)
+        return Predictor((Member(net.eval(), self.preprocess, self.task),))
 
     @property
     def network(self) -> nn.Module:
@@ -123,7 +127,7 @@ class Run:
 
     def predict(
         self,
-        pictures: Sequence[str | os.PathLike[str]],
+        pictures: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
         *,
         top: int | None = None,
         device: str = "cpu",

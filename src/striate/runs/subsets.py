@@ -19,7 +19,7 @@ _HEAD = ("sample", "sha256", "class", "group", "subset")
 
 @dataclass(frozen=True)
 class Line:
-    """`name` and `label` as a table may hold them: what a spreadsheet would run has an apostrophe in front."""
+    """`name` and `label` are printable, as a table holds them."""
 
     name: str
     digest: str
@@ -42,9 +42,15 @@ def lines(folder: Path) -> list[Line]:
     path = folder / NAME
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            return [Line(row["sample"], row["sha256"], row["class"], row["subset"]) for row in csv.DictReader(file)]
+            rows = csv.DictReader(file)
+            return [Line(_own(row["sample"]), row["sha256"], _own(row["class"]), row["subset"]) for row in rows]
     except (OSError, KeyError, ValueError, csv.Error) as error:
         raise RunError(path, f"cannot be read ({error})", HINT) from None
+
+
+def _own(cell: str) -> str:
+    """A cell without the apostrophe that keeps a spreadsheet from running it."""
+    return cell[1:] if cell[:1] == "'" and cell[1:2] in tuple("=+-@") else cell
 
 
 def read(folder: Path, samples: Samples) -> Split:

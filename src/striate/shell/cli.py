@@ -1,4 +1,4 @@
-"""The command: what a person typed, and what they are told when it fails. The verbs stand in commands/."""
+"""The command: what a person typed, and what they are told when it fails. The verbs stand in verbs/."""
 
 import inspect
 import json

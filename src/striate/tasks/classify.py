@@ -50,6 +50,7 @@ class Classify:
     """Outputs are logits (n, classes); the part "label" of a batch is the true class, int64 (n,)."""
 
     labelled: ClassVar[bool] = True
+    pictures: ClassVar[bool] = False
     networks: ClassVar[frozenset[str]] = frozenset({"classify"})
     mixes: ClassVar[bool] = True
     shares: ClassVar[frozenset[str]] = frozenset({"accuracy"})
@@ -77,10 +78,18 @@ class Classify:
         targets = batch.targets["label"]
         return functional.cross_entropy(outputs, targets, reduction="none", label_smoothing=self.label_smoothing)
 
-    def joined(self, outputs: Sequence[Tensor], laid: Sequence[Laid], weights: Sequence[float]) -> Tensor:
-        """The logarithm of the weighted mean of probabilities: Krizhevsky et al. 2012, section 4.1."""
+    def joined(
+        self, outputs: Sequence[Tensor], laid: Sequence[Laid], weights: Sequence[float], tasks: Sequence[Any]
+    ) -> Tensor:
+        """The logarithm of the weighted mean of probabilities: Krizhevsky et al. 2012, section 4.1; float64.
+
+        Each network's are by its own temperature.
+        """
         shares = torch.tensor(weights, dtype=torch.float64) / sum(weights)
-        each = torch.stack([torch.log_softmax(output.double().cpu() / self.temperature, 0) for output in outputs])
+        each = torch.stack([
+            torch.log_softmax(output.double().cpu() / task.temperature, 0)
+            for output, task in zip(outputs, tasks, strict=True)
+        ])  # fmt: skip
         return torch.logsumexp(each + shares.log()[:, None], 0) * self.temperature
 
     def kept(self, answers: Tensor, batch: Batch) -> Tensor:

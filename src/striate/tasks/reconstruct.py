@@ -46,6 +46,7 @@ class Reconstruct:
     """Outputs are pictures in units of 0..1, of the canvas's size; the part "picture" of a batch is the true one."""
 
     labelled: ClassVar[bool] = False
+    pictures: ClassVar[bool] = True
     networks: ClassVar[frozenset[str]] = frozenset({"reconstruct", "segment"})
     mixes: ClassVar[bool] = False
     shares: ClassVar[frozenset[str]] = frozenset()
@@ -75,14 +76,12 @@ class Reconstruct:
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """The mean squared error of each picture's numbers, (n,)."""
-        true = batch.targets["picture"]
-        if not isinstance(outputs, Tensor) or outputs.shape != true.shape:
-            said = tuple(outputs.shape[1:]) if isinstance(outputs, Tensor) else "several answers"
-            cause = f"its answer is {said} where the picture is {tuple(true.shape[1:])}"
-            raise UsageError("model", cause, "one whose answer has the size of the picture: autoencoder, unet_padded")
-        return (outputs - true).square().flatten(1).mean(1)
+        difference: Tensor = outputs - batch.targets["picture"]
+        return difference.square().flatten(1).mean(1)
 
-    def joined(self, outputs: Sequence[Tensor], laid: Sequence[Laid], weights: Sequence[float]) -> Tensor:
+    def joined(
+        self, outputs: Sequence[Tensor], laid: Sequence[Laid], weights: Sequence[float], tasks: Sequence[Any]
+    ) -> Tensor:
         """The weighted mean of the answers, each brought to the first one's canvas."""
         first = laid[0]
         if any(not np.allclose(each.shows(), first.shows()) for each in laid):
@@ -180,9 +179,9 @@ class Reconstruct:
             for what, picture in (("given", found["given"] / 255), ("restored", found["answer"]))
         ]
         line = ("PSNR", f"{psnr(kept[place : place + 1, 0])[0]:.1f} dB", "")
-        return Card(
-            (*seen, dataclasses.replace(shown.picture(place, THUMBNAIL), words="true")), (line,), shown.name(place)
-        )
+        true = shown.picture(place, THUMBNAIL)
+        true = true if true.pixels is None else dataclasses.replace(true, words="true")
+        return Card((*seen, true), (line,), shown.name(place))
 
 
 def psnr(squared: Array) -> Array:

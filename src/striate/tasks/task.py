@@ -64,6 +64,8 @@ class Task(Protocol):
 
     labelled: ClassVar[bool]
     """Whether samples need labels."""
+    pictures: ClassVar[bool]
+    """Whether its answers are pictures, of the canvas's size."""
     networks: ClassVar[frozenset[str]]
     """The catalogue's kinds of network that can learn it."""
     mixes: ClassVar[bool]
@@ -97,8 +99,13 @@ class Task(Protocol):
         """What training lowers, one value per picture: shape (n,)."""
         ...
 
-    def joined(self, outputs: Sequence[Tensor], laid: Sequence[Laid], weights: Sequence[float]) -> Tensor:
-        """One answer from several looks at one picture, by one network or several, as it would lie on the first."""
+    def joined(
+        self, outputs: Sequence[Tensor], laid: Sequence[Laid], weights: Sequence[float], tasks: Sequence["Task"]
+    ) -> Tensor:
+        """One answer from several looks at one picture, by one network or several, as it would lie on the first.
+
+        `tasks` are those that the networks were trained for, with what each has settled.
+        """
         ...
 
     def kept(self, answers: Tensor, batch: Batch) -> Tensor:

@@ -30,7 +30,7 @@ def finish(trainer: Trainer, folder: Path, facts: Mapping[str, Any], clock: Cloc
     predictor = run.open_run(folder).predictor.on(job.machine.device)
     subset, indices = ("test", job.split.test) if len(job.split.test) else ("val", job.split.val)
     saved = _before(folder, weights) or _answered(predictor, job, folder, subset, indices, facts, weights)
-    predictor = dataclasses.replace(predictor, task=predictor.task.settled(saved["val"].rows))
+    predictor = predictor.learned(predictor.task.settled(saved["val"].rows))
     found = saved[subset].rows
     clock.mark("test")
     beside = predictor.task.baselines(
@@ -66,7 +66,7 @@ def _answered(
 ) -> dict[str, Kept]:
     """Validation, and the test set, its opening recorded before; both kept on disk."""
     val = rows.kept(predictor, job.samples, job.split.val)
-    predictor = dataclasses.replace(predictor, task=predictor.task.settled(val))
+    predictor = predictor.learned(predictor.task.settled(val))
     found = val
     if subset == "test":
         openings.record(folder, facts["split"]["test"]["digest"], len(indices))

@@ -163,7 +163,7 @@ class Trainer:
             processes.take_from_first(buffer)
         if self._average:
             self._average.take_buffers(job.net)
-        predictor = Predictor((Member(net, job.preprocess),), job.task, job.machine.bfloat16)
+        predictor = Predictor((Member(net, job.preprocess, job.task),), job.machine.bfloat16)
         summary = job.task.summary(rows(predictor, job.samples, job.split.val, [job.val], between=self._between))
         if not all(map(math.isfinite, summary.values())):
             self._not_finite("validation gave " + ", ".join(f"{name} {value:g}" for name, value in summary.items()))

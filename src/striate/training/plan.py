@@ -68,7 +68,7 @@ def plan(
     """Fill in a recipe, read its samples and split them; `data` are the samples where the recipe cannot name them.
 
     `folder` is that of a run that goes on: its split.csv says which sample is where, and nothing is split anew.
-    A UsageError for what cannot be meant is raised before any picture is read.
+    A UsageError for options that cannot be meant is raised before any picture is read.
     """
     recipe, network = _filled(recipe)
     entry, options = find(network["name"]), network["options"]
@@ -81,6 +81,7 @@ def plan(
     task = _task(recipe, ("one", "two"))
     with torch.device("meta"):  # a wrong option is told before any picture is read
         net = network_for(entry.name, task, channels, options)
+        _refuse_other_answers(net, task, entry.name, channels, size)
     machine = machines.choose(recipe.device, recipe.precision)
     samples = load(
         recipe.data if data is None else data, workers=execution.workers, labelled=task.labelled,
@@ -93,6 +94,19 @@ def plan(
         split = subsets.read(folder, samples)
     _refuse_small_batches(net, split, recipe, machine)
     return Plan(recipe, _task(recipe, samples.targets.classes), samples, split, machine, network)
+
+
+def _refuse_other_answers(net: nn.Module, task: Task, name: str, channels: int, size: int) -> None:
+    """Where answers are pictures, the network's has the size of what it is given; on tensors without storage."""
+    if not task.pictures:
+        return
+    maps, numbers = task.channels(channels)
+    answer = net.eval()(torch.empty(1, maps, size, size, device="meta"))
+    net.train()
+    if tuple(answer.shape) != (1, numbers, size, size):
+        told = "x".join(map(str, answer.shape[2:]))
+        cause = f"{name} answers {told} of a picture of {size}x{size}"
+        raise UsageError("model", cause, "one whose answer has the picture's size: autoencoder, unet_padded")
 
 
 def _filled(recipe: Recipe) -> tuple[Recipe, dict[str, Any]]:

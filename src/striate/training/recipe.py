@@ -181,7 +181,7 @@ def check(recipe: Recipe) -> None:
                 if not (low <= number <= high and math.isfinite(number)):
                     raise UsageError(each.name, f"{number} is out of range", _range(least, most))
     if not recipe.data:
-        raise UsageError("data", "it is empty", "digits, or a folder of class folders")
+        raise UsageError("data", "it is empty", "digits, a folder of class folders, or a table")
     for place, name, value in ((key, *each) for key in OPTIONS for each in getattr(recipe, key).items()):
         if not isinstance(value, str | int | float | bool):
             raise UsageError(place, f"{name} is a {type(value).__name__}", "a word, a number, true or false")

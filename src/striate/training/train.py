@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +59,19 @@ def resume(folder: Path, execution: Execution, listener: Listener, data: Data | 
         if planned.samples.fingerprint != before.facts["data"]["fingerprint"]:
             raise RunError(folder, _difference(planned, before), "the data as they were, or a fresh run")
         changed = _versions_changed(before, planned.machine)
-        if changed and planned.machine.first:
-            listener.say(f"not bit-exact with the earlier part: {changed}")
+        earlier = list(before.facts.get("earlier", []))
+        if changed:
+            earlier.append(f"not bit-exact with the earlier part: {changed}")
+            if planned.machine.first:
+                listener.say(earlier[-1])
         clock.mark("scan and split")
-        return _train(planned, folder, execution, listener, clock)
+        return _train(planned, folder, execution, listener, clock, earlier)
 
 
-def _train(plan: Plan, folder: Path, execution: Execution, listener: Listener, clock: Clock) -> Run | None:
+def _train(
+    plan: Plan, folder: Path, execution: Execution, listener: Listener, clock: Clock, earlier: Sequence[str] = ()
+) -> Run | None:
+    """`earlier`: how the parts before this one differed, for run.json."""
     lock = FileLock(folder / run.LOCK, timeout=0)
     try:
         if plan.machine.first:
@@ -75,7 +82,7 @@ def _train(plan: Plan, folder: Path, execution: Execution, listener: Listener, c
     try:
         with machines.repeatable(plan.machine.device):
             work = job(plan, folder, execution)
-            known = facts(plan, work)
+            known = {**facts(plan, work), "earlier": list(earlier)}
             if plan.machine.first:
                 run.record(folder, {**known, "status": "running"})
                 subsets.write(folder, plan.samples, plan.split)

@@ -1,60 +1,73 @@
 """Pictures and labels that Python code has in memory already."""
 
-import hashlib
 from collections.abc import Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from striate.base.errors import DataError
+from striate.base.errors import DataError, UsageError
+from striate.data.audit import looked_at
 from striate.data.picture.laid import Pixels
-from striate.data.samples import InMemory, Samples
-from striate.data.targets import Labels, Nothing, Targets
+from striate.data.samples import Samples
+from striate.data.sources.listing import Listing
 
 HINT = "uint8 (n, height, width), (n, height, width, 1) or (n, height, width, 3), or a list of such pictures"
 
 
-def from_arrays(pictures: Sequence[Any] | np.ndarray, labels: Any = None) -> Samples:
-    """A table of pictures in memory; `labels` are whole numbers or names, one each, or None for pictures alone."""
+def from_arrays(pictures: Sequence[Any] | np.ndarray, labels: Any = None, *, learnable: bool = False) -> Samples:
+    """A table of pictures in memory, which are copied; `labels` are whole numbers or names, or None for pictures alone.
+
+    `learnable`: they are to be trained on, so that one class, or one picture of a class, is refused.
+    """
+    if not isinstance(pictures, np.ndarray | list | tuple):
+        raise UsageError("data", f"pictures in memory are a list or an array, not {type(pictures).__name__}", HINT)
     seen = [_pixels(picture, place) for place, picture in enumerate(pictures)]
     if not seen:
         raise DataError("arrays", "no pictures", HINT)
-    names = tuple(f"arrays/{place:0{len(str(len(seen) - 1))}d}" for place in range(len(seen)))
-    return Samples(
+    classes, strata = ((), None) if labels is None else _labels(labels, len(seen))
+    listing = Listing(
         name="arrays",
         source="arrays",
         root=None,
-        names=names,
-        read=InMemory(seen, names),
-        digests=tuple(hashlib.sha256(str(each.shape).encode() + each.tobytes()).hexdigest() for each in seen),
-        targets=_targets(labels, len(seen)),
-        grey=all(each.shape[2] == 1 for each in seen),
+        names=tuple(f"arrays/{place:0{len(str(len(seen) - 1))}d}" for place in range(len(seen))),
+        labels=strata,
+        classes=classes,
+        subsets=None,
+        ignored=MappingProxyType({}),
     )
+    return looked_at(listing, seen, learnable=learnable)
 
 
 def _pixels(picture: Any, place: int) -> Pixels:
-    pixels = np.asarray(picture)
-    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+    """A copy that nobody can change: what is trained on is what was looked at."""
+    try:
+        given = np.asarray(picture)
+    except ValueError as error:  # rows of unequal length
+        raise DataError(f"arrays/{place}", f"no picture ({error})", HINT) from None
+    pixels = given[..., None] if given.ndim == 2 else given
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or 0 in pixels.shape:
-        said = f"{pixels.dtype} {tuple(np.shape(picture))}"
-        raise DataError(f"arrays/{place}", f"{said} is no picture", HINT)
-    return np.ascontiguousarray(pixels)
+        raise DataError(f"arrays/{place}", f"{given.dtype} {given.shape} is no picture", HINT)
+    return np.array(pixels, order="C")
 
 
-def _targets(labels: Any, count: int) -> Targets:
-    if labels is None:
-        return Nothing(count)
-    said = np.asarray(labels)
+def _labels(labels: Any, count: int) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Class names in order, and the place of each label among them."""
+    hint = "one label for each picture: a whole number or a name"
+    try:
+        said = np.asarray(labels)
+    except ValueError as error:
+        raise DataError("labels", f"these are no labels ({error})", hint) from None
     if said.shape != (count,):
-        raise DataError("labels", f"shape {said.shape} for {count:,} pictures", "one label for each picture")
+        raise DataError("labels", f"shape {said.shape} for {count:,} pictures", hint)
     if said.dtype.kind not in "iuUSbO":
-        raise DataError("labels", f"{said.dtype} are no labels", "whole numbers or names")
+        raise DataError("labels", f"{said.dtype} are no labels", hint)
     if said.dtype.kind in "iu":  # 2 before 10
         numbers, strata = np.unique(said, return_inverse=True)
-        return Labels(tuple(map(str, numbers.tolist())), strata.astype(np.int64))
-    words = [str(label) for label in said.tolist()]
-    if any(not word.strip() or word in ("nan", "None") for word in words):
-        place = next(place for place, word in enumerate(words) if not word.strip() or word in ("nan", "None"))
-        raise DataError("labels", f"picture {place} has none ({words[place]!r})", "one label for each picture")
+        return tuple(map(str, numbers.tolist())), tuple(strata.tolist())
+    words = [label.decode("utf-8", "replace") if isinstance(label, bytes) else str(label) for label in said.tolist()]
+    missing = [place for place, word in enumerate(words) if not word.strip() or word in ("nan", "None")]
+    if missing:
+        raise DataError("labels", f"picture {missing[0]} has none ({words[missing[0]]!r})", hint)
     classes, strata = np.unique(words, return_inverse=True)
-    return Labels(tuple(classes.tolist()), strata.astype(np.int64))
+    return tuple(classes.tolist()), tuple(strata.tolist())

@@ -3,7 +3,6 @@
 import glob
 import os
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from types import MappingProxyType
 
 from striate.base.errors import DataError, nearest
 from striate.data.picture import decode
-from striate.data.sources.listing import Listing
+from striate.data.sources.listing import Listing, one_name_each
 
 DEPTH = 64
 SUBSETS = {
@@ -45,26 +44,32 @@ class _Found:
     ignored: Counter[str]
 
 
-def list_alone(root: Path, *, follow_links: bool = False) -> Listing:
+def list_alone(root: Path, *, follow_links: bool = False, subsets: bool = True) -> Listing:
     """Every picture of a folder and of those below it, whatever the folders are called.
 
-    Where each lies in a top folder called train, val or test, and some in train, these are the subsets.
+    Top folders called train, val or test are the subsets, and what lies beside them is ignored; `subsets` False takes
+    all for one. DataError where there is val or test but no train.
     """
     root = root.absolute()
     _check_root(root)
     found = _walk(root, follow_links)
     if not found.files:
         raise _nothing(root, found, [folder for folder in found.folders if "/" not in folder])
-    tops = [SUBSETS.get(name.split("/")[0].lower()) if "/" in name else None for name in found.files]
-    given = tuple(top for top in tops if top)
+    tops = [SUBSETS.get(name.split("/")[0].lower(), "") if "/" in name and subsets else "" for name in found.files]
+    split = any(tops)
+    if split and "train" not in tops:
+        named = {name.split("/")[0] for name, top in zip(found.files, tops, strict=True) if top}
+        raise DataError(root, f"{_list(named)} but no train/", "a folder train/ beside it, or another name")
+    if split and "" in tops:
+        found.ignored["not in train, val or test"] += tops.count("")
     return Listing(
         name=name_of(root),
         source="folder",
         root=root,
-        names=tuple(found.files),
+        names=tuple(name for name, top in zip(found.files, tops, strict=True) if top or not split),
         labels=None,
         classes=(),
-        subsets=given if len(given) == len(tops) and "train" in given else None,
+        subsets=tuple(top for top in tops if top) if split else None,
         ignored=MappingProxyType(dict(sorted(found.ignored.items()))),
     )
 
@@ -92,7 +97,7 @@ def list_folder(
     level = 1 if split else 0
     folders = [parts for parts in (folder.split("/") for folder in found.folders) if len(parts) == level + 1]
     folders = [parts for parts in folders if not split or parts[0] in split]
-    merged = _one_name_each(root, sorted({parts[level] for parts in folders}, key=os.fsencode), merge_classes)
+    merged = one_name_each(root, sorted({parts[level] for parts in folders}, key=os.fsencode), merge_classes)
     rows, flat = [], set()
     for name in found.files:
         parts = name.split("/")
@@ -282,21 +287,6 @@ def _subset_folders(root: Path, found: _Found, tops: list[str]) -> dict[str, str
             raise DataError(root, f"{_list(names)} all mean the {subset} subset", "keep one of them")
     found.ignored.update({"folder without pictures": len(tops) - len(split)} if len(tops) > len(split) else {})
     return split
-
-
-def _one_name_each(root: Path, names: list[str], merge: bool) -> dict[str, str]:
-    """Folder name -> class name; names equal under case folding and NFC are an error, or one class."""
-    first: dict[str, str] = {}
-    merged = {}
-    for name in names:
-        key = unicodedata.normalize("NFC", name.casefold())
-        merged[name] = first.setdefault(key, name)
-        if merged[name] != name and not merge:
-            pair = f"{merged[name]!a} and {name!a}"
-            raise DataError(
-                root, f"classes {pair} differ in case or Unicode form only", "one folder for both, or --merge-classes"
-            )
-    return merged
 
 
 def _check_classes(

@@ -1,13 +1,16 @@
 """What a source says there is, before any picture is opened."""
 
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from striate.base.errors import DataError
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Files below one folder, and what is said of them.
+    """Files below one folder, or pictures in memory, and what is said of them.
 
     `names` are relative to `root` with "/", undecodable bytes kept as surrogates, sorted by bytes. `labels` index
     `classes`, which are sorted: the order that weights are trained with; None for pictures alone. `subsets`: "train",
@@ -16,10 +19,30 @@ class Listing:
 
     name: str
     source: str
-    root: Path
+    root: Path | None
     names: tuple[str, ...]
     labels: tuple[int, ...] | None
     classes: tuple[str, ...]
     subsets: tuple[str, ...] | None
     ignored: Mapping[str, int]
     notes: tuple[str, ...] = ()
+
+    @property
+    def where(self) -> Path | str:
+        """What an error names."""
+        return self.root or self.name
+
+
+def one_name_each(where: Path, names: Sequence[str], merge: bool) -> dict[str, str]:
+    """Name as given -> class name; names equal under case folding and NFC are an error, or one class."""
+    first: dict[str, str] = {}
+    merged = {}
+    for name in names:
+        key = unicodedata.normalize("NFC", name.casefold())
+        merged[name] = first.setdefault(key, name)
+        if merged[name] != name and not merge:
+            pair = f"{merged[name]!a} and {name!a}"
+            raise DataError(
+                where, f"classes {pair} differ in case or Unicode form only", "one name for both, or --merge-classes"
+            )
+    return merged

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from striate.base.errors import DataError
 from striate.data.picture import decode
 from striate.data.sources.folder import SUBSETS
-from striate.data.sources.listing import Listing
+from striate.data.sources.listing import Listing, one_name_each
 
 SUFFIXES = (".csv", ".tsv")
 # The heads that are understood, in any case.
@@ -24,11 +24,15 @@ SHOWN = 20
 _UNSAID = frozenset({"", "nan", "none", "null", "na", "n/a"})
 
 
-def list_table(path: Path, *, labelled: bool = True, follow_links: bool = False) -> Listing:
+def list_table(
+    path: Path, *, labelled: bool = True, learnable: bool = True, follow_links: bool = False,
+    merge_classes: bool = False,
+) -> Listing:  # fmt: skip
     """The samples of a table, in the order of their paths, which start at the table's own folder and stay below it.
 
     Columns are found by their heads: `HEADS`; others are not looked at. A column called subset or split gives the
-    subsets. `DataError` with the rows that cannot be meant; rows that repeat one another count once.
+    subsets; one of them is train where the samples are to be `learnable`. `DataError` with the rows that cannot be
+    meant; rows that repeat one another count once. `merge_classes`: labels equal but for case or form are one class.
     """
     path = path.absolute()
     head, rows, notes = _read(path)
@@ -40,6 +44,8 @@ def list_table(path: Path, *, labelled: bool = True, follow_links: bool = False)
         cells = {what: row[place].strip() if place < len(row) else "" for what, place in columns.items()}
         name, cause = _name(path.parent, cells["path"], follow_links)
         subset = SUBSETS.get(cells.get("subset", "train").lower(), "")
+        if any(cell.strip() for cell in row[len(head) :]):
+            cause = f"{len(row)} cells where the head has {len(head)}; a comma in a cell needs quotes around it"
         if not cause and labelled and cells["label"].lower() in _UNSAID:
             cause = f"no label ({cells['label']!r})"
         if not cause and not subset:
@@ -59,10 +65,12 @@ def list_table(path: Path, *, labelled: bool = True, follow_links: bool = False)
     if lines > len(found):
         notes.append(f"{lines - len(found):,} lines of {path.name} repeat another and count once")
     names = sorted(found, key=os.fsencode)
-    classes = tuple(sorted({found[name][0] for name in names}, key=os.fsencode)) if labelled else ()
-    place = {label: index for index, label in enumerate(classes)}
+    said_labels = sorted({found[name][0] for name in names}, key=os.fsencode)
+    merged = one_name_each(path, said_labels, merge_classes) if labelled else {}
+    classes = tuple(dict.fromkeys(merged.values()))
+    place = {label: classes.index(merged[label]) for label in merged}
     subsets = tuple(found[name][1] for name in names) if "subset" in columns else None
-    if subsets and "train" not in subsets:
+    if subsets and learnable and "train" not in subsets:
         raise DataError(path, "its subsets have no train", "train, val and test in the column of subsets")
     return Listing(
         name=path.stem,

@@ -1,9 +1,10 @@
 """striate evaluate, predict, report and runs: what is done with a run folder."""
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -12,6 +13,7 @@ from striate.shell.output import Device, Json, number, print_json, print_result,
 
 if TYPE_CHECKING:
     from striate.predictor import Prediction
+    from striate.runs.run import Run
 
 Beside = Annotated[tuple[Path, ...], Parameter(name="--with", negative="")]
 Looks = Literal["one", "ten"]
@@ -51,7 +53,7 @@ def evaluate(
     opened = striate.open_run(run)
     others = [striate.open_run(each) for each in beside]
     evaluation = opened.evaluate(data, beside=others, views=looks, device=device)
-    for note in (*opened.warnings, *evaluation.notes):
+    for note in (*_warnings(opened, others), *evaluation.notes):
         print(note, file=sys.stderr)
     if json:
         print_json(dict(evaluation.numbers) | {"notes": list(evaluation.notes)})
@@ -105,12 +107,13 @@ def predict(
     from striate.shell.screen import Screen
 
     with Screen(quiet=True) as screen:
-        opened = striate.open_run(run)
-        for warning in opened.warnings:
+        opened, others = striate.open_run(run), [striate.open_run(each) for each in beside]
+        for warning in _warnings(opened, others):
             screen.say(warning)
-        predictor = striate.ensemble(opened, *beside).looking(looks).on(devices.find(device))
+        predictor = striate.ensemble(opened, *others).looking(looks).on(devices.find(device))
         if out is not None:
-            _check_folder(out)
+            _check_folder(out, predictor.task.pictures)
+        predictor.try_out()
         found = predictor.predict(
             pictures, top=top, progress=lambda done, total: screen.progress("pictures", done, total)
         )
@@ -126,13 +129,17 @@ def predict(
         raise DataError(pictures[0], f"none of {len(found)} pictures could be read", "JPEG, PNG or other pictures")
 
 
-def _check_folder(out: Path) -> None:
-    """Nothing of anybody's is in the way: pictures are written into a folder of their own."""
-    from striate.base import durable
+def _warnings(run: "Run", others: Sequence["Run"]) -> list[str]:
+    """What is to be said of each run that answers, of the others with their names."""
+    return [*run.warnings, *(f"{other.name}: {warning}" for other in others for warning in other.warnings)]
 
-    if out.is_dir() and any(out.iterdir()):
-        raise UsageError(out, "this folder is not empty", "the name of a new folder")
-    durable.make_folder(out)
+
+def _check_folder(out: Path, pictures: bool) -> None:
+    """Nothing of anybody's is in the way: pictures are written into a folder of their own."""
+    if not pictures:
+        raise UsageError("out", "the answers of this run are no pictures", "--csv with the name of a file")
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise UsageError(out, "it is there, and no empty folder", "the name of a new folder")
 
 
 def _write_pictures(found: Sequence["Prediction"], out: Path) -> list[str]:
@@ -143,13 +150,13 @@ def _write_pictures(found: Sequence["Prediction"], out: Path) -> list[str]:
 
     from striate.base import durable
 
-    pictures = [(each.file, each.picture) for each in found if each.picture is not None]
-    if not pictures and any(each.status == "ok" for each in found):
-        out.rmdir()
-        raise UsageError("out", "the answers of this run are no pictures", "--csv with the name of a file")
     written: list[str] = []
-    for file, pixels in pictures:
-        stem, number = Path(file).stem, 1
+    for file, pixels in ((each.file, each.picture) for each in found):
+        if pixels is None:
+            continue
+        durable.make_folder(out)
+        # a name that is as long as a file system allows leaves no room for the suffix
+        stem, number = os.fsdecode(os.fsencode(Path(file).stem)[:200]), 1
         path = out / f"{stem}.png"
         while path.exists():
             number += 1
@@ -215,13 +222,21 @@ def runs(folder: Path = Path("runs"), /, *, json: Json = False) -> None:
 
     if not folder.is_dir():
         raise RunError(folder, "no such folder", "the folder that was given to --runs")
-    found = striate.list_runs(folder)
+    found = [(each, *_status(each)) for each in striate.list_runs(folder)]
     if json:
-        facts = [{"run": str(each.folder), "status": each.status, "result": each.result} for each in found]
+        facts = [{"run": str(each.folder), "status": status, "result": result} for each, status, result in found]
         print_json({"runs": facts})
         return
     rows = []
-    for each in found:
-        numbers = (each.result or {}).get("numbers", [])
-        rows.append([each.name, each.status, number(numbers[0]) if numbers else ""])
+    for each, status, result in found:
+        numbers = (result or {}).get("numbers", [])
+        rows.append([each.name, status, number(numbers[0]) if numbers else ""])
     print_table(["run", "status", "result"], rows)
+
+
+def _status(run: "Run") -> tuple[str, Mapping[str, Any] | None]:
+    """A run's status and result; one whose result cannot be read is damaged, and hides no other."""
+    try:
+        return run.status, run.result
+    except RunError:
+        return "damaged", None
