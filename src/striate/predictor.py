@@ -179,9 +179,9 @@ class Predictor:
         named = [pictures] if isinstance(pictures, str | os.PathLike) else pictures
         paths = list_pictures([os.fspath(picture) for picture in named])
         predictions: list[Prediction] = []
-        together = min(_AT_ONCE, self.at_once)
-        for start in range(0, len(paths), together):
-            predictions += self._predict(paths[start : start + together], task)
+        step = min(_AT_ONCE, self.at_once)
+        for start in range(0, len(paths), step):
+            predictions += self._predict(paths[start : start + step], task)
             progress(len(predictions), len(paths))
         return predictions
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from striate.predictor import Prediction
     from striate.runs.run import Run
 
-Beside = Annotated[tuple[Path, ...], Parameter(name="--with", negative="")]
+Beside = Annotated[tuple[Path, ...], Parameter(name="--with", negative="", show_default=False, consume_multiple=False)]
 Looks = Literal["one", "ten"]
 
 
