@@ -93,7 +93,7 @@ def striate_steps(case: Case, device: torch.device, compiled: bool, folder: Path
         recipe=recipe, net=net, task=Classify(tuple(map(str, range(CLASSES)))), samples=samples,
         split=Split(indices, indices, indices), preprocess=preprocess,
         augmenter=Augmenter(PRESETS["none"], side, measured, recipe.seed), train=feed, val=feed,
-        machine=chosen, checkpoints=folder, save_every=float("inf"),
+        machine=chosen, checkpoints=folder, save_every=float("inf"), workers=0,
     )  # fmt: skip
     trainer = Trainer(job, Silent(), Stop())
     batch = next(iter(feed.batches([indices])))

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -19,6 +19,7 @@ from striate.data.picture import decode
 from striate.data.picture.laid import Pixels
 from striate.data.preprocess import Preprocess, Views
 from striate.data.sources.folder import list_pictures
+from striate.models.catalog import build, find, options_of
 from striate.tasks.task import Answer, Task
 
 # The most pictures that a network sees at once, and the most pixels of one channel: a GPU has memory for more.
@@ -230,6 +231,14 @@ def together(predictors: Sequence[Predictor], weights: Sequence[float] | None = 
         for member in each.members
     ]
     return Predictor(tuple(members))
+
+
+def network_for(name: str, task: Task, channels: int, options: Mapping[str, Any]) -> nn.Module:
+    """A fresh network of the catalogue with the channels and answers that a task asks for."""
+    maps, answers = task.channels(channels)
+    free, wanted = options_of(find(name)), dict[str, Any](classes=answers, channels=maps)
+    network: nn.Module = build(name, **{key: value for key, value in wanted.items() if key in free} | dict(options))
+    return network
 
 
 def autocast(device: torch.device, bfloat16: bool) -> contextlib.AbstractContextManager[Any]:

@@ -152,6 +152,21 @@ def test_a_run_that_goes_on_reads_its_split_and_cuts_none(run, monkeypatch):
     assert open_run(run).evaluate().numbers["n"] == 9
 
 
+def test_a_run_that_goes_on_from_another_folder_still_knows_its_data(tmp_path, monkeypatch):
+    """The recipe keeps the words that were typed; run.json keeps where they led to."""
+    data = photographs(tmp_path / "photos")
+    lines = [f"{path.relative_to(tmp_path)},{path.parent.name}" for path in sorted(data.rglob("*.*"))]
+    (tmp_path / "photos.csv").write_text("\n".join(["path,label", *lines]))
+    (tmp_path / "elsewhere").mkdir()
+    for named in ("photos", "photos.csv"):
+        monkeypatch.chdir(tmp_path)
+        folder = train(tmp_path / "runs", data=named, model="lenet5", batch=9, epochs=1).folder
+        facts_of(folder, status="running")
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        assert resume(folder, Execution(), Notes()).facts["data"]["path"] == str(tmp_path / named)
+        assert open_run(folder).evaluate().numbers["n"] == 9
+
+
 @pytest.mark.parametrize("harm", ["swapped", "gone", "no table"])
 def test_a_split_that_is_not_that_of_the_data_is_refused(run, harm):
     facts_of(run, status="running")

@@ -13,6 +13,7 @@ from torch import nn
 
 from small import Notes, digest, job, photographs, train
 from striate.base.errors import RunError, UsageError
+from striate.evaluate import rows
 from striate.models.heads import AuxiliaryHead, WithHeads
 from striate.runs import checkpoint
 from striate.training.loop import Objective, Trainer, fit
@@ -127,6 +128,13 @@ def test_a_single_last_picture_never_meets_batch_normalisation(tmp_path):
     assert trained.status == "done"
     with pytest.raises(UsageError, match="single pictures"):
         train(tmp_path / "runs", data=str(data), model="resnet20", batch=1, epochs=1, size=32)
+
+
+def test_the_end_of_a_training_reads_with_as_many_processes_as_asked(tmp_path, monkeypatch):
+    monkeypatch.setattr(rows, "reading_workers", lambda samples: pytest.fail("another number was chosen"))
+    data = photographs(tmp_path / "pictures", classes=2, each=10)
+    run = train(tmp_path / "runs", execution={"workers": 0}, data=str(data), model="lenet5", batch=9, epochs=1)
+    assert run.status == "done"
 
 
 def test_two_trainings_never_share_a_folder(tmp_path):

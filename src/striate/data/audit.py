@@ -23,6 +23,7 @@ from striate.data.sources.listing import Listing
 from striate.data.targets import Labels, Nothing, Targets
 
 SECONDS = 10.0
+Names = tuple[str, ...]
 _ORDER = {"train": 0, "val": 1, "test": 2}
 
 
@@ -64,9 +65,7 @@ def scan(
         if progress:
             progress(len(looks), len(listing.names))
     _stop_if_too_bad(listing, looks, max_bad)
-    use = [index for index, look in enumerate(looks) if look.cause is None]
-    names, digests = tuple(listing.names[index] for index in use), tuple(looks[index].digest for index in use)
-    read = Files(listing.root or Path(), names, digests)
+    read = partial(Files, listing.root or Path())
     return _samples(listing, looks, read, learnable=learnable, allow_leak=allow_leak)
 
 
@@ -80,11 +79,17 @@ def looked_at(listing: Listing, pictures: Sequence[Pixels], *, learnable: bool =
         )
         for pixels in pictures
     ]
-    return _samples(listing, looks, InMemory(pictures, listing.names), learnable=learnable, allow_leak=False)
+
+    def read(names: Names, digests: Names) -> Read:
+        return InMemory(pictures, names)
+
+    return _samples(listing, looks, read, learnable=learnable, allow_leak=False)
 
 
-def _samples(listing: Listing, looks: list[_Look], read: Read, *, learnable: bool, allow_leak: bool) -> Samples:
-    """The table of what can be used, with what a person should know about it."""
+def _samples(
+    listing: Listing, looks: list[_Look], read: Callable[[Names, Names], Read], *, learnable: bool, allow_leak: bool
+) -> Samples:
+    """The table of what can be used, with what a person should know about it; `read` by its names and digests."""
     use = [index for index, look in enumerate(looks) if look.cause is None]
     if learnable and listing.labels is not None:
         _stop_if_unlearnable(listing, listing.labels, use)
@@ -95,13 +100,14 @@ def _samples(listing: Listing, looks: list[_Look], read: Read, *, learnable: boo
     if listing.labels is not None:
         notes += _balance(listing, listing.labels, use)
         targets = Labels(listing.classes, np.array([listing.labels[index] for index in use], dtype=np.int64))
+    names, digests = tuple(listing.names[index] for index in use), tuple(looks[index].digest for index in use)
     return Samples(
         name=listing.name,
         source=listing.source,
         root=listing.root,
-        names=tuple(listing.names[index] for index in use),
-        read=read,
-        digests=tuple(looks[index].digest for index in use),
+        names=names,
+        read=read(names, digests),
+        digests=digests,
         targets=targets,
         subsets=tuple(listing.subsets[index] for index in use) if listing.subsets else None,
         skipped=tuple(Skip(name, look.cause) for name, look in zip(listing.names, looks, strict=True) if look.cause),

@@ -23,7 +23,7 @@ READING = ("check", "max_bad", "follow_links", "merge_classes", "allow_leak")
 # Starting processes costs more than reading this many pictures.
 _WORTH_A_POOL = 500
 # A name, a path, or pictures in memory: alone, or with their labels.
-Data = str | os.PathLike[str] | np.ndarray | tuple[Any, Any]
+Data = str | os.PathLike[str] | np.ndarray | list[Any] | tuple[Any, Any]
 
 
 def load(

@@ -11,17 +11,8 @@ from striate.data.feed import Batch, Feed, cut, open_feed
 from striate.data.load import reading_workers
 from striate.data.preprocess import scaled
 from striate.data.samples import Indices, Samples
-from striate.predictor import Predictor
+from striate.predictor import Member, Predictor
 from striate.tasks.task import Rows, Task
-
-
-def feeds(predictor: Predictor, samples: Samples, indices: Indices) -> list[Feed]:
-    """Samples read anew for each member of a predictor."""
-    workers = reading_workers(samples)
-    return [
-        open_feed(samples, indices, each.preprocess, predictor.device, memory="streamed", workers=workers)
-        for each in predictor.members
-    ]
 
 
 def rows(
@@ -56,9 +47,10 @@ def rows(
     return processes.gathered(own, sum(map(len, shares[:rank])), len(indices), predictor.device)
 
 
-def kept(predictor: Predictor, samples: Samples, indices: Indices) -> Rows:
-    """As `rows`, read anew, as a NumPy array."""
-    return np.asarray(rows(predictor, samples, indices, feeds(predictor, samples, indices)).cpu().numpy())
+def kept(predictor: Predictor, samples: Samples, indices: Indices, workers: int | None = None) -> Rows:
+    """As `rows`, as a NumPy array; samples are read anew, by `workers` processes or as many as are worth it."""
+    sources = [_read(each, predictor, samples, indices, workers) for each in predictor.members]
+    return np.asarray(rows(predictor, samples, indices, sources).cpu().numpy())
 
 
 def given(task: Task, batch: Batch, samples: Samples) -> Batch:
@@ -67,9 +59,14 @@ def given(task: Task, batch: Batch, samples: Samples) -> Batch:
     return dataclasses.replace(task.given(keyed, 0, 0), indices=batch.indices)
 
 
-def as_given(predictor: Predictor, samples: Samples, indices: Indices) -> Iterator[Batch]:
+def as_given(predictor: Predictor, samples: Samples, indices: Indices, workers: int | None = None) -> Iterator[Batch]:
     """Samples as the first member is given them, for those who answer without a network."""
-    first = dataclasses.replace(predictor, members=predictor.members[:1])
-    (source,) = feeds(first, samples, indices)
-    for batch in source.batches(cut(indices, first.at_once)):
+    source = _read(predictor.members[0], predictor, samples, indices, workers)
+    for batch in source.batches(cut(indices, predictor.at_once)):
         yield given(predictor.task, batch, samples)
+
+
+def _read(member: Member, predictor: Predictor, samples: Samples, indices: Indices, workers: int | None) -> Feed:
+    """Samples read anew, as one member looks at them."""
+    many = reading_workers(samples) if workers is None else workers
+    return open_feed(samples, indices, member.preprocess, predictor.device, memory="streamed", workers=many)

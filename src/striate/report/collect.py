@@ -177,7 +177,7 @@ def _examples(run: Run, lines: list[Line], pictures: Pictures) -> Iterator[Examp
     own = run.preprocess
     side = canvas_size(augment, own.size)
     canvases = dataclasses.replace(own, size=side)
-    seed = int(run.recipe["seed"])
+    task, seed = run.task, int(run.recipe["seed"])
     augmenter = Augmenter(augment, own.size, measured, seed)
     for place in train[first]:
         try:
@@ -187,7 +187,7 @@ def _examples(run: Run, lines: list[Line], pictures: Pictures) -> Iterator[Examp
         except DataError:
             continue
         batch = Batch(np.array([place]), torch.from_numpy(canvas)[None], {}, (laid,))
-        after = [run.task.given(augmenter(batch, epoch), seed, epoch).pictures[0] for epoch in range(DRAWS)]
+        after = [task.given(augmenter(batch, epoch), seed, epoch).pictures[0] for epoch in range(DRAWS)]
         yield Example(before, tuple(map(_visible, after)), lines[place].label)
 
 

@@ -42,12 +42,12 @@ def on_own(predictor: Predictor, run: Of, others: Sequence[Of], status: str, wor
     samples = own_samples(predictor, facts, workers)
     split = subsets.read(folder, samples)
     if len(split.test) == 0:
-        rows = kept(predictor, samples, split.val)
+        rows = kept(predictor, samples, split.val, workers)
         return Evaluation(result(predictor.task, rows, "val"), rows)
     digests = [samples.digests[index] for index in split.test]
     opened = openings.record(folder, facts["split"]["test"]["digest"], len(split.test))
     notes = [note for other in others for note in _seen_before(other, digests, [run], other[0].name)]
-    rows = kept(predictor, samples, split.test)
+    rows = kept(predictor, samples, split.test, workers)
     return Evaluation({**result(predictor.task, rows, "test"), "openings": opened}, rows, tuple(notes))
 
 
@@ -74,7 +74,7 @@ def on_others(predictor: Predictor, run: Of, others: Sequence[Of], data: Data, w
     for other in others:
         notes += _seen_before(other, samples.digests, counted, other[0].name)
         counted.append(other)
-    rows = kept(predictor, samples, np.arange(len(samples)))
+    rows = kept(predictor, samples, np.arange(len(samples)), workers)
     subset = f"{samples.name}/" if samples.name in ("train", "val", "test") else samples.name  # a name of theirs
     return Evaluation(result(predictor.task, rows, subset), rows, tuple(notes))
 

@@ -17,8 +17,8 @@ from striate.data import preprocess
 from striate.data.load import Data
 from striate.data.picture import decode
 from striate.data.preprocess import Views
-from striate.models.catalog import build, find, options_of
-from striate.predictor import Member, Prediction, Predictor, together
+from striate.models.catalog import find
+from striate.predictor import Member, Prediction, Predictor, network_for, together
 from striate.runs import checkpoint, evaluation
 from striate.runs.evaluation import Evaluation
 from striate.tasks import registry
@@ -112,13 +112,13 @@ class Run:
     @cached_property
     def predictor(self) -> Predictor:
         """The network with its chosen weights, its preprocessing and its task."""
-        network = self.facts["network"]
-        net = network_for(network["name"], self.task, self.preprocess.channels, network["options"])
+        network, task, prepare = self.facts["network"], self.task, self.preprocess
+        net = network_for(network["name"], task, prepare.channels, network["options"])
         try:
             net.load_state_dict(dict(self._chosen[0]))
         except RuntimeError as error:
             raise RunError(self.folder, f"weights of another network ({error})", "a fresh run") from None
-        return Predictor((Member(net.eval(), self.preprocess, self.task),))
+        return Predictor((Member(net.eval(), prepare, task),))
 
     @property
     def network(self) -> nn.Module:
@@ -155,14 +155,6 @@ class Run:
         if data is not None:
             return evaluation.on_others(predictor, (self.folder, self.facts), others, data, workers)
         return evaluation.on_own(predictor, (self.folder, self.facts), others, self.status, workers)
-
-
-def network_for(name: str, task: Task, channels: int, options: Mapping[str, Any]) -> nn.Module:
-    """A fresh network of the catalogue with the channels and answers that a task asks for."""
-    maps, answers = task.channels(channels)
-    free, wanted = options_of(find(name)), dict[str, Any](classes=answers, channels=maps)
-    network: nn.Module = build(name, **{key: value for key, value in wanted.items() if key in free} | dict(options))
-    return network
 
 
 def open_run(folder: str | os.PathLike[str]) -> Run:

@@ -5,7 +5,7 @@ import importlib
 import pkgutil
 import types
 from collections.abc import Mapping
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 import striate.tasks
 from striate.base.errors import RunError, UsageError, nearest
@@ -91,11 +91,6 @@ def _found(name: str) -> tuple[type[Any], Mapping[str, Any]]:
 def _value(field: "dataclasses.Field[Any]", value: Any) -> Any:
     """`value`, perhaps a word, as the field declares it and inside its range."""
     where, least, most = f"task_options.{field.name}", field.metadata["least"], field.metadata["most"]
-    if get_origin(field.type) is Literal:
-        words = get_args(field.type)
-        if value not in words:
-            raise UsageError(where, f"{value!r} is not one of {', '.join(words)}", repr(nearest(str(value), words)[0]))
-        return value
     if field.type is bool:
         known = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
         if str(value).lower() not in known:

@@ -34,7 +34,7 @@ def finish(trainer: Trainer, folder: Path, facts: Mapping[str, Any], clock: Cloc
     found = saved[subset].rows
     clock.mark("test")
     beside = predictor.task.baselines(
-        job.samples, job.split.train, indices, lambda some: rows.as_given(predictor, job.samples, some)
+        job.samples, job.split.train, indices, lambda some: rows.as_given(predictor, job.samples, some, job.workers)
     )
     clock.mark("baselines")
     names = [job.samples.names[index] for index in indices]
@@ -65,12 +65,11 @@ def _answered(
     predictor: Predictor, job: Job, folder: Path, subset: str, indices: Indices, facts: Mapping[str, Any], weights: str
 ) -> dict[str, Kept]:
     """Validation, and the test set, its opening recorded before; both kept on disk."""
-    val = rows.kept(predictor, job.samples, job.split.val)
-    predictor = predictor.learned(predictor.task.settled(val))
+    val = rows.rows(predictor, job.samples, job.split.val, [job.val]).cpu().numpy()
     found = val
     if subset == "test":
         openings.record(folder, facts["split"]["test"]["digest"], len(indices))
-        found = rows.kept(predictor, job.samples, indices)
+        found = rows.kept(predictor, job.samples, indices, job.workers)
     saved = {"val": kept.plain(val, job.split.val), subset: _with_shown(predictor, job, found, indices)}
     kept.write(folder, saved, weights)
     return saved
@@ -83,7 +82,7 @@ def _with_shown(predictor: Predictor, job: Job, found: Rows, indices: Indices) -
     if not len(places):
         return plain
     given, answers = [], []
-    for batch in rows.as_given(predictor, job.samples, indices[places]):
+    for batch in rows.as_given(predictor, job.samples, indices[places], job.workers):
         answers.append(predictor.answers([batch])[0].cpu().numpy())
         given.append(np.rint(255 * batch.pictures.clamp(0, 1).cpu().numpy()).astype(np.uint8))
     return dataclasses.replace(

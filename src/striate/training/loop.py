@@ -60,6 +60,8 @@ class Job:
     machine: Machine
     checkpoints: Path
     save_every: float
+    workers: int
+    """Processes that read pictures, beside this one."""
 
 
 @dataclass

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from striate.base import processes
-from striate.base.errors import MachineError, UsageError
+from striate.base.errors import MachineError, RunError, UsageError
 from striate.base.randomness import key
 from striate.data import splits
 from striate.data.augment import Augment, Augmenter, canvas_size, preset
@@ -20,8 +20,9 @@ from striate.data.load import BUILT_IN, READING, Data, load, reading_workers
 from striate.data.preprocess import Preprocess, measure
 from striate.data.samples import Samples
 from striate.models.catalog import check_size, find, usual_size
+from striate.predictor import network_for
 from striate.runs import run, subsets
-from striate.runs.run import network_for
+from striate.runs.run import Run
 from striate.tasks import registry
 from striate.tasks.task import Task
 from striate.training import machine as machines
@@ -52,9 +53,10 @@ class Execution:
 
 @dataclass(frozen=True)
 class Plan:
-    """`network` is what run.json says of it: its name and its options."""
+    """`data` names the samples from any folder; `network` is what run.json says of it: its name and its options."""
 
     recipe: Recipe
+    data: str
     task: Task
     samples: Samples
     split: splits.Split
@@ -63,12 +65,12 @@ class Plan:
 
 
 def plan(
-    recipe: Recipe, execution: Execution, listener: Listener, data: Data | None = None, folder: Path | None = None
+    recipe: Recipe, execution: Execution, listener: Listener, data: Data | None = None, before: Run | None = None
 ) -> Plan:
     """Fill in a recipe, read its samples and split them; `data` are the samples where the recipe cannot name them.
 
-    `folder` is that of a run that goes on: its split.csv says which sample is where, and nothing is split anew.
-    A UsageError for options that cannot be meant is raised before any picture is read.
+    `before` is a run that goes on: its split.csv says which sample is where, and nothing is split anew; a RunError
+    where its data have changed. A UsageError for options that cannot be meant is raised before any picture is read.
     """
     recipe, network = _filled(recipe)
     entry, options = find(network["name"]), network["options"]
@@ -88,12 +90,24 @@ def plan(
         **{name: getattr(recipe, name) for name in READING},
         progress=lambda done, total: listener.progress("scanning pictures", done, total),
     )  # fmt: skip
-    if folder is None or samples.fingerprint != run.open_run(folder).facts["data"]["fingerprint"]:
+    if before is None:
         split = splits.cut(samples, splits.shares(recipe.split), recipe.split_seed)
     else:
-        split = subsets.read(folder, samples)
+        _refuse_other_data(samples, before)
+        split = subsets.read(before.folder, samples)
     _refuse_small_batches(net, split, recipe, machine)
-    return Plan(recipe, _task(recipe, samples.targets.classes), samples, split, machine, network)
+    named = samples.name if samples.root is None else str(Path(recipe.data).expanduser().resolve())
+    return Plan(recipe, named, _task(recipe, samples.targets.classes), samples, split, machine, network)
+
+
+def _refuse_other_data(samples: Samples, before: Run) -> None:
+    """What changed in the data since the run began, in one sentence."""
+    if samples.fingerprint == before.facts["data"]["fingerprint"]:
+        return
+    was, now = {line.digest for line in subsets.lines(before.folder)}, set(samples.digests)
+    added, gone = len(now - was), len(was - now)
+    cause = f"the data changed since it began: {added} new or edited pictures, {gone} gone, or moved between folders"
+    raise RunError(before.folder, cause, "the data as they were, or a fresh run")
 
 
 def _refuse_other_answers(net: nn.Module, task: Task, name: str, channels: int, size: int) -> None:
@@ -180,6 +194,7 @@ def job(plan: Plan, folder: Path, execution: Execution) -> Job:
         machine=machine,
         checkpoints=folder / "checkpoints",
         save_every=execution.save_every,
+        workers=workers,
     )
 
 
@@ -204,7 +219,7 @@ def facts(plan: Plan, job: Job) -> dict[str, Any]:
         "data": {
             "name": samples.name,
             "source": samples.source,
-            "path": _path(plan),
+            "path": plan.data,
             "root": None if samples.root is None else str(samples.root.resolve()),
             "pictures": len(samples),
             "fingerprint": samples.fingerprint,
@@ -217,13 +232,6 @@ def facts(plan: Plan, job: Job) -> dict[str, Any]:
         },
         "versions": machines.versions(plan.machine),
     }
-
-
-def _path(plan: Plan) -> str:
-    """What to name so as to have the same samples again, from any folder."""
-    if plan.samples.root is None:
-        return plan.samples.name
-    return str(Path(plan.recipe.data).expanduser().resolve())
 
 
 def _refuse_small_batches(net: nn.Module, split: splits.Split, recipe: Recipe, machine: Machine) -> None:

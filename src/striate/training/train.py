@@ -55,9 +55,7 @@ def resume(folder: Path, execution: Execution, listener: Listener, data: Data | 
     with processes.group(recipe.device):
         clock = Clock()
         named = dataclasses.replace(recipe, data=before.facts["data"]["path"])
-        planned = dataclasses.replace(plan(named, execution, listener, data, folder), recipe=recipe)
-        if planned.samples.fingerprint != before.facts["data"]["fingerprint"]:
-            raise RunError(folder, _difference(planned, before), "the data as they were, or a fresh run")
+        planned = dataclasses.replace(plan(named, execution, listener, data, before), recipe=recipe)
         changed = _versions_changed(before, planned.machine)
         earlier = list(before.facts.get("earlier", []))
         if changed:
@@ -119,13 +117,6 @@ def _introduce(job: Job, folder: Path, listener: Listener) -> None:
         listener.say(f"and {len(skipped) - SHOWN} more skipped; run.json and the report name them all")
     for note in job.samples.notes:
         listener.say(note)
-
-
-def _difference(plan: Plan, before: Run) -> str:
-    """What changed in the data since the run began, in one sentence."""
-    was, now = {line.digest for line in subsets.lines(before.folder)}, set(plan.samples.digests)
-    added, gone = len(now - was), len(was - now)
-    return f"the data changed since it began: {added} new or edited pictures, {gone} gone, or moved between folders"
 
 
 def _versions_changed(before: Run, machine: Machine) -> str:

@@ -104,16 +104,16 @@ def predict(
         raise UsageError("top", f"{top} is out of range", "a number of at least 1")
     import striate
     from striate.base import devices, durable
+    from striate.predictor import together
     from striate.shell.screen import Screen
 
     with Screen(quiet=True) as screen:
         opened, others = striate.open_run(run), [striate.open_run(each) for each in beside]
         for warning in _warnings(opened, others):
             screen.say(warning)
-        predictor = striate.ensemble(opened, *others).looking(looks).on(devices.find(device))
+        predictor = together([each.predictor for each in (opened, *others)]).looking(looks).on(devices.find(device))
         if out is not None:
             _check_folder(out, predictor.task.pictures)
-        predictor.try_out()
         found = predictor.predict(
             pictures, top=top, progress=lambda done, total: screen.progress("pictures", done, total)
         )
@@ -138,7 +138,7 @@ def _check_folder(out: Path, pictures: bool) -> None:
     """Nothing of anybody's is in the way: pictures are written into a folder of their own."""
     if not pictures:
         raise UsageError("out", "the answers of this run are no pictures", "--csv with the name of a file")
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(out, "it is there, and no empty folder", "the name of a new folder")
 
 
