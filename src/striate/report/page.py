@@ -94,7 +94,6 @@ def render(material: Material) -> str:
         "seconds": lambda value: f"{value:,.1f} s" if value < 120 else f"{value / 60:,.1f} min",
         "setting": _setting,
         "plain": _plain,
-        "percent": lambda value: f"{100 * value:.1f} %",
     }
     numbers = [_number(number) for number in field(material.result, "numbers")]
     if not numbers:
