@@ -68,7 +68,7 @@ def striate_steps(case: Case, device: torch.device, compiled: bool, folder: Path
     from striate.data.preprocess import Measured, Preprocess
     from striate.data.sources.arrays import from_arrays
     from striate.data.splits import Split
-    from striate.models.catalog import build
+    from striate.models.build import build
     from striate.tasks.classify import Classify
     from striate.training import machine as machines
     from striate.training.loop import Job, Trainer

@@ -4,8 +4,6 @@ A test compares what lies there with this.
 """
 
 import dataclasses
-import importlib
-import inspect
 import json
 from pathlib import Path
 
@@ -13,7 +11,8 @@ from torch import nn
 
 from striate.cost.count import count
 from striate.data.augment import PRESETS, Augment
-from striate.models.catalog import catalog, options_of
+from striate.models.catalog import catalog, declared, options_of
+from striate.models.heads import released_norm
 from striate.survey import network
 from striate.tasks import registry
 from striate.training.recipe import FOR_DIGITS, FOR_PHOTOGRAPHS, Recipe
@@ -71,9 +70,8 @@ def options() -> str:
     """What each network lets one change, with what it is otherwise."""
     rows = ["# Options of the networks", "", "| network | options and what they are otherwise |", "|---|---|"]
     for entry in catalog().values():
-        module, function = entry.builder.split(":")
-        parameters = inspect.signature(getattr(importlib.import_module(module), function)).parameters
-        free = [f"`{_otherwise(key, parameters[key].default)}`" for key in options_of(entry)]
+        known = declared(entry)
+        free = [f"`{_otherwise(key, known[key][1])}`" for key in options_of(entry)]
         rows.append(f"| `{entry.name}` | {', '.join(free)} |")
     return "\n".join(rows) + "\n"
 
@@ -99,11 +97,9 @@ def tasks() -> str:
 
 def _otherwise(key: str, default: object) -> str:
     """An option with its default as the command line would write it."""
-    if default is None and key == "activation":  # the paper's own, which has no word
-        return key
-    modules = {nn.BatchNorm2d: "batch", nn.ReLU: "relu", nn.Tanh: "tanh"}
-    if isinstance(default, type):
-        return f"{key}={modules[default]}"
+    words = {nn.BatchNorm2d: "batch", released_norm: "batch", nn.ReLU: "relu", nn.Tanh: "tanh"}
+    if callable(default):
+        return f"{key}={words[default]}" if default in words else key  # the paper's own has no word
     return f"{key}={str(default).lower() if default is None or isinstance(default, bool) else default}"
 
 

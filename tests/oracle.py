@@ -27,6 +27,11 @@ def unlike_fresh(net: nn.Module, seed: int = 0) -> nn.Module:
     return net
 
 
+def chain(block: nn.Module) -> tuple[str, ...]:
+    """The layers of a residual block, in order, without its shortcut and what follows the addition."""
+    return tuple(name for name, _ in block.named_children() if name not in ("downsample", "relu"))
+
+
 def holding(ours: Callable[[], nn.Module], theirs: nn.Module) -> nn.Module:
     """Our network with their parameters and a copy of their statistics; every key must be known on both sides."""
     with torch.device("meta"):

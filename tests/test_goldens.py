@@ -10,7 +10,8 @@ from torch import nn
 
 from striate.cost.count import Count, count
 from striate.cost.field import Fields, fields
-from striate.models.catalog import build, find
+from striate.models.build import build
+from striate.models.catalog import find
 
 GOLDENS = [
     row

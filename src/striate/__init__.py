@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from striate.face import ensemble as ensemble
     from striate.face import train as train
     from striate.face import write_report as write_report
-    from striate.models.catalog import build as build
+    from striate.models.build import build as build
     from striate.models.catalog import catalog as catalog
     from striate.runs.run import list_runs as list_runs
     from striate.runs.run import open_run as open_run
 
 _PLACES = {
-    "build": "striate.models.catalog",
+    "build": "striate.models.build",
     "catalog": "striate.models.catalog",
     "count": "striate.cost.count",
     "ensemble": "striate.face",

@@ -19,7 +19,8 @@ from striate.data.picture import decode
 from striate.data.picture.laid import Pixels
 from striate.data.preprocess import Preprocess, Views
 from striate.data.sources.folder import list_pictures
-from striate.models.catalog import build, find, options_of
+from striate.models.build import build
+from striate.models.catalog import find, options_of
 from striate.tasks.task import Answer, Task
 
 # The most pictures that a network sees at once, and the most pixels of one channel: a GPU has memory for more.

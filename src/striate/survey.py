@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from striate.base.errors import UsageError
-from striate.models.catalog import build, catalog, check_size, find, table, usual_size
+from striate.base.options import Whole, read
+from striate.models.build import build
+from striate.models.catalog import catalog, check_size, find, table, usual_size
 from striate.models.entry import Entry, Line
 
 if TYPE_CHECKING:
@@ -254,12 +256,10 @@ def sample(model: str, given: str | None, options: Mapping[str, Any]) -> tuple[t
     if given is None:
         if not is_named(model):
             raise UsageError("input", f"{model} has no published size", "--input 3x224x224")
-        from striate.models.options import count as whole_number
-
         entry = find(model)
         side = usual_size(entry, **options)
         channels = options.get("channels")
-        return (entry.input[0] if channels is None else whole_number("channels", channels), side, side), chosen
+        return (entry.input[0] if channels is None else read("channels", Whole, channels), side, side), chosen
     sizes = [tuple(_side(part) for part in size.split("x")) for size in given.lower().split(",")]
     shape = sizes[0] if len(sizes) == 1 else tuple(sizes)
     if len(sizes) > 1 and not all(isinstance(side, int) for size in sizes for side in size):

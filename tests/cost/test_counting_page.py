@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from striate.cost.count import count
-from striate.models.catalog import build
+from striate.models.build import build
 from striate.shell.cli import main
 
 ROOT = Path(__file__).parents[2]

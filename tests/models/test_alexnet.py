@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+from builders import alexnet, alexnet_owt
 from torch import nn
 
 from striate.base.errors import UsageError
-from striate.models.alexnet import alexnet, alexnet_owt, figure_2, one_tower
+from striate.models.alexnet import figure_2, one_tower
 from striate.models.catalog import check_size
 
 

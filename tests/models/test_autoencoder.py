@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+from builders import autoencoder
 from torch import nn
 
 from striate.base.errors import UsageError
-from striate.models.autoencoder import BLOCKS, autoencoder
-from striate.models.catalog import build, check_size, find
+from striate.models.autoencoder import BLOCKS
+from striate.models.build import build
+from striate.models.catalog import check_size, find
 
 
 def layers(net: nn.Module) -> list[str]:

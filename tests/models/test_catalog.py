@@ -11,7 +11,8 @@ from torch import nn
 
 from striate.base.errors import UsageError
 from striate.cost.count import count
-from striate.models.catalog import build, catalog, check_size, find, least_size, options_of
+from striate.models.build import build
+from striate.models.catalog import catalog, check_size, find, least_size, options_of
 
 NAMES = list(catalog())
 DEEP = {"resnet1202": "resnet110", "preact_resnet1001": "preact_resnet164"}  # each passes like its shallow twin

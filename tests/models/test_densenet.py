@@ -5,13 +5,15 @@ from functools import partial
 
 import pytest
 import torch
+from builders import densenet, small_densenet
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from striate.base.errors import UsageError
-from striate.models.catalog import build, catalog, check_size, find, table
-from striate.models.densenet import DenseBlock, DenseLayer, densenet, small_densenet
+from striate.models.build import build
+from striate.models.catalog import catalog, check_size, find, table
+from striate.models.densenet import DenseBlock, DenseLayer
 
 NAMES = [name for name, entry in catalog().items() if entry.family == "densenet"]
 PUBLISHED = [name for name in NAMES if find(name).weights]

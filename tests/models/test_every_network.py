@@ -13,7 +13,8 @@ from torch.nn import functional
 
 from striate.layers import Heads
 from striate.models import catalog as catalogue
-from striate.models.catalog import build, catalog, check_size, find
+from striate.models.build import build
+from striate.models.catalog import catalog, check_size, find
 
 NARROW = {"unet": {"width": 16}, "unet_padded": {"width": 16}}  # so that its real passes take seconds, not minutes
 

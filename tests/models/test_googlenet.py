@@ -2,12 +2,14 @@
 
 import pytest
 import torch
+from builders import googlenet, googlenet_bn
 from torch import nn
 
 from striate.base.errors import UsageError
 from striate.layers import Heads, SqueezeExcitation
-from striate.models.catalog import build, check_size
-from striate.models.googlenet import TABLE_1, googlenet, googlenet_bn, table_1
+from striate.models.build import build
+from striate.models.catalog import check_size
+from striate.models.googlenet import TABLE_1, table_1
 
 BOTH = [googlenet, googlenet_bn]
 

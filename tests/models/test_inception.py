@@ -2,12 +2,14 @@
 
 import pytest
 import torch
+from builders import inception_v3
 from torch import nn
 
 from striate.base.errors import UsageError
 from striate.layers import SqueezeExcitation
-from striate.models.catalog import build, check_size
-from striate.models.inception import inception_v3, table_1
+from striate.models.build import build
+from striate.models.catalog import check_size
+from striate.models.inception import table_1
 
 
 def on_nothing(**options) -> nn.Sequential:

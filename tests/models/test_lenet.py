@@ -4,23 +4,15 @@ import copy
 
 import pytest
 import torch
+from builders import lenet5, lenet5_1998
 from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
 import small
 from striate.base.errors import UsageError
-from striate.models.catalog import build as build_by_name
-from striate.models.lenet import (
-    FIGURE_2,
-    FIGURE_3,
-    ScaledTanh,
-    Subsampling,
-    codes,
-    figure_2,
-    lenet5,
-    lenet5_1998,
-)
+from striate.models.build import build as build_by_name
+from striate.models.lenet import FIGURE_2, FIGURE_3, ScaledTanh, Subsampling, codes, figure_2
 
 # Table I as lists: the maps of S2 that each map of C3 sees.
 TABLE_I = [

@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from builders import nin_cifar10, nin_imagenet
 from torch import nn
 
 from striate.base.errors import UsageError
 from striate.models.catalog import check_size, find
-from striate.models.nin import nin_cifar10, nin_imagenet, table_cifar10, table_imagenet
+from striate.models.nin import table_cifar10, table_imagenet
 
 BOTH = [(nin_cifar10, table_cifar10), (nin_imagenet, table_imagenet)]
 

@@ -7,7 +7,8 @@ import torchvision
 from torch import nn
 
 import oracle
-from striate.models.catalog import build, catalog, find
+from striate.models.build import build
+from striate.models.catalog import catalog, find
 
 # timm builds SE-ResNets for which nobody publishes weights; the encoders of U-Nets are compared in test_unet.py
 BESIDE = {name: entry.weights for name, entry in catalog().items() if entry.weights and "@" not in entry.weights}

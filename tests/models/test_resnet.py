@@ -4,19 +4,19 @@ from functools import partial
 
 import pytest
 import torch
+from builders import resnet, small_resnet
 from torch import nn
 
 import oracle
 from striate.base.errors import UsageError
 from striate.layers import SqueezeExcitation
-from striate.models.catalog import build as build_by_name
+from striate.models.build import build as build_by_name
 from striate.models.catalog import catalog, find, table
-from striate.models.residual import PaddedIdentity, Residual
-from striate.models.resnet import resnet, small_resnet
+from striate.models.resnet import BasicBlock, Bottleneck, PaddedIdentity
 
 
-def residuals(net: nn.Module) -> list[Residual]:
-    return [module for module in net.modules() if isinstance(module, Residual)]
+def residuals(net: nn.Module) -> list[BasicBlock | Bottleneck]:
+    return [module for module in net.modules() if isinstance(module, BasicBlock | Bottleneck)]
 
 
 @pytest.mark.parametrize("options", [{}, {"stem": "32"}, {"norm": None}, {"shortcut": "none"}, {"dropout": 0.2}])
@@ -134,10 +134,10 @@ def test_zero_init_starts_each_block_as_its_shortcut(build):
     for block in residuals(build(zero_init=True)):
         x = torch.randn(2, block.conv1.in_channels, 4, 4)
         torch.testing.assert_close(block(x), torch.relu(block.downsample(x)))
-        scales = [block.get_submodule(name).weight for name in block.chain if name.startswith("bn")]
+        scales = [block.get_submodule(name).weight for name in oracle.chain(block) if name.startswith("bn")]
         assert not scales[-1].any()
         assert all(bool((scale == 1).all()) for scale in scales[:-1])
-    assert all(block.get_submodule(block.chain[-1]).weight.all() for block in residuals(build()))
+    assert all(block.get_submodule(oracle.chain(block)[-1]).weight.all() for block in residuals(build()))
 
 
 def test_dropout_stands_before_the_last_layer():

@@ -4,13 +4,14 @@ from functools import partial
 
 import pytest
 import torch
+from builders import resnext, small_resnext
 from torch import nn
 
 import oracle
 from striate.base.errors import UsageError
-from striate.models.catalog import build, catalog, find, table
-from striate.models.residual import PaddedIdentity, Residual
-from striate.models.resnext import resnext, small_resnext
+from striate.models.build import build
+from striate.models.catalog import catalog, find, table
+from striate.models.resnet import Bottleneck, PaddedIdentity
 
 
 def test_a_grouped_block_equals_the_sum_of_its_paths():
@@ -74,16 +75,16 @@ def test_parameters_of_section_5_3_by_arithmetic():
 @pytest.mark.parametrize("builder", [partial(resnext, 50), small_resnext])
 def test_ablations_change_what_they_name(builder):
     with torch.device("meta"):
-        assert not [m for m in builder(shortcut="none").modules() if isinstance(m, Residual)]
+        assert not [m for m in builder(shortcut="none").modules() if isinstance(m, Bottleneck)]
         assert sum(isinstance(m, PaddedIdentity) for m in builder(shortcut="A").modules()) == (
             4 if builder is not small_resnext else 3
         )
         assert all(m.bias is not None for m in builder(norm="none").modules() if isinstance(m, nn.Conv2d))
         assert not [m for m in builder(activation="gelu").modules() if isinstance(m, nn.ReLU)]
-        assert {m.chain[-1] for m in builder(se=16).modules() if isinstance(m, Residual)} == {"se"}
+        assert {oracle.chain(m)[-1] for m in builder(se=16).modules() if isinstance(m, Bottleneck)} == {"se"}
         assert builder(dropout=0.2).dropout.p == 0.2
         assert resnext(50, stem="32")[:8](torch.empty(1, 3, 32, 32)).shape[2:] == (4, 4)
-    blocks = [m for m in builder(zero_init=True, width=4).modules() if isinstance(m, Residual)]
+    blocks = [m for m in builder(zero_init=True, width=4).modules() if isinstance(m, Bottleneck)]
     assert not any(block.bn3.weight.any() for block in blocks)
 
 

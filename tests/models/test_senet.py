@@ -4,14 +4,15 @@ from functools import partial
 
 import pytest
 import torch
+from builders import senet, senet154
 from torch import nn
 
 import oracle
 from striate.base.errors import UsageError
 from striate.layers import SqueezeExcitation
-from striate.models.catalog import build, table
-from striate.models.residual import Residual
-from striate.models.senet import senet, senet154
+from striate.models.build import build
+from striate.models.catalog import table
+from striate.models.resnet import BasicBlock, Bottleneck
 
 
 def test_squeeze_excitation_is_two_dense_layers_on_the_means_of_the_maps():
@@ -60,10 +61,10 @@ def test_senet154_differs_in_the_four_places_that_the_appendix_lists():
     stages = (net.layer1, net.layer2, net.layer3, net.layer4)
     assert [len(stage) for stage in stages] == [3, 8, 36, 3]
     assert [stage[0].downsample[0].kernel_size for stage in stages] == [(1, 1), (3, 3), (3, 3), (3, 3)]
-    for block in (m for m in net.modules() if isinstance(m, Residual)):
+    for block in (m for m in net.modules() if isinstance(m, BasicBlock | Bottleneck)):
         assert block.conv2.groups == 64
         assert 2 * block.conv1.out_channels == block.conv2.out_channels == block.conv3.out_channels
-        assert block.chain[-1] == "se"
+        assert oracle.chain(block)[-1] == "se"
     assert net.dropout.p == 0.2
 
 
@@ -86,7 +87,7 @@ def test_table_1_is_built():
 def test_ablations_change_what_they_name(builder):
     with torch.device("meta"):
         plain = builder(shortcut="none")
-        assert not [m for m in plain.modules() if isinstance(m, Residual)]
+        assert not [m for m in plain.modules() if isinstance(m, BasicBlock | Bottleneck)]
         assert [m for m in plain.modules() if isinstance(m, SqueezeExcitation)]
         bare = builder(norm="none")
         assert all(m.bias is not None for m in bare.modules() if isinstance(m, nn.Conv2d))

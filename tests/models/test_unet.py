@@ -6,11 +6,13 @@ from functools import partial
 import pytest
 import torch
 import torchvision
+from builders import unet, unet_padded, unet_resnet
 from torch import nn
 
 from striate.base.errors import UsageError
-from striate.models.catalog import build, catalog, check_size, find, table
-from striate.models.unet import FIGURE_1, Up, centre, incoming_normal, unet, unet_padded, unet_resnet
+from striate.models.build import build
+from striate.models.catalog import catalog, check_size, find, table
+from striate.models.unet import FIGURE_1, Up, centre, incoming_normal
 
 NAMES = [name for name, entry in catalog().items() if entry.family == "unet"]
 BUILDERS = [unet, unet_padded, partial(unet_resnet, 18), partial(unet_resnet, 50)]

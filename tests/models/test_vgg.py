@@ -2,12 +2,13 @@
 
 import pytest
 import torch
+from builders import vgg
 from torch import nn
 
 from striate.base.errors import UsageError
 from striate.layers import SqueezeExcitation
-from striate.models.catalog import build, catalog, check_size, table
-from striate.models.vgg import vgg
+from striate.models.build import build
+from striate.models.catalog import catalog, check_size, table
 
 NAMES = [name for name, entry in catalog().items() if entry.family == "vgg"]
 

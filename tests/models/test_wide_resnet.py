@@ -4,21 +4,22 @@ from functools import partial
 
 import pytest
 import torch
+from builders import resnet, small_wide_resnet, wide_resnet
 from torch import nn
 
 import oracle
 from striate.base.errors import UsageError
-from striate.models.catalog import build, table
-from striate.models.residual import PreActivation, Residual
-from striate.models.resnet import resnet
-from striate.models.wide_resnet import small_wide_resnet, wide_resnet
+from striate.models.build import build
+from striate.models.catalog import table
+from striate.models.preact import ActivatedBasic
+from striate.models.resnet import Bottleneck
 
 
 def test_only_the_3x3_convolution_of_a_bottleneck_is_widened():
     with torch.device("meta"):
         wide, thin = wide_resnet(50), resnet(50)
         assert oracle.shapes(partial(wide_resnet, 50, widening=1)) == oracle.shapes(partial(resnet, 50))
-    pairs = zip(*([m for m in net.modules() if isinstance(m, Residual)] for net in (wide, thin)), strict=True)
+    pairs = zip(*([m for m in net.modules() if isinstance(m, Bottleneck)] for net in (wide, thin)), strict=True)
     for ours, theirs in pairs:
         assert ours.conv2.in_channels == ours.conv2.out_channels == 2 * theirs.conv2.out_channels
         assert ours.conv3.out_channels == theirs.conv3.out_channels
@@ -50,8 +51,8 @@ def test_a_small_net_is_the_formula_written_out():
 def test_dropout_stands_between_the_two_convolutions_of_each_block():
     with torch.device("meta"):
         net, without = small_wide_resnet(16, widening=1, dropout="0.3"), small_wide_resnet(16, widening=1)
-    found = [block for block in net.modules() if isinstance(block, PreActivation)]
-    assert {block.chain for block in found} == {("conv1", "bn2", "relu2", "dropout", "conv2")}
+    found = [block for block in net.modules() if isinstance(block, ActivatedBasic)]
+    assert {oracle.chain(block)[-5:] for block in found} == {("conv1", "bn2", "relu2", "dropout", "conv2")}
     assert {m.p for m in net.modules() if isinstance(m, nn.Dropout)} == {0.3}
     assert sum(isinstance(m, nn.Dropout) for m in net.modules()) == len(found) == 6
     assert not [m for m in without.modules() if isinstance(m, nn.Dropout)]
@@ -87,11 +88,13 @@ def test_table_1_is_built(name, depth, widening):
 
 def test_ablations_change_what_they_name():
     with torch.device("meta"):
-        assert not [m for m in small_wide_resnet(16, shortcut="none").modules() if isinstance(m, PreActivation)]
+        assert not [m for m in small_wide_resnet(16, shortcut="none").modules() if isinstance(m, ActivatedBasic)]
         assert not [k for k in small_wide_resnet(16, shortcut="A").state_dict() if "downsample" in k]
         bare = small_wide_resnet(16, norm="none")
         assert all(m.bias is not None for m in bare.modules() if isinstance(m, nn.Conv2d))
-        assert {b.chain[-1] for b in small_wide_resnet(16, se=16).modules() if isinstance(b, PreActivation)} == {"se"}
+        assert {
+            oracle.chain(b)[-1] for b in small_wide_resnet(16, se=16).modules() if isinstance(b, ActivatedBasic)
+        } == {"se"}
         assert wide_resnet(50, stem="32")[:8](torch.empty(1, 3, 32, 32)).shape[2:] == (4, 4)
 
 

@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from builders import zfnet
 from torch import nn
 
 from striate.base.errors import UsageError
 from striate.models.catalog import check_size
-from striate.models.zfnet import figure_3, zfnet
+from striate.models.zfnet import figure_3
 
 
 def on_nothing(**options):

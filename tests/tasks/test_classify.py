@@ -209,7 +209,7 @@ def test_a_task_comes_back_from_its_saved_form() -> None:
 def test_options_are_read_as_words_and_refused_by_name() -> None:
     made = registry.make("classify", CLASSES, {"calibrate": "true"}, {"label_smoothing": 0.2})
     assert made == Classify(CLASSES, label_smoothing=0.2, calibrate=True)
-    for options, cause in (({"calibrate": "maybe"}, "neither true nor false"), ({"temperature": 2}, "no such option")):
+    for options, cause in (({"calibrate": "maybe"}, "not one of true, false"), ({"temperature": 2}, "no such option")):
         with pytest.raises(UsageError, match=cause):
             registry.make("classify", CLASSES, options, {})
     with pytest.raises(UsageError, match="classify"):

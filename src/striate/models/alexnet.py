@@ -6,9 +6,10 @@ from collections import OrderedDict
 from torch import nn
 
 from striate.base.errors import UsageError
-from striate.layers import Activation, Norm, dropout_layer, gaussian, initialise, response_norm
-from striate.models import options
+from striate.base.options import Rate, Whole
+from striate.layers import dropout_layer, gaussian, initialise, response_norm
 from striate.models.entry import Line
+from striate.models.options import Activation, Init, Norm
 
 # fmt: off
 # Krizhevsky et al. 2012, "ImageNet Classification with Deep Convolutional Neural Networks", Fig. 2 and section 3.5.
@@ -41,15 +42,15 @@ ONE_TOWER = (
 
 
 def alexnet(
-    classes: int = 1000,
+    classes: Whole = 1000,
     *,
-    channels: int = 3,
-    groups: int = 2,
+    channels: Whole = 3,
+    groups: Whole = 2,
     lrn: bool = True,
-    norm: str | Norm | None = None,
-    activation: str | Activation = nn.ReLU,
-    dropout: float = 0.5,
-    init: str = "paper",
+    norm: Norm = None,
+    activation: Activation = nn.ReLU,
+    dropout: Rate = 0.5,
+    init: Init = "paper",
 ) -> nn.Sequential:
     """AlexNet as published: (n, channels, 227, 227) -> (n, classes) logits; 60,965,224 parameters.
 
@@ -62,23 +63,21 @@ def alexnet(
       (section 5); "he" or "xavier".
 
     Pools of 3x3 move by 2, so they overlap. Layers and state-dict keys are named as in Caffe's model. Raises
-    `UsageError` for a value that cannot be meant.
+    `UsageError` for groups that do not divide the maps.
     """
-    inputs, normed = options.count("channels", channels), options.norm(norm)
-    split, activate = options.count("groups", groups), options.activation(activation)
-    rate, responding = options.fraction("dropout", dropout), options.flag("lrn", lrn)
+    inputs = channels
     shared = math.gcd(*(maps for _, maps, *_ in FIGURE_2))
-    if shared % split:
+    if shared % groups:
         allowed = ", ".join(str(number) for number in range(1, shared + 1) if shared % number == 0)
-        raise UsageError("groups", f"{split} does not divide the numbers of maps", f"one of {allowed}")
+        raise UsageError("groups", f"{groups} does not divide the numbers of maps", f"one of {allowed}")
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     for name, maps, kernel, stride, padding, halves, then, *_ in FIGURE_2:
-        number, parts = name[-1], split if halves > 1 else 1
-        layers[name] = nn.Conv2d(inputs, maps, kernel, stride, padding, groups=parts, bias=normed is None)
-        if normed is not None:
-            layers[f"bn{number}"] = normed(maps)
-        layers[f"relu{number}"] = activate()
-        if "norm" in then and responding:
+        number, parts = name[-1], groups if halves > 1 else 1
+        layers[name] = nn.Conv2d(inputs, maps, kernel, stride, padding, groups=parts, bias=norm is None)
+        if norm is not None:
+            layers[f"bn{number}"] = norm(maps)
+        layers[f"relu{number}"] = activation()
+        if "norm" in then and lrn:
             layers[f"norm{number}"] = response_norm(5, k=2, alpha=1e-4, beta=0.75)
         if "pool" in then:
             layers[f"pool{number}"] = nn.MaxPool2d(3, stride=2)
@@ -86,23 +85,23 @@ def alexnet(
     layers["flatten"] = nn.Flatten()
     inputs *= 6 * 6
     for name, units, _ in FIGURE_2_DENSE[:-1]:
-        layers |= {name: nn.Linear(inputs, units), f"relu{name[-1]}": activate()}
-        layers |= {f"drop{name[-1]}": layer for layer in dropout_layer(rate).values()}
+        layers |= {name: nn.Linear(inputs, units), f"relu{name[-1]}": activation()}
+        layers |= {f"drop{name[-1]}": layer for layer in dropout_layer(dropout).values()}
         inputs = units
-    layers[FIGURE_2_DENSE[-1][0]] = nn.Linear(inputs, options.count("classes", classes))
+    layers[FIGURE_2_DENSE[-1][0]] = nn.Linear(inputs, classes)
     net = nn.Sequential(layers)
-    initialise(net, options.initialisation(init), as_printed)
+    initialise(net, init, as_printed)
     return net
 
 
 def alexnet_owt(
-    classes: int = 1000,
+    classes: Whole = 1000,
     *,
-    channels: int = 3,
-    norm: str | Norm | None = None,
-    activation: str | Activation = nn.ReLU,
-    dropout: float = 0.5,
-    init: str = "paper",
+    channels: Whole = 3,
+    norm: Norm = None,
+    activation: Activation = nn.ReLU,
+    dropout: Rate = 0.5,
+    init: Init = "paper",
 ) -> nn.Sequential:
     """AlexNet as practised: (n, channels, height, width) -> (n, classes) logits, for sides of at least 63.
 
@@ -111,14 +110,13 @@ def alexnet_owt(
 
     `norm`, `activation` and `dropout` as in `alexnet`. `init`: the paper of 2014 says nothing, so "paper" is
     "he", `layers.he_initialise`, and linear layers start as PyTorch starts them; or "xavier". Raises
-    `UsageError` for a value that cannot be meant.
+    `UsageError` for groups that do not divide the maps.
     """
-    activate, rate = options.activation(activation), options.fraction("dropout", dropout)
-    features = [module for *_, group in _one_tower(channels, options.norm(norm), activate) for module in group]
+    features = [module for *_, group in _one_tower(channels, norm, activation) for module in group]
     classifier = (
-        nn.Dropout(rate), nn.Linear(256 * 6 * 6, 4096), activate(),
-        nn.Dropout(rate), nn.Linear(4096, 4096), activate(),
-        nn.Linear(4096, options.count("classes", classes)),
+        nn.Dropout(dropout), nn.Linear(256 * 6 * 6, 4096), activation(),
+        nn.Dropout(dropout), nn.Linear(4096, 4096), activation(),
+        nn.Linear(4096, classes),
     )  # fmt: skip
     net = nn.Sequential(
         OrderedDict[str, nn.Module](
@@ -128,7 +126,7 @@ def alexnet_owt(
             classifier=nn.Sequential(*classifier),
         )
     )
-    initialise(net, options.initialisation(init))
+    initialise(net, init)
     return net
 
 
@@ -175,10 +173,10 @@ def one_tower() -> list[Line]:
     ]
 
 
-def _one_tower(channels: int, norm: Norm | None, activation: Activation) -> list[tuple[str, str, list[nn.Module]]]:
+def _one_tower(channels: int, norm: Norm, activation: Activation) -> list[tuple[str, str, list[nn.Module]]]:
     """Name, words and modules of each layer of ONE_TOWER."""
     rows: list[tuple[str, str, list[nn.Module]]] = []
-    inputs = options.count("channels", channels)
+    inputs = channels
     for name, maps, kernel, stride, padding, then in ONE_TOWER:
         convolution = nn.Conv2d(inputs, maps, kernel, stride, padding, bias=norm is None)
         between = [] if norm is None else [norm(maps)]

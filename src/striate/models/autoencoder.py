@@ -5,9 +5,10 @@ from collections import OrderedDict
 
 from torch import nn
 
-from striate.layers import Activation, Norm, initialise, normalise
+from striate.base.options import Whole
 from striate.layers import conv as convolution
-from striate.models import options
+from striate.layers import initialise, normalise
+from striate.models.options import Activation, Init, Norm
 
 # fmt: off
 # Basic blocks of the encoder, for a digit of 1@28x28: a 3x3 convolution and an activation, then a pool. The decoder
@@ -22,11 +23,11 @@ BLOCKS = (
 
 def autoencoder(
     *,
-    channels: int = 1,
-    width: int = 16,
-    norm: str | Norm | None = None,
-    activation: str | Activation = nn.ReLU,
-    init: str = "paper",
+    channels: Whole = 1,
+    width: Whole = 16,
+    norm: Norm = None,
+    activation: Activation = nn.ReLU,
+    init: Init = "paper",
 ) -> nn.Sequential:
     """Down to a code and up again: (n, channels, height, width) -> the same shape, sides multiples of 4.
 
@@ -38,25 +39,22 @@ def autoencoder(
     - `norm`: a norm between each convolution and its activation; none as a rule.
     - `init`: the paper does not say; "paper" is `incoming_normal`, so that the last convolution, of few maps,
       starts with small answers; "he" or "xavier" as `layers.initialise`.
-
-    Raises `UsageError` for a value that cannot be meant.
     """
-    first, normed = BLOCKS[0][1], options.norm(norm)
-    maps = [max(1, options.count("width", width) * each // first) for _, each, _ in BLOCKS]
-    inputs = options.count("channels", channels)
+    first = BLOCKS[0][1]
+    maps = [max(1, width * each // first) for _, each, _ in BLOCKS]
 
     def block(number: int, inputs: int, outputs: int) -> OrderedDict[str, nn.Module]:
         return OrderedDict[str, nn.Module](
             {
-                f"conv{number}": convolution(inputs, outputs, 3, norm=normed),
-                f"norm{number}": normalise(normed, outputs),
-                f"relu{number}": options.activation(activation)(),
+                f"conv{number}": convolution(inputs, outputs, 3, norm=norm),
+                f"norm{number}": normalise(norm, outputs),
+                f"relu{number}": activation(),
             }
         )
 
     encoder: OrderedDict[str, nn.Module] = OrderedDict()
     decoder: OrderedDict[str, nn.Module] = OrderedDict()
-    before = inputs
+    before = channels
     for (number, *_), here in zip(BLOCKS, maps, strict=True):
         encoder.update(block(number, before, here))
         encoder[f"pool{number}"] = nn.MaxPool2d(2)
@@ -65,9 +63,9 @@ def autoencoder(
         decoder.update(block(number, before, here))
         decoder[f"up{number}"] = nn.Upsample(scale_factor=2)
         before = here
-    decoder["output"] = convolution(before, inputs, 3)
+    decoder["output"] = convolution(before, channels, 3)
     net = nn.Sequential(OrderedDict(encoder=nn.Sequential(encoder), decoder=nn.Sequential(decoder)))
-    initialise(net, options.initialisation(init), incoming_normal)
+    initialise(net, init, incoming_normal)
     return net
 
 

@@ -1,4 +1,4 @@
-"""The one list of networks: what each is called, who published it, and how to build it.
+"""The one list of networks: what each is called, who published it, and what it is built by.
 
 Importing this file does not import torch: names can be listed and checked at once.
 """
@@ -6,9 +6,6 @@ Importing this file does not import torch: names can be listed and checked at on
 from __future__ import annotations
 
 import importlib
-import inspect
-import os
-import warnings
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -64,63 +61,34 @@ def find(name: str) -> Entry:
     return _ENTRIES[name]
 
 
-def build(
-    name: str,
-    *,
-    classes: int | None = None,
-    channels: int | None = None,
-    weights: str | os.PathLike[str] | None = None,
-    **options: Any,
-) -> nn.Module:
-    """The network called `name`, freshly initialised from torch's random numbers, or with `weights`.
+def construct(entry: Entry, **options: Any) -> nn.Module:
+    """The network of an entry, freshly initialised; `options` are its builder's, as values or as words."""
+    from striate.models.options import call  # torch comes with it
 
-    - `name` is one of the catalogue, or `timm:NAME` for one of timm's.
-    - `classes` and `channels` are the published ones when None.
-    - `weights`: "imagenet" for the newest that torchvision or timm publishes, one of their own names such as
-      "IMAGENET1K_V1" or "a1_in1k", or the path of a .safetensors or .pth file or of a run folder. A published
-      file is fetched once into the usual cache (TORCH_HOME, HF_HOME) and its hash is checked; no code in a file
-      is ever run. Which weights they are, and what was changed to fit other classes or channels, are given as
-      `UserWarning`s; `striate.models.weights.load` states the rules.
-    - `options` are those of its builder, as values or as the words of a command line. `transform_input` is on
-      with published weights, which were trained with it.
-
-    An unknown name, option or value is a `UsageError`; weights that do not fit are a `RunError`; a missing
-    connection or extra is a `MachineError`.
-    """
-    entry = find(name)
-    builder = _function(entry.builder)
-    parameters = inspect.signature(builder).parameters
-    free = options_of(entry)
-    anything = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values())
-    given = options | {key: value for key, value in (("classes", classes), ("channels", channels)) if value is not None}
-    for key in given:
-        if key in entry.options:
-            raise UsageError(key, f"{name} stands for {key}={entry.options[key]}", _elsewhere(entry, key))
-        if key not in free and not anything:
-            raise UsageError(key, f"{name} has no such option", f"one of {', '.join(free)}")
-    if weights is None:
-        network: nn.Module = builder(**entry.options, **given)
-        return network
-    from striate.models import weights as files
-
-    if "transform_input" in free:
-        given.setdefault("transform_input", not files.is_path(weights) and str(channels or 3) == "3")
-    network = builder(**entry.options, **given)
-    for sentence in files.fill(network, entry, weights, given):
-        warnings.warn(sentence, stacklevel=2)
+    network: nn.Module = call(_function(entry.builder), {**entry.options, **options})
     return network
 
 
 def options_of(entry: Entry) -> list[str]:
     """The keywords that a network's builder takes and that its name leaves open."""
-    parameters = inspect.signature(_function(entry.builder)).parameters
-    return [key for key in parameters if key not in entry.options and key not in entry.unused]
+    return [key for key in declared(entry) if key not in entry.options and key not in entry.unused]
+
+
+def declared(entry: Entry) -> dict[str, tuple[Any, Any]]:
+    """Every option of a network's builder: what it is declared to be, and its default."""
+    from striate.models.options import parameters
+
+    return parameters(_function(entry.builder))
 
 
 def table(network: str | Entry) -> tuple[Line, ...]:
     """The paper's own table of a network, line by line; empty where no table is kept."""
     entry = network if isinstance(network, Entry) else find(network)
-    return tuple(_function(entry.table)(**entry.options)) if entry.table else ()
+    if not entry.table:
+        return ()
+    from striate.models.options import call
+
+    return tuple(call(_function(entry.table), entry.options))
 
 
 def least_size(network: str | Entry, /, **options: Any) -> int:
@@ -166,10 +134,3 @@ def _function(place: str) -> Callable[..., Any]:
     module, name = place.split(":")
     function: Callable[..., Any] = getattr(importlib.import_module(module), name)
     return function
-
-
-def _elsewhere(entry: Entry, key: str) -> str:
-    """What to try instead of changing what a name stands for: the names that stand for something else."""
-    others = [other for other in _ENTRIES.values() if other.builder == entry.builder]
-    names = [other.name for other in others if other.options.get(key) != entry.options[key]]
-    return f"another name: {', '.join(names)}" if names else "leave it out"

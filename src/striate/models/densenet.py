@@ -4,16 +4,17 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import final
+from typing import Annotated, final
 
 import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from striate.base.errors import UsageError
-from striate.layers import Activation, Norm, conv, initialise, normalise
-from striate.models import options
+from striate.base.options import Range, Rate, Whole
+from striate.layers import conv, dropout_layer, initialise, normalise
 from striate.models.entry import Line
+from striate.models.options import Activation, Init, Norm, Stem
 
 # fmt: off
 # Table 1, for pictures of 224 pixels: growth rate k and the layers of each dense block, all with bottleneck
@@ -34,20 +35,21 @@ SECTION_3_OUTPUT =    (32, 16, 8)        # side of the map in each dense block
 SECTION_3_STEM =      16                 # maps of the first convolution; twice the growth rate for DenseNet-BC
 # fmt: on
 
+Share = Annotated[float, Range(0.5, least=0, most=1, open="least")]
 BOTTLENECK = 4  # maps of a 1x1 convolution, per map of the 3x3 convolution that follows
 
 
 def densenet(
     depth: int,
-    classes: int = 1000,
+    classes: Whole = 1000,
     *,
-    channels: int = 3,
-    norm: str | Norm | None = nn.BatchNorm2d,
-    activation: str | Activation = nn.ReLU,
-    stem: str = "224",
-    dropout: float = 0.0,
+    channels: Whole = 3,
+    norm: Norm = nn.BatchNorm2d,
+    activation: Activation = nn.ReLU,
+    stem: Stem = "224",
+    dropout: Rate = 0.0,
     memory_efficient: bool = False,
-    init: str = "paper",
+    init: Init = "paper",
 ) -> nn.Sequential:
     """A network of Table 1: (n, channels, height, width) -> (n, classes) logits; sides of at least 29 pixels.
 
@@ -61,25 +63,24 @@ def densenet(
     - `init`: "paper" and "he" as `layers.he_initialise` (section 4.2), or "xavier".
 
     Keys and shapes are torchvision's. `net.features` is the trunk, with a dense block and a transition a
-    stage. Raises `UsageError` for a value that cannot be meant.
+    stage. Raises `UsageError` for a depth that the table has not.
     """
     if depth not in TABLE_1:
         raise UsageError("depth", f"Table 1 has no network of {depth} layers", f"one of {_words(TABLE_1)}")
     growth, repeats = TABLE_1[depth]
-    inputs, maps, normed = options.count("channels", channels), 2 * growth, options.norm(norm)
-    small = options.one_of("stem", stem, ("224", "32")) == "32"
+    maps, small = 2 * growth, stem == "32"
     design = Design(
         growth=growth,
         bottleneck=True,
         compression=TABLE_1_COMPRESSION,
-        norm=normed,
-        activation=options.activation(activation),
-        dropout=options.fraction("dropout", dropout),
-        memory_efficient=options.flag("memory_efficient", memory_efficient),
+        norm=norm,
+        activation=activation,
+        dropout=dropout,
+        memory_efficient=memory_efficient,
     )
     first = OrderedDict[str, nn.Module](
-        conv0=conv(inputs, maps, 3, norm=normed) if small else conv(inputs, maps, 7, stride=2, norm=normed),
-        norm0=normalise(normed, maps),
+        conv0=conv(channels, maps, 3, norm=norm) if small else conv(channels, maps, 7, stride=2, norm=norm),
+        norm0=normalise(norm, maps),
         relu0=design.activation(),
         pool0=nn.Identity() if small else nn.MaxPool2d(3, stride=2, padding=1),
     )
@@ -88,17 +89,17 @@ def densenet(
 
 def small_densenet(
     depth: int,
-    growth: int,
-    classes: int = 10,
+    growth: Whole,
+    classes: Whole = 10,
     *,
     bottleneck: bool = False,
-    compression: float = 1.0,
-    channels: int = 3,
-    norm: str | Norm | None = nn.BatchNorm2d,
-    activation: str | Activation = nn.ReLU,
-    dropout: float = 0.0,
+    compression: Share = 1.0,
+    channels: Whole = 3,
+    norm: Norm = nn.BatchNorm2d,
+    activation: Activation = nn.ReLU,
+    dropout: Rate = 0.0,
     memory_efficient: bool = False,
-    init: str = "paper",
+    init: Init = "paper",
 ) -> nn.Sequential:
     """A network of section 3 for CIFAR: (n, channels, height, width) -> (n, classes) logits; sides of 4 or more.
 
@@ -108,28 +109,26 @@ def small_densenet(
     - `compression`: the share of the maps that a transition keeps, above 0 to 1 (DenseNet-C below 1).
     - `dropout`: 0.2 as published without augmentation, 0 with it; after every convolution except the first.
 
-    The other options are those of `densenet`. `net.features` is the trunk. Raises `UsageError` for a value
-    that cannot be meant.
+    The other options are those of `densenet`. `net.features` is the trunk. Raises `UsageError` for a depth that is no
+    such number.
     """
-    narrow, kept = options.flag("bottleneck", bottleneck), _share(compression)
-    inputs, rate, each = options.count("channels", channels), options.count("growth", growth), 6 if narrow else 3
-    layers, rest = divmod(options.count("depth", depth) - 4, each)
+    each = 6 if bottleneck else 3
+    layers, rest = divmod(depth - 4, each)
     if layers < 1 or rest:
         low = 4 + each * max(layers, 1)
         cause = f"{depth} layers are not {each}n + 4, n layers in each of three dense blocks"
         raise UsageError("depth", cause, f"{low} or {low + each}")
-    normed = options.norm(norm)
-    maps = 2 * rate if narrow and kept < 1 else SECTION_3_STEM
+    maps = 2 * growth if bottleneck and compression < 1 else SECTION_3_STEM
     design = Design(
-        growth=rate,
-        bottleneck=narrow,
-        compression=kept,
-        norm=normed,
-        activation=options.activation(activation),
-        dropout=options.fraction("dropout", dropout),
-        memory_efficient=options.flag("memory_efficient", memory_efficient),
+        growth=growth,
+        bottleneck=bottleneck,
+        compression=compression,
+        norm=norm,
+        activation=activation,
+        dropout=dropout,
+        memory_efficient=memory_efficient,
     )
-    first = OrderedDict[str, nn.Module](conv0=conv(inputs, maps, 3, norm=normed))
+    first = OrderedDict[str, nn.Module](conv0=conv(channels, maps, 3, norm=norm))
     return network(first, maps, [layers] * len(SECTION_3_OUTPUT), design, classes, init)
 
 
@@ -141,7 +140,7 @@ class Design:
     growth: int
     bottleneck: bool
     compression: float
-    norm: Norm | None
+    norm: Norm
     activation: Activation
     dropout: float
     memory_efficient: bool
@@ -169,10 +168,10 @@ def network(
             relu=design.activation(),
             avgpool=nn.AdaptiveAvgPool2d(1),
             flatten=nn.Flatten(),
-            classifier=nn.Linear(maps, options.count("classes", classes)),
+            classifier=nn.Linear(maps, classes),
         )
     )
-    initialise(net, options.initialisation(init))
+    initialise(net, init)
     return net
 
 
@@ -183,7 +182,7 @@ def transition(inputs: int, outputs: int, design: Design) -> nn.Sequential:
             norm=normalise(design.norm, inputs),
             relu=design.activation(),
             conv=conv(inputs, outputs, 1, norm=design.norm),
-            **_dropout("dropout", design),
+            **dropout_layer(design.dropout),
             pool=nn.AvgPool2d(2),
         )
     )
@@ -212,24 +211,17 @@ class DenseLayer(nn.Module):
     def __init__(self, inputs: int, design: Design) -> None:
         super().__init__()
         norm, growth = design.norm, design.growth
+        first = BOTTLENECK * growth if design.bottleneck else growth
         self.norm1 = normalise(norm, inputs)
         self.relu1 = design.activation()
+        self.conv1 = conv(inputs, first, 1 if design.bottleneck else 3, norm=norm)
+        self.dropout1 = nn.Dropout(design.dropout) if design.dropout else None
         if design.bottleneck:
-            middle = BOTTLENECK * growth
-            self.conv1 = conv(inputs, middle, 1, norm=norm)
-            rest = _dropout("dropout1", design) | {
-                "norm2": normalise(norm, middle),
-                "relu2": design.activation(),
-                "conv2": conv(middle, growth, 3, norm=norm),
-                **_dropout("dropout2", design),
-            }
-        else:
-            self.conv1 = conv(inputs, growth, 3, norm=norm)
-            rest = _dropout("dropout1", design)
-        self.rest = tuple(rest)
-        for name, layer in rest.items():
-            self.add_module(name, layer)
-        self.memory_efficient = design.memory_efficient
+            self.norm2 = normalise(norm, first)
+            self.relu2 = design.activation()
+            self.conv2 = conv(first, growth, 3, norm=norm)
+            self.dropout2 = nn.Dropout(design.dropout) if design.dropout else None
+        self.bottleneck, self.memory_efficient = design.bottleneck, design.memory_efficient
 
     def forward(self, *maps: torch.Tensor) -> torch.Tensor:
         """Maps of all layers before, each (n, some, height, width) -> (n, growth, height, width)."""
@@ -238,8 +230,10 @@ class DenseLayer(nn.Module):
             y = checkpoint(self.wide, *maps, use_reentrant=False, context_fn=self._passes)
         else:
             y = self.wide(*maps)
-        for name in self.rest:
-            y = self.get_submodule(name)(y)
+        y = y if self.dropout1 is None else self.dropout1(y)
+        if self.bottleneck:
+            y = self.conv2(self.relu2(self.norm2(y)))
+            y = y if self.dropout2 is None else self.dropout2(y)
         return y
 
     def wide(self, *maps: torch.Tensor) -> torch.Tensor:
@@ -316,20 +310,6 @@ def _block_lines(sides: Sequence[int], repeats: Sequence[int], words: str) -> It
 
 def _features(*names: str) -> tuple[str, ...]:
     return tuple(f"features.{name}" for name in names)
-
-
-def _dropout(name: str, design: Design) -> dict[str, nn.Module]:
-    return {name: nn.Dropout(design.dropout)} if design.dropout else {}
-
-
-def _share(compression: float) -> float:
-    try:
-        share = float("nan") if isinstance(compression, bool) else float(compression)
-    except (TypeError, ValueError):
-        share = float("nan")
-    if not 0 < share <= 1:
-        raise UsageError("compression", f"{compression!r} is not a number above 0 up to 1", "compression=0.5")
-    return share
 
 
 def _words(numbers: Iterable[int]) -> str:

@@ -35,7 +35,8 @@ class Entry:
       `sizes` holds (least, usual) side under other options, by "option=value".
     - `table` is "module:function": called with `options`, it gives the lines of the paper's table.
     - `recipe` is what the network's own training needs where a recipe is silent.
-    - `unused` are options of the builder that make no sense for this network.
+    - `unused` are options of the builder that make no sense for this network; with `more_options` it takes others than
+      those it declares, and checks them itself.
     - `weights` names where published weights are: "torchvision:resnet50", "timm:seresnet50", with a tag after a
       point where timm has several, or "torchvision:resnet34@encoder" for the child called encoder.
     """
@@ -58,6 +59,7 @@ class Entry:
     weights: str = ""
     recipe: Mapping[str, Any] = field(default_factory=dict, hash=False)
     unused: tuple[str, ...] = ()
+    more_options: bool = False
 
     def __post_init__(self) -> None:
         for name in ("options", "published", "sizes", "recipe"):

@@ -2,17 +2,18 @@
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import final
 
 import torch
 from torch import nn
 
-from striate.layers import Activation, Norm, SqueezeExcitation, dropout_layer, initialise, response_norm
-from striate.models import options
+from striate.base.options import Rate, Whole
+from striate.layers import SqueezeExcitation, dropout_layer, initialise, response_norm
 from striate.models.entry import Line
-from striate.models.heads import AuxiliaryHead, network, released_norm, transform, unit
+from striate.models.heads import AuxiliaryHead, ReleasedNorm, network, released_norm, transform, unit
+from striate.models.options import Activation, Init, Norm
 
 # fmt: off
 # Table 1, for pictures of 224 pixels, whole: its columns #1x1, #3x3 reduce, #3x3, #5x5 reduce, #5x5, pool proj
@@ -54,16 +55,16 @@ LAST_LAYERS = ("fc", "aux1.fc2", "aux2.fc2")
 
 
 def googlenet(
-    classes: int = 1000,
+    classes: Whole = 1000,
     *,
-    channels: int = 3,
-    norm: str | Norm | None = None,
+    channels: Whole = 3,
+    norm: Norm = None,
     lrn: bool = True,
-    activation: str | Activation = nn.ReLU,
-    se: int | None = None,
+    activation: Activation = nn.ReLU,
+    se: Whole | None = None,
     aux: bool = True,
-    dropout: float = 0.4,
-    init: str = "paper",
+    dropout: Rate = 0.4,
+    init: Init = "paper",
 ) -> nn.Sequential:
     """GoogLeNet as published: (n, channels, height, width) -> (n, classes) logits; `Heads` while training.
 
@@ -78,39 +79,37 @@ def googlenet(
 
     The keys are torchvision's where it has the layer. At 224 the auxiliary pools give the 4x4 cells that
     section 5 prints; at other sizes their cells are averaged or repeated to 4x4. The trunk is all that stands
-    before `aux1`. Raises `UsageError` for a value that cannot be meant.
+    before `aux1`.
     """
-    activate = options.activation(activation)
-    make = partial(unit, norm=options.norm(norm), activation=activate)
-    normed = options.flag("lrn", lrn)
+    make = partial(unit, norm=norm, activation=activation)
     layers = OrderedDict[str, nn.Module](
-        conv1=make(options.count("channels", channels), 64, 7, stride=2, padding=3),
+        conv1=make(channels, 64, 7, stride=2, padding=3),
         maxpool1=_pool(3),
-        **({"norm1": _response_norm()} if normed else {}),
+        **({"norm1": _response_norm()} if lrn else {}),
         conv2=make(64, 64, 1),
         conv3=make(64, 192, 3, padding=1),
-        **({"norm2": _response_norm()} if normed else {}),
+        **({"norm2": _response_norm()} if lrn else {}),
         maxpool2=_pool(3),
     )
-    layers.update(_modules(make, five=5, last_pool=3, se=options.ratio("se", se)))
-    if options.flag("aux", aux):
-        layers.update(_auxiliary(make, activate, options.count("classes", classes), overlapping=True))
+    layers.update(_modules(make, five=5, last_pool=3, se=se))
+    if aux:
+        layers.update(_auxiliary(make, activation, classes, overlapping=True))
     layers.update(_classifier(classes, dropout))
     net = network(layers)
-    initialise(net, options.initialisation(init), replicated)
+    initialise(net, init, replicated)
     return net
 
 
 def googlenet_bn(
-    classes: int = 1000,
+    classes: Whole = 1000,
     *,
-    channels: int = 3,
-    norm: str | Norm | None = "batch",
-    activation: str | Activation = nn.ReLU,
-    se: int | None = None,
+    channels: Whole = 3,
+    norm: ReleasedNorm = released_norm,
+    activation: Activation = nn.ReLU,
+    se: Whole | None = None,
     aux: bool = True,
-    dropout: float = 0.2,
-    init: str = "paper",
+    dropout: Rate = 0.2,
+    init: Init = "paper",
     transform_input: bool = False,
 ) -> nn.Sequential:
     """GoogLeNet as torchvision and TensorFlow's model collection have it, with keys that fit torchvision's weights.
@@ -123,22 +122,21 @@ def googlenet_bn(
     Shapes and options are those of `googlenet`, and `transform_input`: True for pixels normalised as
     torchvision does, when the weights are torchvision's, see `heads.FromImagenetPixels`.
     """
-    activate, inputs = options.activation(activation), options.count("channels", channels)
-    make = partial(unit, norm=released_norm if norm == "batch" else options.norm(norm), activation=activate)
+    make = partial(unit, norm=norm, activation=activation)
     layers = OrderedDict[str, nn.Module](
-        **transform(options.flag("transform_input", transform_input), inputs),
-        conv1=make(inputs, 64, 7, stride=2, padding=3),
+        **transform(transform_input, channels),
+        conv1=make(channels, 64, 7, stride=2, padding=3),
         maxpool1=_pool(3),
         conv2=make(64, 64, 1),
         conv3=make(64, 192, 3, padding=1),
         maxpool2=_pool(3),
     )
-    layers.update(_modules(make, five=3, last_pool=2, se=options.ratio("se", se)))
-    if options.flag("aux", aux):
-        layers.update(_auxiliary(make, activate, options.count("classes", classes), overlapping=False))
+    layers.update(_modules(make, five=3, last_pool=2, se=se))
+    if aux:
+        layers.update(_auxiliary(make, activation, classes, overlapping=False))
     layers.update(_classifier(classes, dropout))
     net = network(layers)
-    initialise(net, options.initialisation(init))
+    initialise(net, init)
     return net
 
 
@@ -146,16 +144,15 @@ def googlenet_bn(
 class Inception(nn.Module):
     """Figure 2 (b): four branches over one map, their outputs one after another, then the rescaling if any."""
 
-    def __init__(self, branches: Mapping[str, nn.Module], se: nn.Module) -> None:
+    def __init__(self, branches: Sequence[nn.Module], se: nn.Module) -> None:
         super().__init__()
-        self.branches = tuple(branches)
-        for name, branch in branches.items():
-            self.add_module(name, branch)
+        self.branch1, self.branch2, self.branch3, self.branch4 = branches
         self.se = se
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(n, inputs, height, width) -> (n, the branches' outputs together, height, width)."""
-        return self.se(torch.cat([self.get_submodule(name)(x) for name in self.branches], 1))  # type: ignore[no-any-return]
+        y = torch.cat([self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)], 1)
+        return self.se(y)  # type: ignore[no-any-return]
 
 
 def replicated(net: nn.Module) -> nn.Module:
@@ -196,12 +193,12 @@ def _modules(make: Unit, *, five: int, last_pool: int, se: int | None) -> Ordere
             continue
         one, three_reduce, three, five_reduce, fives, projected = filters
         outputs = one + three + fives + projected
-        branches = {
-            "branch1": make(inputs, one, 1),
-            "branch2": nn.Sequential(make(inputs, three_reduce, 1), make(three_reduce, three, 3, padding=1)),
-            "branch3": nn.Sequential(make(inputs, five_reduce, 1), make(five_reduce, fives, five, padding=five // 2)),
-            "branch4": nn.Sequential(nn.MaxPool2d(3, stride=1, padding=1), make(inputs, projected, 1)),
-        }
+        branches = (
+            make(inputs, one, 1),
+            nn.Sequential(make(inputs, three_reduce, 1), make(three_reduce, three, 3, padding=1)),
+            nn.Sequential(make(inputs, five_reduce, 1), make(five_reduce, fives, five, padding=five // 2)),
+            nn.Sequential(nn.MaxPool2d(3, stride=1, padding=1), make(inputs, projected, 1)),
+        )
         layers[name] = Inception(branches, SqueezeExcitation(outputs, se) if se else nn.Identity())
         inputs = outputs
     return layers
@@ -229,8 +226,8 @@ def _classifier(classes: int, dropout: float) -> OrderedDict[str, nn.Module]:
     return OrderedDict[str, nn.Module](
         avgpool=nn.AdaptiveAvgPool2d(1),
         flatten=nn.Flatten(),
-        **dropout_layer(options.fraction("dropout", dropout)),
-        fc=nn.Linear(1024, options.count("classes", classes)),
+        **dropout_layer(dropout),
+        fc=nn.Linear(1024, classes),
     )
 
 

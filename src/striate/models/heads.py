@@ -5,13 +5,16 @@ Each family's own file holds its table and its modules.
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import final
+from types import MappingProxyType
+from typing import Annotated, final
 
 import torch
 from torch import nn
 
+from striate import layers
 from striate.base.errors import UsageError
-from striate.layers import Activation, Heads, Norm, normalise
+from striate.layers import Heads, normalise
+from striate.models.options import NORMS, Activation, Norm
 
 # What torchvision's transforms subtract from and divide 0..1 by; TensorFlow's networks were trained on -1..1.
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -24,7 +27,7 @@ def unit(
     *,
     stride: int = 1,
     padding: int | tuple[int, int] = 0,
-    norm: Norm | None,
+    norm: Norm,
     activation: Activation,
 ) -> nn.Sequential:
     """A convolution with its norm and activation, under the names of the published keys."""
@@ -39,6 +42,9 @@ def unit(
 def released_norm(channels: int) -> nn.Module:
     """Batch normalisation with the epsilon that the released Inception networks were trained with."""
     return nn.BatchNorm2d(channels, eps=0.001)
+
+
+ReleasedNorm = Annotated[layers.Norm | None, MappingProxyType({**NORMS, "batch": released_norm})]
 
 
 @final

@@ -8,10 +8,11 @@ from typing import NamedTuple, final
 import torch
 from torch import nn
 
-from striate.layers import Activation, Norm, SqueezeExcitation, dropout_layer, initialise
-from striate.models import options
+from striate.base.options import Rate, Whole
+from striate.layers import SqueezeExcitation, dropout_layer, initialise
 from striate.models.entry import Line
-from striate.models.heads import AuxiliaryHead, network, released_norm, transform, unit
+from striate.models.heads import AuxiliaryHead, ReleasedNorm, network, released_norm, transform, unit
+from striate.models.options import Activation, Init
 
 # fmt: off
 # Table 1, for pictures of 299 pixels. "The output size of each module is the input size of the next one"; the
@@ -141,15 +142,15 @@ AUXILIARY_WEIGHT = 0.4  # not in the paper's text: model.txt of its source, and 
 
 
 def inception_v3(
-    classes: int = 1000,
+    classes: Whole = 1000,
     *,
-    channels: int = 3,
-    norm: str | Norm | None = "batch",
-    activation: str | Activation = nn.ReLU,
-    se: int | None = None,
+    channels: Whole = 3,
+    norm: ReleasedNorm = released_norm,
+    activation: Activation = nn.ReLU,
+    se: Whole | None = None,
     aux: bool = True,
-    dropout: float = 0.5,
-    init: str = "paper",
+    dropout: Rate = 0.5,
+    init: Init = "paper",
     transform_input: bool = False,
 ) -> nn.Sequential:
     """Inception-v3 as released: (n, channels, height, width) -> (n, classes) logits; `Heads` while training.
@@ -163,13 +164,10 @@ def inception_v3(
       `heads.FromImagenetPixels`.
 
     Keys and shapes are torchvision's, so its published weights load; `AuxLogits` stands after the modules
-    instead of among them, so that the trunk is all before it. Raises `UsageError` for a value that cannot be
-    meant.
+    instead of among them, so that the trunk is all before it.
     """
-    activate = options.activation(activation)
-    make = partial(unit, norm=released_norm if norm == "batch" else options.norm(norm), activation=activate)
-    inputs, ratio = options.count("channels", channels), options.ratio("se", se)
-    layers = OrderedDict(transform(options.flag("transform_input", transform_input), inputs))
+    make, inputs = partial(unit, norm=norm, activation=activation), channels
+    layers = OrderedDict(transform(transform_input, channels))
     for name, filters, kernel, stride, padding in STEM:
         if filters:
             layers[name] = make(inputs, filters, kernel, stride=stride, padding=padding)
@@ -177,15 +175,15 @@ def inception_v3(
         else:
             layers[name] = nn.MaxPool2d(kernel, stride)
     for name, branches, filters in MODULES:
-        layers[name], inputs = _mixed(branches(filters), inputs, make, ratio)
-    if options.flag("aux", aux):
-        layers["AuxLogits"] = _auxiliary(make, options.count("classes", classes))
+        layers[name], inputs = _mixed(branches(filters), inputs, make, se)
+    if aux:
+        layers["AuxLogits"] = _auxiliary(make, classes)
     layers["avgpool"] = nn.AdaptiveAvgPool2d(1)
     layers["flatten"] = nn.Flatten()
-    layers.update(dropout_layer(options.fraction("dropout", dropout)))
-    layers["fc"] = nn.Linear(inputs, options.count("classes", classes))
+    layers.update(dropout_layer(dropout))
+    layers["fc"] = nn.Linear(inputs, classes)
     net = network(layers)
-    initialise(net, options.initialisation(init))
+    initialise(net, init)
     return net
 
 

@@ -3,17 +3,17 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import groupby
-from typing import final
+from typing import Annotated, Literal, final
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from striate.base.errors import UsageError
+from striate.base.options import Range, Rate, Whole
 from striate.base.randomness import draws
-from striate.layers import Activation, dropout_layer, initialise
-from striate.models import options
+from striate.layers import dropout_layer, initialise
 from striate.models.entry import Line
+from striate.models.options import Activation, Init
 
 # Figure 2 and section II.B: a picture of 1@32x32, each layer fed by the one above, 10 classes.
 # fmt: off
@@ -58,12 +58,12 @@ FIGURE_3 = (
 
 
 def lenet5(
-    classes: int = 10,
+    classes: Whole = 10,
     *,
-    channels: int = 1,
-    activation: str | Activation = nn.Tanh,
-    dropout: float = 0.0,
-    init: str = "torch",
+    channels: Whole = 1,
+    activation: Activation = nn.Tanh,
+    dropout: Rate = 0.0,
+    init: Literal["torch", Init] = "torch",
 ) -> nn.Sequential:
     """LeNet-5 as practised: (n, channels, 32, 32) -> (n, classes) logits; 61,706 parameters for 1 and 10.
 
@@ -77,10 +77,8 @@ def lenet5(
 
     Pictures must be 32x32 pixels: 28-pixel digits are padded, and sides of 33 to 35, though they run, would
     lose their last rows and columns. `dropout` acts before the output layer. Layers and state-dict keys bear
-    the paper's names. Raises `UsageError` for a value that cannot be meant.
+    the paper's names.
     """
-    classes, channels = options.count("classes", classes), options.count("channels", channels)
-    activate, rate = options.activation(activation), options.fraction("dropout", dropout)
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     inputs = channels
     for name, kind, maps, kernel, *_ in FIGURE_2:
@@ -92,39 +90,49 @@ def lenet5(
             if name == "c5":
                 layers["flatten"] = nn.Flatten()
             if name == "output":
-                layers.update(dropout_layer(rate))
+                layers.update(dropout_layer(dropout))
                 maps = classes
             layers[name] = nn.Linear(inputs * kernel**2, maps)
         if kind != "subsampling" and name != "output":
-            layers[f"{name}_activation"] = activate()
+            layers[f"{name}_activation"] = activation()
         inputs = maps
     net = nn.Sequential(layers)
-    if options.one_of("init", init, ("torch", *options.INITIALISATIONS)) != "torch":
+    if init != "torch":
         initialise(net, init, uniform_by_fan_in)
     return net
 
 
+@final
+class ScaledTanh(nn.Module):
+    """1.7159 tanh(2x / 3), the squashing function of appendix A: it takes 1 to 1 and -1 to -1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tanh = nn.Tanh()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Any shape -> the same shape."""
+        return 1.7159 * self.tanh(x * (2 / 3))  # type: ignore[no-any-return]
+
+
 def lenet5_1998(
-    classes: int = 10,
+    classes: Whole = 10,
     *,
-    channels: int = 1,
-    activation: str | Activation | None = None,
-    init: str = "paper",
-    rubbish: float = 0.1,
+    channels: Whole = 1,
+    activation: Activation = ScaledTanh,
+    init: Init = "paper",
+    rubbish: Annotated[float, Range(0.1, least=0)] = 0.1,
 ) -> nn.Sequential:
     """LeNet-5 as published: (n, channels, 32, 32) -> (n, classes) logits; 60,000 parameters for 1 and 10.
 
     In training mode it answers (n, classes + 1): cross-entropy on these is the paper's loss, equation 9. See
     `RadialBasis`; `rubbish` is the j there, at least 0.
 
-    - `activation`: `ScaledTanh` when None; it follows S2 and S4 too.
+    - `activation` follows S2 and S4 too.
     - `init`: "paper", see `uniform_by_fan_in`; "he" or "xavier", and subsampling starts as a plain average.
 
-    Pictures must be 32x32 pixels. Layers and state-dict keys bear the paper's names. Raises `UsageError` for a
-    value that cannot be meant.
+    Pictures must be 32x32 pixels. Layers and state-dict keys bear the paper's names.
     """
-    classes, channels = options.count("classes", classes), options.count("channels", channels)
-    activate = ScaledTanh if activation is None else options.activation(activation)
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     inputs = channels
     for name, kind, maps, kernel, *_ in FIGURE_2:
@@ -138,11 +146,13 @@ def lenet5_1998(
             layers["flatten"] = nn.Flatten()
             layers[name] = nn.Linear(inputs, maps)
         else:
-            layers[name] = RadialBasis(codes(classes, inputs), _penalty(rubbish))
+            layers[name] = RadialBasis(codes(classes, inputs), rubbish)
         if name != "output":
-            layers[f"{name}_activation"] = activate()
+            layers[f"{name}_activation"] = activation()
         inputs = maps
-    return _initialised(nn.Sequential(layers), init)
+    net = nn.Sequential(layers)
+    initialise(net, init, uniform_by_fan_in)
+    return net
 
 
 def figure_2() -> list[Line]:
@@ -176,35 +186,6 @@ def uniform_by_fan_in(net: nn.Module) -> nn.Module:
             for parameter in module.parameters():
                 nn.init.uniform_(parameter, -2.4 / fan_in, 2.4 / fan_in)
     return net
-
-
-def _initialised(net: nn.Sequential, init: str) -> nn.Sequential:
-    initialise(net, options.initialisation(init), uniform_by_fan_in)
-    return net
-
-
-def _penalty(value: float | str) -> float:
-    """j of equation 9, a number of at least 0."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = -1.0
-    if not 0 <= number < float("inf"):
-        raise UsageError("rubbish", f"{value!r} is not a number of at least 0", "rubbish=0.1")
-    return number
-
-
-@final
-class ScaledTanh(nn.Module):
-    """1.7159 tanh(2x / 3), the squashing function of appendix A: it takes 1 to 1 and -1 to -1."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tanh = nn.Tanh()
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Any shape -> the same shape."""
-        return 1.7159 * self.tanh(x * (2 / 3))  # type: ignore[no-any-return]
 
 
 @final

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from striate.layers import Activation, Norm, initialise
-from striate.models import options
+from striate.base.options import Rate, Whole
+from striate.layers import initialise
 from striate.models.entry import Line
+from striate.models.options import Activation, Init, Norm
 
 # fmt: off
 # The paper draws the network (Fig. 2) and prints no numbers of maps; these are the authors' models for Caffe.
@@ -44,13 +45,13 @@ Row = tuple[str, int, int, int, int, str, bool]
 
 
 def nin_cifar10(
-    classes: int = 10,
+    classes: Whole = 10,
     *,
-    channels: int = 3,
-    norm: str | Norm | None = None,
-    activation: str | Activation = nn.ReLU,
-    dropout: float = 0.5,
-    init: str = "paper",
+    channels: Whole = 3,
+    norm: Norm = None,
+    activation: Activation = nn.ReLU,
+    dropout: Rate = 0.5,
+    init: Init = "paper",
 ) -> nn.Sequential:
     """The network for 32-pixel pictures: (n, channels, height, width) -> (n, classes) logits, sides from 4.
 
@@ -61,25 +62,23 @@ def nin_cifar10(
     - `dropout`: the rate after the pools of the first two blocks.
     - `init`: "paper" is "he", `layers.he_initialise`, as the paper says only that weights were "manually set";
       or "xavier".
-
-    Raises `UsageError` for a value that cannot be meant.
     """
     return _chain(CIFAR_10, classes, channels, norm=norm, activation=activation, dropout=dropout, init=init)
 
 
 def nin_imagenet(
-    classes: int = 1000,
+    classes: Whole = 1000,
     *,
-    channels: int = 3,
-    norm: str | Norm | None = None,
-    activation: str | Activation = nn.ReLU,
-    dropout: float = 0.5,
-    init: str = "paper",
+    channels: Whole = 3,
+    norm: Norm = None,
+    activation: Activation = nn.ReLU,
+    dropout: Rate = 0.5,
+    init: Init = "paper",
 ) -> nn.Sequential:
     """The network of Caffe's zoo: (n, channels, height, width) -> (n, classes) logits, sides from 39.
 
     Four blocks; 7,595,176 parameters, an eighth of AlexNet's. `dropout` is the rate after the third pool; the
-    other options are those of `nin_cifar10`. Raises `UsageError` for a value that cannot be meant.
+    other options are those of `nin_cifar10`.
     """
     return _chain(IMAGENET, classes, channels, norm=norm, activation=activation, dropout=dropout, init=init)
 
@@ -99,31 +98,30 @@ def _chain(
     classes: int,
     channels: int,
     *,
-    norm: str | Norm | None,
-    activation: str | Activation,
+    norm: Norm,
+    activation: Activation,
     dropout: float,
-    init: str,
+    init: Init,
 ) -> nn.Sequential:
-    inputs, classes, normed = options.count("channels", channels), options.count("classes", classes), options.norm(norm)
-    activate, rate = options.activation(activation), options.fraction("dropout", dropout)
+    inputs = channels
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     for name, maps, kernel, stride, padding, pool, drops in table:
         last = name == table[-1][0]
         maps = classes if last else maps
-        plain = last or normed is None
+        plain = last or norm is None
         layers[name] = nn.Conv2d(inputs, maps, kernel, stride, padding, bias=plain)
-        if not last and normed is not None:
-            layers[f"{name}_bn"] = normed(maps)
-        layers[f"{name}_relu"] = activate()
+        if not last and norm is not None:
+            layers[f"{name}_bn"] = norm(maps)
+        layers[f"{name}_relu"] = activation()
         if pool:
             kind = nn.MaxPool2d if pool == "max" else nn.AvgPool2d
             layers[f"pool{_block(layers)}"] = kind(3, stride=2, ceil_mode=True)
-        if drops and rate:
-            layers[f"drop{_block(layers) - 1}"] = nn.Dropout(rate)
+        if drops and dropout:
+            layers[f"drop{_block(layers) - 1}"] = nn.Dropout(dropout)
         inputs = maps
     layers |= {"avgpool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten()}
     net = nn.Sequential(layers)
-    initialise(net, options.initialisation(init))
+    initialise(net, init)
     return net
 
 

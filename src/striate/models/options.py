@@ -1,15 +1,18 @@
-"""Options of the builders, as values or as the words of a command line: read and checked in one place."""
+"""The options of the builders: what kinds there are, and the one door at which they are read."""
 
+import dataclasses
+import inspect
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Annotated, Any, Literal, get_type_hints
 
 from torch import nn
 
-from striate.base.errors import UsageError, nearest
-from striate.layers import Activation, Norm
+from striate import layers
+from striate.base.options import read
 
-ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
+ACTIVATIONS: Mapping[str, layers.Activation] = MappingProxyType(
     {
         "relu": nn.ReLU,
         "leaky_relu": nn.LeakyReLU,
@@ -35,64 +38,38 @@ def _instance(channels: int) -> nn.Module:
 
 
 # The norms that Wu and He 2018, "Group Normalization", compare (Figs. 2 and 4): 32 groups where they divide.
-NORMS: Mapping[str, Norm | None] = MappingProxyType(
+NORMS: Mapping[str, layers.Norm | None] = MappingProxyType(
     {"batch": nn.BatchNorm2d, "group": _group, "layer": _layer, "instance": _instance, "none": None}
 )
-INITIALISATIONS = ("paper", "he", "xavier")
+
+Activation = Annotated[layers.Activation, ACTIVATIONS]
+Norm = Annotated[layers.Norm | None, NORMS]
+Init = Literal["paper", "he", "xavier"]
+Stem = Literal["224", "32"]  # the side in pixels that it is made for
 
 
-def activation(value: str | Activation) -> Activation:
-    """A module class, or the one that this word names."""
-    if isinstance(value, nn.Module):
-        cause = f"{value} is one module, and each place needs its own"
-        raise UsageError("activation", cause, f"its class, {type(value).__name__}")
-    return value if callable(value) else ACTIVATIONS[one_of("activation", value, ACTIVATIONS)]
+def parameters(builder: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
+    """Each option of a builder: what it is declared to be, and its default; those of a dataclass stand in its place."""
+    hints = get_type_hints(builder, include_extras=True)
+    found: dict[str, tuple[Any, Any]] = {}
+    for name, parameter in inspect.signature(builder).parameters.items():
+        if dataclasses.is_dataclass(hints[name]):
+            fields = get_type_hints(hints[name], include_extras=True)
+            found |= {key: (kind, getattr(parameter.default, key)) for key, kind in fields.items()}
+        elif parameter.kind is not inspect.Parameter.VAR_KEYWORD:
+            found[name] = (hints[name], parameter.default)  # also in place of a dataclass's of this name
+    return found
 
 
-def norm(value: str | Norm | None) -> Norm | None:
-    """A module class that takes the number of channels, the one that this word names, or None for no norm."""
-    return value if value is None or callable(value) else NORMS[one_of("norm", value, NORMS)]
+def call(builder: Callable[..., Any], options: Mapping[str, Any]) -> Any:
+    """What the builder makes of these options, read as it declares them; `UsageError` for a value that cannot be meant.
 
-
-def one_of(option: str, value: object, words: Iterable[str]) -> str:
-    """`value` as one of `words`, in letters of any case; a number may be written like one (TOML's stem = 32)."""
-    allowed = list(words)
-    meant = [word for word in allowed if word.lower() == str(value).lower()]
-    if not meant:
-        cause = f"{value!r} is not one of {', '.join(allowed)}"
-        raise UsageError(option, cause, f"{option}={nearest(str(value), allowed)[0]}")
-    return meant[0]
-
-
-def count(option: str, value: int | str) -> int:
-    """A whole number of at least 1."""
-    text = str(value)
-    if not (text.isascii() and text.isdigit() and int(text) >= 1):
-        raise UsageError(option, f"{value!r} is not a whole number of at least 1", f"{option}=3")
-    return int(text)
-
-
-def fraction(option: str, value: float | str) -> float:
-    """A number from 0 up to, not including, 1."""
-    try:
-        number = float("nan") if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        number = float("nan")
-    if not 0 <= number < 1:
-        raise UsageError(option, f"{value!r} is not a number from 0 to below 1", f"{option}=0.5")
-    return number
-
-
-def flag(option: str, value: bool | str) -> bool:
-    """True or false."""
-    return one_of(option, str(value).lower(), ("true", "false")) == "true"
-
-
-def ratio(option: str, value: int | str | None) -> int | None:
-    """A reduction ratio of at least 1, or None (the word "none") for no such part."""
-    return None if value is None or str(value).lower() == "none" else count(option, value)
-
-
-def initialisation(value: str) -> str:
-    """One of the words that `layers.initialise` knows."""
-    return one_of("init", value, INITIALISATIONS)
+    One that it does not declare is handed over as it is.
+    """
+    known, own = parameters(builder), inspect.signature(builder).parameters
+    values = {key: read(key, known[key][0], value) if key in known else value for key, value in options.items()}
+    for name, parameter in own.items():
+        if dataclasses.is_dataclass(default := parameter.default) and not isinstance(default, type):
+            fields = {each.name for each in dataclasses.fields(default)} - own.keys() & values.keys()
+            values[name] = dataclasses.replace(default, **{key: values.pop(key) for key in fields})
+    return builder(**values)

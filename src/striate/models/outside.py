@@ -12,10 +12,11 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from striate.base.errors import MachineError, RunError, UsageError, nearest
+from striate.base.options import Rate, Whole
 from striate.models.entry import Entry
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
 PREFIX = "timm:"
 ASSUMED_LEAST = 32  # five halvings leave one cell
@@ -61,41 +62,39 @@ def find(name: str) -> Entry:
         differences=tuple(differences),
         least=config.input_size[1] if fixed else least,
         fixed=fixed,
+        more_options=True,
         weights=f"{PREFIX}{architecture}.{config.tag}".rstrip(".") if config.has_weights else "",
     )
 
 
 def network(
     architecture: str,
-    classes: int | str | None = None,
+    classes: Whole | None = None,
     *,
-    channels: int | str | None = None,
-    dropout: float | str = 0.0,
+    channels: Whole | None = None,
+    dropout: Rate = 0.0,
     **options: Any,
-) -> nn.Module:
+) -> Any:
     """A network of timm, freshly initialised; `options` are keywords of timm's own, as values or as words.
 
     `classes` and `channels` are timm's when None; `dropout` is timm's `drop_rate`. What timm refuses is a
     `UsageError` with timm's own words.
     """
-    from striate.models.options import count, fraction  # torch comes with them
-
     for key in options:
         if key in RESERVED:
             raise UsageError(key, "timm would read files by itself", 'weights="imagenet" or weights=PATH')
     given = {key: _value(value) for key, value in options.items()}
     if classes is not None:
-        given["num_classes"] = count("classes", classes)
+        given["num_classes"] = classes
     if channels is not None:
-        given["in_chans"] = count("channels", channels)
-    if rate := fraction("dropout", dropout):
-        given["drop_rate"] = rate
+        given["in_chans"] = channels
+    if dropout:
+        given["drop_rate"] = dropout
     try:
-        built: nn.Module = library("timm").create_model(architecture, **given)
+        return library("timm").create_model(architecture, **given)
     except (TypeError, ValueError, AssertionError, LookupError, AttributeError, NotImplementedError) as error:
         hint = f"options that timm's {architecture} takes"
         raise UsageError(f"{PREFIX}{architecture}", f"timm refuses ({error})", hint) from error
-    return built
 
 
 def translated(entry: Entry, state: Mapping[str, Tensor], options: Mapping[str, Any]) -> dict[str, Tensor]:

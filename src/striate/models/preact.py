@@ -1,26 +1,30 @@
 """Pre-activation residual networks: He et al. 2016, "Identity Mappings in Deep Residual Networks"."""
 
 from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
+from typing import Literal, final
 
+import torch
 from torch import nn
 
 from striate.base.errors import UsageError
-from striate.layers import Activation, Norm, normalise
-from striate.models import options
+from striate.base.options import Rate, Whole
+from striate.layers import SqueezeExcitation, conv, initialise, normalise
+from striate.models.options import Stem
 from striate.models.residual import (
     EXPANSION,
+    Shortcut,
+    StrideOn,
     Style,
-    activated_basic,
-    activated_bottleneck,
     check_depth,
     head,
-    initialised,
     large_stem,
-    read_style,
     small_stem,
     stages,
 )
+from striate.models.resnet import plain, unprojected
 
 # fmt: off
 # Section 4, ImageNet: the stages of He et al. 2015, Table 1, and 200 layers.
@@ -37,7 +41,7 @@ IMAGENET_FILTERS =          (64,     128,    256,    512)  # of a block's 3x3 co
 
 # Table 4, CIFAR: units per stage, and the shortcut where a unit changes shape.
 #     layers  block         32x32  16x16  8x8   shortcut
-CIFAR = {
+CIFAR: Mapping[int, tuple[str, tuple[int, ...], Shortcut]] = {
       110:   ("basic",      (18,   18,    18),  "A"),
       164:   ("bottleneck", (18,   18,    18),  "B"),
       1001:  ("bottleneck", (111,  111,   111), "B"),
@@ -48,87 +52,160 @@ CIFAR_FILTERS =             (16,   32,    64)
 
 def preact_resnet(
     depth: int,
-    classes: int = 1000,
+    classes: Whole = 1000,
     *,
-    channels: int = 3,
-    shortcut: str = "B",
-    stride_on: str = "3x3",
-    norm: str | Norm | None = nn.BatchNorm2d,
-    activation: str | Activation = nn.ReLU,
-    stem: str = "224",
-    se: int | None = None,
-    init: str = "paper",
-    dropout: float = 0.0,
+    channels: Whole = 3,
+    style: Style = Style(),
+    stride_on: StrideOn = "3x3",
+    stem: Stem = "224",
+    dropout: Rate = 0.0,
 ) -> nn.Sequential:
     """A network for ImageNet: (n, channels, height, width) -> (n, classes) logits, for any height and width.
 
-    - `depth`: 18, 34, 50, 101, 152 or 200 layers with weights on the longest path.
-    - `shortcut`: where a block changes shape, "B" projects its activated input and "A" pads the identity with
-      zero channels; "C" projects in every block; "none" leaves the additions out.
-    - `stride_on`: the convolution of a bottleneck that halves the map, "3x3" as practised since
-      fb.resnet.torch or "1x1" as in He et al. 2015 and in the authors' release.
-    - `norm`: None leaves it out and gives each convolution its bias back.
-    - `stem`: "224" is a 7x7 convolution and a pool, both of stride 2; "32" is a 3x3 convolution, for small
-      pictures, with an identity in the pool's place.
-    - `se`: the reduction ratio of squeeze-excitation before each addition; None leaves it out.
-    - `init`: "paper" and "he" as `layers.he_initialise`, or "xavier".
-    - `dropout`: the rate before the last layer, none as published.
+    `depth` is 18, 34, 50, 101, 152 or 200 layers with weights on the longest path; the other options are explained in
+    `residual.Style`. A projection takes the activated input, the padded identity of shortcut "A" the input itself.
 
     The first block is special: the norm and activation right after `conv1` come before the pool and the split
     into two paths, and stand for its own (appendix, "Implementation details"). `bn_last` and `relu_last`
-    follow the last addition. Raises `UsageError` for a value that cannot be meant.
+    follow the last addition. Raises `UsageError` for another depth, and for `stride_on` where there is no 1x1.
     """
     check_depth(depth, IMAGENET, "section 4")
     kind, repeats = IMAGENET[depth]
-    style = read_style(shortcut, norm, activation, se)
     layers = large_stem(channels, stem, style)
     layers.update(_trunk(kind, 64, IMAGENET_FILTERS, repeats, stride_on, style))
     layers.update(head(IMAGENET_FILTERS[-1] * EXPANSION[kind], classes, dropout))
-    return initialised(nn.Sequential(layers), init, zero_init=False)
+    net = nn.Sequential(layers)
+    initialise(net, style.init)
+    return net
 
 
 def small_preact_resnet(
     depth: int,
-    classes: int = 10,
+    classes: Whole = 10,
     *,
-    channels: int = 3,
-    shortcut: str = "paper",
-    stride_on: str = "3x3",
-    norm: str | Norm | None = nn.BatchNorm2d,
-    activation: str | Activation = nn.ReLU,
-    se: int | None = None,
-    init: str = "paper",
-    dropout: float = 0.0,
+    channels: Whole = 3,
+    style: Style = Style(),
+    shortcut: Literal["paper", Shortcut] = "paper",
+    stride_on: StrideOn = "3x3",
+    dropout: Rate = 0.0,
 ) -> nn.Sequential:
     """A network for CIFAR: (n, channels, height, width) -> (n, classes) logits.
 
     `depth` is 110 with blocks of two 3x3 convolutions, or 164 or 1001 with bottlenecks. `shortcut` "paper" is
-    "A" for 110 and "B" for the others. The other options are those of `preact_resnet`. Raises `UsageError` for
-    a value that cannot be meant.
+    "A" for 110 and "B" for the others. The other options are those of `preact_resnet`. Raises `UsageError` as it does.
     """
     check_depth(depth, CIFAR, "Table 4")
     kind, repeats, published = CIFAR[depth]
-    style = read_style(published if shortcut == "paper" else shortcut, norm, activation, se)
+    style = replace(style, shortcut=published if shortcut == "paper" else shortcut)
     layers = small_stem(channels, CIFAR_FILTERS[0], style)
     layers.update(_trunk(kind, CIFAR_FILTERS[0], CIFAR_FILTERS, repeats, stride_on, style))
     layers.update(head(CIFAR_FILTERS[-1] * EXPANSION[kind], classes, dropout))
-    return initialised(nn.Sequential(layers), init, zero_init=False)
+    net = nn.Sequential(layers)
+    initialise(net, style.init)
+    return net
 
 
 def _trunk(
-    kind: str, inputs: int, filters: tuple[int, ...], repeats: tuple[int, ...], stride_on: str, style: Style
+    kind: str, inputs: int, filters: tuple[int, ...], repeats: tuple[int, ...], stride_on: StrideOn, style: Style
 ) -> OrderedDict[str, nn.Module]:
     """The stages, and the norm and activation that follow the last addition."""
-    if options.one_of("stride_on", stride_on, ("1x1", "3x3")) == "1x1" and kind == "basic":
+    if stride_on == "1x1" and kind == "basic":
         raise UsageError("stride_on", "the blocks of this depth have no 1x1 convolution", "stride_on=3x3")
 
     def block(inputs: int, filters: int, stride: int, first: bool = False) -> nn.Module:
         if kind == "basic":
             return activated_basic(inputs, filters, stride, style, first=first)
-        outputs = filters * EXPANSION[kind]
-        return activated_bottleneck(inputs, filters, outputs, stride, style, stride_on=stride_on, first=first)
+        return activated_bottleneck(inputs, filters, 4 * filters, stride, style, stride_on=stride_on, first=first)
 
     layers = stages(block, inputs, filters, repeats, EXPANSION[kind], first=partial(block, first=True))
     layers["bn_last"] = normalise(style.norm, filters[-1] * EXPANSION[kind])
     layers["relu_last"] = style.activation()
     return layers
+
+
+def activated_basic(
+    inputs: int, filters: int, stride: int, style: Style, *, first: bool, dropout: float = 0.0
+) -> nn.Module:
+    """Fig. 4 (e), with its shortcut or, where there is none, the same layers in a row."""
+    block = ActivatedBasic(inputs, filters, stride, style, first, dropout)
+    return plain(block) if style.shortcut == "none" else block
+
+
+def activated_bottleneck(
+    inputs: int, width: int, outputs: int, stride: int, style: Style, *, stride_on: StrideOn, first: bool
+) -> nn.Module:
+    """Section 4, with its shortcut or, where there is none, the same layers in a row."""
+    block = ActivatedBottleneck(inputs, width, outputs, stride, style, stride_on, first)
+    return plain(block) if style.shortcut == "none" else block
+
+
+@final
+class ActivatedBasic(nn.Module):
+    """Fig. 4 (e): two 3x3 convolutions, each after a norm and an activation; nothing follows the addition.
+
+    The first block of a network has no norm and activation of its own. `dropout` acts between the convolutions:
+    Zagoruyko and Komodakis 2016, Fig. 1 (d).
+    """
+
+    def __init__(self, inputs: int, filters: int, stride: int, style: Style, first: bool, dropout: float) -> None:
+        super().__init__()
+        self.first = first
+        if not first:
+            self.bn1 = normalise(style.norm, inputs)
+            self.relu1 = style.activation()
+        self.conv1 = conv(inputs, filters, 3, stride=stride, norm=style.norm)
+        self.bn2 = normalise(style.norm, filters)
+        self.relu2 = style.activation()
+        self.dropout = nn.Dropout(dropout) if dropout else None
+        self.conv2 = conv(filters, filters, 3, norm=style.norm)
+        self.se = SqueezeExcitation(filters, style.se) if style.se else None
+        self.downsample = shortcut(inputs, filters, stride, style)
+        self.projects = isinstance(self.downsample, nn.Conv2d)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(n, inputs, height, width) -> (n, filters, height / stride, width / stride), rounded up."""
+        a = x if self.first else self.relu1(self.bn1(x))
+        y = self.relu2(self.bn2(self.conv1(a)))
+        y = self.dropout(y) if self.dropout is not None else y
+        y = self.conv2(y)
+        y = self.se(y) if self.se is not None else y
+        return y + self.downsample(a if self.projects else x)  # type: ignore[no-any-return]
+
+
+@final
+class ActivatedBottleneck(nn.Module):
+    """Section 4: convolutions of 1x1, 3x3 and 1x1, each after a norm and an activation; see `ActivatedBasic`."""
+
+    def __init__(
+        self, inputs: int, width: int, outputs: int, stride: int, style: Style, stride_on: StrideOn, first: bool
+    ) -> None:
+        super().__init__()
+        first_stride, second_stride = (stride, 1) if stride_on == "1x1" else (1, stride)
+        self.first = first
+        if not first:
+            self.bn1 = normalise(style.norm, inputs)
+            self.relu1 = style.activation()
+        self.conv1 = conv(inputs, width, 1, stride=first_stride, norm=style.norm)
+        self.bn2 = normalise(style.norm, width)
+        self.relu2 = style.activation()
+        self.conv2 = conv(width, width, 3, stride=second_stride, norm=style.norm)
+        self.bn3 = normalise(style.norm, width)
+        self.relu3 = style.activation()
+        self.conv3 = conv(width, outputs, 1, norm=style.norm)
+        self.se = SqueezeExcitation(outputs, style.se) if style.se else None
+        self.downsample = shortcut(inputs, outputs, stride, style)
+        self.projects = isinstance(self.downsample, nn.Conv2d)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(n, inputs, height, width) -> (n, outputs, height / stride, width / stride), rounded up."""
+        a = x if self.first else self.relu1(self.bn1(x))
+        y = self.relu2(self.bn2(self.conv1(a)))
+        y = self.relu3(self.bn3(self.conv2(y)))
+        y = self.conv3(y)
+        y = self.se(y) if self.se is not None else y
+        return y + self.downsample(a if self.projects else x)  # type: ignore[no-any-return]
+
+
+def shortcut(inputs: int, outputs: int, stride: int, style: Style) -> nn.Module:
+    """What is added to a block's maps: x itself, or a projection, without a norm, of the activated x."""
+    return unprojected(inputs, outputs, stride, style) or conv(inputs, outputs, 1, stride=stride, norm=style.norm)

@@ -21,6 +21,7 @@ from rich.progress import wrap_file
 
 from striate.base.errors import MachineError, RunError, UsageError
 from striate.models import outside
+from striate.models.catalog import find
 from striate.models.entry import Entry
 
 HUB = "hf://"
@@ -59,7 +60,7 @@ def published(network: str | Entry, which: str = "imagenet") -> Published:
     torchvision's names are IMAGENET1K_V1 and the like, timm's are tags such as a1_in1k. `UsageError` when there
     are none, `MachineError` without the extra `zoo`.
     """
-    entry = network if isinstance(network, Entry) else _find(network)
+    entry = network if isinstance(network, Entry) else find(network)
     if not entry.weights:
         hint = "weights=None, or the path of a .safetensors or .pth file, or of a run folder"
         raise UsageError("weights", f"none that load here are published for {entry.name}", hint)
@@ -81,12 +82,6 @@ def fetch(where: Published) -> Path:
     if not (target.is_file() and _sha256(target).startswith(where.sha256)):
         _download(where.place, target, where.sha256)
     return target
-
-
-def _find(name: str) -> Entry:
-    from striate.models.catalog import find  # the catalogue imports this file when weights are asked for
-
-    return find(name)
 
 
 def _torchvision(name: str, which: str) -> Published:

@@ -1,247 +1,61 @@
-"""What the residual families share: the blocks, the shortcut around them, the stem, the stages and the last layer.
+"""What the residual families share: the options of their blocks, the stem, the stages and the last layer.
 
-He et al. 2015, "Deep Residual Learning for Image Recognition". A block is an identity block where its shortcut
-is the identity, and a convolution block (a projection block) where a 1x1 convolution brings its input to the
-shape of its output. Each family's own file holds its table and says how wide each block is.
+He et al. 2015, "Deep Residual Learning for Image Recognition". Each family's own file holds its table and its blocks,
+or takes those of resnet.py, and says how wide each block is.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Literal
 
-import torch
 from torch import nn
-from torch.nn import functional
 
 from striate.base.errors import UsageError
-from striate.layers import Activation, Norm, SqueezeExcitation, conv, dropout_layer, initialise, normalise
-from striate.models import options
+from striate.base.options import Whole
+from striate.layers import conv, dropout_layer, normalise
 from striate.models.entry import Line
+from striate.models.options import Activation, Init, Norm, Stem
 
-SHORTCUTS = ("A", "B", "C", "none")
 EXPANSION = {"basic": 1, "bottleneck": 4}  # channels that leave a block, per filter that the tables print
+
+Shortcut = Literal["A", "B", "C", "none"]
+StrideOn = Literal["1x1", "3x3"]
 
 
 @dataclass(frozen=True)
 class Style:
-    """What every block of a network has: its shortcut, norm and activation, and the ratio of squeeze-excitation."""
+    """The options of every residual family; each is an option of its builders.
 
-    shortcut: str
-    norm: Norm | None
-    activation: Activation
-    se: int | None
+    - `shortcut`: where a block changes shape, "A" pads the identity with zero channels and "B" projects it;
+      "C" projects in every block; "none" leaves the additions out, which makes the plain twin.
+    - `norm`: None leaves it out and gives each convolution its bias back.
+    - `se`: the reduction ratio of squeeze-excitation before each addition, 16 in Hu et al. 2018; None leaves it out.
+    - `init`: "paper" and "he" as `layers.he_initialise`, or "xavier".
+
+    And of the builders:
+
+    - `stem`: "224" is a 7x7 convolution and a pool, both of stride 2; "32", for small pictures, is one 3x3 convolution
+      with an identity in the pool's place.
+    - `stride_on`: the convolution of a bottleneck that halves the map, "1x1" as published (v1) or "3x3" as practised
+      since fb.resnet.torch and torchvision (v1.5).
+    - `zero_init`: the last norm of each block starts at 0.
+    - `dropout`: the rate before the last layer, none as published.
+    """
+
+    shortcut: Shortcut = "B"
+    norm: Norm = nn.BatchNorm2d
+    activation: Activation = nn.ReLU
+    se: Whole | None = None
+    init: Init = "paper"
 
 
-def read_style(shortcut: str, norm: str | Norm | None, activation: str | Activation, se: int | str | None) -> Style:
-    """The four options of every residual family, read and checked."""
-    return Style(
-        options.one_of("shortcut", shortcut, SHORTCUTS),
-        options.norm(norm),
-        options.activation(activation),
-        options.ratio("se", se),
-    )
-
-
-def basic(inputs: int, filters: int, stride: int, style: Style) -> OrderedDict[str, nn.Module]:
-    """He et al. 2015, Fig. 5, left: two 3x3 convolutions, the layers of a block before its shortcut is added."""
+def large_stem(channels: int, stem: Stem, style: Style) -> OrderedDict[str, nn.Module]:
+    """What comes before the stages for ImageNet, to 64 maps: He et al. 2015, Table 1; or `small_stem` and no pool."""
+    if stem == "32":
+        return OrderedDict({**small_stem(channels, 64, style), "maxpool": nn.Identity()})
     return OrderedDict[str, nn.Module](
-        conv1=conv(inputs, filters, 3, stride=stride, norm=style.norm),
-        bn1=normalise(style.norm, filters),
-        relu1=style.activation(),
-        conv2=conv(filters, filters, 3, norm=style.norm),
-        bn2=normalise(style.norm, filters),
-    )
-
-
-def bottleneck(
-    inputs: int,
-    width: int,
-    outputs: int,
-    stride: int,
-    style: Style,
-    *,
-    stride_on: str = "3x3",
-    groups: int = 1,
-    narrow: int | None = None,
-) -> OrderedDict[str, nn.Module]:
-    """He et al. 2015, Fig. 5, right: a 3x3 convolution to `width` maps between two 1x1 that narrow and widen.
-
-    `groups` splits the 3x3 convolution: Xie et al. 2017, Fig. 3 (c). It takes `narrow` maps, as many as it
-    gives when None.
-    """
-    narrow = narrow or width
-    first, second = (stride, 1) if stride_on == "1x1" else (1, stride)
-    return OrderedDict[str, nn.Module](
-        conv1=conv(inputs, narrow, 1, stride=first, norm=style.norm),
-        bn1=normalise(style.norm, narrow),
-        relu1=style.activation(),
-        conv2=conv(narrow, width, 3, stride=second, groups=groups, norm=style.norm),
-        bn2=normalise(style.norm, width),
-        relu2=style.activation(),
-        conv3=conv(width, outputs, 1, norm=style.norm),
-        bn3=normalise(style.norm, outputs),
-    )
-
-
-@final
-class Residual(nn.Module):
-    """He et al. 2015, Fig. 2: `activation(chain(x) + shortcut(x))`.
-
-    An identity block, Fig. 5, when the shortcut is the identity (or option A's, padded with zero channels); a
-    convolution block when it is a projection, eq. 2. The chain's layers are children of the block itself and
-    the shortcut is called `downsample`: the keys of the published weights.
-    """
-
-    def __init__(self, chain: Mapping[str, nn.Module], shortcut: nn.Module, activation: nn.Module) -> None:
-        super().__init__()
-        self.chain = tuple(chain)
-        for name, layer in chain.items():
-            self.add_module(name, layer)
-        self.downsample = shortcut
-        self.relu = activation
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(n, inputs, height, width) -> (n, outputs, height / stride, width / stride), rounded up."""
-        y = x
-        for name in self.chain:
-            y = self.get_submodule(name)(y)
-        return self.relu(y + self.downsample(x))  # type: ignore[no-any-return]
-
-
-@final
-class PaddedIdentity(nn.Module):
-    """Option A: every `stride`-th row and column, and zeros for the missing channels; no parameters."""
-
-    def __init__(self, stride: int, missing: int) -> None:
-        super().__init__()
-        self.stride, self.missing = stride, missing
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(n, c, height, width) -> (n, c + missing, height / stride, width / stride), rounded up."""
-        return functional.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.missing))
-
-    def extra_repr(self) -> str:
-        return f"stride={self.stride}, missing={self.missing}"
-
-
-def with_shortcut(
-    chain: Mapping[str, nn.Module], inputs: int, outputs: int, stride: int, style: Style, *, kernel: int = 1
-) -> nn.Module:
-    """A block with its shortcut, or the same layers without one: the comparison of He et al. 2015 in one line.
-
-    `style.se` scales the chain's maps before the addition (Hu et al. 2018, Fig. 3). `kernel` is the
-    projection's, 1 in every network but SENet-154.
-    """
-    scaled = scaled_by_se(chain, outputs, style)
-    if style.shortcut == "none":
-        return nn.Sequential(OrderedDict({**scaled, "relu": style.activation()}))
-    shortcut = unprojected(inputs, outputs, stride, style) or nn.Sequential(
-        conv(inputs, outputs, kernel, stride=stride, norm=style.norm), normalise(style.norm, outputs)
-    )
-    return Residual(scaled, shortcut, style.activation())
-
-
-def unprojected(inputs: int, outputs: int, stride: int, style: Style) -> nn.Module | None:
-    """The shortcut of an identity block, or None where `style.shortcut` wants a projection.
-
-    He et al. 2015, section 3.3, options A and B; section 4.1, option C.
-    """
-    if style.shortcut != "C" and (inputs, stride) == (outputs, 1):
-        return nn.Identity()
-    return PaddedIdentity(stride, outputs - inputs) if style.shortcut == "A" else None
-
-
-def scaled_by_se(chain: Mapping[str, nn.Module], outputs: int, style: Style) -> OrderedDict[str, nn.Module]:
-    """The chain, and squeeze-excitation of the maps that it gives where `style.se` asks for it."""
-    return OrderedDict({**chain, **({"se": SqueezeExcitation(outputs, style.se)} if style.se else {})})
-
-
-@final
-class PreActivation(nn.Module):
-    """He et al. 2016, "Identity Mappings in Deep Residual Networks", Fig. 4 (e): `chain(a) + shortcut`.
-
-    `a` is x after `opening`, the block's first norm and activation. An identity block adds x itself, a
-    convolution block the projection of `a`, which both its paths share; nothing follows the addition. The
-    first block of a network has an empty `opening`: its input is activated right after the first convolution.
-    """
-
-    def __init__(self, opening: Mapping[str, nn.Module], chain: Mapping[str, nn.Module], shortcut: nn.Module) -> None:
-        super().__init__()
-        self.opening, self.chain = tuple(opening), tuple(chain)
-        for name, layer in (*opening.items(), *chain.items()):
-            self.add_module(name, layer)
-        self.projects = isinstance(shortcut, nn.Conv2d)
-        self.downsample = shortcut
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(n, inputs, height, width) -> (n, outputs, height / stride, width / stride), rounded up."""
-        activated = x
-        for name in self.opening:
-            activated = self.get_submodule(name)(activated)
-        y = activated
-        for name in self.chain:
-            y = self.get_submodule(name)(y)
-        return y + self.downsample(activated if self.projects else x)  # type: ignore[no-any-return]
-
-
-def activated_basic(
-    inputs: int, filters: int, stride: int, style: Style, *, first: bool, dropout: float = 0.0
-) -> nn.Module:
-    """A pre-activation block of two 3x3 convolutions: He et al. 2016, Fig. 4 (e).
-
-    `dropout` acts between them: Zagoruyko and Komodakis 2016, Fig. 1 (d).
-    """
-    chain = OrderedDict[str, nn.Module](
-        conv1=conv(inputs, filters, 3, stride=stride, norm=style.norm),
-        bn2=normalise(style.norm, filters),
-        relu2=style.activation(),
-        **dropout_layer(dropout),
-        conv2=conv(filters, filters, 3, norm=style.norm),
-    )
-    return _activated(chain, inputs, filters, stride, style, first)
-
-
-def activated_bottleneck(
-    inputs: int, width: int, outputs: int, stride: int, style: Style, *, stride_on: str, first: bool
-) -> nn.Module:
-    """A pre-activation block of 1x1, 3x3 and 1x1 convolutions: He et al. 2016, section 4."""
-    first_stride, second_stride = (stride, 1) if stride_on == "1x1" else (1, stride)
-    chain = OrderedDict[str, nn.Module](
-        conv1=conv(inputs, width, 1, stride=first_stride, norm=style.norm),
-        bn2=normalise(style.norm, width),
-        relu2=style.activation(),
-        conv2=conv(width, width, 3, stride=second_stride, norm=style.norm),
-        bn3=normalise(style.norm, width),
-        relu3=style.activation(),
-        conv3=conv(width, outputs, 1, norm=style.norm),
-    )
-    return _activated(chain, inputs, outputs, stride, style, first)
-
-
-def _activated(
-    chain: Mapping[str, nn.Module], inputs: int, outputs: int, stride: int, style: Style, first: bool
-) -> nn.Module:
-    """The chain with its opening and shortcut, or both in a row without a shortcut."""
-    opening: dict[str, nn.Module] = {} if first else {"bn1": normalise(style.norm, inputs), "relu1": style.activation()}
-    scaled = scaled_by_se(chain, outputs, style)
-    if style.shortcut == "none":
-        return nn.Sequential(OrderedDict({**opening, **scaled}))
-    shortcut = unprojected(inputs, outputs, stride, style)
-    return PreActivation(opening, scaled, shortcut or conv(inputs, outputs, 1, stride=stride, norm=style.norm))
-
-
-def large_stem(channels: int, stem: str, style: Style) -> OrderedDict[str, nn.Module]:
-    """What comes before the stages for ImageNet, to 64 maps.
-
-    `stem` "224" is a 7x7 convolution and a pool, both of stride 2 (He et al. 2015, Table 1); "32" is
-    `small_stem` with an identity in the pool's place.
-    """
-    inputs = options.count("channels", channels)
-    if options.one_of("stem", stem, ("224", "32")) == "32":
-        return OrderedDict({**small_stem(inputs, 64, style), "maxpool": nn.Identity()})
-    return OrderedDict[str, nn.Module](
-        conv1=conv(inputs, 64, 7, stride=2, norm=style.norm),
+        conv1=conv(channels, 64, 7, stride=2, norm=style.norm),
         bn1=normalise(style.norm, 64),
         relu=style.activation(),
         maxpool=nn.MaxPool2d(3, stride=2, padding=1),
@@ -251,7 +65,7 @@ def large_stem(channels: int, stem: str, style: Style) -> OrderedDict[str, nn.Mo
 def small_stem(channels: int, maps: int, style: Style) -> OrderedDict[str, nn.Module]:
     """What comes before the stages for CIFAR, one 3x3 convolution: He et al. 2015, section 4.2."""
     return OrderedDict[str, nn.Module](
-        conv1=conv(options.count("channels", channels), maps, 3, norm=style.norm),
+        conv1=conv(channels, maps, 3, norm=style.norm),
         bn1=normalise(style.norm, maps),
         relu=style.activation(),
     )
@@ -285,26 +99,9 @@ def head(features: int, classes: int, dropout: float) -> OrderedDict[str, nn.Mod
     return OrderedDict[str, nn.Module](
         avgpool=nn.AdaptiveAvgPool2d(1),
         flatten=nn.Flatten(),
-        **dropout_layer(options.fraction("dropout", dropout)),
-        fc=nn.Linear(features, options.count("classes", classes)),
+        **dropout_layer(dropout),
+        fc=nn.Linear(features, classes),
     )
-
-
-def initialised(net: nn.Sequential, init: str, zero_init: bool | str) -> nn.Sequential:
-    """Weights drawn as `init` says; `zero_init`: the last norm of each block starts at 0.
-
-    A block then starts as its shortcut: Goyal et al. 2017, "Accurate, Large Minibatch SGD", section 5.1.
-    """
-    initialise(net, options.initialisation(init))
-    if options.flag("zero_init", zero_init):
-        blocks = [module for module in net.modules() if isinstance(module, Residual)]
-        lasts = [block.get_submodule([name for name in block.chain if name != "se"][-1]) for block in blocks]
-        if not lasts or any(not isinstance(getattr(last, "weight", None), nn.Parameter) for last in lasts):
-            cause = "only blocks with a shortcut, whose last norm has a scale, can start as their shortcut"
-            raise UsageError("zero_init", cause, "zero_init=false")
-        for last in lasts:
-            nn.init.zeros_(last.get_parameter("weight"))
-    return net
 
 
 def check_depth(depth: int, known: Iterable[int], where: str) -> None:

@@ -1,24 +1,27 @@
 """Residual networks and their plain twins: He et al. 2015, "Deep Residual Learning for Image Recognition"."""
 
+from collections import OrderedDict
+from typing import final
+
+import torch
 from torch import nn
+from torch.nn import functional
 
 from striate.base.errors import UsageError
-from striate.layers import Activation, Norm
-from striate.models import options
+from striate.base.options import Rate, Whole
+from striate.layers import SqueezeExcitation, conv, initialise, normalise
 from striate.models.entry import Line
+from striate.models.options import Stem
 from striate.models.residual import (
     EXPANSION,
-    basic,
-    bottleneck,
+    StrideOn,
+    Style,
     check_depth,
     head,
     imagenet_table,
-    initialised,
     large_stem,
-    read_style,
     small_stem,
     stages,
-    with_shortcut,
 )
 
 # fmt: off
@@ -42,93 +45,205 @@ SECTION_4_2_LAYERS = (20, 32, 44, 56, 110, 1202)          # n = 3, 5, 7, 9, 18, 
 
 def resnet(
     depth: int,
-    classes: int = 1000,
+    classes: Whole = 1000,
     *,
-    channels: int = 3,
-    shortcut: str = "B",
-    stride_on: str = "3x3",
-    norm: str | Norm | None = nn.BatchNorm2d,
-    activation: str | Activation = nn.ReLU,
-    stem: str = "224",
-    groups: int = 1,
-    width: int = 64,
-    se: int | None = None,
-    init: str = "paper",
+    channels: Whole = 3,
+    style: Style = Style(),
+    stride_on: StrideOn = "3x3",
+    stem: Stem = "224",
+    groups: Whole = 1,
+    width: Whole = 64,
     zero_init: bool = False,
-    dropout: float = 0.0,
+    dropout: Rate = 0.0,
 ) -> nn.Sequential:
     """A network of Table 1: (n, channels, height, width) -> (n, classes) logits, for any height and width.
 
     - `depth`: 18, 34, 50, 101 or 152 layers with weights on the longest path.
-    - `shortcut`: where a block changes shape, "A" pads the identity with zero channels and "B" projects it;
-      "C" projects in every block; "none" builds the plain twin, without additions or projections.
-    - `stride_on`: the convolution of a bottleneck that halves the map, "1x1" as published (v1) or "3x3" as
-      practised since fb.resnet.torch and torchvision (v1.5).
-    - `norm`: None leaves it out and gives each convolution its bias back.
-    - `stem`: "224" is a 7x7 convolution and a pool, both of stride 2; "32", for small pictures, is the 3x3
-      convolution of section 4.2, with an identity in the pool's place.
     - `groups` and `width` split and widen the bottlenecks' 3x3 convolutions: `groups` times `width` maps in
       conv2_x, doubling with each stage (Xie et al. 2017, Table 1: 1x64d to 32x4d at equal cost).
-    - `se`: the reduction ratio of squeeze-excitation, 16 in Hu et al. 2018; None leaves it out.
-    - `init`: "paper" and "he" as `layers.he_initialise`, or "xavier".
-    - `zero_init`: the last norm of each block starts at 0, see `residual.initialised`.
-    - `dropout`: the rate before the last layer, none as published.
 
-    With options as given here, keys and shapes are torchvision's. `net[:8]` is the trunk, `net.layer1` to
-    `net.layer4` are conv2_x to conv5_x. Raises `UsageError` for a value that cannot be meant.
+    The other options are explained in `residual.Style`. With options as given here, keys and shapes are torchvision's.
+    `net[:8]` is the trunk, `net.layer1` to `net.layer4` are conv2_x to conv5_x. Raises `UsageError` for a depth that
+    the table has not, and for options of bottlenecks where there are none.
     """
     check_depth(depth, TABLE_1, "Table 1")
     kind, repeats = TABLE_1[depth]
-    if options.one_of("stride_on", stride_on, ("1x1", "3x3")) == "1x1" and kind == "basic":
-        raise UsageError("stride_on", f"the blocks of depth {depth} have no 1x1 convolution", "stride_on=3x3")
-    cardinality, each = options.count("groups", groups), options.count("width", width)
-    if kind == "basic" and (cardinality, each) != (1, 64):
-        cause = f"the blocks of depth {depth} are not bottlenecks, whose 3x3 convolution this would change"
-        raise UsageError("groups" if cardinality != 1 else "width", cause, "a depth of 50 or more")
-    style = read_style(shortcut, norm, activation, se)
+    if kind == "basic" and (groups, width, stride_on) != (1, 64, "3x3"):
+        option = "groups" if groups != 1 else "width" if width != 64 else "stride_on"
+        raise UsageError(option, f"the blocks of depth {depth} are not bottlenecks", "a depth of 50 or more")
 
     def block(inputs: int, filters: int, stride: int) -> nn.Module:
         if kind == "basic":
-            return with_shortcut(basic(inputs, filters, stride, style), inputs, filters, stride, style)
-        middle, outputs = cardinality * (filters * each // 64), filters * EXPANSION[kind]
-        chain = bottleneck(inputs, middle, outputs, stride, style, stride_on=stride_on, groups=cardinality)
-        return with_shortcut(chain, inputs, outputs, stride, style)
+            return basic(inputs, filters, stride, style)
+        middle = groups * (filters * width // 64)
+        return bottleneck(inputs, middle, 4 * filters, stride, style, stride_on=stride_on, groups=groups)
 
     layers = large_stem(channels, stem, style)
     layers.update(stages(block, 64, TABLE_1_FILTERS, repeats, EXPANSION[kind]))
     layers.update(head(TABLE_1_FILTERS[-1] * EXPANSION[kind], classes, dropout))
-    return initialised(nn.Sequential(layers), init, zero_init)
+    return initialised(nn.Sequential(layers), style, zero_init)
 
 
 def small_resnet(
     depth: int,
-    classes: int = 10,
+    classes: Whole = 10,
     *,
-    channels: int = 3,
-    shortcut: str = "A",
-    norm: str | Norm | None = nn.BatchNorm2d,
-    activation: str | Activation = nn.ReLU,
-    se: int | None = None,
-    init: str = "paper",
+    channels: Whole = 3,
+    style: Style = Style(shortcut="A"),
     zero_init: bool = False,
-    dropout: float = 0.0,
+    dropout: Rate = 0.0,
 ) -> nn.Sequential:
     """A network of section 4.2, for CIFAR-10: (n, channels, height, width) -> (n, classes) logits.
 
     `depth` is 20, 32, 44, 56, 110 or 1202; the other options are those of `resnet`. `net[:6]` is the trunk, its
-    stages are `net.layer1` to `net.layer3`. Raises `UsageError` for a value that cannot be meant.
+    stages are `net.layer1` to `net.layer3`. Raises `UsageError` for another depth.
     """
     check_depth(depth, SECTION_4_2_LAYERS, "section 4.2")
-    style = read_style(shortcut, norm, activation, se)
     first, *_, last = SECTION_4_2_FILTERS
 
     def block(inputs: int, filters: int, stride: int) -> nn.Module:
-        return with_shortcut(basic(inputs, filters, stride, style), inputs, filters, stride, style)
+        return basic(inputs, filters, stride, style)
 
     layers = small_stem(channels, first, style)
     layers.update(stages(block, first, SECTION_4_2_FILTERS, [(depth - 2) // 6] * 3))
     layers.update(head(last, classes, dropout))
-    return initialised(nn.Sequential(layers), init, zero_init)
+    return initialised(nn.Sequential(layers), style, zero_init)
+
+
+def basic(inputs: int, filters: int, stride: int, style: Style) -> nn.Module:
+    """Fig. 5, left, with its shortcut or, in a plain net, without."""
+    block = BasicBlock(inputs, filters, stride, style)
+    return plain(block) if style.shortcut == "none" else block
+
+
+def bottleneck(
+    inputs: int, width: int, outputs: int, stride: int, style: Style, *,
+    stride_on: StrideOn = "3x3", groups: int = 1, narrow: int | None = None, projection: int = 1,
+) -> nn.Module:  # fmt: skip
+    """Fig. 5, right, with its shortcut or, in a plain net, without; options as in `Bottleneck`."""
+    block = Bottleneck(inputs, width, outputs, stride, style, stride_on, groups, narrow or width, projection)
+    return plain(block) if style.shortcut == "none" else block
+
+
+@final
+class BasicBlock(nn.Module):
+    """Fig. 5, left: two 3x3 convolutions, and the shortcut around them."""
+
+    def __init__(self, inputs: int, filters: int, stride: int, style: Style) -> None:
+        super().__init__()
+        self.conv1 = conv(inputs, filters, 3, stride=stride, norm=style.norm)
+        self.bn1 = normalise(style.norm, filters)
+        self.relu1 = style.activation()
+        self.conv2 = conv(filters, filters, 3, norm=style.norm)
+        self.bn2 = normalise(style.norm, filters)
+        self.se = SqueezeExcitation(filters, style.se) if style.se else None
+        self.downsample = shortcut(inputs, filters, stride, style)
+        self.relu = style.activation()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(n, inputs, height, width) -> (n, filters, height / stride, width / stride), rounded up."""
+        y = self.relu1(self.bn1(self.conv1(x)))
+        y = self.bn2(self.conv2(y))
+        y = self.se(y) if self.se is not None else y
+        return self.relu(y + self.downsample(x))  # type: ignore[no-any-return]
+
+    @property
+    def last_norm(self) -> nn.Module:
+        return self.bn2
+
+
+@final
+class Bottleneck(nn.Module):
+    """Fig. 5, right: a 3x3 convolution to `width` maps between two 1x1 that narrow and widen, and the shortcut.
+
+    The 3x3 convolution takes `narrow` maps in `groups` (Xie et al. 2017, Fig. 3 (c)); `projection` is the kernel of the
+    shortcut's convolution, 1 in every network but SENet-154.
+    """
+
+    def __init__(
+        self, inputs: int, width: int, outputs: int, stride: int, style: Style, stride_on: StrideOn, groups: int,
+        narrow: int, projection: int,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        first, second = (stride, 1) if stride_on == "1x1" else (1, stride)
+        self.conv1 = conv(inputs, narrow, 1, stride=first, norm=style.norm)
+        self.bn1 = normalise(style.norm, narrow)
+        self.relu1 = style.activation()
+        self.conv2 = conv(narrow, width, 3, stride=second, groups=groups, norm=style.norm)
+        self.bn2 = normalise(style.norm, width)
+        self.relu2 = style.activation()
+        self.conv3 = conv(width, outputs, 1, norm=style.norm)
+        self.bn3 = normalise(style.norm, outputs)
+        self.se = SqueezeExcitation(outputs, style.se) if style.se else None
+        self.downsample = shortcut(inputs, outputs, stride, style, projection)
+        self.relu = style.activation()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(n, inputs, height, width) -> (n, outputs, height / stride, width / stride), rounded up."""
+        y = self.relu1(self.bn1(self.conv1(x)))
+        y = self.relu2(self.bn2(self.conv2(y)))
+        y = self.bn3(self.conv3(y))
+        y = self.se(y) if self.se is not None else y
+        return self.relu(y + self.downsample(x))  # type: ignore[no-any-return]
+
+    @property
+    def last_norm(self) -> nn.Module:
+        return self.bn3
+
+
+def plain(block: nn.Module) -> nn.Sequential:
+    """The same layers in a row, without a shortcut: the comparison of the paper in one line."""
+    layers = block.named_children()
+    return nn.Sequential(OrderedDict((name, layer) for name, layer in layers if name != "downsample"))
+
+
+def shortcut(inputs: int, outputs: int, stride: int, style: Style, kernel: int = 1) -> nn.Module:
+    """What is added to a block's maps: x itself, or x brought to their shape, eq. 2; the keys of published weights."""
+    return unprojected(inputs, outputs, stride, style) or nn.Sequential(
+        conv(inputs, outputs, kernel, stride=stride, norm=style.norm), normalise(style.norm, outputs)
+    )
+
+
+def unprojected(inputs: int, outputs: int, stride: int, style: Style) -> nn.Module | None:
+    """A shortcut without parameters, or None where there is to be a projection.
+
+    Section 3.3, options A and B; section 4.1, option C. A plain net has no use for one.
+    """
+    if style.shortcut == "none" or (style.shortcut != "C" and (inputs, stride) == (outputs, 1)):
+        return nn.Identity()
+    return PaddedIdentity(stride, outputs - inputs) if style.shortcut == "A" else None
+
+
+@final
+class PaddedIdentity(nn.Module):
+    """Option A: every `stride`-th row and column, and zeros for the missing channels; no parameters."""
+
+    def __init__(self, stride: int, missing: int) -> None:
+        super().__init__()
+        self.stride, self.missing = stride, missing
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(n, c, height, width) -> (n, c + missing, height / stride, width / stride), rounded up."""
+        return functional.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.missing))
+
+    def extra_repr(self) -> str:
+        return f"stride={self.stride}, missing={self.missing}"
+
+
+def initialised(net: nn.Sequential, style: Style, zero_init: bool) -> nn.Sequential:
+    """Weights drawn as `style.init` says; `zero_init`: the last norm of each block starts at 0.
+
+    A block then starts as its shortcut: Goyal et al. 2017, "Accurate, Large Minibatch SGD", section 5.1.
+    """
+    initialise(net, style.init)
+    if zero_init:
+        lasts = [block.last_norm for block in net.modules() if isinstance(block, BasicBlock | Bottleneck)]
+        if not lasts or any(not isinstance(getattr(last, "weight", None), nn.Parameter) for last in lasts):
+            cause = "only blocks with a shortcut, whose last norm has a scale, can start as their shortcut"
+            raise UsageError("zero_init", cause, "zero_init=false")
+        for last in lasts:
+            nn.init.zeros_(last.get_parameter("weight"))
+    return net
 
 
 def table_1(depth: int, **_: object) -> list[Line]:

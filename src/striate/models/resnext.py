@@ -4,22 +4,11 @@ from collections import OrderedDict
 
 from torch import nn
 
-from striate.layers import Activation, Norm
-from striate.models import options
+from striate.base.options import Rate, Whole
 from striate.models.entry import Line
-from striate.models.residual import (
-    Style,
-    bottleneck,
-    check_depth,
-    head,
-    imagenet_table,
-    initialised,
-    large_stem,
-    read_style,
-    small_stem,
-    stages,
-    with_shortcut,
-)
+from striate.models.options import Stem
+from striate.models.residual import Style, check_depth, head, imagenet_table, large_stem, small_stem, stages
+from striate.models.resnet import bottleneck, initialised
 
 # fmt: off
 # Table 1, right, for ImageNet: ResNeXt-50 (32x4d); section 5.1 deepens conv4 for 101 layers.
@@ -41,83 +30,58 @@ SECTION_5_3_OUTPUTS = (256, 512, 1024)
 
 def resnext(
     depth: int,
-    classes: int = 1000,
+    classes: Whole = 1000,
     *,
-    groups: int = 32,
-    width: int = 4,
-    channels: int = 3,
-    shortcut: str = "B",
-    norm: str | Norm | None = nn.BatchNorm2d,
-    activation: str | Activation = nn.ReLU,
-    stem: str = "224",
-    se: int | None = None,
-    init: str = "paper",
+    groups: Whole = 32,
+    width: Whole = 4,
+    channels: Whole = 3,
+    style: Style = Style(),
+    stem: Stem = "224",
     zero_init: bool = False,
-    dropout: float = 0.0,
+    dropout: Rate = 0.0,
 ) -> nn.Sequential:
     """A network of Table 1: (n, channels, height, width) -> (n, classes) logits, for any height and width.
 
-    - `depth`: 50 or 101.
-    - `groups` is the cardinality C and `width` d the maps of each path in conv2, doubled with each stage: the
-      default is 32x4d. Blocks are of form (c) of Fig. 3, with the stride on the grouped 3x3 convolution.
-    - `shortcut`: where a block changes shape, "A" pads the identity with zero channels and "B" projects it;
-      "C" projects in every block; "none" leaves the additions out.
-    - `norm`: None leaves it out and gives each convolution its bias back.
-    - `stem`: "224" is a 7x7 convolution and a pool, both of stride 2; "32" is a 3x3 convolution, for small
-      pictures, with an identity in the pool's place.
-    - `se`: the reduction ratio of squeeze-excitation before each addition; None leaves it out.
-    - `init`: "paper" and "he" as `layers.he_initialise`, or "xavier"; `zero_init`: the last norm of each
-      block starts at 0, see `residual.initialised`.
-    - `dropout`: the rate before the last layer, none as published.
-
-    With options as given here, keys and shapes are torchvision's. Raises `UsageError` for a value that cannot
-    be meant.
+    `depth` is 50 or 101. `groups` is the cardinality C and `width` d the maps of each path in conv2, doubled with each
+    stage: the default is 32x4d. Blocks are of form (c) of Fig. 3, with the stride on the grouped 3x3 convolution. The
+    other options are explained in `residual.Style`. With options as given here, keys and shapes are torchvision's.
+    Raises `UsageError` for another depth.
     """
     check_depth(depth, TABLE_1, "Table 1")
-    style = read_style(shortcut, norm, activation, se)
     layers = large_stem(channels, stem, style)
     layers.update(_stages(TABLE_1_OUTPUTS, TABLE_1[depth], groups, width, style))
     layers.update(head(TABLE_1_OUTPUTS[-1], classes, dropout))
-    return initialised(nn.Sequential(layers), init, zero_init)
+    return initialised(nn.Sequential(layers), style, zero_init)
 
 
 def small_resnext(
     depth: int = 29,
-    classes: int = 10,
+    classes: Whole = 10,
     *,
-    groups: int = 8,
-    width: int = 64,
-    channels: int = 3,
-    shortcut: str = "B",
-    norm: str | Norm | None = nn.BatchNorm2d,
-    activation: str | Activation = nn.ReLU,
-    se: int | None = None,
-    init: str = "paper",
+    groups: Whole = 8,
+    width: Whole = 64,
+    channels: Whole = 3,
+    style: Style = Style(),
     zero_init: bool = False,
-    dropout: float = 0.0,
+    dropout: Rate = 0.0,
 ) -> nn.Sequential:
     """The network of section 5.3, for CIFAR: (n, channels, height, width) -> (n, classes) logits.
 
     `groups` and `width` are 8 and 64 (34.4 M parameters) or 16 and 64 (68.1 M) in the paper; the other
-    options are those of `resnext`. Raises `UsageError` for a value that cannot be meant.
+    options are those of `resnext`. Raises `UsageError` for another depth.
     """
     check_depth(depth, SECTION_5_3, "section 5.3")
-    style = read_style(shortcut, norm, activation, se)
     layers = small_stem(channels, 64, style)
     layers.update(_stages(SECTION_5_3_OUTPUTS, SECTION_5_3[depth], groups, width, style))
     layers.update(head(SECTION_5_3_OUTPUTS[-1], classes, dropout))
-    return initialised(nn.Sequential(layers), init, zero_init)
+    return initialised(nn.Sequential(layers), style, zero_init)
 
 
 def _stages(
     outputs: tuple[int, ...], repeats: tuple[int, ...], groups: int, width: int, style: Style
 ) -> OrderedDict[str, nn.Module]:
-    cardinality, each = options.count("groups", groups), options.count("width", width)
-
     def block(inputs: int, outputs: int, stride: int) -> nn.Module:
-        middle = cardinality * each * outputs // 256
-        chain = bottleneck(inputs, middle, outputs, stride, style, groups=cardinality)
-        return with_shortcut(chain, inputs, outputs, stride, style)
+        return bottleneck(inputs, groups * width * outputs // 256, outputs, stride, style, groups=groups)
 
     return stages(block, 64, outputs, repeats)
 

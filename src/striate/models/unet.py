@@ -4,15 +4,17 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import final
+from typing import Literal, final
 
 import torch
 from torch import nn
 
 from striate.base.errors import UsageError
-from striate.layers import Activation, Norm, dropout_layer, initialise, normalise
-from striate.models import options
+from striate.base.options import Rate, Whole
+from striate.layers import dropout_layer, initialise, normalise
 from striate.models.entry import Line
+from striate.models.options import Activation, Init, Norm
+from striate.models.residual import Style
 from striate.models.resnet import resnet
 
 # fmt: off
@@ -42,19 +44,19 @@ ENCODER_DEPTHS = {18: "basic", 34: "basic", 50: "bottleneck"}
 DECODER =                (16,  32,    64,    128,   256)
 # fmt: on
 
-SHORTCUTS = ("concatenate", "none")
+Shortcut = Literal["concatenate", "none"]
 
 
 def unet(
-    classes: int = 2,
+    classes: Whole = 2,
     *,
-    channels: int = 1,
-    width: int = 64,
-    shortcut: str = "concatenate",
-    norm: str | Norm | None = None,
-    activation: str | Activation = nn.ReLU,
-    dropout: float = 0.5,
-    init: str = "paper",
+    channels: Whole = 1,
+    width: Whole = 64,
+    shortcut: Shortcut = "concatenate",
+    norm: Norm = None,
+    activation: Activation = nn.ReLU,
+    dropout: Rate = 0.5,
+    init: Init = "paper",
 ) -> nn.Module:
     """Figure 1: (n, channels, height, width) -> (n, classes, height - 184, width - 184) logits.
 
@@ -69,93 +71,87 @@ def unet(
     - `init`: "paper" as `incoming_normal`, or "he" or "xavier".
 
     Children are `encoder` (down1, pool1 ... bottom), `decoder` (up4 ... up1) and `last`: Figure 1 gives no
-    names. Raises `UsageError` for a value that cannot be meant.
+    names.
     """
-    net = _as_figure_1(
-        0, classes, channels, width, shortcut, options.norm(norm), options.activation(activation), dropout
-    )
-    return initialise(net, options.initialisation(init), incoming_normal)
+    net = _as_figure_1(0, classes, channels, width, shortcut, norm, activation, dropout)
+    return initialise(net, init, incoming_normal)
 
 
 def unet_padded(
-    classes: int = 2,
+    classes: Whole = 2,
     *,
-    channels: int = 3,
-    width: int = 64,
-    shortcut: str = "concatenate",
-    norm: str | Norm | None = nn.BatchNorm2d,
-    activation: str | Activation = nn.ReLU,
-    dropout: float = 0.0,
-    init: str = "paper",
+    channels: Whole = 3,
+    width: Whole = 64,
+    shortcut: Shortcut = "concatenate",
+    norm: Norm = nn.BatchNorm2d,
+    activation: Activation = nn.ReLU,
+    dropout: Rate = 0.0,
+    init: Init = "paper",
 ) -> nn.Module:
     """U-Net as practised: (n, channels, height, width) -> (n, classes, height, width) logits, sides multiples of 16.
 
     Each 3x3 convolution is padded with one ring of zeros and followed by a norm. Options and children are those
-    of `unet`. Raises `UsageError` for a value that cannot be meant.
+    of `unet`.
     """
-    net = _as_figure_1(
-        1, classes, channels, width, shortcut, options.norm(norm), options.activation(activation), dropout
-    )
-    return initialise(net, options.initialisation(init), incoming_normal)
+    net = _as_figure_1(1, classes, channels, width, shortcut, norm, activation, dropout)
+    return initialise(net, init, incoming_normal)
 
 
 def unet_resnet(
     depth: int,
-    classes: int = 2,
+    classes: Whole = 2,
     *,
-    channels: int = 3,
-    shortcut: str = "concatenate",
-    norm: str | Norm | None = nn.BatchNorm2d,
-    activation: str | Activation = nn.ReLU,
-    dropout: float = 0.0,
-    init: str = "paper",
+    channels: Whole = 3,
+    shortcut: Shortcut = "concatenate",
+    norm: Norm = nn.BatchNorm2d,
+    activation: Activation = nn.ReLU,
+    dropout: Rate = 0.0,
+    init: Init = "paper",
 ) -> nn.Module:
     """A ResNet going down, a U going up: (n, channels, h, w) -> (n, classes, h, w) logits, sides multiples of 32.
 
     `depth` is 18, 34 or 50. `net.encoder` has the children of `resnet(depth)` up to layer4, so that published
     weights load into it under their own keys. `net.decoder` is padded; up1, where no map is left to
     concatenate, brings the side back that the stem halved. `dropout` acts after layer4. The other options are
-    those of `unet_padded`. Raises `UsageError` for a value that cannot be meant.
+    those of `unet_padded`. Raises `UsageError` for another depth.
     """
     if depth not in ENCODER_DEPTHS:
         hint = f"one of {', '.join(map(str, ENCODER_DEPTHS))}"
         raise UsageError("depth", f"no U-Net is built on a ResNet of {depth} layers", hint)
-    normed, activate = options.norm(norm), options.activation(activation)
-    trunk = resnet(depth, 1, channels=channels, norm=normed, activation=activate, init=init)
+    trunk = resnet(depth, 1, channels=channels, style=Style(norm=norm, activation=activation, init=init))
     encoder = OrderedDict(list(trunk.named_children())[:8])  # without avgpool, flatten and fc
-    encoder.update(dropout_layer(options.fraction("dropout", dropout)))
-    concatenate = options.one_of("shortcut", shortcut, SHORTCUTS) == "concatenate"
+    encoder.update(dropout_layer(dropout))
     *kept, maps = ENCODER[ENCODER_DEPTHS[depth]]
     decoder: OrderedDict[str, nn.Module] = OrderedDict()
     for level, (outputs, skipped) in enumerate(zip(DECODER[::-1], (*kept[::-1], 0), strict=True)):
         decoder[f"up{len(DECODER) - level}"] = Up(
-            maps, outputs, skipped if concatenate else 0, 1, norm=normed, activation=activate
+            maps, outputs, skipped if shortcut == "concatenate" else 0, 1, norm=norm, activation=activation
         )
         maps = outputs
     up = nn.ModuleDict(decoder)
-    last = nn.Conv2d(maps, options.count("classes", classes), 1)
-    initialise(nn.ModuleList([up, last]), options.initialisation(init), incoming_normal)
-    return UNet(nn.Sequential(encoder), ENCODER_KEPT if concatenate else (), up, last)
+    last = nn.Conv2d(maps, classes, 1)
+    initialise(nn.ModuleList([up, last]), init, incoming_normal)
+    return UNet(nn.Sequential(encoder), ENCODER_KEPT if shortcut == "concatenate" else (), up, last)
 
 
 def _as_figure_1(
     padding: int,
     classes: int,
     channels: int,
-    width: int,
-    shortcut: str,
-    norm: Norm | None,
+    width: Whole,
+    shortcut: Shortcut,
+    norm: Norm,
     activation: Activation,
     dropout: float,
 ) -> nn.Module:
     """Figure 1 as an encoder of nine children, a decoder of four, and the last convolution."""
-    first, concatenate = FIGURE_1[0][1], options.one_of("shortcut", shortcut, SHORTCUTS) == "concatenate"
-    widths = {name: options.count("width", width) * maps // first for name, maps, *_ in FIGURE_1}
+    first, concatenate = FIGURE_1[0][1], shortcut == "concatenate"
+    widths = {name: width * maps // first for name, maps, *_ in FIGURE_1}
     down = [name for name in widths if not name.startswith("up")]
     encoder: OrderedDict[str, nn.Module] = OrderedDict()
-    maps = options.count("channels", channels)
+    maps = channels
     for number, name in enumerate(down, start=1):
-        late = dropout_layer(options.fraction("dropout", dropout)) if name in down[-2:] else {}
+        late = dropout_layer(dropout) if name in down[-2:] else {}
         convolutions = two_convolutions(maps, widths[name], padding, norm=norm, activation=activation)
         encoder[name] = nn.Sequential(OrderedDict(convolutions, **late))
         if name != down[-1]:
@@ -167,7 +163,7 @@ def _as_figure_1(
             skipped = outputs if concatenate else 0
             decoder[name] = Up(maps, outputs, skipped, padding, norm=norm, activation=activation)
             maps = outputs
-    last = nn.Conv2d(maps, options.count("classes", classes), 1)
+    last = nn.Conv2d(maps, classes, 1)
     return UNet(nn.Sequential(encoder), down[:-1] if concatenate else (), nn.ModuleDict(decoder), last)
 
 
@@ -197,14 +193,12 @@ class Up(nn.Module):
     """A step of the expanding path: up-convolution, crop and concatenate, two convolutions; section 2."""
 
     def __init__(
-        self, inputs: int, outputs: int, skipped: int, padding: int, *, norm: Norm | None, activation: Activation
+        self, inputs: int, outputs: int, skipped: int, padding: int, *, norm: Norm, activation: Activation
     ) -> None:
         super().__init__()
         self.upconv = nn.ConvTranspose2d(inputs, outputs, 2, stride=2)
         convolutions = two_convolutions(outputs + skipped, outputs, padding, norm=norm, activation=activation)
-        self.chain = tuple(convolutions)
-        for name, layer in convolutions.items():
-            self.add_module(name, layer)
+        self.conv1, self.norm1, self.relu1, self.conv2, self.norm2, self.relu2 = convolutions.values()
 
     def forward(self, x: torch.Tensor, skipped: torch.Tensor | None = None) -> torch.Tensor:
         """(n, inputs, h, w) and (n, skipped, at least 2h, at least 2w) -> (n, outputs, 2h, 2w), less what a
@@ -212,13 +206,12 @@ class Up(nn.Module):
         y = self.upconv(x)
         if skipped is not None:
             y = torch.cat((centre(skipped, y.shape[-2], y.shape[-1]), y), 1)
-        for name in self.chain:
-            y = self.get_submodule(name)(y)
-        return y  # type: ignore[no-any-return]
+        y = self.relu1(self.norm1(self.conv1(y)))
+        return self.relu2(self.norm2(self.conv2(y)))  # type: ignore[no-any-return]
 
 
 def two_convolutions(
-    inputs: int, outputs: int, padding: int, *, norm: Norm | None, activation: Activation
+    inputs: int, outputs: int, padding: int, *, norm: Norm, activation: Activation
 ) -> OrderedDict[str, nn.Module]:
     """The two 3x3 convolutions of a level, each followed by an activation."""
     bias = norm is None  # a norm would subtract it again

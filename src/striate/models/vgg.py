@@ -5,9 +5,10 @@ from collections import OrderedDict
 from torch import nn
 
 from striate.base.errors import UsageError
-from striate.layers import Activation, Norm, SqueezeExcitation, initialise, response_norm
-from striate.models import options
+from striate.base.options import Rate, Whole
+from striate.layers import SqueezeExcitation, initialise, response_norm
 from striate.models.entry import Line
+from striate.models.options import Activation, Init, Norm
 
 # fmt: off
 # Table 1: the kernels of each stage's convolutions; a 2x2 max pool ends each stage.
@@ -27,15 +28,15 @@ TABLE_1_DENSE = (4096, 4096, 1000)
 
 def vgg(
     configuration: str,
-    classes: int = 1000,
+    classes: Whole = 1000,
     *,
-    channels: int = 3,
-    norm: str | Norm | None = None,
+    channels: Whole = 3,
+    norm: Norm = None,
     lrn: bool = False,
-    se: int | None = None,
-    activation: str | Activation = nn.ReLU,
-    dropout: float = 0.5,
-    init: str = "paper",
+    se: Whole | None = None,
+    activation: Activation = nn.ReLU,
+    dropout: Rate = 0.5,
+    init: Init = "paper",
 ) -> nn.Sequential:
     """A network of Table 1: (n, channels, height, width) -> (n, classes) logits, for sides of at least 32.
 
@@ -49,22 +50,15 @@ def vgg(
       way, N(0, variance 0.01), needs the weights of a trained network A for all others; or "he".
 
     Children are `features`, `avgpool` (any map brought to 7x7), `flatten` and `classifier`; keys and shapes are
-    torchvision's. Raises `UsageError` for a value that cannot be meant.
+    torchvision's.
     """
-    rows = _features(
-        configuration,
-        options.count("channels", channels),
-        norm=options.norm(norm),
-        lrn=options.flag("lrn", lrn),
-        se=options.ratio("se", se),
-        activation=options.activation(activation),
-    )
-    rate, inputs = options.fraction("dropout", dropout), TABLE_1_MAPS[-1] * 7 * 7
+    rows = _features(configuration, channels, norm=norm, lrn=lrn, se=se, activation=activation)
+    inputs = TABLE_1_MAPS[-1] * 7 * 7
     classifier: list[nn.Module] = []
     for units in TABLE_1_DENSE[:-1]:
-        classifier += [nn.Linear(inputs, units), options.activation(activation)(), nn.Dropout(rate)]
+        classifier += [nn.Linear(inputs, units), activation(), nn.Dropout(dropout)]
         inputs = units
-    classifier.append(nn.Linear(inputs, options.count("classes", classes)))
+    classifier.append(nn.Linear(inputs, classes))
     net = nn.Sequential(
         OrderedDict[str, nn.Module](
             features=nn.Sequential(*(module for _, group in rows for module in group)),
@@ -73,14 +67,13 @@ def vgg(
             classifier=nn.Sequential(*classifier),
         )
     )
-    how = options.initialisation(init)
-    initialise(net, "xavier" if how == "paper" else how)
+    initialise(net, "xavier" if init == "paper" else init)
     return net
 
 
-def table_1(configuration: str, *, norm: str | None = None, lrn: bool = False) -> list[Line]:
+def table_1(configuration: str, *, norm: Norm = None, lrn: bool = False) -> list[Line]:
     """A column of Table 1, from the top; the paper prints neither map sizes nor numbers for its lines."""
-    rows = _features(configuration, 3, norm=options.norm(norm), lrn=lrn, se=None, activation=nn.ReLU)
+    rows = _features(configuration, 3, norm=norm, lrn=lrn, se=None, activation=nn.ReLU)
     lines, position = [], 0
     for layer, group in rows:
         children = tuple(f"features.{position + index}" for index in range(len(group)))
@@ -103,7 +96,7 @@ WORDS = {
 
 
 def _features(
-    configuration: str, channels: int, *, norm: Norm | None, lrn: bool, se: int | None, activation: Activation
+    configuration: str, channels: int, *, norm: Norm, lrn: bool, se: int | None, activation: Activation
 ) -> list[tuple[str, list[nn.Module]]]:
     """What each line of a column is called and made of, down to the last pool."""
     if configuration not in TABLE_1:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from striate.base import durable
 from striate.base.errors import RunError, UsageError
 from striate.models import outside
+from striate.models.catalog import catalog, construct, find
 from striate.models.entry import Entry
 from striate.models.lenet import RadialBasis
 from striate.models.published import HUB, SUFFIXES, Published, fetch, published
@@ -272,11 +273,9 @@ def _renamed(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str
 
 def _networks_that_fit(state: Mapping[str, Tensor]) -> list[str]:
     """The networks with published weights that a file fits as they are; built without storage."""
-    from striate.models.catalog import build, catalog  # the catalogue imports this file when weights are asked for
-
     names = [name for name, entry in catalog().items() if entry.weights and "@" not in entry.weights]
     with torch.device("meta"):
-        return [name for name in names if not _fit(build(name), state).problems][:SHOWN]
+        return [name for name in names if not _fit(construct(find(name)), state).problems][:SHOWN]
 
 
 def _module(key: str) -> str:

@@ -4,9 +4,10 @@ from collections import OrderedDict
 
 from torch import nn
 
-from striate.layers import Activation, Norm, dropout_layer, gaussian, initialise, response_norm
-from striate.models import options
+from striate.base.options import Rate, Whole
+from striate.layers import dropout_layer, gaussian, initialise, response_norm
 from striate.models.entry import Line
+from striate.models.options import Activation, Init, Norm
 
 # fmt: off
 # Figure 3: a picture of 224x224; "pooled" is the size after a 3x3 max pool of stride 2, where one follows.
@@ -28,14 +29,14 @@ FIGURE_3_DENSE = (
 
 
 def zfnet(
-    classes: int = 1000,
+    classes: Whole = 1000,
     *,
-    channels: int = 3,
+    channels: Whole = 3,
     lrn: bool = True,
-    norm: str | Norm | None = None,
-    activation: str | Activation = nn.ReLU,
-    dropout: float = 0.5,
-    init: str = "paper",
+    norm: Norm = None,
+    activation: Activation = nn.ReLU,
+    dropout: Rate = 0.5,
+    init: Init = "paper",
 ) -> nn.Sequential:
     """The network of Figure 3: (n, channels, 224, 224) -> (n, classes) logits; 62,357,608 parameters.
 
@@ -47,32 +48,30 @@ def zfnet(
       "xavier".
 
     Pools count a last, incomplete window: so 110 becomes 55 and 26 becomes 13. Layers and state-dict keys are
-    named as in Caffe's models. Raises `UsageError` for a value that cannot be meant.
+    named as in Caffe's models.
     """
-    inputs, normed = options.count("channels", channels), options.norm(norm)
-    activate, rate = options.activation(activation), options.fraction("dropout", dropout)
-    responding = options.flag("lrn", lrn)
+    inputs = channels
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     for name, filters, size, stride, padding, _, pooled, contrast in FIGURE_3:
         number = name[-1]
-        layers[name] = nn.Conv2d(inputs, filters, size, stride, padding, bias=normed is None)
-        if normed is not None:
-            layers[f"bn{number}"] = normed(filters)
-        layers[f"relu{number}"] = activate()
+        layers[name] = nn.Conv2d(inputs, filters, size, stride, padding, bias=norm is None)
+        if norm is not None:
+            layers[f"bn{number}"] = norm(filters)
+        layers[f"relu{number}"] = activation()
         if pooled:
             layers[f"pool{number}"] = nn.MaxPool2d(3, stride=2, ceil_mode=True)
-        if contrast and responding:
+        if contrast and lrn:
             layers[f"norm{number}"] = response_norm(5, k=2, alpha=1e-4, beta=0.75)
         inputs = filters
     layers["flatten"] = nn.Flatten()
     inputs *= 6 * 6
     for name, units in FIGURE_3_DENSE[:-1]:
-        layers |= {name: nn.Linear(inputs, units), f"relu{name[-1]}": activate()}
-        layers |= {f"drop{name[-1]}": layer for layer in dropout_layer(rate).values()}
+        layers |= {name: nn.Linear(inputs, units), f"relu{name[-1]}": activation()}
+        layers |= {f"drop{name[-1]}": layer for layer in dropout_layer(dropout).values()}
         inputs = units
-    layers[FIGURE_3_DENSE[-1][0]] = nn.Linear(inputs, options.count("classes", classes))
+    layers[FIGURE_3_DENSE[-1][0]] = nn.Linear(inputs, classes)
     net = nn.Sequential(layers)
-    initialise(net, options.initialisation(init), gaussian(0.01))
+    initialise(net, init, gaussian(0.01))
     return net
 
 

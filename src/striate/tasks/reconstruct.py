@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar, final
+from typing import Annotated, Any, ClassVar, final
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from striate.base import words
 from striate.base.errors import UsageError
+from striate.base.options import Range
 from striate.base.randomness import normals
 from striate.base.sections import Card, Cards, Section, Seen, Table
 from striate.data.feed import Batch
@@ -23,6 +24,7 @@ from striate.tasks.task import Outputs, Rows, Shown, option
 SHOWN, THUMBNAIL = 6, 96
 # An error below this is none that 8-bit pixels can tell: 100 dB.
 LEAST = 1e-10
+Noise = Annotated[float, Range(0.3, least=0.001, most=10)]
 
 
 @final
@@ -55,7 +57,7 @@ class Reconstruct:
         "schedule": "one-cycle", "warmup": 0.0,
     })  # fmt: skip
 
-    noise: float = option(0.3, "deviation of the Gaussian noise, in units of 0..1", least=0.001, most=10)
+    noise: Noise = option(0.3, "deviation of the Gaussian noise, in units of 0..1")
     name: str = "denoise"
 
     @property

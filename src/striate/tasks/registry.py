@@ -9,6 +9,7 @@ from typing import Any
 
 import striate.tasks
 from striate.base.errors import RunError, UsageError, nearest
+from striate.base.options import read
 from striate.tasks.task import Task
 
 
@@ -48,7 +49,7 @@ def make(name: str, classes: tuple[str, ...], options: Mapping[str, Any], recipe
         if key not in free:
             one_of = f"one of {', '.join(free)}" if free else "leaving it out"
             raise UsageError(f"task_options.{key}", f"{name} has no such option", one_of)
-        values[key] = _value(known[key], value)
+        values[key] = read(f"task_options.{key}", known[key].type, value)
     values |= {key: value for key, value in recipe.items() if key in known and value is not None}
     values |= {"name": name} | ({"classes": classes} if kind.labelled else {})
     task: Task = kind(**values)
@@ -86,21 +87,3 @@ def _found(name: str) -> tuple[type[Any], Mapping[str, Any]]:
     if name not in known:
         raise UsageError("task", f"{name!r} is not one of {', '.join(known)}", f"{nearest(name, known)[0]!r}")
     return known[name]
-
-
-def _value(field: "dataclasses.Field[Any]", value: Any) -> Any:
-    """`value`, perhaps a word, as the field declares it and inside its range."""
-    where, least, most = f"task_options.{field.name}", field.metadata["least"], field.metadata["most"]
-    if field.type is bool:
-        known = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
-        if str(value).lower() not in known:
-            raise UsageError(where, f"{value!r} is neither true nor false", "true or false")
-        return known[str(value).lower()]
-    kind: Any = field.type
-    try:
-        number = kind(value)
-    except (TypeError, ValueError):
-        raise UsageError(where, f"{value!r} is not a number", f"a {'whole ' if kind is int else ''}number") from None
-    if isinstance(value, bool) or not (least is None or number >= least) or not (most is None or number <= most):
-        raise UsageError(where, f"{value} is out of range", f"a number from {least:g} to {most:g}")
-    return number

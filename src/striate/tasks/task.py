@@ -23,9 +23,9 @@ Rows = npt.NDArray[np.float64]
 Outputs = Any
 
 
-def option(default: Any, help: str, *, least: float | None = None, most: float | None = None) -> Any:
-    """A field of a task that a person may set, as --task-options.NAME."""
-    return field(default=default, metadata={"help": help, "least": least, "most": most})
+def option(default: Any, help: str) -> Any:
+    """A field of a task that a person may set, as --task-options.NAME; its type says which values it takes."""
+    return field(default=default, metadata={"help": help})
 
 
 class Answer(Protocol):
