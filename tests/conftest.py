@@ -1,7 +1,16 @@
-"""How a test process runs."""
+"""How a test process runs, and what is quick: all that is not marked slow, or whole, which a person asks for."""
 
 import gc
 import os
 
+import pytest
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two processes of two threads would wait for each other on two cores
 gc.set_threshold(100_000, 50, 100)  # to look for cycles among the objects of torch takes a tenth of all time
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if not {"slow", "whole"} & {mark.name for mark in item.iter_markers()}:
+            item.add_marker(pytest.mark.quick)

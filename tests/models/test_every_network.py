@@ -1,4 +1,4 @@
-"""What holds for every network of the catalogue."""
+"""What holds for every network of the catalogue; what takes real passes is shown on samples."""
 
 import copy
 import functools
@@ -11,6 +11,7 @@ from safetensors.torch import load, save
 from torch import nn
 from torch.nn import functional
 
+from samples import of_one_process, sampled
 from striate.layers import Heads
 from striate.models import catalog as catalogue
 from striate.models.build import build
@@ -19,12 +20,13 @@ from striate.models.catalog import catalog, check_size, find
 NARROW = {"unet": {"width": 16}, "unet_padded": {"width": 16}}  # so that its real passes take seconds, not minutes
 
 
-def of_one_process(name: str) -> pytest.MarkDecorator:
-    return pytest.mark.xdist_group(find(name).builder)
+@pytest.fixture(params=[pytest.param(name, marks=of_one_process(name)) for name in catalog()])
+def any_name(request: pytest.FixtureRequest) -> str:
+    return request.param
 
 
 # Of the module, so that the tests of one network follow each other and build it once.
-@pytest.fixture(scope="module", params=[pytest.param(name, marks=of_one_process(name)) for name in catalog()])
+@pytest.fixture(scope="module", params=sampled(catalog()))
 def name(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -89,7 +91,8 @@ def default(name: str, option: str) -> int | None:
     return parameters[option].default if option in parameters else None
 
 
-def test_published_input_gives_the_published_output(name):
+def test_published_input_gives_the_published_output(any_name):
+    name = any_name
     entry, classes = find(name), default(name, "classes")
     outputs = on_nothing(name).eval()(torch.empty(2, *entry.input, device="meta"))
     if entry.task == "classify":
@@ -101,7 +104,8 @@ def test_published_input_gives_the_published_output(name):
         assert all(0 < there <= here for there, here in zip(outputs.shape[2:], entry.input[1:], strict=True))
 
 
-def test_classes_and_channels_change_the_ends_only(name):
+def test_classes_and_channels_change_the_ends_only(any_name):
+    name = any_name
     published, wanted = on_nothing(name).state_dict(), {"channels": 2}
     before = [find(name).input[0]]
     if default(name, "classes") is not None:

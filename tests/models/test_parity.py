@@ -7,6 +7,7 @@ import torchvision
 from torch import nn
 
 import oracle
+from samples import lightest
 from striate.models.build import build
 from striate.models.catalog import catalog, find
 
@@ -14,7 +15,7 @@ from striate.models.catalog import catalog, find
 BESIDE = {name: entry.weights for name, entry in catalog().items() if entry.weights and "@" not in entry.weights}
 BESIDE |= {f"seresnet{depth}": f"timm:seresnet{depth}" for depth in (18, 34, 50, 101, 152)}
 VARIANTS = [
-    *((name, {}, {}) for name in BESIDE),
+    *(pytest.param(name, {}, {}, marks=[] if name in lightest(BESIDE) else pytest.mark.whole) for name in BESIDE),
     ("densenet121", {"memory_efficient": True}, {}),
     ("googlenet_bn", {"transform_input": True}, {"transform_input": True}),
     ("inception_v3", {"transform_input": True}, {"transform_input": True}),

@@ -80,7 +80,7 @@ def test_the_seed_decides_the_bits(tmp_path):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_sigkill_and_sigterm_then_resume_give_the_bits_of_an_uninterrupted_training(task):
-    kills = 4 if task == "classify" else 2
+    kills = 2 if task == "classify" else 1  # benchmarks/kill.py has as many as one wants
     command = [sys.executable, str(KILL), "--kills", str(kills), "--term", "--seed", "11", "--task", task]
     done = subprocess.run(command, capture_output=True, text=True)
     report = json.loads(done.stdout.splitlines()[-1])
