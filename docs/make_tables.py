@@ -9,6 +9,7 @@ from pathlib import Path
 
 from torch import nn
 
+from striate.base.units import by
 from striate.cost.count import count
 from striate.data.augment import PRESETS, Augment
 from striate.models.catalog import catalog, declared, options_of
@@ -114,7 +115,7 @@ def networks(counted: dict[str, dict[str, int]]) -> str:
         "|---|---|---|---:|---:|---|---|",
     ]
     for entry in catalog().values():
-        size, cost = "x".join(map(str, entry.input)), counted[entry.name]
+        size, cost = by(entry.input), counted[entry.name]
         numbers = f"{cost['parameters']:,} | {cost['multiply_adds']:,}"
         rows.append(f"| `{entry.name}` | {entry.year} | {size} | {numbers} | {entry.paper} | {entry.known_for} |")
     return "\n".join(rows) + "\n"

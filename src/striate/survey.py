@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
-import re
+import math
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from striate.base.errors import UsageError
 from striate.base.options import Whole, read
+from striate.base.units import by, parse_amount
 from striate.models.build import build
 from striate.models.catalog import catalog, check_size, find, table, usual_size
 from striate.models.entry import Entry, Line
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from striate.cost.machine import Rates
-
-UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,8 @@ def listed(
     families = list(dict.fromkeys(entry.family for entry in catalog().values()))
     if family is not None and family not in families:
         raise UsageError("family", f"there is no family {family}", f"one of {', '.join(families)}")
-    most_params, most_macs = amount("max-params", max_params), amount("max-macs", max_macs)
+    most_params = math.inf if max_params is None else parse_amount(max_params, "--max-params")
+    most_macs = math.inf if max_macs is None else parse_amount(max_macs, "--max-macs")
     chosen = [
         Listed(entry, **costs[name])
         for name, entry in catalog().items()
@@ -103,16 +103,6 @@ def counted(entry: Entry) -> Listed:
     return Listed(entry, result.params - auxiliary, auxiliary, result.macs)
 
 
-def amount(option: str, text: str | None) -> float:
-    """A number with a unit, K, M, G or T for thousands; no limit when None."""
-    if text is None:
-        return float("inf")
-    found = re.fullmatch(r"(\d+(?:[.]\d*)?)\s*([KMGT]?)", text.strip().replace(",", "").upper())
-    if not found:
-        raise UsageError(option, f"{text!r} is not a number such as 5M or 1.5G", f"--{option} 5M")
-    return float(found[1]) * UNITS[found[2]]
-
-
 def beside(entry: Entry) -> list[Beside]:
     """The paper's own table of a network, line by line, with what is counted here; one published picture.
 
@@ -126,7 +116,7 @@ def beside(entry: Entry) -> list[Beside]:
     for line in table(entry) or tuple(Line(name, "", (name,)) for name, _ in net.named_children()):
         own = [row for row in result.rows if any(f"{row.module}.".startswith(f"{name}.") for name in line.children)]
         outputs = [row.output for row in own if row.output]
-        output = "x".join(map(str, (*outputs[-1][2:], outputs[-1][1]))) if outputs else ""
+        output = by((*outputs[-1][2:], outputs[-1][1])) if outputs else ""
         params = sum(parameter.numel() for name in line.children for parameter in net.get_submodule(name).parameters())
         rows.append(Beside(line, output, params, sum(row.macs for row in own)))
     return rows
@@ -243,7 +233,7 @@ def shapes(shape: tuple[Any, ...]) -> tuple[tuple[Any, ...], ...]:
 
 def size_text(shape: tuple[Any, ...]) -> str:
     """As it is typed: 3x224x224, with commas between several inputs."""
-    return ", ".join("x".join(map(str, each)) for each in shapes(shape))
+    return ", ".join(map(by, shapes(shape)))
 
 
 def sample(model: str, given: str | None, options: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

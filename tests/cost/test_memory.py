@@ -12,7 +12,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from striate.base.errors import UsageError
-from striate.cost.budget import largest_batch, parse_bytes, readable_bytes
+from striate.cost.budget import largest_batch
 from striate.cost.curve import curve_figure
 from striate.cost.memory import Memory, Peak
 from striate.cost.trace import trace
@@ -341,27 +341,6 @@ def test_not_even_one_fits() -> None:
     assert (fit.batch, fit.peak) == (0, None)
     assert str(fit).startswith("Not even a batch of 1 fits into 1000 bytes: 1 needs ")
     assert "The largest batch that fits into 97.66 KiB is " in str(largest_batch(SMALL, (1, 8, 8), 100_000))
-
-
-@pytest.mark.parametrize(
-    ("text", "size"),
-    [("24GiB", 24 * 1024**3), ("8 GB", 8 * 10**9), ("512mib", 512 * 1024**2), (" 1.5 KiB ", 1536), ("1000 B", 1000)],
-)
-def test_amounts_of_memory(text: str, size: int) -> None:
-    assert parse_bytes(text) == size
-
-
-@pytest.mark.parametrize("text", ["24", "", "GiB", "-1 GiB", "0 GiB", "1e3 MB", "24 Gib s", "２GiB", "iB"])
-def test_amounts_that_are_none(text: str) -> None:
-    with pytest.raises(UsageError, match="is no amount of memory"):
-        parse_bytes(text)
-
-
-@pytest.mark.parametrize(
-    ("size", "text"), [(999, "999 bytes"), (1024, "1.000 KiB"), (24 << 30, "24.00 GiB"), (1023 << 20, "1,023 MiB")]
-)
-def test_amounts_to_read(size: int, text: str) -> None:
-    assert readable_bytes(size) == text
 
 
 # --- the figure -------------------------------------------------------------------------------------------------------

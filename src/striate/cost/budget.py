@@ -1,7 +1,5 @@
 """The largest batch that fits into so many bytes."""
 
-import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -9,14 +7,9 @@ from functools import cache
 from torch import Tensor, nn
 
 from striate.base.errors import UsageError
+from striate.base.units import readable_bytes
 from striate.cost.memory import Memory, Peak
 from striate.cost.trace import Inputs, Loss, trace
-
-UNITS = {
-    "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
-    "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
-}  # fmt: skip
-MOST = 1 << 60  # bytes; a batch that fills more has sizes beyond 64 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,30 +30,6 @@ class Fit:
             return f"Not even a batch of 1 fits into {readable_bytes(self.budget)}: {needs}."
         fits = f"The largest batch that fits into {readable_bytes(self.budget)} is {self.batch:,}"
         return f"{fits}, with a peak of {readable_bytes(self.peak.bytes)}; {needs}."
-
-
-def parse_bytes(text: str, option: str = "memory") -> int:
-    """ "24GiB", "8 GB", "512MiB", "1.5 GiB" or "1000 B" as bytes: GiB is 1024^3, GB is 1000^3, letters in any case.
-
-    Raises `UsageError`, which names `option`, for anything else: a number without unit, or more than 1 EiB.
-    """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?i?b)\s*", text, re.ASCII | re.IGNORECASE)
-    unit = UNITS.get(found[2].lower()) if found else None
-    size = float(found[1]) * unit if found and unit else 0.0
-    if size < 1:
-        raise UsageError(option, f"{text!r} is no amount of memory", "24GiB, 8GB or 512MiB")
-    if size > MOST:
-        raise UsageError(option, f"{text!r} is more memory than any machine has", "24GiB, 8GB or 512MiB")
-    return int(size)
-
-
-def readable_bytes(size: int) -> str:
-    """24.00 GiB, 512.0 MiB ...: four digits and the largest unit that leaves a whole part."""
-    for unit, name in ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
-        if size >= unit:
-            whole = size / unit
-            return f"{whole:,.{max(0, 3 - int(math.log10(whole)))}f} {name}"
-    return f"{size} bytes"
 
 
 def largest_batch(

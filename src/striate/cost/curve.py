@@ -5,13 +5,13 @@ import re
 from itertools import pairwise
 from typing import Any
 
+from striate.base.units import unit_of_bytes
 from striate.cost.memory import KINDS, Kind, Peak
 
 PAINT: dict[Kind, str] = {  # what stays is grey and blue, what comes and goes is warm
     "parameters": "#4c6a92", "buffers": "#33475f", "optimizer state": "#8fa8c8", "inputs": "#b8b8b8",
     "gradients": "#7a9e5f", "activations": "#e0a13c", "temporaries": "#c9553d",
 }  # fmt: skip
-UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "bytes"))
 MOST_COLUMNS = 500  # a wider figure would show no more
 
 
@@ -23,7 +23,7 @@ def curve_figure(memory: Peak) -> str:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    unit, name = next(each for each in UNITS if memory.bytes >= each[0] or each[0] == 1)
+    unit, name = unit_of_bytes(memory.bytes)
     at = _columns(memory.curve.bytes)
     drawn = [kind for kind in KINDS if any(memory.curve.kinds[kind])]
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "striate", "font.size": 9}):

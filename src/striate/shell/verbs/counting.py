@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec
 
 from striate.base.errors import MachineError, UsageError
+from striate.base.units import by, parse_bytes
 from striate.shell.output import Amount, Json, print_json, print_rows, terminal_width, warn_of_rates
 
 if TYPE_CHECKING:
@@ -133,7 +134,6 @@ def count(
         The same as --format json.
     """
     from striate import survey
-    from striate.cost.budget import parse_bytes
 
     in_text, as_json, bfloat16 = str(draw) == "text", json or format == "json", precision == "bfloat16"
     files = {"--draw": None if in_text else draw, "--curve": curve, "--seen": seen}
@@ -261,7 +261,7 @@ def _stages(result: "Count", as_json: bool) -> None:
     head = ["stage", "output", "parameters", "activations", *list(WORK.values())[:2]]
     rows: list[list[object]] = [
         [
-            each.module or "(own)", "x".join(map(str, each.rows[-1].output or ())), each.params, each.activations,
+            each.module or "(own)", by(each.rows[-1].output or ()), each.params, each.activations,
             each.macs, each.macs_valid,
         ]
         for each in result.stages()

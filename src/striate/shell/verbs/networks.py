@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from striate.base.errors import UsageError
+from striate.base.units import by, readable_bytes
 from striate.base.words import decimal
 from striate.shell.output import Amount, Json, print_json, print_table, warn_of_rates
 
@@ -62,7 +63,7 @@ def models(
         rows = [
             [
                 each.entry.name, each.entry.year, each.entry.authors, each.entry.task,
-                "x".join(map(str, each.entry.input)),
+                by(each.entry.input),
                 f"{each.parameters:,}", f"{each.multiply_adds:,}", each.entry.known_for,
             ]
             for each in chosen
@@ -156,7 +157,6 @@ def compare(
     from striate import survey
     from striate.base import durable
     from striate.comparison import compare as compare_networks
-    from striate.cost.budget import readable_bytes
 
     for model in models:
         survey.sample(model, input, {})  # a wrong name is told before a folder is made

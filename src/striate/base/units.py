@@ -1,0 +1,58 @@
+"""Amounts as they are typed and told: 5M, 24GiB, 3x224x224."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+
+from striate.base.errors import UsageError
+
+THOUSANDS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+DECIMAL_BYTES = {f"{prefix}B": size for prefix, size in THOUSANDS.items()}
+BINARY_BYTES = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+MOST = 1 << 60  # bytes; what fills more has sizes beyond 64 bits
+
+
+def parse_amount(text: str, option: str) -> float:
+    """ "5M", "1.5 G" or "300,000": K, M, G and T are thousands, in any case; a `UsageError` that names `option`."""
+    return _parsed(text, THOUSANDS, UsageError(option, f"{text!r} is not a number such as 5M or 1.5G", f"{option} 5M"))
+
+
+def parse_bytes(text: str, option: str) -> int:
+    """ "24GiB", "8 GB", "1.5 GiB" or "1000 B" as bytes: GiB is 1024^3, GB is 1000^3, in any case.
+
+    A `UsageError` that names `option` for anything else: a number without unit, none at all, or more than 1 EiB.
+    """
+    hint = f"{option} 24GiB"
+    refused = UsageError(option, f"{text!r} is no amount of memory such as 24GiB, 8GB or 512MiB", hint)
+    size = _parsed(text, DECIMAL_BYTES | BINARY_BYTES, refused)
+    if size > MOST:
+        raise UsageError(option, f"{text!r} is more memory than any machine has", hint)
+    if size < 1:
+        raise refused
+    return int(size)
+
+
+def _parsed(text: str, units: Mapping[str, int], refused: UsageError) -> float:
+    grouped = r"(?:\d{1,3}(?:,\d{3})+|\d+)"  # a comma stands between thousands and nowhere else
+    found = re.fullmatch(rf"\s*({grouped}(?:\.\d+)?)\s*([a-z]*)\s*", text, re.ASCII | re.IGNORECASE)
+    sizes = {name.upper(): size for name, size in units.items()}
+    if not found or found[2].upper() not in sizes:
+        raise refused
+    return float(found[1].replace(",", "")) * sizes[found[2].upper()]
+
+
+def unit_of_bytes(size: int) -> tuple[int, str]:
+    """The largest unit that leaves a whole part, and its name: (1 << 30, "GiB")."""
+    return next(((unit, name) for name, unit in reversed(BINARY_BYTES.items()) if size >= unit), (1, "bytes"))
+
+
+def readable_bytes(size: int) -> str:
+    """24.00 GiB, 512.0 MiB ...: four digits and the largest unit that leaves a whole part."""
+    unit, name = unit_of_bytes(size)
+    whole = size / unit
+    return f"{size} bytes" if unit == 1 else f"{whole:,.{max(0, 3 - int(math.log10(whole)))}f} {name}"
+
+
+def by(sides: Iterable[object]) -> str:
+    """Sides as they are told and typed: 3x224x224."""
+    return "x".join(map(str, sides))
