@@ -1,12 +1,12 @@
 """Networks beside each other: what each holds, does, needs, sees, takes and was published to get wrong."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from striate import charts, survey
 from striate.base.errors import UsageError
+from striate.base.units import by
 from striate.cost import machine
 from striate.cost.count import Count, count
 from striate.models.catalog import catalog, find
@@ -78,7 +78,7 @@ def compare(
                 multiply_adds=one.macs,
                 activations=one.activations,
                 training_bytes=step.peak_bytes or 0,
-                field="x".join(map(str, one.last.field.size)) if one.last else "",
+                field=by(one.last.field.size) if one.last else "",
                 least=sum(rates.least(row.macs, row.bytes_read + row.bytes_written) for row in one.rows),
                 measured=_seconds(model, shape, options, device) if measure else None,
                 error=published[0] if published else None,
@@ -98,19 +98,17 @@ def published_error(entry: Entry) -> tuple[float, str] | None:
 
     torchvision's accuracy comes first, for most networks share its protocol; then an error on one crop; then others.
     """
-    found = []
-    for key, value in entry.published.items():
-        measure, _, how = key.partition(", ")
-        number = re.search(r"\d+(?:[.]\d+)?", value)
-        only_top_5 = key.endswith("top-5") and "top-1" not in key
-        if number and not only_top_5 and measure.startswith(("accuracy ImageNet", "error ImageNet")):
-            protocol = re.sub(r",? top-1.*", "", how).partition(" / ")[0]
-            if measure.startswith("accuracy"):
-                found.append((0, round(100 - float(number[0]), 3), protocol))
-            else:
-                source = protocol if "replication" in protocol else f"paper, {protocol}"
-                found.append((1 if "1 crop" in protocol else 2, float(number[0]), source))
-    return min(found, key=lambda each: each[0])[1:] if found else None
+    found = [
+        fact
+        for fact in entry.published
+        if fact.quantity in ("accuracy", "error") and fact.on == "ImageNet" and fact.top == 1
+        if not fact.of and not fact.bound
+    ]
+    if not found:
+        return None
+    best = min(found, key=lambda fact: (fact.quantity != "accuracy", fact.crops != 1))
+    error = best.value if best.quantity == "error" else 100 - best.value
+    return float(error), ", ".join(filter(None, (best.source, best.protocol)))
 
 
 def _seconds(model: str, shape: tuple[int, ...], options: Mapping[str, Any], device: str) -> float:

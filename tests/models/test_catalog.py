@@ -4,6 +4,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from decimal import Decimal
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch import nn
 
 from striate.base.errors import UsageError
 from striate.cost.count import count
+from striate.models import facts
 from striate.models.build import build
 from striate.models.catalog import catalog, check_size, find, least_size, options_of
 
@@ -37,7 +39,7 @@ def parameters(net: nn.Module) -> int:
 def test_small_nets_round_to_the_paper_and_their_plain_twins_are_as_large(depth, printed):
     number = parameters(on_nothing(f"resnet{depth}"))
     assert f"{number / 1e6:.{len(printed) - 2}f}" == printed
-    assert find(f"resnet{depth}").published["parameters"] == f"{printed} M"
+    assert facts.parameters(printed, "M") in find(f"resnet{depth}").published
     assert parameters(on_nothing(f"plain{depth}")) == number
 
 
@@ -203,6 +205,34 @@ def test_the_catalogue_cannot_be_changed():
 def test_an_entry_prints_what_it_knows_and_becomes_json(name):
     entry = find(name)
     text = str(entry)
-    for sentence in (name, entry.paper, entry.known_for, *entry.published.values(), *entry.differences):
+    for sentence in (name, str(entry.paper), str(entry.weights or ""), entry.known_for, *entry.differences):
         assert sentence in text
-    assert json.loads(json.dumps(entry.as_dict()))["options"] == dict(entry.options)
+    plain = json.loads(json.dumps(entry.as_dict()))
+    assert plain["options"] == dict(entry.options)
+    assert [each["least"] for each in plain["sizes"]] == [each.least for each in entry.sizes]
+    for subject, told in plain["published"].items():
+        assert f"\n    {subject}: {told}\n" in text
+    for fact in entry.published:  # none is lost, not even a digit
+        (told,) = (
+            told for subject, told in plain["published"].items() if subject.partition(", top-")[0] == fact.subject
+        )
+        assert told.endswith(fact.unit)
+        assert fact.number in told.removesuffix(fact.unit).strip().split(" / ")
+
+
+def test_a_fact_tells_its_number_as_printed_and_what_it_depends_on():
+    own = [
+        *facts.top("20.70", "5.3", crops=1, side=320), *facts.top("21.8", crops=10, of="ResNet-50"),
+        facts.error("CIFAR-10", "60", bound="above"), facts.parameters(25_557_032, source="torchvision"),
+        *facts.top("", "15.3", subset="test", how="7 nets"),
+    ]  # fmt: skip
+    assert facts.prose(own) == {
+        "error on ImageNet, 1 crop of 320, top-1 / top-5": "20.70 / 5.3 %",
+        "error of ResNet-50 on ImageNet, 10 crops, top-1": "21.8 %",
+        "error on CIFAR-10": "above 60 %",
+        "parameters, torchvision": "25,557,032",
+        "error on ImageNet test, 7 nets, top-5": "15.3 %",
+    }
+    assert own[0].value == Decimal("20.7")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        own[0].value = Decimal(1)

@@ -72,7 +72,7 @@ def built(name: str) -> tuple[nn.Module, dict[str, torch.Tensor]]:
 def small_input(name: str, n: int = 2, *, heads: bool = True) -> torch.Tensor:
     """Random pictures, one step larger than the smallest that the network takes, its auxiliary heads too or not."""
     entry = find(name)
-    least = entry.least if heads else entry.sizes.get("aux=False", (entry.least,))[0]
+    least = entry.least if heads else min([entry.least, *(each.least for each in entry.sizes if each.option == "aux")])
     side = least if entry.fixed else least + entry.step
     return torch.randn(n, entry.input[0], side, side, generator=torch.Generator().manual_seed(1))
 

@@ -18,6 +18,7 @@ import striate
 from striate.base.errors import MachineError, RunError, UsageError
 from striate.models import outside, weights
 from striate.models.catalog import catalog, check_size, find, least_size, usual_size
+from striate.models.entry import Weights
 
 SMALL = "timm:resnet10t"
 
@@ -31,13 +32,13 @@ def test_names_are_timms_that_match_the_pattern():
 def test_an_entry_says_what_timms_configuration_says_and_no_more():
     # timm 1.0.31: resnet10t was trained at 176 pixels; vit_tiny_patch16_224 takes one size only.
     entry, fixed = find(SMALL), find("timm:vit_tiny_patch16_224")
-    assert (entry.input, entry.fixed, entry.weights) == ((3, 176, 176), False, "timm:resnet10t.c3_in1k")
+    assert (entry.input, entry.fixed, str(entry.weights)) == ((3, 176, 176), False, "timm:resnet10t.c3_in1k")
     assert (fixed.least, fixed.fixed) == (224, True)
     assert (usual_size(SMALL), least_size(SMALL)) == (176, 32)
     assert "not told by timm" in str(entry)
     assert "32 pixels is assumed" in str(entry)
     assert json.loads(json.dumps(entry.as_dict()))["name"] == SMALL
-    assert find("timm:resnet50.a2_in1k").weights == "timm:resnet50.a2_in1k"
+    assert find("timm:resnet50.a2_in1k").weights == Weights("timm", "resnet50", "a2_in1k")
     assert SMALL not in catalog()
 
 

@@ -10,9 +10,10 @@ import oracle
 from samples import lightest
 from striate.models.build import build
 from striate.models.catalog import catalog, find
+from striate.models.entry import Weights
 
 # timm builds SE-ResNets for which nobody publishes weights; the encoders of U-Nets are compared in test_unet.py
-BESIDE = {name: entry.weights for name, entry in catalog().items() if entry.weights and "@" not in entry.weights}
+BESIDE = {name: str(entry.weights) for name, entry in catalog().items() if entry.weights and not entry.weights.part}
 BESIDE |= {f"seresnet{depth}": f"timm:seresnet{depth}" for depth in (18, 34, 50, 101, 152)}
 VARIANTS = [
     *(pytest.param(name, {}, {}, marks=[] if name in lightest(BESIDE) else pytest.mark.whole) for name in BESIDE),
@@ -39,7 +40,7 @@ def test_every_network_of_these_families_that_torchvision_has_is_compared():
 
 @pytest.mark.parametrize("name", [name for name, entry in catalog().items() if entry.family == "senet"])
 def test_weights_of_se_nets_are_claimed_where_timm_has_them(name):
-    assert find(name).weights == (f"timm:{name}" if timm.list_pretrained(f"{name}.*") else "")
+    assert find(name).weights == (Weights("timm", name) if timm.list_pretrained(f"{name}.*") else None)
 
 
 @pytest.mark.parametrize("name", BESIDE)

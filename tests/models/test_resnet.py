@@ -266,5 +266,7 @@ def test_the_paper_table_prints_the_blocks_that_are_built():
 
 
 def test_weights_are_claimed_only_for_v1_5_and_torchvisions_names():
-    claimed = {name: entry.weights for name, entry in catalog().items() if entry.family == "resnet" and entry.weights}
+    claimed = {
+        name: str(entry.weights) for name, entry in catalog().items() if entry.family == "resnet" and entry.weights
+    }
     assert claimed == {f"resnet{depth}": f"torchvision:resnet{depth}" for depth in (18, 34, 50, 101, 152)}

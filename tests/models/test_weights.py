@@ -28,8 +28,8 @@ from striate.models import weights
 from striate.models.catalog import catalog, find
 
 PUBLISHED = [name for name, entry in catalog().items() if entry.weights]
-TORCHVISION = [name for name in PUBLISHED if find(name).weights.startswith("torchvision:")]
-CHAINS = [name for name in PUBLISHED if "@" not in find(name).weights]
+TORCHVISION = [name for name in PUBLISHED if find(name).weights.publisher == "torchvision"]
+CHAINS = [name for name in PUBLISHED if not find(name).weights.part]
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_weights_that_are_not_published_are_answered_with_those_that_are(name, w
 
 @pytest.mark.parametrize("name", CHAINS)
 def test_the_publishers_keys_and_shapes_fit_every_network_that_says_so(name):
-    publisher, _, theirs = find(name).weights.partition(":")
+    publisher, theirs = find(name).weights.publisher, find(name).weights.name
     with torch.device("meta"):
         if publisher == "timm":
             net = timm.create_model(theirs)
@@ -248,7 +248,7 @@ def test_auxiliary_heads_of_one_side_alone_are_left_out_or_start_anew(name, thei
 
 @pytest.mark.parametrize("name", ["googlenet_bn", "inception_v3"])
 def test_a_published_file_in_the_hand_is_told_to_need_its_transform(name, tmp_path):
-    theirs = find(name).weights.rpartition(":")[2]
+    theirs = find(name).weights.name
     net = getattr(torchvision.models, theirs)(init_weights=False, transform_input=True).eval()
     path = pth(net.state_dict(), tmp_path / f"{theirs}-0cc3c7bd.pth")
     x = picture(80)
@@ -283,9 +283,9 @@ def test_an_encoder_takes_the_file_that_the_whole_network_does_not(theirs, tmp_p
     assert weights.load(net, pth(net.state_dict(), tmp_path / "whole.pth"), part="encoder") == ()
 
 
-@pytest.mark.parametrize("name", [name for name in PUBLISHED if "@" in find(name).weights])
+@pytest.mark.parametrize("name", [name for name in PUBLISHED if find(name).weights.part])
 def test_every_segmentation_network_that_says_so_takes_a_classifiers_file(name):
-    theirs, _, part = find(name).weights.partition(":")[2].partition("@")
+    theirs, part = find(name).weights.name, find(name).weights.part
     with torch.device("meta"):
         state = torchvision.models.get_model(theirs).state_dict()
         fit = weights._fit(striate.build(name).get_submodule(part), state, part)

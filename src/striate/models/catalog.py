@@ -109,7 +109,7 @@ def check_size(network: str | Entry, height: int, width: int, /, **options: Any)
         cause = f"{entry.name} is fully connected to a picture of {least}x{least} and takes no other size"
         raise UsageError(f"size {size}", cause, f"bring the pictures to {least}x{least}")
     if min(height, width) < least:
-        smaller = [key for key, (other, _) in entry.sizes.items() if other < least]
+        smaller = [f"{other.option}={other.value}" for other in entry.sizes if other.least < least]
         cause = f"{entry.name} needs sides of at least {least} pixels"
         hint = f"pictures of at least {least}x{least}" + "".join(f", or {key}" for key in smaller)
         raise UsageError(f"size {size}", cause, hint)
@@ -123,8 +123,10 @@ def check_size(network: str | Entry, height: int, width: int, /, **options: Any)
 def _sizes(network: str | Entry, options: Mapping[str, Any]) -> tuple[int, int]:
     """(least, usual) side in pixels."""
     entry = network if isinstance(network, Entry) else find(network)
-    sizes = {key.lower(): size for key, size in entry.sizes.items()}  # as words, False is false
-    chosen = [sizes[said] for key, value in options.items() if (said := f"{key}={value}".lower()) in sizes]
+    chosen = [
+        (each.least, each.usual) for each in entry.sizes
+        if each.option in options and str(options[each.option]).lower() == str(each.value).lower()  # false is False
+    ]  # fmt: skip
     if entry.fixed and str(options.get("img_size")).isdigit():  # timm builds its fixed networks for other sides so
         chosen = [(int(options["img_size"]), int(options["img_size"]))]
     return chosen[0] if chosen else (entry.least, entry.input[1])

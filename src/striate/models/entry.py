@@ -1,10 +1,13 @@
 """What the catalogue knows of a network; importing this file does not import torch."""
 
-import re
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
+
+from striate.base.units import by
+from striate.models.facts import Fact, prose
 
 
 @dataclass(frozen=True)
@@ -24,46 +27,95 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Paper:
+    """Where a network was published: in the year of the printed volume; `first` is when it came out, where earlier."""
+
+    authors: str
+    year: int
+    title: str
+    where: str = ""
+    first: int = 0
+
+    def at(self, where: str) -> "Paper":
+        """The same paper, and the place in it: "Table 1"."""
+        return dataclasses.replace(self, where=where)
+
+    @property
+    def cited(self) -> str:
+        """Who and when: "Simonyan and Zisserman 2015"."""
+        return f"{self.authors} {self.year or ''}".rstrip()
+
+    def __str__(self) -> str:
+        title = f'"{self.title}"' if self.title else ""
+        return ", ".join(filter(None, (self.cited, title, self.where)))
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Where published weights are: at torchvision or timm, under its name of the network.
+
+    `tag` is of timm, which has several for a network; `part` is the network's child that takes them, if not all of it.
+    """
+
+    publisher: str
+    name: str
+    tag: str = ""
+    part: str = ""
+
+    def __str__(self) -> str:
+        tag, part = f".{self.tag}" if self.tag else "", f"@{self.part}" if self.part else ""
+        return f"{self.publisher}:{self.name}{tag}{part}"
+
+
+@dataclass(frozen=True)
+class Sides:
+    """The least and the usual side in pixels where `option` has this value."""
+
+    option: str
+    value: str | bool
+    least: int
+    usual: int
+
+
+@dataclass(frozen=True)
 class Entry:
     """One network of the catalogue.
 
     - `builder` is "module:function"; `options` are what the name stands for and cannot be changed.
     - `input` is (channels, height, width) as published; `task` is classify, segment or reconstruct.
-    - `published` is what the paper printed, each under a short key; `differences` says in sentences how the
-      network is built here, where paper and practice part, and how they differ.
+    - `published` is what was printed of it; `differences` says in sentences how the network is built here, where
+      paper and practice part, and how they differ.
     - `least` is the smallest side in pixels; sides grow from it by `step`; a `fixed` network takes no other.
-      `sizes` holds (least, usual) side under other options, by "option=value".
+      `sizes` are those under other options.
     - `table` is "module:function": called with `options`, it gives the lines of the paper's table.
     - `recipe` is what the network's own training needs where a recipe is silent.
     - `unused` are options of the builder that make no sense for this network; with `more_options` it takes others than
       those it declares, and checks them itself.
-    - `weights` names where published weights are: "torchvision:resnet50", "timm:seresnet50", with a tag after a
-      point where timm has several, or "torchvision:resnet34@encoder" for the child called encoder.
     """
 
     name: str
     builder: str
     options: Mapping[str, Any] = field(hash=False)
-    paper: str
-    year: int
+    paper: Paper
     input: tuple[int, int, int]
-    published: Mapping[str, str] = field(hash=False)
+    published: Sequence[Fact]
     known_for: str
     differences: tuple[str, ...]
     least: int
     task: str = "classify"
     fixed: bool = False
     step: int = 1
-    sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict, hash=False)
+    sizes: tuple[Sides, ...] = ()
     table: str = ""
-    weights: str = ""
+    weights: Weights | None = None
     recipe: Mapping[str, Any] = field(default_factory=dict, hash=False)
     unused: tuple[str, ...] = ()
     more_options: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("options", "published", "sizes", "recipe"):
+        for name in ("options", "recipe"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+        object.__setattr__(self, "published", tuple(self.published))
 
     @property
     def family(self) -> str:
@@ -73,27 +125,39 @@ class Entry:
     @property
     def authors(self) -> str:
         """Who published it and when, without the title."""
-        return re.split(r"(?<=\d{4})\b", self.paper, maxsplit=1)[0]
+        return self.paper.cited
+
+    @property
+    def year(self) -> int:
+        """When it came out."""
+        return self.paper.first or self.paper.year
 
     def __str__(self) -> str:
-        channels, height, width = self.input
         sides = f"{self.least} only" if self.fixed else f"{self.least} or more"
         sides += f", in steps of {self.step}" if self.step > 1 else ""
         facts = {
             "paper": self.paper,
             "task": self.task,
-            "input": f"{channels}x{height}x{width} as published; side {sides}",
+            "input": f"{by(self.input)} as published; side {sides}",
             "weights": self.weights or "none that load here",
         }
         lines = [self.name, f"  {self.known_for}"]
         lines += [f"  {key:<8}{value}" for key, value in facts.items()]
         if self.published:
-            lines += ["  as published", *(f"    {key}: {value}" for key, value in self.published.items())]
+            lines += ["  as published", *(f"    {subject}: {told}" for subject, told in prose(self.published).items())]
         lines += ["  as built here", *(f"    - {sentence}" for sentence in self.differences)]
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
         """The same fields as plain values, for JSON."""
-        fields = {key: getattr(self, key) for key in self.__dataclass_fields__}
-        plain = {key: dict(value) if isinstance(value, Mapping) else value for key, value in fields.items()}
-        return plain | {"family": self.family}
+        plain = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        return plain | {
+            "options": dict(self.options),
+            "paper": str(self.paper),
+            "year": self.year,
+            "published": prose(self.published),
+            "sizes": [dataclasses.asdict(each) for each in self.sizes],
+            "weights": str(self.weights or ""),
+            "recipe": dict(self.recipe),
+            "family": self.family,
+        }

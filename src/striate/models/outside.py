@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from striate.base.errors import MachineError, RunError, UsageError, nearest
 from striate.base.options import Rate, Whole
-from striate.models.entry import Entry
+from striate.models.entry import Entry, Paper, Weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,16 +54,15 @@ def find(name: str) -> Entry:
         name=name,
         builder="striate.models.outside:network",
         options={"architecture": architecture},
-        paper=f"not told by timm; its weights: {config.paper_ids}" if config.paper_ids else "not told by timm",
-        year=0,
+        paper=Paper("not told by timm", 0, "", f"but for its weights: {config.paper_ids}" if config.paper_ids else ""),
         input=tuple(config.input_size),
-        published={},
+        published=(),
         known_for="One of timm's networks, known here by its configuration alone.",
         differences=tuple(differences),
         least=config.input_size[1] if fixed else least,
         fixed=fixed,
         more_options=True,
-        weights=f"{PREFIX}{architecture}.{config.tag}".rstrip(".") if config.has_weights else "",
+        weights=Weights("timm", architecture, config.tag or "") if config.has_weights else None,
     )
 
 
@@ -103,11 +102,11 @@ def translated(entry: Entry, state: Mapping[str, Tensor], options: Mapping[str, 
     timm renames and resamples what older files hold; it does so here on tensors already read, at the published
     number of classes and channels. What does not fit is a `RunError`.
     """
-    architecture, _, tag = entry.weights.removeprefix(PREFIX).partition(".")
+    tag = entry.weights.tag if entry.weights else ""
     ours = ("classes", "channels", "dropout")
     try:
         built = library("timm").create_model(
-            architecture, pretrained=True, pretrained_cfg=tag or None,
+            entry.options["architecture"], pretrained=True, pretrained_cfg=tag or None,
             pretrained_cfg_overlay={"state_dict": dict(state)},
             **{key: _value(value) for key, value in options.items() if key not in ours},
         )  # fmt: skip

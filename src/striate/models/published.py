@@ -22,7 +22,7 @@ from rich.progress import wrap_file
 from striate.base.errors import MachineError, RunError, UsageError
 from striate.models import outside
 from striate.models.catalog import find
-from striate.models.entry import Entry
+from striate.models.entry import Entry, Weights
 
 HUB = "hf://"
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar")
@@ -64,8 +64,7 @@ def published(network: str | Entry, which: str = "imagenet") -> Published:
     if not entry.weights:
         hint = "weights=None, or the path of a .safetensors or .pth file, or of a run folder"
         raise UsageError("weights", f"none that load here are published for {entry.name}", hint)
-    publisher, _, name = entry.weights.partition("@")[0].partition(":")
-    return (_torchvision if publisher == "torchvision" else _timm)(name, which)
+    return (_torchvision if entry.weights.publisher == "torchvision" else _timm)(entry.weights, which)
 
 
 def fetch(where: Published) -> Path:
@@ -84,7 +83,8 @@ def fetch(where: Published) -> Path:
     return target
 
 
-def _torchvision(name: str, which: str) -> Published:
+def _torchvision(where: Weights, which: str) -> Published:
+    name = where.name
     choices = outside.library("torchvision.models").get_model_weights(name)
     known = {each.name: each for each in choices}
     chosen = choices.DEFAULT if which == "imagenet" else known.get(which)
@@ -106,10 +106,9 @@ def _torchvision(name: str, which: str) -> Published:
     )
 
 
-def _timm(name: str, which: str) -> Published:
+def _timm(where: Weights, which: str) -> Published:
     timm = outside.library("timm")
-    architecture, _, tag = name.partition(".")
-    tag = tag if which == "imagenet" else which
+    architecture, tag = where.name, where.tag if which == "imagenet" else which
     known = {each.partition(".")[2] for each in timm.models.get_arch_pretrained_cfgs(architecture)}
     if tag and tag not in known:
         raise UsageError("weights", f"timm has no {which!r} for {architecture}", _choices(known))
@@ -121,7 +120,7 @@ def _timm(name: str, which: str) -> Published:
         place = config.url
         found = re.search(r"-([0-9a-f]{8,64})\.", place.rpartition("/")[2])
     if not place:
-        raise UsageError("weights", f"timm publishes none for {name} that striate can read", _choices(known))
+        raise UsageError("weights", f"timm publishes none for {architecture} that striate can read", _choices(known))
     crop = config.input_size[1]
     return Published(
         source=f"timm:{architecture}",

@@ -100,7 +100,7 @@ def fill(net: nn.Module, entry: Entry, weights: str | os.PathLike[str], options:
 
     Sentences for whoever asked: which weights they are, and what `load` changed.
     """
-    part = entry.weights.partition("@")[2]
+    official = entry.weights
     if is_path(weights):
         path, said = Path(weights), []
     else:
@@ -113,10 +113,10 @@ def fill(net: nn.Module, entry: Entry, weights: str | os.PathLike[str], options:
     # timm's own reader renames what it published under older keys; a file of ours has the present ones.
     if entry.name.startswith(outside.PREFIX) and (not is_path(weights) or _fit(net, state).problems):
         state = outside.translated(entry, state, options)
-    theirs = not is_path(weights) or path.name.startswith(entry.weights.rpartition(":")[2] or "/")
+    theirs = not is_path(weights) or (official is not None and path.name.startswith(official.name))
     if "transform_input" in options and theirs:
         said.append(f"torchvision trained with transform_input=True; here it is {options['transform_input']}")
-    return (*said, *put(net, state, path, part=part))
+    return (*said, *put(net, state, path, part=official.part if official else ""))
 
 
 def is_path(weights: str | os.PathLike[str]) -> bool:
@@ -273,7 +273,7 @@ def _renamed(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str
 
 def _networks_that_fit(state: Mapping[str, Tensor]) -> list[str]:
     """The networks with published weights that a file fits as they are; built without storage."""
-    names = [name for name, entry in catalog().items() if entry.weights and "@" not in entry.weights]
+    names = [name for name, entry in catalog().items() if entry.weights and not entry.weights.part]
     with torch.device("meta"):
         return [name for name in names if not _fit(construct(find(name)), state).problems][:SHOWN]
 

@@ -1,22 +1,30 @@
 """The catalogue's entries of models/alexnet.py."""
 
-from striate.models.entry import Entry
+from striate.models.entry import Entry, Paper, Weights
+from striate.models.facts import parameters, top, torchvision
+
+KRIZHEVSKY = Paper(
+    "Krizhevsky, Sutskever and Hinton",
+    2012,
+    "ImageNet Classification with Deep Convolutional Neural Networks",
+    "Fig. 2",
+)
 
 ALEXNET = Entry(
     name="alexnet",
     builder="striate.models.alexnet:alexnet",
     options={},
-    paper='Krizhevsky, Sutskever and Hinton 2012, "ImageNet Classification with Deep Convolutional Neural Networks", '
-    "Fig. 2",
-    year=2012,
+    paper=KRIZHEVSKY,
     input=(3, 227, 227),
-    published={
-        "parameters": "60 million",
-        "error ImageNet validation, 1 net, top-1 / top-5": "40.7 / 18.2 %",
-        "error ImageNet validation, 5 nets, top-1 / top-5": "38.1 / 16.4 %, test top-5 16.4 %",
-        "error ImageNet validation, 7 nets, pre-trained on 2011, top-1 / top-5": "36.7 / 15.4 %, test top-5 15.3 %",
-        "error ILSVRC 2010 test, top-1 / top-5": "37.5 / 17.0 %",
-    },
+    published=(
+        parameters("60", "M"),
+        *top("40.7", "18.2", subset="validation", how="1 net"),
+        *top("38.1", "16.4", subset="validation", how="5 nets"),
+        *top("", "16.4", subset="test", how="5 nets"),
+        *top("36.7", "15.4", subset="validation", how="7 nets, pre-trained on 2011"),
+        *top("", "15.3", subset="test", how="7 nets, pre-trained on 2011"),
+        *top("37.5", "17.0", on="ILSVRC 2010", subset="test"),
+    ),
     known_for="The network that won ILSVRC 2012 by more than ten points and turned computer vision to deep learning.",
     differences=(
         "60,965,224 parameters and 724,406,816 multiply-adds; with groups=1 62,378,344 and 1,135,256,096.",
@@ -36,14 +44,9 @@ ALEXNET_OWT = Entry(
     name="alexnet_owt",
     builder="striate.models.alexnet:alexnet_owt",
     options={},
-    paper='Krizhevsky 2014, "One weird trick for parallelizing convolutional neural networks", section 5',
-    year=2014,
+    paper=Paper("Krizhevsky", 2014, "One weird trick for parallelizing convolutional neural networks", "section 5"),
     input=(3, 224, 224),
-    published={
-        "parameters, torchvision": "61,100,840",
-        "multiply-adds, torchvision": "0.714 G",
-        "accuracy ImageNet, torchvision's V1 weights, 1 crop, top-1 / top-5": "56.522 / 79.066 %",
-    },
+    published=torchvision(("56.522", "79.066"), counted=(61_100_840, "0.714")),
     known_for="AlexNet as most libraries ship it: one tower, no response normalisation.",
     differences=(
         "Keys and shapes are torchvision's, so its published weights load.",
@@ -54,7 +57,7 @@ ALEXNET_OWT = Entry(
     ),
     least=63,
     table="striate.models.alexnet:one_tower",
-    weights="torchvision:alexnet",
+    weights=Weights("torchvision", "alexnet"),
 )
 
 ENTRIES: tuple[Entry, ...] = (ALEXNET, ALEXNET_OWT)

@@ -1,20 +1,19 @@
 """The catalogue's entries of models/autoencoder.py."""
 
-from striate.models.entry import Entry
+from striate.models.entry import Entry, Paper
 
-MASCI = (
-    "Masci, Meier, Ciresan and Schmidhuber 2011, "
-    '"Stacked Convolutional Auto-Encoders for Hierarchical Feature Extraction"'
-)
+MASCI = Paper(
+    "Masci, Meier, Ciresan and Schmidhuber", 2011,
+    "Stacked Convolutional Auto-Encoders for Hierarchical Feature Extraction",
+)  # fmt: skip
 
 AUTOENCODER = Entry(
     name="autoencoder",
     builder="striate.models.autoencoder:autoencoder",
     options={},
     paper=MASCI,
-    year=2011,
     input=(1, 28, 28),
-    published={},
+    published=(),
     known_for="Learns a picture's code without labels, by drawing the picture again from it; removes noise.",
     differences=(
         "No paper prints this table: it is the symmetric form that courses teach, two blocks down and two up.",

@@ -1,11 +1,12 @@
 """The catalogue's entries of models/densenet.py."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
-from striate.models.entry import Entry
+from striate.models.entry import Entry, Paper, Sides, Weights
+from striate.models.facts import Fact, error, parameters, top, torchvision
 
-HUANG = 'Huang, Liu, van der Maaten and Weinberger 2017, "Densely Connected Convolutional Networks"'
+HUANG = Paper("Huang, Liu, van der Maaten and Weinberger", 2017, "Densely Connected Convolutional Networks")
 DENSENET, SMALL_DENSENET = "striate.models.densenet:densenet", "striate.models.densenet:small_densenet"
 
 _KEYS = "Keys and shapes are torchvision's, so its published weights load."
@@ -17,40 +18,39 @@ _DROPOUT = (
 )
 _MEMORY = "memory_efficient=true keeps what grows with depth, not with its square, and gives the same bits."
 
-_BOTH = "error ImageNet, 1 crop / 10 crops, top-1"
-_FIVE = "error ImageNet, 1 crop / 10 crops, top-5"
-_ACCURACY = "accuracy ImageNet, torchvision's V1 weights, 1 crop, top-1 / top-5"
-_CIFAR_10, _CIFAR_100 = "error CIFAR-10, augmented", "error CIFAR-100, augmented"
 
-
-def _imagenet(depth: int, published: Mapping[str, str], known_for: str, *differences: str, source: str) -> Entry:
+def _imagenet(depth: int, published: Sequence[Fact], known_for: str, *differences: str, source: str) -> Entry:
     """A network for pictures of 224 pixels."""
     released = depth != 264  # torchvision has the other four
     return Entry(
         name=f"densenet{depth}",
         builder=DENSENET,
         options={"depth": depth},
-        paper=f"{HUANG}, {source}",
-        year=2017,
+        paper=HUANG.at(source),
         input=(3, 224, 224),
         published=published,
         known_for=known_for,
         differences=(*differences, *([_KEYS] if released else []), _RELU, _MEMORY),
         least=29,  # 29, 15, 8 through the stem, which rounds up; 4, 2, 1 through the transitions, which round down
-        sizes={"stem=32": (8, 32)},
+        sizes=(Sides("stem", "32", 8, 32),),
         table="striate.models.densenet:table_1",
-        weights=f"torchvision:densenet{depth}" if released else "",
+        weights=Weights("torchvision", f"densenet{depth}") if released else None,
     )
 
 
-def _cifar(name: str, published: Mapping[str, str], known_for: str, stem: str, **options: Any) -> Entry:
+def _printed(millions: str, ten: str, hundred: str) -> tuple[Fact, ...]:
+    """A row of Table 2."""
+    how = "augmented"
+    return parameters(millions, "M"), error("CIFAR-10", ten, how=how), error("CIFAR-100", hundred, how=how)
+
+
+def _cifar(name: str, published: Sequence[Fact], known_for: str, stem: str, **options: Any) -> Entry:
     """A network for pictures of 32 pixels: two transitions halve the map."""
     return Entry(
         name=name,
         builder=SMALL_DENSENET,
         options=options,
-        paper=f"{HUANG}, section 3 and Table 2",
-        year=2017,
+        paper=HUANG.at("section 3 and Table 2"),
         input=(3, 32, 32),
         published=published,
         known_for=known_for,
@@ -62,42 +62,37 @@ def _cifar(name: str, published: Mapping[str, str], known_for: str, stem: str, *
 
 # fmt: off
 ENTRIES: tuple[Entry, ...] = (
-    _imagenet(121, {"parameters, torchvision": "7,978,856", "multiply-adds, torchvision": "2.834 G",
-              _BOTH: "25.02 / 23.61 %",
-              _FIVE: "7.71 / 6.66 %", _ACCURACY: "74.434 / 91.972 %"},
+    _imagenet(121, (*top("25.02", "7.71", crops=1), *top("23.61", "6.66", crops=10),
+              *torchvision(("74.434", "91.972"), counted=(7_978_856, "2.834"))),
               "Every layer reads all layers before it: better than ResNet-34 with little over a third of its weights.",
               source="Table 1"),
-    _imagenet(161, {"parameters, torchvision": "28,681,000", "multiply-adds, torchvision": "7.728 G",
-              "error ImageNet, 1 crop, top-1": "22.2 %", _ACCURACY: "77.138 / 93.560 %"},
+    _imagenet(161, (*top("22.2", crops=1), *torchvision(("77.138", "93.560"), counted=(28_681_000, "7.728"))),
               "The widest of the released networks, with growth rate 48.",
               "The last version of the paper's Table 1 leaves it out; it is one of the networks the authors released.",
               source="the authors' released networks"),
-    _imagenet(169, {"parameters, torchvision": "14,149,480", "multiply-adds, torchvision": "3.360 G",
-              _BOTH: "23.80 / 22.08 %",
-              _FIVE: "6.85 / 5.92 %", _ACCURACY: "75.600 / 92.806 %"},
+    _imagenet(169, (*top("23.80", "6.85", crops=1), *top("22.08", "5.92", crops=10),
+              *torchvision(("75.600", "92.806"), counted=(14_149_480, "3.360"))),
               "DenseNet-121 with 24 more dense layers, and still little more than half the parameters of ResNet-50.",
               source="Table 1"),
-    _imagenet(201, {"parameters, torchvision": "20,013,928", "multiply-adds, torchvision": "4.291 G",
-              _BOTH: "22.58 / 21.46 %",
-              _FIVE: "6.34 / 5.54 %", _ACCURACY: "76.896 / 93.370 %"},
+    _imagenet(201, (*top("22.58", "6.34", crops=1), *top("21.46", "5.54", crops=10),
+              *torchvision(("76.896", "93.370"), counted=(20_013_928, "4.291"))),
               "About as accurate as ResNet-101 with less than half its parameters.", source="Table 1"),
-    _imagenet(264, {_BOTH: "22.15 / 20.80 %",
-              _FIVE: "6.12 / 5.29 %"},
+    _imagenet(264, (*top("22.15", "6.12", crops=1), *top("20.80", "5.29", crops=10)),
               "The deepest of the family for ImageNet.", "No weights of it are published.",
               "Its own row of Table 1 counts 265 layers with weights: 1 + 2 x 130 + 3 + 1.", source="Table 1"),
-    _cifar("densenet_l40_12", {"parameters": "1.0 M", _CIFAR_10: "5.24 %", _CIFAR_100: "24.42 %"},
+    _cifar("densenet_l40_12", _printed("1.0", "5.24", "24.42"),
            "The plain dense network, without bottleneck or compression: bottleneck=true, compression=0.5 add them.",
            _CODE_STEM, depth=40, growth=12),
-    _cifar("densenet_l100_12", {"parameters": "7.0 M", _CIFAR_10: "4.10 %", _CIFAR_100: "20.20 %"},
+    _cifar("densenet_l100_12", _printed("7.0", "4.10", "20.20"),
            "What bottleneck and compression are compared with: nine times the parameters of its BC twin.",
            _CODE_STEM, depth=100, growth=12),
-    _cifar("densenet_bc_100_12", {"parameters": "0.8 M", _CIFAR_10: "4.51 %", _CIFAR_100: "22.27 %"},
+    _cifar("densenet_bc_100_12", _printed("0.8", "4.51", "22.27"),
            "As accurate as a pre-activation ResNet of 1,001 layers with a thirteenth of its parameters.",
            _BC_STEM, depth=100, growth=12, bottleneck=True, compression=0.5),
-    _cifar("densenet_bc_250_24", {"parameters": "15.3 M", _CIFAR_10: "3.62 %", _CIFAR_100: "17.60 %"},
+    _cifar("densenet_bc_250_24", _printed("15.3", "3.62", "17.60"),
            "Deep and narrow: the best of the paper without augmentation.",
            _BC_STEM, depth=250, growth=24, bottleneck=True, compression=0.5),
-    _cifar("densenet_bc_190_40", {"parameters": "25.6 M", _CIFAR_10: "3.46 %", _CIFAR_100: "17.18 %"},
+    _cifar("densenet_bc_190_40", _printed("25.6", "3.46", "17.18"),
            "The paper's best on CIFAR with augmentation; concatenated naively, it filled four of its authors' GPUs.",
            _BC_STEM, depth=190, growth=40, bottleneck=True, compression=0.5),
 )

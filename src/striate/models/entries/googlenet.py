@@ -1,8 +1,9 @@
 """The catalogue's entries of models/googlenet.py."""
 
-from striate.models.entry import Entry
+from striate.models.entry import Entry, Paper, Sides, Weights
+from striate.models.facts import multiply_adds, parameters, top, torchvision
 
-SZEGEDY = 'Szegedy, Liu, Jia et al. 2015, "Going Deeper with Convolutions"'
+SZEGEDY = Paper("Szegedy, Liu, Jia et al.", 2015, "Going Deeper with Convolutions", first=2014)
 
 _HEADS = "While training it also answers with two auxiliary classifiers, whose losses count 0.3; aux=False has none."
 
@@ -10,15 +11,18 @@ GOOGLENET = Entry(
     name="googlenet",
     builder="striate.models.googlenet:googlenet",
     options={},
-    paper=f"{SZEGEDY}, Table 1, Fig. 3 and section 5",
-    year=2014,
+    paper=SZEGEDY.at("Table 1, Fig. 3 and section 5"),
     input=(3, 224, 224),
-    published={
-        "multiply-adds": "1.5 G",
-        "error ImageNet, 1 net, top-5": "1 crop 10.07 %, 10 crops 9.15 %, 144 crops 7.89 %",
-        "error ImageNet, 7 nets, top-5": "1 crop 8.09 %, 10 crops 7.62 %, 144 crops 6.67 %",
-        "error ImageNet, Caffe's replication, 1 crop, top-1 / top-5": "31.3 / 11.1 %",
-    },
+    published=(
+        multiply_adds("1.5"),
+        *top("", "10.07", how="1 net", crops=1),
+        *top("", "9.15", how="1 net", crops=10),
+        *top("", "7.89", how="1 net", crops=144),
+        *top("", "8.09", how="7 nets", crops=1),
+        *top("", "7.62", how="7 nets", crops=10),
+        *top("", "6.67", how="7 nets", crops=144),
+        *top("31.3", "11.1", source="Caffe's replication", crops=1),
+    ),
     known_for="Inception modules: the winner of ILSVRC 2014 with 5 % of VGG-16's parameters.",
     differences=(
         "6,998,552 parameters, 13,378,280 with the auxiliary classifiers, which Table 1 leaves out.",
@@ -33,21 +37,20 @@ GOOGLENET = Entry(
         _HEADS,
     ),
     least=79,
-    sizes={"aux=False": (31, 224)},
+    sizes=(Sides("aux", False, 31, 224),),
     table="striate.models.googlenet:table_1",
 )
 GOOGLENET_BN = Entry(
     name="googlenet_bn",
     builder="striate.models.googlenet:googlenet_bn",
     options={},
-    paper=f"{SZEGEDY}, Table 1, as torchvision has it",
-    year=2014,
+    paper=SZEGEDY.at("Table 1, as torchvision has it"),
     input=(3, 224, 224),
-    published={
-        "parameters, torchvision": "6,624,904 without auxiliary classifiers",
-        "multiply-adds, torchvision": "1.498 G",
-        "accuracy ImageNet, torchvision's V1 weights, 1 crop, top-1 / top-5": "69.778 / 89.530 %",
-    },
+    published=(
+        parameters(6_624_904, source="torchvision", how="without auxiliary classifiers"),
+        multiply_adds("1.498", source="torchvision"),
+        *torchvision(("69.778", "89.530")),
+    ),
     known_for="The GoogLeNet that libraries ship, with batch normalisation and published weights.",
     differences=(
         "6,624,904 parameters, 13,004,888 with the auxiliary classifiers; 1,498,376,192 multiply-adds.",
@@ -61,7 +64,7 @@ GOOGLENET_BN = Entry(
     ),
     least=15,
     table="striate.models.googlenet:table_1",
-    weights="torchvision:googlenet",
+    weights=Weights("torchvision", "googlenet"),
 )
 
 ENTRIES: tuple[Entry, ...] = (GOOGLENET, GOOGLENET_BN)

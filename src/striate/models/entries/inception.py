@@ -1,22 +1,25 @@
 """The catalogue's entries of models/inception.py."""
 
-from striate.models.entry import Entry
+from striate.models.entry import Entry, Paper, Sides, Weights
+from striate.models.facts import multiply_adds, parameters, top, torchvision
 
-SZEGEDY = 'Szegedy, Vanhoucke, Ioffe et al. 2016, "Rethinking the Inception Architecture for Computer Vision"'
+SZEGEDY = Paper(
+    "Szegedy, Vanhoucke, Ioffe et al.", 2016, "Rethinking the Inception Architecture for Computer Vision",
+    "Table 1 and Figs. 5 to 8 and 10", first=2015,
+)  # fmt: skip
 
 INCEPTION_V3 = Entry(
     name="inception_v3",
     builder="striate.models.inception:inception_v3",
     options={},
-    paper=f"{SZEGEDY}, Table 1 and Figs. 5 to 8 and 10",
-    year=2015,
+    paper=SZEGEDY,
     input=(3, 299, 299),
-    published={
-        "parameters": "less than 25 M",
-        "multiply-adds": "5 G",
-        "error ImageNet, 1 crop, top-1 / top-5": "21.2 / 5.6 %",
-        "accuracy ImageNet, torchvision's V1 weights, 1 crop, top-1 / top-5": "77.294 / 93.450 %",
-    },
+    published=(
+        parameters("25", "M", bound="below"),
+        multiply_adds("5"),
+        *top("21.2", "5.6", crops=1),
+        *torchvision(("77.294", "93.450")),
+    ),
     known_for="Large kernels in factors: two 3x3 for a 5x5, and a 1x7 with a 7x1 for a 7x7.",
     differences=(
         "23,834,568 parameters, 27,161,264 with the auxiliary classifier; 5,713,216,096 multiply-adds.",
@@ -31,9 +34,9 @@ INCEPTION_V3 = Entry(
         "torchvision does.",
     ),
     least=299,
-    sizes={"aux=False": (75, 299)},
+    sizes=(Sides("aux", False, 75, 299),),
     table="striate.models.inception:table_1",
-    weights="torchvision:inception_v3",
+    weights=Weights("torchvision", "inception_v3"),
 )
 
 ENTRIES: tuple[Entry, ...] = (INCEPTION_V3,)

@@ -1,20 +1,23 @@
 """The catalogue's entries of models/lenet.py."""
 
-from striate.models.entry import Entry
+from decimal import Decimal
 
-LECUN = 'LeCun, Bottou, Bengio and Haffner 1998, "Gradient-Based Learning Applied to Document Recognition"'
-PUBLISHED = {
-    "parameters": "60,000 trainable",
-    "connections": "340,908",
-    "error MNIST test": "0.95 %, with distorted training pictures 0.8 %",
-}
+from striate.models.entry import Entry, Paper
+from striate.models.facts import Fact, error, parameters
+
+LECUN = Paper("LeCun, Bottou, Bengio and Haffner", 1998, "Gradient-Based Learning Applied to Document Recognition")
+PUBLISHED = (
+    parameters(60_000, how="trainable"),
+    Fact("connections", Decimal(340_908)),
+    error("MNIST", "0.95", subset="test"),
+    error("MNIST", "0.8", subset="test", how="distorted training pictures"),
+)
 
 LENET5 = Entry(
     name="lenet5",
     builder="striate.models.lenet:lenet5",
     options={},
-    paper=f"{LECUN}, Fig. 2 and section II.B",
-    year=1998,
+    paper=LECUN.at("Fig. 2 and section II.B"),
     input=(1, 32, 32),
     published=PUBLISHED,
     known_for="The network that read bank cheques: convolution, pooling, convolution, pooling, then dense.",
@@ -35,8 +38,7 @@ LENET5_1998 = Entry(
     name="lenet5_1998",
     builder="striate.models.lenet:lenet5_1998",
     options={},
-    paper=f"{LECUN}, Fig. 2, Table I, section II.B and appendix A",
-    year=1998,
+    paper=LECUN.at("Fig. 2, Table I, section II.B and appendix A"),
     input=(1, 32, 32),
     published=PUBLISHED,
     known_for="LeNet-5 as printed: C3 wired by a table, learned subsampling, answers compared with drawn digits.",

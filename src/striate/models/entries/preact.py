@@ -1,10 +1,11 @@
 """The catalogue's entries of models/preact.py."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
-from striate.models.entry import Entry
+from striate.models.entry import Entry, Paper, Sides
+from striate.models.facts import Fact, error, parameters, top
 
-HE = 'He, Zhang, Ren and Sun 2016, "Identity Mappings in Deep Residual Networks"'
+HE = Paper("He, Zhang, Ren and Sun", 2016, "Identity Mappings in Deep Residual Networks")
 PREACT, SMALL_PREACT = "striate.models.preact:preact_resnet", "striate.models.preact:small_preact_resnet"
 
 _FIRST = "The norm and activation of the first block stand right after the first convolution, before the split."
@@ -13,36 +14,38 @@ _STRIDE = (
     'halves it in the first 1x1, stride_on="1x1": as many parameters and {} multiply-adds less.'
 )
 _NO_KEYS = "No published weights have these keys: they are those of ResNet, with bn_last after the last addition."
-_C10, _C100 = "error CIFAR-10", "error CIFAR-100"
 
 
-def _imagenet(depth: int, published: Mapping[str, str], known_for: str, *differences: str) -> Entry:
+def _beside(on: str, own: str, original: str) -> tuple[Fact, Fact]:
+    """An error, and that of the same network with the blocks of 2015."""
+    return error(on, own), error(on, original, of="the original blocks")
+
+
+def _imagenet(depth: int, published: Sequence[Fact], known_for: str, *differences: str) -> Entry:
     """The stages of a ResNet for ImageNet, with pre-activated blocks."""
     halved = () if depth < 50 else (_STRIDE.format("231,211,008"),)
     return Entry(
         name=f"preact_resnet{depth}",
         builder=PREACT,
         options={"depth": depth},
-        paper=f"{HE}, Fig. 4 (e) and section 4",
-        year=2016,
+        paper=HE.at("Fig. 4 (e) and section 4"),
         input=(3, 224, 224),
         published=published,
         known_for=known_for,
         differences=(_FIRST, *halved, *differences, _NO_KEYS),
         unused=() if halved else ("stride_on",),
         least=32,
-        sizes={"stem=32": (8, 32)},
+        sizes=(Sides("stem", "32", 8, 32),),
     )
 
 
-def _cifar(depth: int, published: Mapping[str, str], known_for: str, *differences: str) -> Entry:
+def _cifar(depth: int, published: Sequence[Fact], known_for: str, *differences: str) -> Entry:
     """A network for CIFAR: two of its three stages halve the map."""
     return Entry(
         name=f"preact_resnet{depth}",
         builder=SMALL_PREACT,
         options={"depth": depth},
-        paper=f"{HE}, Fig. 4 (e) and Table 4",
-        year=2016,
+        paper=HE.at("Fig. 4 (e) and Table 4"),
         input=(3, 32, 32),
         published=published,
         known_for=known_for,
@@ -56,23 +59,24 @@ _SHALLOW = "The paper's own networks for ImageNet are deeper; these are its bloc
 
 # fmt: off
 ENTRIES: tuple[Entry, ...] = (
-    _imagenet(18, {}, "Pre-activation where it matters least: 18 layers.", _SHALLOW),
-    _imagenet(34, {}, "ResNet-34 with norm and activation before each convolution.", _SHALLOW),
-    _imagenet(50, {}, "ResNet-50 with norm and activation before each convolution.", _SHALLOW),
-    _imagenet(101, {}, "ResNet-101 with norm and activation before each convolution."),
-    _imagenet(152, {"error ImageNet, 1 crop of 320, top-1 / top-5": "21.1 / 5.5 % (original blocks 21.3 / 5.5 %)"},
+    _imagenet(18, (), "Pre-activation where it matters least: 18 layers.", _SHALLOW),
+    _imagenet(34, (), "ResNet-34 with norm and activation before each convolution.", _SHALLOW),
+    _imagenet(50, (), "ResNet-50 with norm and activation before each convolution.", _SHALLOW),
+    _imagenet(101, (), "ResNet-101 with norm and activation before each convolution."),
+    _imagenet(152, (*top("21.1", "5.5", crops=1, side=320),
+                    *top("21.3", "5.5", crops=1, side=320, of="the original blocks")),
               "ResNet-152 with norm and activation before each convolution."),
-    _imagenet(200, {"error ImageNet, 1 crop of 320, top-1 / top-5": "20.7 / 5.3 % (original blocks 21.8 / 6.0 %)"},
+    _imagenet(200, (*top("20.7", "5.3", crops=1, side=320),
+                    *top("21.8", "6.0", crops=1, side=320, of="the original blocks")),
               "200 layers, where the original blocks overfit and pre-activated ones do not."),
-    _cifar(110, {_C10: "6.37 % (original blocks 6.61 %)"},
+    _cifar(110, _beside("CIFAR-10", "6.37", "6.61"),
            "The original blocks' 110 layers, so that only the order of the layers differs.",
            "Option A adds zero channels to the input itself: only projections take the activated one."),
-    _cifar(164, {"parameters": "1.7 M", _C10: "5.46 % (original blocks 5.93 %)",
-                 _C100: "24.33 % (original blocks 25.16 %)"},
+    _cifar(164, (parameters("1.7", "M"), *_beside("CIFAR-10", "5.46", "5.93"), *_beside("CIFAR-100", "24.33", "25.16")),
            "A gain that grows with depth: the usual pre-activation network to compare with.",
            _STRIDE.format("3,145,728")),
-    _cifar(1001, {"parameters": "10.2 M", _C10: "4.92 % (original blocks 7.61 %), at batch 64 4.62 %",
-                  _C100: "22.71 % (original blocks 27.82 %)"},
+    _cifar(1001, (parameters("10.2", "M"), *_beside("CIFAR-10", "4.92", "7.61"),
+                  error("CIFAR-10", "4.62", how="batches of 64"), *_beside("CIFAR-100", "22.71", "27.82")),
            "One thousand layers that are better, not worse: the case for clean shortcuts.",
            "10,327,706 parameters, which round to 10.3 M, where the paper prints 10.2.",
            _STRIDE.format("3,145,728")),

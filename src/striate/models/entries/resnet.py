@@ -1,11 +1,12 @@
 """The catalogue's entries of models/resnet.py."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
-from striate.models.entry import Entry
+from striate.models.entry import Entry, Paper, Sides, Weights
+from striate.models.facts import Fact, error, multiply_adds, parameters, top, torchvision
 
-HE = 'He, Zhang, Ren and Sun 2015, "Deep Residual Learning for Image Recognition"'
+HE = Paper("He, Zhang, Ren and Sun", 2015, "Deep Residual Learning for Image Recognition")
 RESNET, SMALL_RESNET = "striate.models.resnet:resnet", "striate.models.resnet:small_resnet"
 
 _KEYS = "Keys and shapes are torchvision's, so its published weights load."
@@ -21,42 +22,34 @@ _NOT_BUILT = "A plain network builds no projections: it has fewer parameters tha
 _WORSE = "The paper says of its error that it is above 60 % and not displayed (Fig. 6)."
 _DEGRADES = "The same layers without shortcuts: "
 
-_TOP_1_10 = "error ImageNet, 10 crops"
-_BOTH_10, _BOTH_1 = "error ImageNet, 10 crops, top-1 / top-5", "error ImageNet, 1 crop, top-1 / top-5"
-_ACCURACY = "accuracy ImageNet, torchvision's V1 weights, 1 crop, top-1 / top-5"
-_ACCURACY_2 = "accuracy ImageNet, torchvision's V2 weights, 1 crop, top-1 / top-5"
-_CIFAR = "error CIFAR-10"
 
-
-def _imagenet(name: str, published: Mapping[str, str], known_for: str, *differences: str, **options: Any) -> Entry:
+def _imagenet(name: str, published: Sequence[Fact], known_for: str, *differences: str, **options: Any) -> Entry:
     """A network of Table 1 for ImageNet; blocks of two layers have no 1x1 to stride on and no 3x3 between two 1x1."""
     unused = ("stride_on", "groups", "width") if options["depth"] in (18, 34) else ()
     return Entry(
         name=name,
         builder=RESNET,
         options=options,
-        paper=f"{HE}, Table 1",
-        year=2015,
+        paper=HE.at("Table 1"),
         input=(3, 224, 224),
         published=published,
         known_for=known_for,
         differences=differences,
         least=32,
-        sizes={"stem=32": (8, 32)},
+        sizes=(Sides("stem", "32", 8, 32),),
         table=_TABLE_1,
         unused=(*unused, "zero_init") if options.get("shortcut") == "none" else unused,
-        weights=f"torchvision:{name}" if _KEYS in differences else "",
+        weights=Weights("torchvision", name) if _KEYS in differences else None,
     )
 
 
-def _cifar(name: str, published: Mapping[str, str], known_for: str, *differences: str, **options: Any) -> Entry:
+def _cifar(name: str, published: Sequence[Fact], known_for: str, *differences: str, **options: Any) -> Entry:
     """A network of section 4.2 for CIFAR-10: two of its three stages halve the map."""
     return Entry(
         name=name,
         builder=SMALL_RESNET,
         options=options,
-        paper=f"{HE}, section 4.2",
-        year=2015,
+        paper=HE.at("section 4.2"),
         input=(3, 32, 32),
         published=published,
         known_for=known_for,
@@ -71,51 +64,50 @@ _FIRST_A = 'Published with option A first, shortcut="A": no projections and 173,
 
 # fmt: off
 ENTRIES: tuple[Entry, ...] = (
-    _imagenet("plain18", {"multiply-adds": "1.8 G", _TOP_1_10: "27.94 %"},
+    _imagenet("plain18", (multiply_adds("1.8"), *top("27.94", crops=10)),
               _DEGRADES + "the shallow half of the degradation experiment.",
               _NOT_BUILT, depth=18, shortcut="none"),
-    _imagenet("plain34", {"multiply-adds": "3.6 G", _BOTH_10: "28.54 / 10.02 %"},
+    _imagenet("plain34", (multiply_adds("3.6"), *top("28.54", "10.02", crops=10)),
               _DEGRADES + "deeper than plain-18 and worse, in training too.",
               _NOT_BUILT, depth=34, shortcut="none"),
-    _imagenet("resnet18", {"multiply-adds": "1.8 G", _TOP_1_10: "27.88 % (option A)",
-              _ACCURACY: "69.758 / 89.078 %"},
+    _imagenet("resnet18", (multiply_adds("1.8"), *top("27.88", crops=10, of="its option A"),
+              *torchvision(("69.758", "89.078"))),
               "The smallest residual network, and the usual first one to try.",
               _OPTION_B, _FIRST_A, _KEYS, depth=18),
-    _imagenet("resnet34", {"multiply-adds": "3.6 G", _TOP_1_10: "A 25.03 %, B 24.52 %, C 24.19 %",
-              "error ImageNet, 10 crops, top-5": "A 7.76 %", _ACCURACY: "73.314 / 91.420 %"},
+    _imagenet("resnet34", (multiply_adds("3.6"), *top("25.03", "7.76", crops=10, of="its option A"),
+              *top("24.52", crops=10, how="option B"), *top("24.19", crops=10, of="its option C"),
+              *torchvision(("73.314", "91.420"))),
               "Deeper than ResNet-18 and better, where plain-34 is worse than plain-18.",
               _OPTION_B, _FIRST_A, _KEYS,
               "By arithmetic 3.664 G multiply-adds; the printed 3.6 are the 3.644 G of option A.", depth=34),
-    _imagenet("resnet50", {"parameters, torchvision": "25,557,032", "multiply-adds, torchvision": "4.089 G",
-              _ACCURACY: "76.130 / 92.862 %", _ACCURACY_2: "80.858 / 95.434 %"},
+    _imagenet("resnet50", torchvision(("76.130", "92.862"), ("80.858", "95.434"), counted=(25_557_032, "4.089")),
               "The reference network of computer vision; three layers a block make 50 layers cheap.",
               _V1_5, _OPTION_B, _KEYS, depth=50, stride_on="3x3"),
-    _imagenet("resnet101", {"parameters, torchvision": "44,549,160", "multiply-adds, torchvision": "7.801 G",
-              _ACCURACY: "77.374 / 93.546 %", _ACCURACY_2: "81.886 / 95.780 %"},
+    _imagenet("resnet101", torchvision(("77.374", "93.546"), ("81.886", "95.780"), counted=(44_549_160, "7.801")),
               "The usual backbone for detection and segmentation.",
               _V1_5, _OPTION_B, _KEYS, depth=101, stride_on="3x3"),
-    _imagenet("resnet152", {"parameters, torchvision": "60,192,808", "multiply-adds, torchvision": "11.514 G",
-              _ACCURACY: "78.312 / 94.046 %", _ACCURACY_2: "82.284 / 96.002 %"},
+    _imagenet("resnet152", torchvision(("78.312", "94.046"), ("82.284", "96.002"), counted=(60_192_808, "11.514")),
               "The deepest of the family for ImageNet.", _V1_5, _OPTION_B, _KEYS, depth=152, stride_on="3x3"),
-    _imagenet("resnet50_v1", {"multiply-adds": "3.8 G", _BOTH_10: "22.9 / 6.7 %", _BOTH_1: "24.7 / 7.8 %"},
+    _imagenet("resnet50_v1", (multiply_adds("3.8"), *top("22.9", "6.7", crops=10), *top("24.7", "7.8", crops=1)),
               "ResNet-50 as the paper printed it.", _V1, _OPTION_B,
               "By arithmetic 3.858 G multiply-adds, where the paper prints 3.8.", depth=50, stride_on="1x1"),
-    _imagenet("resnet101_v1", {"multiply-adds": "7.6 G", _BOTH_10: "21.8 / 6.1 %", _BOTH_1: "23.6 / 7.1 %"},
+    _imagenet("resnet101_v1", (multiply_adds("7.6"), *top("21.8", "6.1", crops=10), *top("23.6", "7.1", crops=1)),
               "ResNet-101 as the paper printed it.", _V1, _OPTION_B, depth=101, stride_on="1x1"),
-    _imagenet("resnet152_v1", {"multiply-adds": "11.3 G", _BOTH_10: "21.4 / 5.7 %", _BOTH_1: "23.0 / 6.7 %",
-              "error ImageNet, ensemble, top-5": "3.57 %"},
+    _imagenet("resnet152_v1", (multiply_adds("11.3"), *top("21.4", "5.7", crops=10), *top("23.0", "6.7", crops=1),
+              *top("", "3.57", how="ensemble")),
               "ResNet-152 as the paper printed it: part of the ensemble that won ILSVRC 2015.",
               _V1, _OPTION_B, depth=152, stride_on="1x1"),
-    *(_cifar(f"plain{depth}", {_CIFAR: error} if error else {},
+    *(_cifar(f"plain{depth}", (above,) if above else (),
              _DEGRADES + f"what ResNet-{depth} is compared with.",
-             _WORSE if error else "The paper shows its error as a curve only.", depth=depth, shortcut="none")
-      for depth, error in ((20, ""), (32, ""), (44, ""), (56, ""), (110, "above 60 %"))),
-    *(_cifar(f"resnet{depth}", {"parameters": f"{parameters} M", _CIFAR: error},
+             _WORSE if above else "The paper shows its error as a curve only.", depth=depth, shortcut="none")
+      for depth, above in (
+          (20, None), (32, None), (44, None), (56, None), (110, error("CIFAR-10", "60", bound="above")))),
+    *(_cifar(f"resnet{depth}", (parameters(millions, "M"), error("CIFAR-10", percent), *more),
              f"{depth} layers on 32-pixel pictures, small enough to train at a desk.", _OPTION_A, depth=depth)
-      for depth, parameters, error in (
-          (20, 0.27, "8.75 %"), (32, 0.46, "7.51 %"), (44, 0.66, "7.17 %"), (56, 0.85, "6.97 %"),
-          (110, 1.7, "6.43 % (mean of 5 runs 6.61 %)"))),
-    _cifar("resnet1202", {"parameters": "19.4 M", _CIFAR: "7.93 %"},
+      for depth, millions, percent, *more in (
+          (20, "0.27", "8.75"), (32, "0.46", "7.51"), (44, "0.66", "7.17"), (56, "0.85", "6.97"),
+          (110, "1.7", "6.43", error("CIFAR-10", "6.61", how="mean of 5 runs")))),
+    _cifar("resnet1202", (parameters("19.4", "M"), error("CIFAR-10", "7.93")),
            "Over 1,000 layers that train, and overfit: worse than 110 layers.", _OPTION_A, depth=1202),
 )
 # fmt: on

@@ -1,24 +1,22 @@
 """The catalogue's entries of models/resnext.py."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
-from striate.models.entry import Entry
+from striate.models.entry import Entry, Paper, Sides, Weights
+from striate.models.facts import Fact, error, parameters, top, torchvision
 
-XIE = 'Xie, Girshick, Dollár, Tu and He 2017, "Aggregated Residual Transformations for Deep Neural Networks"'
-
-_ERROR = "error ImageNet, 1 crop, top-1"
-_ACCURACY = "accuracy ImageNet, torchvision's V{} weights, 1 crop, top-1 / top-5"
+XIE = Paper("Xie, Girshick, Dollár, Tu and He", 2017, "Aggregated Residual Transformations for Deep Neural Networks")
+_WIDER = "16x64d"
 
 
-def _imagenet(depth: int, groups: int, width: int, weights: str, published: Mapping[str, str], known_for: str) -> Entry:
+def _imagenet(depth: int, groups: int, width: int, weights: str, published: Sequence[Fact], known_for: str) -> Entry:
     """A network of Table 1 with another depth, cardinality or width."""
     name = f"resnext{depth}_{groups}x{width}d"
     return Entry(
         name=name,
         builder="striate.models.resnext:resnext",
         options={"depth": depth, "groups": groups, "width": width},
-        paper=f"{XIE}, Table 1",
-        year=2017,
+        paper=XIE.at("Table 1"),
         input=(3, 224, 224),
         published=published,
         known_for=known_for,
@@ -27,9 +25,9 @@ def _imagenet(depth: int, groups: int, width: int, weights: str, published: Mapp
             f"Keys and shapes are torchvision's, so the weights that {weights} publishes load.",
         ),
         least=32,
-        sizes={"stem=32": (8, 32)},
+        sizes=(Sides("stem", "32", 8, 32),),
         table="striate.models.resnext:table_1",
-        weights=f"{weights}:{name}",
+        weights=Weights(weights, name),
     )
 
 
@@ -37,14 +35,16 @@ CIFAR = Entry(
     name="resnext29_8x64d",
     builder="striate.models.resnext:small_resnext",
     options={"depth": 29, "groups": 8, "width": 64},
-    paper=f"{XIE}, section 5.3",
-    year=2017,
+    paper=XIE.at("section 5.3"),
     input=(3, 32, 32),
-    published={
-        "parameters": "34.4 M (with 16x64d 68.1 M)",
-        "error CIFAR-10": "3.65 % (with 16x64d 3.58 %)",
-        "error CIFAR-100": "17.77 % (with 16x64d 17.31 %)",
-    },
+    published=(
+        parameters("34.4", "M"),
+        parameters("68.1", "M", of=_WIDER),
+        error("CIFAR-10", "3.65"),
+        error("CIFAR-10", "3.58", of=_WIDER),
+        error("CIFAR-100", "17.77"),
+        error("CIFAR-100", "17.31", of=_WIDER),
+    ),
     known_for="ResNeXt for 32-pixel pictures: three stages of three wide, grouped blocks.",
     differences=(
         "The wider 16x64d has no name of its own: striate.models.resnext.small_resnext(groups=16) builds it, with "
@@ -56,17 +56,16 @@ CIFAR = Entry(
 # fmt: off
 ENTRIES: tuple[Entry, ...] = (
     _imagenet(50, 32, 4, "torchvision",
-              {"parameters": "25.0 M", _ERROR: "22.2 % (ResNet-50 23.9 %)",
-               _ACCURACY.format(1): "77.618 / 93.698 %", _ACCURACY.format(2): "81.198 / 95.340 %"},
+              (parameters("25.0", "M"), *top("22.2", crops=1), *top("23.9", crops=1, of="ResNet-50"),
+               *torchvision(("77.618", "93.698"), ("81.198", "95.340"))),
               "Cardinality: 32 narrow paths at ResNet-50's cost, and more accurate."),
-    _imagenet(101, 32, 4, "timm", {_ERROR: "21.2 % (ResNet-101 22.0 %)"},
+    _imagenet(101, 32, 4, "timm", (*top("21.2", crops=1), *top("22.0", crops=1, of="ResNet-101")),
               "The same step from ResNet-101."),
     _imagenet(101, 32, 8, "torchvision",
-              {"parameters, torchvision": "88,791,336", "multiply-adds, torchvision": "16.414 G",
-               _ACCURACY.format(1): "79.312 / 94.526 %", _ACCURACY.format(2): "82.834 / 96.228 %"},
+              torchvision(("79.312", "94.526"), ("82.834", "96.228"), counted=(88_791_336, "16.414")),
               "Twice the width of 101 32x4d, trained by torchvision; the paper has none."),
-    _imagenet(101, 64, 4, "torchvision", {"parameters": "83.5 M", _ERROR: "20.4 %",
-              _ACCURACY.format(1): "83.246 / 96.454 %"},
+    _imagenet(101, 64, 4, "torchvision",
+              (parameters("83.5", "M"), *top("20.4", crops=1), *torchvision(("83.246", "96.454"))),
               "The largest of the paper: twice the paths of 101 32x4d."),
     CIFAR,
 )

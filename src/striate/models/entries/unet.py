@@ -1,8 +1,14 @@
 """The catalogue's entries of models/unet.py."""
 
-from striate.models.entry import Entry
+from decimal import Decimal
 
-RONNEBERGER = 'Ronneberger, Fischer and Brox 2015, "U-Net: Convolutional Networks for Biomedical Image Segmentation"'
+from striate.models.entry import Entry, Paper, Weights
+from striate.models.facts import Fact
+
+RONNEBERGER = Paper(
+    "Ronneberger, Fischer and Brox", 2015, "U-Net: Convolutional Networks for Biomedical Image Segmentation"
+)
+_ISBI, _TRACKING = "ISBI EM segmentation", "ISBI cell tracking"
 
 _DROPOUT = (
     "The paper does not print the rate of its dropout: 0.5, on the last two levels down, is the released network's."
@@ -16,16 +22,17 @@ UNET = Entry(
     name="unet",
     builder="striate.models.unet:unet",
     options={},
-    paper=f"{RONNEBERGER}, Fig. 1",
-    year=2015,
+    paper=RONNEBERGER.at("Fig. 1"),
     input=(1, 572, 572),
-    published={
-        "layers": "23 convolutions, up-convolutions among them",
-        "output": "388x388 of 572x572",
-        "error ISBI EM segmentation, warping / Rand / pixel": "0.000353 / 0.0382 / 0.0611",
-        "IoU ISBI cell tracking, PhC-U373": "0.9203",
-        "IoU ISBI cell tracking, DIC-HeLa": "0.7756",
-    },
+    published=(
+        Fact("convolutions", Decimal(23), how="up-convolutions among them"),
+        Fact("sides of the output", Decimal(388), "pixels", how="input of 572"),
+        Fact("warping error", Decimal("0.000353"), on=_ISBI),
+        Fact("Rand error", Decimal("0.0382"), on=_ISBI),
+        Fact("pixel error", Decimal("0.0611"), on=_ISBI),
+        Fact("IoU", Decimal("0.9203"), on=_TRACKING, subset="PhC-U373"),
+        Fact("IoU", Decimal("0.7756"), on=_TRACKING, subset="DIC-HeLa"),
+    ),
     known_for="Segments cells from a few dozen pictures: down for context, up for place, and joined at every level.",
     differences=(
         "Convolutions are not padded: the outer 92 pixels are context only, and the caller mirrors pictures there.",
@@ -46,10 +53,9 @@ UNET_PADDED = Entry(
     name="unet_padded",
     builder="striate.models.unet:unet_padded",
     options={},
-    paper=f"{RONNEBERGER}, Fig. 1, as practised",
-    year=2015,
+    paper=RONNEBERGER.at("Fig. 1, as practised"),
     input=(3, 512, 512),
-    published={},
+    published=(),
     known_for="The U-Net of most programs: the answer has the size of the picture.",
     differences=(
         "Every 3x3 convolution is padded with zeros, where the paper loses a ring of pixels to each.",
@@ -70,10 +76,9 @@ def _on_resnet(depth: int, known_for: str) -> Entry:
         name=f"unet_resnet{depth}",
         builder="striate.models.unet:unet_resnet",
         options={"depth": depth},
-        paper=f"{RONNEBERGER}, its contracting path replaced by a ResNet (He et al. 2015)",
-        year=2015,
+        paper=RONNEBERGER.at("its contracting path replaced by a ResNet (He et al. 2015)"),
         input=(3, 224, 224),
-        published={},
+        published=(),
         known_for=known_for,
         differences=(
             f"No paper prints it. encoder is resnet{depth} up to layer4, whose published weights fit it.",
@@ -82,7 +87,7 @@ def _on_resnet(depth: int, known_for: str) -> Entry:
         ),
         least=32,
         step=32,
-        weights=f"torchvision:resnet{depth}@encoder",
+        weights=Weights("torchvision", f"resnet{depth}", part="encoder"),
         task="segment",
     )
 

@@ -1,22 +1,20 @@
 """The catalogue's entries of models/wide_resnet.py."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
-from striate.models.entry import Entry
+from striate.models.entry import Entry, Paper, Sides, Weights
+from striate.models.facts import Fact, error, parameters, top, torchvision
 
-ZAGORUYKO = 'Zagoruyko and Komodakis 2016, "Wide Residual Networks"'
-
-_ACCURACY = "accuracy ImageNet, torchvision's V{} weights, 1 crop, top-1 / top-5"
+ZAGORUYKO = Paper("Zagoruyko and Komodakis", 2016, "Wide Residual Networks")
 
 
-def _imagenet(depth: int, published: Mapping[str, str], known_for: str) -> Entry:
+def _imagenet(depth: int, published: Sequence[Fact], known_for: str) -> Entry:
     """ResNet's bottlenecks with the 3x3 convolution twice as wide."""
     return Entry(
         name=f"wide_resnet{depth}_2",
         builder="striate.models.wide_resnet:wide_resnet",
         options={"depth": depth, "widening": 2},
-        paper=f"{ZAGORUYKO}, section 3",
-        year=2016,
+        paper=ZAGORUYKO.at("section 3"),
         input=(3, 224, 224),
         published=published,
         known_for=known_for,
@@ -26,19 +24,18 @@ def _imagenet(depth: int, published: Mapping[str, str], known_for: str) -> Entry
             "Keys and shapes are torchvision's, so its published weights load.",
         ),
         least=32,
-        sizes={"stem=32": (8, 32)},
-        weights=f"torchvision:wide_resnet{depth}_2",
+        sizes=(Sides("stem", "32", 8, 32),),
+        weights=Weights("torchvision", f"wide_resnet{depth}_2"),
     )
 
 
-def _cifar(depth: int, widening: int, published: Mapping[str, str], known_for: str) -> Entry:
+def _cifar(depth: int, widening: int, published: Sequence[Fact], known_for: str) -> Entry:
     """A network of Table 1."""
     return Entry(
         name=f"wide_resnet{depth}_{widening}",
         builder="striate.models.wide_resnet:small_wide_resnet",
         options={"depth": depth, "widening": widening},
-        paper=f"{ZAGORUYKO}, Table 1",
-        year=2016,
+        paper=ZAGORUYKO.at("Table 1"),
         input=(3, 32, 32),
         published=published,
         known_for=known_for,
@@ -54,19 +51,18 @@ def _cifar(depth: int, widening: int, published: Mapping[str, str], known_for: s
 
 # fmt: off
 ENTRIES: tuple[Entry, ...] = (
-    _imagenet(50, {"parameters": "68.9 M", "error ImageNet, 1 crop, top-1 / top-5":
-                   "21.9 / 6.03 % (Table 8; Table 9 and the authors' README 5.79 %)",
-                   _ACCURACY.format(1): "78.468 / 94.086 %", _ACCURACY.format(2): "81.602 / 95.758 %"},
+    _imagenet(50, (parameters("68.9", "M"), *top("21.9", "6.03", source="Table 8", crops=1),
+                   *top("", "5.79", source="Table 9 and the authors' README", crops=1),
+                   *torchvision(("78.468", "94.086"), ("81.602", "95.758"))),
               "Width instead of depth: 50 layers as accurate as ResNet-152 and faster."),
-    _imagenet(101, {"parameters, torchvision": "126,886,696", "multiply-adds, torchvision": "22.753 G",
-                    _ACCURACY.format(1): "78.848 / 94.284 %", _ACCURACY.format(2): "82.510 / 96.020 %"},
+    _imagenet(101, torchvision(("78.848", "94.284"), ("82.510", "96.020"), counted=(126_886_696, "22.753")),
               "The wide form of ResNet-101, which torchvision trained; the paper has none."),
-    _cifar(28, 10, {"parameters": "36.5 M", "error CIFAR-10": "4.00 %, with dropout 3.89 %",
-                    "error CIFAR-100": "19.25 %, with dropout 18.85 %"},
+    _cifar(28, 10, (parameters("36.5", "M"), error("CIFAR-10", "4.00"), error("CIFAR-10", "3.89", how="dropout"),
+                    error("CIFAR-100", "19.25"), error("CIFAR-100", "18.85", how="dropout")),
            "28 wide layers that beat 1,001 thin ones: the usual strong baseline on CIFAR."),
-    _cifar(40, 4, {"parameters": "8.9 M", "error CIFAR-10": "4.53 %", "error CIFAR-100": "21.18 %"},
+    _cifar(40, 4, (parameters("8.9", "M"), error("CIFAR-10", "4.53"), error("CIFAR-100", "21.18")),
            "A quarter of the parameters of 28-10."),
-    _cifar(16, 8, {"parameters": "11.0 M", "error CIFAR-10": "4.27 %", "error CIFAR-100": "20.43 %"},
+    _cifar(16, 8, (parameters("11.0", "M"), error("CIFAR-10", "4.27"), error("CIFAR-100", "20.43")),
            "Few layers, so it is quick for its size."),
 )
 # fmt: on

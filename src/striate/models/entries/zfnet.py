@@ -1,19 +1,23 @@
 """The catalogue's entries of models/zfnet.py."""
 
-from striate.models.entry import Entry
+from striate.models.entry import Entry, Paper
+from striate.models.facts import top
 
 ZFNET = Entry(
     name="zfnet",
     builder="striate.models.zfnet:zfnet",
     options={},
-    paper='Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks", Fig. 3',
-    year=2013,
+    paper=Paper(
+        "Zeiler and Fergus", 2014, "Visualizing and Understanding Convolutional Networks", "Fig. 3", first=2013
+    ),
     input=(3, 224, 224),
-    published={
-        "error ImageNet validation, 1 net, top-1 / top-5": "38.4 / 16.5 % (first version 38.3 / 16.4)",
-        "error ImageNet validation, 5 nets, top-1 / top-5": "36.7 / 15.3 % (first version 36.6 / 15.3)",
-        "error of its copy of AlexNet, top-1 / top-5": "40.5 / 18.1 %",
-    },
+    published=(
+        *top("38.4", "16.5", subset="validation", how="1 net"),
+        *top("38.3", "16.4", subset="validation", how="1 net", source="the paper's first version"),
+        *top("36.7", "15.3", subset="validation", how="5 nets"),
+        *top("36.6", "15.3", subset="validation", how="5 nets", source="the paper's first version"),
+        *top("40.5", "18.1", of="its copy of AlexNet"),
+    ),
     known_for="AlexNet mended by looking inside: smaller and denser first filters, found with the deconvnet.",
     differences=(
         "62,357,608 parameters and 1,168,032,896 multiply-adds by arithmetic; the paper prints neither.",
