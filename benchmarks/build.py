@@ -10,7 +10,7 @@ import time
 
 from digits import machine, publish, table, versions
 from striate.models.catalog import catalog
-from striate.survey import network
+from striate.survey.named import network
 
 
 def seconds(name: str) -> float:

@@ -171,9 +171,9 @@ def measured(tool: str, network: str) -> dict[str, float]:
     found = (TOOLS | SPECIAL).get(tool, striate)
     found(tiny(), (3, 32, 32))
     if tool == BY_NAME:
-        from striate import survey
+        from striate.survey import named
 
-        survey.network("lenet5")
+        named.network("lenet5")
         net = None
     else:
         net = build(network, storage="meta" not in tool)
@@ -181,7 +181,7 @@ def measured(tool: str, network: str) -> dict[str, float]:
     before = settled()
     start = time.perf_counter()
     if net is None:
-        net = survey.network(network)
+        net = named.network(network)
         assert all(each.is_meta for each in [*net.parameters(), *net.buffers()])  # no storage at all
     found(net, SHAPE)
     seconds = time.perf_counter() - start

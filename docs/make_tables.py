@@ -1,4 +1,4 @@
-"""Writes docs/tables/ and src/striate/costs.json from the code: `python docs/make_tables.py`.
+"""Writes docs/tables/ and src/striate/survey/costs.json from the code: `python docs/make_tables.py`.
 
 A test compares what lies there with this.
 """
@@ -10,11 +10,10 @@ from pathlib import Path
 from torch import nn
 
 from striate.base.units import by
-from striate.cost.count import count
 from striate.data.augment import PRESETS, Augment
 from striate.models.catalog import catalog, declared, options_of
 from striate.models.heads import released_norm
-from striate.survey import network
+from striate.survey.listed import counted
 from striate.tasks import registry
 from striate.training.recipe import FOR_DIGITS, FOR_PHOTOGRAPHS, Recipe
 
@@ -23,25 +22,15 @@ ROOT = Path(__file__).parents[1]
 
 def files() -> dict[str, str]:
     """Path below the root -> text."""
-    counted = costs()
+    numbers = {name: counted(entry).numbers for name, entry in catalog().items()}
     return {
-        "src/striate/costs.json": json.dumps(counted, indent=1) + "\n",
+        "src/striate/survey/costs.json": json.dumps(numbers, indent=1) + "\n",
         "docs/tables/recipe.md": recipe(),
         "docs/tables/augmentation.md": augmentation(),
-        "docs/tables/networks.md": networks(counted),
+        "docs/tables/networks.md": networks(numbers),
         "docs/tables/options.md": options(),
         "docs/tables/tasks.md": tasks(),
     }
-
-
-def costs() -> dict[str, dict[str, int]]:
-    """Parameters of each network and of its auxiliary heads, and multiply-adds for one picture as published."""
-    found = {}
-    for name, entry in catalog().items():
-        one = count(network(name), entry.input)
-        used = sum(row.params for row in one.rows if row.called)
-        found[name] = {"parameters": used, "auxiliary": one.params - used, "multiply_adds": one.macs}
-    return found
 
 
 def recipe() -> str:
@@ -104,7 +93,7 @@ def _otherwise(key: str, default: object) -> str:
     return f"{key}={str(default).lower() if default is None or isinstance(default, bool) else default}"
 
 
-def networks(counted: dict[str, dict[str, int]]) -> str:
+def networks(numbers: dict[str, dict[str, int]]) -> str:
     rows = [
         "# The catalogue",
         "",
@@ -115,9 +104,9 @@ def networks(counted: dict[str, dict[str, int]]) -> str:
         "|---|---|---|---:|---:|---|---|",
     ]
     for entry in catalog().values():
-        size, cost = by(entry.input), counted[entry.name]
-        numbers = f"{cost['parameters']:,} | {cost['multiply_adds']:,}"
-        rows.append(f"| `{entry.name}` | {entry.year} | {size} | {numbers} | {entry.paper} | {entry.known_for} |")
+        size, cost = by(entry.input), numbers[entry.name]
+        shown = f"{cost['parameters']:,} | {cost['multiply_adds']:,}"
+        rows.append(f"| `{entry.name}` | {entry.year} | {size} | {shown} | {entry.paper} | {entry.known_for} |")
     return "\n".join(rows) + "\n"
 
 

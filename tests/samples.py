@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 
 from striate.models.catalog import find
-from striate.survey import listed
+from striate.survey.listed import listed
 
 SIZES = ("depth", "configuration", "growth", "widening", "groups", "width")  # options that only make a network larger
 

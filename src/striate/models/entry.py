@@ -1,7 +1,7 @@
 """What the catalogue knows of a network; importing this file does not import torch."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -98,7 +98,7 @@ class Entry:
     options: Mapping[str, Any] = field(hash=False)
     paper: Paper
     input: tuple[int, int, int]
-    published: Sequence[Fact]
+    published: tuple[Fact, ...]
     known_for: str
     differences: tuple[str, ...]
     least: int
@@ -115,17 +115,11 @@ class Entry:
     def __post_init__(self) -> None:
         for name in ("options", "recipe"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
-        object.__setattr__(self, "published", tuple(self.published))
 
     @property
     def family(self) -> str:
         """The file of the network's paper: resnet, vgg, densenet ..."""
         return self.builder.partition(":")[0].rpartition(".")[2]
-
-    @property
-    def authors(self) -> str:
-        """Who published it and when, without the title."""
-        return self.paper.cited
 
     @property
     def year(self) -> int:

@@ -1,7 +1,7 @@
 """What was printed of a network: each number with its digits, and the few forms in which papers print them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -82,16 +82,16 @@ def error(on: str, value: str, **more: Any) -> Fact:
     return Fact("error", Decimal(value), "%", on, **more)
 
 
-def top(first: str = "", fifth: str = "", *, quantity: str = "error", on: str = "ImageNet", **more: Any) -> list[Fact]:
-    """Top-1 and top-5 in percent, either of which may not have been printed."""
-    both = ((1, first), (5, fifth))
-    return [Fact(quantity, Decimal(value), "%", on, top=each, **more) for each, value in both if value]
+def top(first: str = "", fifth: str = "", *, on: str = "ImageNet", **more: Any) -> tuple[Fact, ...]:
+    """Top-1 and top-5 errors in percent, either of which may not have been printed."""
+    return tuple(error(on, value, top=each, **more) for each, value in ((1, first), (5, fifth)) if value)
 
 
-def torchvision(*accuracies: tuple[str, str], counted: tuple[int, str] | None = None) -> list[Fact]:
+def torchvision(*accuracies: tuple[str, str], counted: tuple[int, str] | None = None) -> tuple[Fact, ...]:
     """What it prints of its weights V1, V2: top-1 and top-5; and of all: parameters, billions of multiply-adds."""
     source = "torchvision"
     facts = [parameters(counted[0], source=source), multiply_adds(counted[1], source=source)] if counted else []
     for version, both in enumerate(accuracies, 1):
-        facts += top(*both, quantity="accuracy", source=f"torchvision's V{version} weights", crops=1)
-    return facts
+        source = f"torchvision's V{version} weights"
+        facts += [replace(fact, quantity="accuracy") for fact in top(*both, source=source, crops=1)]
+    return tuple(facts)

@@ -1,6 +1,5 @@
 """The catalogue's entries of models/densenet.py."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from striate.models.entry import Entry, Paper, Sides, Weights
@@ -19,7 +18,7 @@ _DROPOUT = (
 _MEMORY = "memory_efficient=true keeps what grows with depth, not with its square, and gives the same bits."
 
 
-def _imagenet(depth: int, published: Sequence[Fact], known_for: str, *differences: str, source: str) -> Entry:
+def _imagenet(depth: int, published: tuple[Fact, ...], known_for: str, *differences: str, source: str) -> Entry:
     """A network for pictures of 224 pixels."""
     released = depth != 264  # torchvision has the other four
     return Entry(
@@ -44,7 +43,7 @@ def _printed(millions: str, ten: str, hundred: str) -> tuple[Fact, ...]:
     return parameters(millions, "M"), error("CIFAR-10", ten, how=how), error("CIFAR-100", hundred, how=how)
 
 
-def _cifar(name: str, published: Sequence[Fact], known_for: str, stem: str, **options: Any) -> Entry:
+def _cifar(name: str, published: tuple[Fact, ...], known_for: str, stem: str, **options: Any) -> Entry:
     """A network for pictures of 32 pixels: two transitions halve the map."""
     return Entry(
         name=name,

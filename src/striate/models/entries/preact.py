@@ -1,7 +1,5 @@
 """The catalogue's entries of models/preact.py."""
 
-from collections.abc import Sequence
-
 from striate.models.entry import Entry, Paper, Sides
 from striate.models.facts import Fact, error, parameters, top
 
@@ -21,7 +19,7 @@ def _beside(on: str, own: str, original: str) -> tuple[Fact, Fact]:
     return error(on, own), error(on, original, of="the original blocks")
 
 
-def _imagenet(depth: int, published: Sequence[Fact], known_for: str, *differences: str) -> Entry:
+def _imagenet(depth: int, published: tuple[Fact, ...], known_for: str, *differences: str) -> Entry:
     """The stages of a ResNet for ImageNet, with pre-activated blocks."""
     halved = () if depth < 50 else (_STRIDE.format("231,211,008"),)
     return Entry(
@@ -39,7 +37,7 @@ def _imagenet(depth: int, published: Sequence[Fact], known_for: str, *difference
     )
 
 
-def _cifar(depth: int, published: Sequence[Fact], known_for: str, *differences: str) -> Entry:
+def _cifar(depth: int, published: tuple[Fact, ...], known_for: str, *differences: str) -> Entry:
     """A network for CIFAR: two of its three stages halve the map."""
     return Entry(
         name=f"preact_resnet{depth}",

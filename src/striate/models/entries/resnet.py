@@ -1,6 +1,5 @@
 """The catalogue's entries of models/resnet.py."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from striate.models.entry import Entry, Paper, Sides, Weights
@@ -23,7 +22,7 @@ _WORSE = "The paper says of its error that it is above 60 % and not displayed (F
 _DEGRADES = "The same layers without shortcuts: "
 
 
-def _imagenet(name: str, published: Sequence[Fact], known_for: str, *differences: str, **options: Any) -> Entry:
+def _imagenet(name: str, published: tuple[Fact, ...], known_for: str, *differences: str, **options: Any) -> Entry:
     """A network of Table 1 for ImageNet; blocks of two layers have no 1x1 to stride on and no 3x3 between two 1x1."""
     unused = ("stride_on", "groups", "width") if options["depth"] in (18, 34) else ()
     return Entry(
@@ -43,7 +42,7 @@ def _imagenet(name: str, published: Sequence[Fact], known_for: str, *differences
     )
 
 
-def _cifar(name: str, published: Sequence[Fact], known_for: str, *differences: str, **options: Any) -> Entry:
+def _cifar(name: str, published: tuple[Fact, ...], known_for: str, *differences: str, **options: Any) -> Entry:
     """A network of section 4.2 for CIFAR-10: two of its three stages halve the map."""
     return Entry(
         name=name,

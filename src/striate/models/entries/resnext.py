@@ -1,7 +1,5 @@
 """The catalogue's entries of models/resnext.py."""
 
-from collections.abc import Sequence
-
 from striate.models.entry import Entry, Paper, Sides, Weights
 from striate.models.facts import Fact, error, parameters, top, torchvision
 
@@ -9,7 +7,7 @@ XIE = Paper("Xie, Girshick, Dollár, Tu and He", 2017, "Aggregated Residual Tran
 _WIDER = "16x64d"
 
 
-def _imagenet(depth: int, groups: int, width: int, weights: str, published: Sequence[Fact], known_for: str) -> Entry:
+def _imagenet(depth: int, groups: int, width: int, weights: str, published: tuple[Fact, ...], known_for: str) -> Entry:
     """A network of Table 1 with another depth, cardinality or width."""
     name = f"resnext{depth}_{groups}x{width}d"
     return Entry(

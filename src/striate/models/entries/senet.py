@@ -1,6 +1,5 @@
 """The catalogue's entries of models/senet.py."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from striate.models.entry import Entry, Paper, Sides, Weights
@@ -19,12 +18,12 @@ _V1_5 = (
 )
 
 
-def _released(first: str, fifth: str) -> list[Fact]:
+def _released(first: str, fifth: str) -> tuple[Fact, ...]:
     return top(first, fifth, how="released model", crops=1)
 
 
 def _net(
-    name: str, published: Sequence[Fact], known_for: str, *differences: str, paper: str = "Table 1", **options: Any
+    name: str, published: tuple[Fact, ...], known_for: str, *differences: str, paper: str = "Table 1", **options: Any
 ) -> Entry:
     """SE-ResNet or SE-ResNeXt; only 50 layers are printed as a table."""
     return Entry(

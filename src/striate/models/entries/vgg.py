@@ -1,6 +1,5 @@
 """The catalogue's entries of models/vgg.py."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from striate.models.entry import Entry, Paper, Weights
@@ -19,17 +18,17 @@ _NORM = "Batch normalisation after each convolution is not in the paper; convolu
 _LRN = "Response normalisation after the first convolution, with AlexNet's constants, as the paper has it."
 
 
-def _printed(millions: str, first: str, fifth: str) -> list[Fact]:
+def _printed(millions: str, first: str, fifth: str) -> tuple[Fact, ...]:
     """Parameters, and errors of Table 3."""
-    return [parameters(millions, "M"), *top(first, fifth, subset="validation", how="single scale")]
+    return parameters(millions, "M"), *top(first, fifth, subset="validation", how="single scale")
 
 
-def _shipped(billions: str, first: str, fifth: str) -> list[Fact]:
-    return [multiply_adds(billions, source="torchvision"), *torchvision((first, fifth))]
+def _shipped(billions: str, first: str, fifth: str) -> tuple[Fact, ...]:
+    return multiply_adds(billions, source="torchvision"), *torchvision((first, fifth))
 
 
 def _vgg(
-    name: str, published: Sequence[Fact], known_for: str, *differences: str, weights: bool = True, **options: Any
+    name: str, published: tuple[Fact, ...], known_for: str, *differences: str, weights: bool = True, **options: Any
 ) -> Entry:
     """A column of Table 1."""
     return Entry(
@@ -47,7 +46,7 @@ def _vgg(
     )
 
 
-def _normed(name: str, published: Sequence[Fact], **options: Any) -> Entry:
+def _normed(name: str, published: tuple[Fact, ...], **options: Any) -> Entry:
     """The same with batch normalisation, as torchvision ships it."""
     known_for = f"{name.removesuffix('_bn')} with batch normalisation, which needs no pre-trained start."
     return _vgg(name, published, known_for, _NORM, weights=bool(published), norm="batch", **options)
@@ -55,19 +54,19 @@ def _normed(name: str, published: Sequence[Fact], **options: Any) -> Entry:
 
 # fmt: off
 ENTRIES: tuple[Entry, ...] = (
-    _vgg("vgg11", [*_printed("133", "29.6", "10.4"), *torchvision(("69.020", "88.628"))],
+    _vgg("vgg11", (*_printed("133", "29.6", "10.4"), *torchvision(("69.020", "88.628"))),
          "The shallowest of the VGG networks, whose weights started the deeper ones.", configuration="A"),
     _vgg("vgg11_lrn", _printed("133", "29.7", "10.5"),
          "Shows that AlexNet's response normalisation does not help here.", _LRN,
          weights=False, configuration="A", lrn=True),
-    _vgg("vgg13", [*_printed("133", "28.7", "9.9"), *torchvision(("69.928", "89.246"))],
+    _vgg("vgg13", (*_printed("133", "28.7", "9.9"), *torchvision(("69.928", "89.246"))),
          "Two 3x3 convolutions a stage: the field of one 5x5 with fewer weights.", configuration="B"),
     _vgg("vgg16_c", _printed("134", "27.3", "8.8"),
          "VGG-13 with three 1x1 convolutions: more depth, no wider field.",
          weights=False, configuration="C"),
-    _vgg("vgg16", [*_printed("138", "25.6", "8.1"), *top("28.5", "9.9", crops=1), *torchvision(("71.592", "90.382"))],
+    _vgg("vgg16", (*_printed("138", "25.6", "8.1"), *top("28.5", "9.9", crops=1), *torchvision(("71.592", "90.382"))),
          "The usual VGG: nothing but 3x3 convolutions, and still a common feature extractor.", configuration="D"),
-    _vgg("vgg19", [*_printed("144", "25.5", "8.0"), *torchvision(("72.376", "90.876"))],
+    _vgg("vgg19", (*_printed("144", "25.5", "8.0"), *torchvision(("72.376", "90.876"))),
          "The deepest VGG, and the network of neural style transfer.", configuration="E"),
     _normed("vgg11_bn", _shipped("7.609", "70.370", "89.810"), configuration="A"),
     _normed("vgg13_bn", _shipped("11.308", "71.586", "90.374"), configuration="B"),

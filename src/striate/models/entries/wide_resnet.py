@@ -1,14 +1,12 @@
 """The catalogue's entries of models/wide_resnet.py."""
 
-from collections.abc import Sequence
-
 from striate.models.entry import Entry, Paper, Sides, Weights
 from striate.models.facts import Fact, error, parameters, top, torchvision
 
 ZAGORUYKO = Paper("Zagoruyko and Komodakis", 2016, "Wide Residual Networks")
 
 
-def _imagenet(depth: int, published: Sequence[Fact], known_for: str) -> Entry:
+def _imagenet(depth: int, published: tuple[Fact, ...], known_for: str) -> Entry:
     """ResNet's bottlenecks with the 3x3 convolution twice as wide."""
     return Entry(
         name=f"wide_resnet{depth}_2",
@@ -29,7 +27,7 @@ def _imagenet(depth: int, published: Sequence[Fact], known_for: str) -> Entry:
     )
 
 
-def _cifar(depth: int, widening: int, published: Sequence[Fact], known_for: str) -> Entry:
+def _cifar(depth: int, widening: int, published: tuple[Fact, ...], known_for: str) -> Entry:
     """A network of Table 1."""
     return Entry(
         name=f"wide_resnet{depth}_{widening}",

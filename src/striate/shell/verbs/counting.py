@@ -133,12 +133,12 @@ def count(
     json
         The same as --format json.
     """
-    from striate import survey
+    from striate.survey.named import network, sample, size_text
 
     in_text, as_json, bfloat16 = str(draw) == "text", json or format == "json", precision == "bfloat16"
     files = {"--draw": None if in_text else draw, "--curve": curve, "--seen": seen}
     _sound(model, batch, model_options or {}, files)
-    shape, options = survey.sample(model, input, dict(model_options or {}))
+    shape, options = sample(model, input, dict(model_options or {}))
     letters = any(not isinstance(side, int | tuple) for side in shape)
     _together(
         {"an --input of letters": letters, "--fits": fits is not None, "--measure": measure, "--why": why,
@@ -153,13 +153,13 @@ def count(
     if json and format in ("markdown", "csv"):
         raise UsageError("--json", f"it asks for another form than --format {format}", "one of the two")
     if seen is not None and (len(shape) != 3 or not isinstance(shape[0], int)):
-        cause = f"it needs one picture, and the input is {survey.size_text(shape)}"
+        cause = f"it needs one picture, and the input is {size_text(shape)}"
         raise UsageError("--seen", cause, "a network of one picture")
     budget = None if fits is None else parse_bytes(fits, "--fits")
     if measure:
         _measured(model, shape, batch, options, device, bfloat16=bfloat16, again=again, as_json=as_json)
         return
-    net = survey.network(model, **options)
+    net = network(model, **options)
     how: dict[str, Any] = {"training": training, "optimizer": optimizer or "momentum", "autocast": bfloat16}
     if letters:
         _formula(net, shape, as_json)
@@ -176,11 +176,11 @@ def count(
 
 def _sound(model: str, batch: int, options: Mapping[str, str], files: Mapping[str, Path | None]) -> None:
     """Refuse what is wrong by itself, before anything is counted."""
-    from striate import survey
+    from striate.survey.named import is_named
 
     if batch < 1:
         raise UsageError("batch", f"{batch} samples cannot be counted", "--batch 1 or more")
-    if "weights" in options and survey.is_named(model):
+    if "weights" in options and is_named(model):
         raise UsageError("--model-options.weights", "counting needs no weights", "leaving it out")
     there: dict[str, str] = {}
     for option, path in files.items():
@@ -292,17 +292,17 @@ def _pictures(
     curve: Path | None, seen: Path | None,
 ) -> None:  # fmt: skip
     """Write those that are asked for."""
-    from striate import survey
     from striate.cost.curve import curve_figure
     from striate.cost.drawing import drawing
     from striate.cost.gradient_field import gradient_field
+    from striate.survey.named import network
 
     if draw is not None:
         _write(draw, drawing(net, shape, title=result.network).svg())
     if curve is not None and result.memory is not None:
         _write(curve, curve_figure(result.memory))
     if seen is not None:
-        real = survey.network(result.network, storage=True, **options)
+        real = network(result.network, storage=True, **options)
         found = gradient_field(real, result.last.module if result.last else "", shape)
         print(found, file=sys.stderr)
         _write(seen, found.svg())
@@ -313,14 +313,14 @@ def _measured(
     again: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Each layer's least time on this machine, the time it takes, and the first as a share of the second."""
-    from striate import survey
     from striate.base import devices
+    from striate.survey.latency import measured
 
     try:
         devices.find(device)
     except MachineError as error:
         raise MachineError(f"--device {device}", "this machine has none that torch can use", "--device cpu") from error
-    rates, layers, whole = survey.measured(model, shape, batch, options, device, bfloat16=bfloat16, again=again)
+    rates, layers, whole = measured(model, shape, batch, options, device, bfloat16=bfloat16, again=again)
     print(rates, file=sys.stderr if as_json else sys.stdout)
     warn_of_rates([model] if whole.seconds < whole.least else [])
     head = ["module", "kind", "least ms", "measured ms", "reached %"]
@@ -332,9 +332,9 @@ def _measured(
 
 def _formula(net: Any, shape: tuple[Any, ...], as_json: bool) -> None:
     """Multiply-adds over symbols: for any size, and for sides that all strides divide."""
-    from striate import survey
+    from striate.survey.formula import formulas
 
-    formula, stride, whole = survey.formulas(net, shape)
+    formula, stride, whole = formulas(net, shape)
     if isinstance(formula, UsageError):
         print(formula.cause, file=sys.stderr)
         formula = None

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from striate.base.words import decimal
 from striate.shell.output import Amount, Json, print_json, print_table, warn_of_rates
 
 if TYPE_CHECKING:
-    from striate.survey import Listed
+    from striate.survey.listed import Beside, Listed
 
 
 def models(
@@ -42,7 +43,7 @@ def models(
     json
         The last line of output is one JSON object.
     """
-    from striate import survey
+    from striate.survey.listed import listed
 
     limits = {"--family": family, "--max-params": max_params, "--max-macs": max_macs}
     said = [name for name, value in limits.items() if value is not None]
@@ -51,7 +52,7 @@ def models(
             raise UsageError(said[0], "it changes nothing beside timm's names", "leaving it out")
         _of_timm(pattern, json)
         return
-    chosen = survey.listed(pattern, family=family, max_params=max_params, max_macs=max_macs)
+    chosen = listed(pattern, family=family, max_params=max_params, max_macs=max_macs)
     if not chosen:
         print("no network is within these limits" if said else f"no name matches {pattern}", file=sys.stderr)
     if len(chosen) == 1 and chosen[0].entry.name == pattern:
@@ -62,7 +63,7 @@ def models(
         head = ["name", "year", "paper", "task", "input", "parameters", "multiply-adds", "known for"]
         rows = [
             [
-                each.entry.name, each.entry.year, each.entry.authors, each.entry.task,
+                each.entry.name, each.entry.year, each.entry.paper.cited, each.entry.task,
                 by(each.entry.input),
                 f"{each.parameters:,}", f"{each.multiply_adds:,}", each.entry.known_for,
             ]
@@ -73,11 +74,11 @@ def models(
 
 def _of_timm(pattern: str, json: bool) -> None:
     """timm's names that match a pattern; a single name is shown as those of the catalogue are."""
-    from striate import survey
     from striate.models import outside
+    from striate.survey.listed import counted, is_pattern
 
-    if not survey.is_pattern(pattern):
-        _show(survey.counted(outside.find(pattern)), json)
+    if not is_pattern(pattern):
+        _show(counted(outside.find(pattern)), json)
         return
     names = outside.names(pattern)
     if not names:
@@ -90,11 +91,11 @@ def _of_timm(pattern: str, json: bool) -> None:
 
 def _show(chosen: "Listed", json: bool) -> None:
     """One network: what the paper printed, line by line, beside what is counted here."""
-    from striate import survey
+    from striate.survey.listed import beside
 
-    lines = survey.beside(chosen.entry)
+    lines = beside(chosen.entry)
     if json:
-        print_json({"models": [chosen.as_dict() | {"table": [each.as_dict() for each in lines]}]})
+        print_json({"models": [chosen.as_dict() | {"table": [asdict(each) for each in lines]}]})
         return
     print(chosen.entry)
     more = f" and {chosen.auxiliary:,} of auxiliary heads" if chosen.auxiliary else ""
@@ -104,7 +105,7 @@ def _show(chosen: "Listed", json: bool) -> None:
     if not lines:
         return
     print()
-    columns: dict[str, Callable[[survey.Beside], str]] = {
+    columns: dict[str, Callable[[Beside], str]] = {
         "layer": lambda each: each.line.layer,
         "as described": lambda each: each.line.words,
         "output printed": lambda each: each.line.output,
@@ -154,12 +155,12 @@ def compare(
         raise UsageError("models", "none are named", "striate compare alexnet vgg16 resnet50")
     if batch < 1:
         raise UsageError("batch", f"{batch} samples cannot be counted", "--batch 1 or more")
-    from striate import survey
     from striate.base import durable
-    from striate.comparison import compare as compare_networks
+    from striate.survey.compared import compare as compare_networks
+    from striate.survey.named import sample, size_text
 
     for model in models:
-        survey.sample(model, input, {})  # a wrong name is told before a folder is made
+        sample(model, input, {})  # a wrong name is told before a folder is made
     durable.make_folder(to)  # and a wrong folder before minutes of counting
     found = compare_networks(models, input_size=input, batch=batch, measure=measure, again=again)
     written = {"bubbles.svg": found.bubbles, "layers.svg": found.layers}
@@ -171,7 +172,7 @@ def compare(
             print(f"no {name}: none of these networks has a published error on ImageNet{kept}", file=sys.stderr)
     warn_of_rates([row.name for row in found.rows if row.measured is not None and row.measured < row.least])
     if json:
-        print_json({"compared": [row.as_dict() for row in found.rows], "charts": str(to)})
+        print_json({"compared": [asdict(row) for row in found.rows], "charts": str(to)})
         return
     head = [
         "network", "input", "parameters", "multiply-adds", "activations", f"training at {batch}", "field",
@@ -179,7 +180,7 @@ def compare(
     ]  # fmt: skip
     rows = [
         [
-            row.name, survey.size_text(row.input), f"{row.parameters:,}", f"{row.multiply_adds:,}",
+            row.name, size_text(row.input), f"{row.parameters:,}", f"{row.multiply_adds:,}",
             f"{row.activations:,}", readable_bytes(row.training_bytes), row.field, decimal(1e3 * row.least, 2),
             "" if row.measured is None else decimal(1e3 * row.measured, 1),
             "" if row.error is None else f"{row.error:.2f} %", row.protocol,

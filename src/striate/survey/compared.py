@@ -1,16 +1,17 @@
 """Networks beside each other: what each holds, does, needs, sees, takes and was published to get wrong."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from striate import charts, survey
 from striate.base.errors import UsageError
 from striate.base.units import by
 from striate.cost import machine
 from striate.cost.count import Count, count
 from striate.models.catalog import catalog, find
 from striate.models.entry import Entry
+from striate.survey import charts
+from striate.survey.named import network, random_inputs, sample, shapes
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,6 @@ class Compared:
     error: float | None
     protocol: str
 
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class Comparison:
@@ -59,13 +57,13 @@ def compare(
     `input_size` is the same for all, such as "3x224x224"; else each has its published one. Training is SGD with
     momentum in float32. The machine's rates are those of the cache unless `again`.
     """
-    samples = [survey.sample(model, input_size, {}) for model in models]  # a wrong name is told before work begins
-    if not all(isinstance(side, int) for shape, _ in samples for each in survey.shapes(shape) for side in each):
+    samples = [sample(model, input_size, {}) for model in models]  # a wrong name is told before work begins
+    if not all(isinstance(side, int) for shape, _ in samples for each in shapes(shape) for side in each):
         raise UsageError("input", f"{input_size} has letters, and networks are compared at one size", "3x224x224")
     rates = machine.rates(device, again=again)
     rows, layers = [], []
     for model, (shape, options) in zip(models, samples, strict=True):
-        net = survey.network(model, **options)
+        net = network(model, **options)
         one = count(net, shape)
         step = count(net, shape, batch=batch, training=True, optimizer="momentum")
         published = published_error(find(model)) if model in catalog() else None
@@ -112,8 +110,8 @@ def published_error(entry: Entry) -> tuple[float, str] | None:
 
 
 def _seconds(model: str, shape: tuple[int, ...], options: Mapping[str, Any], device: str) -> float:
-    net = survey.network(model, storage=True, **options).eval().to(device)
-    return machine.seconds(net, survey.random_inputs(shape, 1, device), [])[""]
+    net = network(model, storage=True, **options).eval().to(device)
+    return machine.seconds(net, random_inputs(shape, 1, device), [])[""]
 
 
 def _layers(model: str, one: Count) -> charts.Layers:
