@@ -29,7 +29,7 @@ from torch.nn import functional
 import striate
 from digits import machine, table
 from striate.cost.memory import Memory, Peak
-from striate.cost.trace import Call, Traced, trace
+from striate.cost.walk.trace import Call, Traced, trace
 
 MIB = 1 << 20
 OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {

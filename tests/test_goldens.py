@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from striate.cost.count import Count, count
-from striate.cost.field import Fields, fields
+from striate.cost.field.fields import Fields, fields
 from striate.models.build import build
 from striate.models.catalog import find
 

@@ -15,7 +15,7 @@ from striate.base.errors import UsageError
 from striate.cost.budget import largest_batch
 from striate.cost.curve import curve_figure
 from striate.cost.memory import Memory, Peak
-from striate.cost.trace import trace
+from striate.cost.walk.trace import trace
 
 
 def peak_of(net: nn.Module, shape: tuple[int, ...], batch: int = 1, device: str = "cpu", **options: object) -> Peak:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from striate.base.errors import UsageError
 from striate.base.units import readable_bytes
 from striate.cost.memory import Memory, Peak
-from striate.cost.trace import Inputs, Loss, trace
+from striate.cost.walk.trace import Inputs, Loss, trace
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from torch import nn
 
 from striate.base.errors import UsageError
 from striate.cost import tables
-from striate.cost.field import FeatureMap, Field, Fields
+from striate.cost.field.fields import FeatureMap, Field, Fields
 from striate.cost.ledger import Entry, Ledger, Shape
 from striate.cost.memory import Memory, Peak
-from striate.cost.trace import Inputs, Loss, Observer, Phase, trace
+from striate.cost.walk.trace import Inputs, Loss, Observer, Phase, trace
 from striate.cost.work import COLUMNS, Work
 
 PHASES: tuple[Phase, ...] = ("forward", "loss", "backward", "optimizer")
@@ -260,7 +260,7 @@ def count(
     - `unknown`: what to do about an operator without a rule: "raise" names it, "report" lists it in `Count.unknown`.
     - `memory`: whether to find `peak_bytes`; by default in training only.
 
-    The other options, and the errors, are those of `striate.cost.trace.trace`.
+    The other options, and the errors, are those of `trace`.
     """
     if unknown not in ("raise", "report"):
         raise UsageError("unknown", f"{unknown!r} is not known", "raise or report")

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from striate.base.errors import UsageError, nearest, printable
-from striate.cost.field import Field, fields
-from striate.cost.steps import Interval
+from striate.cost.field.fields import Field, fields
+from striate.cost.field.steps import Interval
 
 SHARE = 0.95  # of the mass, that the effective field holds
 
@@ -146,7 +146,7 @@ def gradient_field(
     torch's own random state are left as they were.
 
     Raises `UsageError` for a layer that is not there, not called, or without height and width, and the errors of
-    `striate.cost.trace.trace`.
+    `trace`.
     """
     names = dict(net.named_modules())
     if layer not in names:

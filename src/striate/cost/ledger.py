@@ -8,9 +8,9 @@ from typing import Any, final
 from torch import Tensor, nn
 
 from striate.base.errors import UsageError
-from striate.cost.field import Field, Fields
+from striate.cost.field.fields import Field, Fields
 from striate.cost.rules import DRAWN, FREE, GATHERED, NONE, PRODUCTS, rule_of
-from striate.cost.trace import NO_CALL, Call, Phase, Traced
+from striate.cost.walk.trace import NO_CALL, Call, Phase, Traced
 from striate.cost.work import Work
 
 Shape = tuple[int, ...]

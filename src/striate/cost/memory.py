@@ -1,6 +1,6 @@
 """Who is alive when: the peak of inference and of a training step, by kind and by operator.
 
-The pass of `striate.cost.trace` makes every tensor that a real step makes, without storage. Here each storage is noted
+The pass of `cost.walk.trace` makes every tensor that a real step makes, without storage. Here each storage is noted
 with its size when it is born and again when it dies, so views and shared storages count once and in-place operators
 count nothing. What an operator's kernel borrows while it runs (reordered copies, workspaces of cuDNN or oneDNN) is not
 among the tensors of the step and not counted; `benchmarks/memory.py` measures it apart.
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from striate.base.errors import UsageError, nearest
-from striate.cost.trace import Call, Phase, Traced
+from striate.cost.walk.trace import Call, Phase, Traced
 
 Kind = Literal["parameters", "buffers", "optimizer state", "inputs", "gradients", "activations", "temporaries"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -23,7 +23,7 @@ from torch.utils._sympy import functions as torchs
 from striate.base.errors import UsageError
 from striate.cost.count import count
 from striate.cost.rules import PRODUCTS
-from striate.cost.trace import Call, Phase, Traced, trace
+from striate.cost.walk.trace import Call, Phase, Traced, trace
 from striate.cost.work import convolution
 
 aten = torch.ops.aten

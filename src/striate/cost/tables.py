@@ -12,7 +12,7 @@ from striate.base.errors import MachineError
 
 if TYPE_CHECKING:
     from striate.cost.count import Count, Row, Tally
-    from striate.cost.field import FeatureMap, Field
+    from striate.cost.field.fields import FeatureMap, Field
     from striate.cost.memory import Peak
 
 TALLY = ("macs", "macs_valid", "additions", "comparisons", "transcendental", "bytes_read", "bytes_written")

@@ -5,7 +5,7 @@ from typing import Any
 from torch import nn
 
 from striate.base.errors import UsageError
-from striate.cost.field import fields
+from striate.cost.field.fields import fields
 from striate.cost.symbols import HINT, NetworkFormula
 
 

@@ -247,7 +247,7 @@ def _why(result: "Count", as_json: bool) -> None:
 
 def _drawn(model: str, net: Any, shape: tuple[Any, ...], as_json: bool) -> None:
     """The drawing in text, or what it shows."""
-    from striate.cost.drawing import drawing
+    from striate.cost.drawing.drawing import drawing
 
     drawn = drawing(net, shape, title=model)
     if as_json:
@@ -293,7 +293,7 @@ def _pictures(
 ) -> None:  # fmt: skip
     """Write those that are asked for."""
     from striate.cost.curve import curve_figure
-    from striate.cost.drawing import drawing
+    from striate.cost.drawing.drawing import drawing
     from striate.cost.gradient_field import gradient_field
     from striate.survey.named import network
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from striate.cost.seen import Atom, Seen, Unclear, is_placed, moved, only, reduced, regrouped, united
+from striate.cost.field.seen import Atom, Seen, Unclear, is_placed, moved, only, reduced, regrouped, united
 
 Look = Callable[[Tensor], Seen | None]  # None: it does not depend on the picture
 Rule = Callable[[Sequence[Any], Mapping[str, Any], Sequence[Tensor], Look], "Seen | tuple[Seen | None, ...] | None"]

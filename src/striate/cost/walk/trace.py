@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from striate.base.errors import UsageError
-from striate.cost.autocast import Autocast
-from striate.cost.kernels import as_on_a_cpu
-from striate.cost.shortcuts import SHORTCUTS
-from striate.cost.training import default_loss, optimizer_state, optimizer_step
-from striate.cost.twin import meta_inputs, meta_twin
+from striate.cost.walk.autocast import Autocast
+from striate.cost.walk.kernels import as_on_a_cpu
+from striate.cost.walk.shortcuts import SHORTCUTS
+from striate.cost.walk.training import default_loss, optimizer_state, optimizer_step
+from striate.cost.walk.twin import meta_inputs, meta_twin
 
 aten = torch.ops.aten
 Phase = Literal["forward", "loss", "backward", "optimizer"]

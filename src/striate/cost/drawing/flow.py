@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from striate.cost.trace import Call, Inputs, Phase, Traced, trace
+from striate.cost.walk.trace import Call, Inputs, Phase, Traced, trace
 
 aten = torch.ops.aten
 
@@ -52,7 +52,7 @@ class _Node:
 
 
 def layers(net: nn.Module, input_size: Inputs) -> tuple[Layer, ...]:
-    """The layers of `net`, the input first; errors are those of `striate.cost.trace.trace`.
+    """The layers of `net`, the input first; errors are those of `trace`.
 
     A module whose parts follow one another is opened up; one with branches inside is one layer, under the name of its
     class. Activations, norms, dropout and views are not listed. Equal blocks in a row are one layer that `repeats`.

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from striate.cost.steps import NOTHING, PIXELS, Cells, Interval, Places, Steps, extent, hull, joined, through
+from striate.cost.field.steps import NOTHING, PIXELS, Cells, Interval, Places, Steps, extent, hull, joined, through
 
 
 class Unclear(Exception):

@@ -17,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 
 from striate.base.errors import UsageError
 from striate.cost.count import count
-from striate.cost.trace import NO_CALL, trace
+from striate.cost.walk.trace import NO_CALL, trace
 
 
 class Log:

@@ -7,9 +7,8 @@ from typing import Any
 
 import torch
 
-from striate.cost import field_views as views
-from striate.cost.field_views import Args, Kwargs, Look, Outs, Rule, tensors, weighed
-from striate.cost.seen import (
+from striate.cost.field import views
+from striate.cost.field.seen import (
     Atom,
     Seen,
     Unclear,
@@ -23,7 +22,8 @@ from striate.cost.seen import (
     slid,
     united,
 )
-from striate.cost.steps import Places, adaptive, hull, resampled, transposed, window
+from striate.cost.field.steps import Places, adaptive, hull, resampled, transposed, window
+from striate.cost.field.views import Args, Kwargs, Look, Outs, Rule, tensors, weighed
 
 aten = torch.ops.aten
 

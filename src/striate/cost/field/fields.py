@@ -1,6 +1,6 @@
 """The receptive field of every tensor: which pixels of the picture one cell of a feature map depends on.
 
-Found by exact arithmetic on intervals during the one pass of `striate.cost.trace`, through shortcuts, concatenations,
+Found by exact arithmetic on intervals during the one pass of `cost.walk.trace`, through shortcuts, concatenations,
 upsampling and views. Araujo, Norris and Sim 2019, "Computing Receptive Fields of Convolutional Neural Networks", give
 the closed form for chains.
 
@@ -16,10 +16,10 @@ from typing import Any, final
 from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from striate.cost.field_rules import passed_on
-from striate.cost.seen import Atom, Seen, Unclear, is_placed, united, unrepeated
-from striate.cost.steps import NOTHING, PIXELS, Interval, Steps, hull
-from striate.cost.trace import Call, Inputs, Phase, Traced, trace
+from striate.cost.field.rules import passed_on
+from striate.cost.field.seen import Atom, Seen, Unclear, is_placed, united, unrepeated
+from striate.cost.field.steps import NOTHING, PIXELS, Interval, Steps, hull
+from striate.cost.walk.trace import Call, Inputs, Phase, Traced, trace
 
 AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 
@@ -287,7 +287,7 @@ class Fields:
 def fields(net: nn.Module, input_size: Inputs) -> Fields:
     """The receptive fields of `net` for pictures of this size, such as (3, 224, 224), in evaluation mode.
 
-    Errors are those of `striate.cost.trace.trace`.
+    Errors are those of `trace`.
     """
     found = Fields()
     trace(net, input_size, [found])

@@ -13,8 +13,8 @@ from torch.nn import functional
 from torchvision import models
 
 import striate
-from striate.cost.field import Fields, fields
-from striate.cost.trace import trace
+from striate.cost.field.fields import Fields, fields
+from striate.cost.walk.trace import trace
 from striate.layers import SqueezeExcitation
 
 Windows = Iterable[tuple[int, int]]  # (kernel, stride) of one layer after the other

@@ -1,6 +1,6 @@
 """A network as a picture, by square roots: slabs as high and deep as the feature map, as thick as it has channels.
 
-One description serves both pictures, and it comes from running the network: see `striate.cost.flow`.
+One description serves both pictures, and it comes from running the network: see `striate.cost.drawing.flow`.
 """
 
 import math
@@ -12,8 +12,8 @@ from xml.sax.saxutils import escape
 from torch import nn
 
 from striate.base.errors import printable
-from striate.cost.flow import KINDS, Layer, layers
-from striate.cost.trace import Inputs
+from striate.cost.drawing.flow import KINDS, Layer, layers
+from striate.cost.walk.trace import Inputs
 
 # Fill of the front; top and side are darker. Colours after Okabe and Ito, apart for colour-blind eyes.
 PAINT = {
@@ -68,7 +68,7 @@ def drawing(net: nn.Module, input_size: Inputs, *, title: str = "") -> Drawing:
 
     Blocks with branches are one slab under the name of their class, equal blocks in a row one slab with their number;
     more than 40 layers are drawn as stages. Connections that pass over layers are arcs. Errors are those of
-    `striate.cost.trace.trace`.
+    `trace`.
     """
     return Drawing(printable(title or type(net).__name__, 120), layers(net, input_size))
 

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 import torch
 
-from striate.cost.shortcuts import SHORTCUTS
+from striate.cost.walk.shortcuts import SHORTCUTS
 
 aten = torch.ops.aten
 SHAPES = [(2, 3, 4, 5), (2, 3, 1, 1), (2, 3), (2, 3, 7), (2, 1, 4, 4), (2, 3, 2, 4, 4)]

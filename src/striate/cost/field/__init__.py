@@ -1,0 +1,1 @@
+"""Which pixels of the picture each cell of each tensor depends on."""
