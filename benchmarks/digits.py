@@ -470,8 +470,10 @@ def ratios(values: Sequence[float], others: Sequence[float] | None) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    """Markdown: names on the left, numbers on the right."""
+    from striate.base.tables import Table, markdown
+
+    return markdown(Table(tuple(head), list(rows), right=range(1, len(head))))
 
 
 def machine() -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from torch import nn
 
+from striate.base.tables import Table, markdown
 from striate.base.units import by
 from striate.data.augment import PRESETS, Augment
 from striate.models.catalog import catalog, declared, options_of
@@ -34,55 +35,42 @@ def files() -> dict[str, str]:
 
 
 def recipe() -> str:
-    rows = [
-        "# The keys of a recipe",
-        "",
-        "| key | what it is | default | digits | photographs |",
-        "|---|---|---|---|---|",
-    ]
+    rows = []
     for key in dataclasses.fields(Recipe):
         default = "" if key.default in (None, (), dataclasses.MISSING) else f"`{key.default}`"
         suited = [f"`{suits[key.name]}`" if key.name in suits else "" for suits in (FOR_DIGITS, FOR_PHOTOGRAPHS)]
-        rows.append(f"| `{key.name}` | {key.metadata['help']} | {default} | {suited[0]} | {suited[1]} |")
-    return "\n".join(rows) + "\n"
+        rows.append([f"`{key.name}`", key.metadata["help"], default, *suited])
+    return page(["The keys of a recipe"], ["key", "what it is", "default", "digits", "photographs"], rows)
 
 
 def augmentation() -> str:
-    head = ["# Presets of augmentation", "", f"| | {' | '.join(PRESETS)} |", "|---" * (len(PRESETS) + 1) + "|"]
     rows = [
-        f"| `{each.name}` | {' | '.join(f'{getattr(values, each.name):g}' for values in PRESETS.values())} |"
+        [f"`{each.name}`", *(f"{getattr(values, each.name):g}" for values in PRESETS.values())]
         for each in dataclasses.fields(Augment)
     ]
-    return "\n".join([*head, *rows]) + "\n"
+    return page(["Presets of augmentation"], ["", *PRESETS], rows)
 
 
 def options() -> str:
     """What each network lets one change, with what it is otherwise."""
-    rows = ["# Options of the networks", "", "| network | options and what they are otherwise |", "|---|---|"]
+    rows = []
     for entry in catalog().values():
         known = declared(entry)
         free = [f"`{_otherwise(key, known[key][1])}`" for key in options_of(entry)]
-        rows.append(f"| `{entry.name}` | {', '.join(free)} |")
-    return "\n".join(rows) + "\n"
+        rows.append([f"`{entry.name}`", ", ".join(free)])
+    return page(["Options of the networks"], ["network", "options and what they are otherwise"], rows)
 
 
 def tasks() -> str:
-    rows = [
-        "# The tasks",
-        "",
-        "`--task NAME`; by default the one that the network was made for. Options are `--task-options.NAME VALUE`.",
-        "",
-        "| name | networks | without `--model` | pictures need labels | option | otherwise | what it does |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    told = "`--task NAME`; by default the one that the network was made for. Options are `--task-options.NAME VALUE`."
+    head = ["name", "networks", "without `--model`", "pictures need labels", "option", "otherwise", "what it does"]
+    rows = []
     for name, (kind, _) in registry.tasks().items():
-        networks = ", ".join(sorted(kind.networks))
         model, labels = kind.recipe.get("model", "as suits the data"), "yes" if kind.labelled else "no"
-        head = f"| `{name}` | {networks} | {model} | {labels}"
         for option, default, words in registry.options_of(name) or [("", "", "")]:
-            told = f"`{option}` | `{_otherwise(option, default).partition('=')[2]}`" if option else " | "
-            rows.append(f"{head} | {told} | {words} |")
-    return "\n".join(rows) + "\n"
+            said = [f"`{option}`", f"`{_otherwise(option, default).partition('=')[2]}`"] if option else ["", ""]
+            rows.append([f"`{name}`", ", ".join(sorted(kind.networks)), model, labels, *said, words])
+    return page(["The tasks", told], head, rows)
 
 
 def _otherwise(key: str, default: object) -> str:
@@ -94,20 +82,22 @@ def _otherwise(key: str, default: object) -> str:
 
 
 def networks(numbers: dict[str, dict[str, int]]) -> str:
-    rows = [
-        "# The catalogue",
-        "",
-        "Multiply-adds are those of convolutions and linear layers for one picture of the input's size.",
-        "Auxiliary classifiers, which only train, are in neither number.",
-        "",
-        "| name | year | input | parameters | multiply-adds | paper | known for |",
-        "|---|---|---|---:|---:|---|---|",
-    ]
+    told = (
+        "Multiply-adds are those of convolutions and linear layers for one picture of the input's size.\n"
+        "Auxiliary classifiers, which only train, are in neither number."
+    )
+    head = ["name", "year", "input", "parameters", "multiply-adds", "paper", "known for"]
+    rows = []
     for entry in catalog().values():
-        size, cost = by(entry.input), numbers[entry.name]
-        shown = f"{cost['parameters']:,} | {cost['multiply_adds']:,}"
-        rows.append(f"| `{entry.name}` | {entry.year} | {size} | {shown} | {entry.paper} | {entry.known_for} |")
-    return "\n".join(rows) + "\n"
+        cost = numbers[entry.name]
+        about = [f"`{entry.name}`", str(entry.year), by(entry.input)]
+        rows.append([*about, cost["parameters"], cost["multiply_adds"], entry.paper, entry.known_for])
+    return page(["The catalogue", told], head, rows)
+
+
+def page(above: list[str], head: list[str], rows: list[list[object]]) -> str:
+    """A title, what is said below it, and a table."""
+    return "\n\n".join([f"# {above[0]}", *above[1:], markdown(Table(tuple(head), rows))]) + "\n"
 
 
 if __name__ == "__main__":

@@ -7,18 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from striate.base.tables import Table
+
 Pixels = npt.NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Table:
-    """A head and rows of plain values."""
-
-    head: tuple[str, ...]
-    rows: Sequence[Sequence[Any]]
-    caption: str = ""
-    otherwise: str = "None."
-    """What is said where there are no rows."""
 
 
 @dataclass(frozen=True)

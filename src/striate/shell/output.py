@@ -4,13 +4,13 @@ import json
 import shutil
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
 
 from striate.base.errors import printable
-from striate.base.words import decimal
+from striate.base.tables import Table, shown
 
 EVERYWHERE = Group("Everywhere", sort_key=90)
 Json = Annotated[bool, Parameter(name="--json", negative="", group=EVERYWHERE)]
@@ -57,7 +57,7 @@ def terminal_width() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
-def print_table(head: Sequence[str], rows: Sequence[Sequence[object]], right: Sequence[int] = ()) -> None:
+def print_table(head: Sequence[str], rows: Sequence[Sequence[object]], right: Collection[int] = ()) -> None:
     """In a terminal a table, numbers to the `right`; elsewhere tabs between the fields, for other programs.
 
     Where the terminal is too narrow for the table, each row is a block of lines: no number is ever cut.
@@ -85,7 +85,7 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[object]], right: Se
     Console(width=width, height=len(cells), markup=False, highlight=False).print(table)
 
 
-def _widths(cells: Sequence[Sequence[str]], right: Sequence[int], width: int) -> list[int] | None:
+def _widths(cells: Sequence[Sequence[str]], right: Collection[int], width: int) -> list[int] | None:
     """Of each column, so that names and numbers stay whole and sentences fold; None where there is no such table."""
     from rich.cells import cell_len
 
@@ -125,11 +125,5 @@ def print_rows(head: Sequence[str], rows: Sequence[Sequence[object]], *, as_json
     if as_json:
         print_json({"rows": [dict(zip(head, row, strict=True)) for row in rows]})
         return
-    right = [place for place in range(len(head)) if any(isinstance(row[place], int | float) for row in rows)]
-    print_table(head, [[_shown(cell) for cell in row] for row in rows], right)
-
-
-def _shown(cell: object) -> str:
-    if isinstance(cell, float):
-        return decimal(cell, 3)
-    return f"{cell:,}" if isinstance(cell, int) else str(cell)
+    right = Table(tuple(head), rows).to_the_right()
+    print_table(head, [list(map(shown, row)) for row in rows], right)

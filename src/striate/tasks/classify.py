@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from striate.base import words
-from striate.base.sections import Card, Cards, Matrix, NumberTable, Section, Table
+from striate.base.sections import Card, Cards, Matrix, NumberTable, Section
+from striate.base.tables import Table
 from striate.data.feed import Batch
 from striate.data.picture.laid import Array, Laid, Pixels
 from striate.data.samples import Indices, Samples

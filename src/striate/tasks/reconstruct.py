@@ -14,7 +14,8 @@ from striate.base import words
 from striate.base.errors import UsageError
 from striate.base.options import Range
 from striate.base.randomness import normals
-from striate.base.sections import Card, Cards, Section, Seen, Table
+from striate.base.sections import Card, Cards, Section, Seen
+from striate.base.tables import Table
 from striate.data.feed import Batch
 from striate.data.picture.laid import Array, Laid, Pixels
 from striate.data.samples import Indices, Samples

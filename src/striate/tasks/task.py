@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from striate.base.sections import Section, Seen, Table
+from striate.base.sections import Section, Seen
+from striate.base.tables import Table
 from striate.data.feed import Batch
 from striate.data.picture.laid import Array, Laid, Pixels
 from striate.data.samples import Indices, Samples
