@@ -9,6 +9,7 @@ from striate.base.errors import (
     DataError,
     Interrupted,
     MachineError,
+    Option,
     RunError,
     StriateError,
     Terminated,
@@ -37,6 +38,15 @@ def test_the_message_is_where_cause_and_hint(kind: type[StriateError]) -> None:
         "try": "fetch it again",
         "exit_code": CODES[kind],
     }
+
+
+def test_an_option_in_a_hint_is_spelled_as_python_does_or_as_one_asks() -> None:
+    error = UsageError("module 'a'", "no rule", (Option("unknown", "report"), ", or ", Option("training", False)))
+    back = pickle.loads(pickle.dumps(error))  # noqa: S301  (our own bytes)
+    for each in (error, back):
+        assert each.hint == each.as_dict()["try"] == "unknown='report', or training=False"
+        assert str(each) == f"module 'a': no rule. Try: {each.hint}"
+        assert each.told(lambda option: f"--{option.name} {option.value}") == "--unknown report, or --training False"
 
 
 @given(st.sampled_from(list(CODES)), st.text(max_size=900), st.text(max_size=900), st.text(max_size=900))

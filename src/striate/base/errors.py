@@ -2,23 +2,46 @@
 
 import difflib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import ClassVar
 
 
+@dataclass(frozen=True)
+class Option:
+    """An option in a hint, which Python and the shell each spell in their own way."""
+
+    name: str
+    value: object
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.value!r}"
+
+
+Hint = str | tuple[str | Option, ...]
+
+
 class StriateError(Exception):
-    """One sentence for a person; `kind` and `exit_code` are fixed by the subclass."""
+    """One sentence for a person; `kind` and `exit_code` are fixed by the subclass.
+
+    A hint is a text, or texts and options in a row; `hint` and the message spell those as Python does.
+    """
 
     kind: ClassVar[str]
     exit_code: ClassVar[int]
 
-    def __init__(self, where: object, cause: str, hint: str) -> None:
-        self.where, self.cause, self.hint = printable(str(where)), printable(cause), printable(hint)
+    def __init__(self, where: object, cause: str, hint: Hint) -> None:
+        self._parts = (hint,) if isinstance(hint, str) else hint
+        self.where, self.cause, self.hint = printable(str(where)), printable(cause), self.told(str)
         super().__init__(f"{self.where}: {self.cause}. Try: {self.hint}")
 
-    def __reduce__(self) -> tuple[type["StriateError"], tuple[str, str, str]]:
+    def told(self, spell: Callable[[Option], str]) -> str:
+        """The hint with each option as `spell` writes it."""
+        return printable("".join(spell(part) if isinstance(part, Option) else part for part in self._parts))
+
+    def __reduce__(self) -> tuple[type["StriateError"], tuple[str, str, Hint]]:
         """So that a worker process can hand the whole error to the one that started it."""
-        return type(self), (self.where, self.cause, self.hint)
+        return type(self), (self.where, self.cause, self._parts)
 
     def as_dict(self) -> dict[str, object]:
         """The same fields for `--json`."""
