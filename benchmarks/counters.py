@@ -16,7 +16,8 @@ import torch
 from torch import nn
 
 from digits import table
-from striate.cost.count import Count, Row, count
+from striate.cost.count import count
+from striate.cost.rows import Count, Row
 
 SAID = Path(__file__).parent / "said.json"
 PAGE = Path(__file__).parents[1] / "docs" / "tables" / "counters.md"

@@ -29,7 +29,7 @@ from torch.nn import functional
 import striate
 from digits import machine, table
 from striate.cost.memory import Memory, Peak
-from striate.cost.walk.trace import Call, Traced, trace
+from striate.cost.walk.trace import Call, Observer, trace
 
 MIB = 1 << 20
 OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
@@ -95,16 +95,11 @@ class Measured:
     operator: str
 
 
-class Names:
-    """An observer that collects which operators the step calls, as the profiler spells them."""
+class Names(Observer):
+    """Collects which operators the step calls, as the profiler spells them."""
 
     def __init__(self) -> None:
         self.names = {"aten::add_"}  # how autograd adds gradients when no mode is on
-
-    def begin(self, traced: Traced) -> None: ...
-    def module_entered(self, name: str, call: int, inputs: tuple[Tensor, ...]) -> None: ...
-    def module_left(self, name: str, call: int, outputs: tuple[Tensor, ...]) -> None: ...
-    def phase_ended(self, phase: str) -> None: ...
 
     def called(self, call: Call) -> None:
         self.names.add(call.operator.name().split(".")[0])

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from striate.cost.count import Count, count
+from striate.cost.count import count
 from striate.cost.field.fields import Fields, fields
+from striate.cost.rows import Count
 from striate.models.build import build
 from striate.models.catalog import find
 

@@ -12,7 +12,8 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from striate.base.errors import MachineError, UsageError
-from striate.cost.count import Tally, count
+from striate.cost.count import count
+from striate.cost.work import Tally
 
 COLUMNS = ("params", "activations", "outputs", "macs", "macs_valid", "additions", "comparisons", "transcendental")
 COLUMNS += ("bytes_read", "bytes_written")

@@ -7,18 +7,17 @@ from typing import Any, final
 
 from torch import Tensor, nn
 
-from striate.base.errors import UsageError
+from striate.base.errors import Option, UsageError
 from striate.cost.field.fields import Field, Fields
-from striate.cost.rules import DRAWN, FREE, GATHERED, NONE, PRODUCTS, rule_of
-from striate.cost.walk.trace import NO_CALL, Call, Phase, Traced
-from striate.cost.work import Work
-
-Shape = tuple[int, ...]
+from striate.cost.rows import Row, Shape
+from striate.cost.rules import DRAWN, FREE, GATHERED, PRODUCTS, rule_of
+from striate.cost.walk.trace import NO_CALL, Call, Observer, Phase, Traced
+from striate.cost.work import NONE, Tally, Work, summed
 
 
 @dataclass(slots=True)
-class Entry:
-    """One row while it is being written."""
+class _Entry:
+    """A row while it is being written."""
 
     module: str
     kind: str
@@ -30,20 +29,39 @@ class Entry:
     outputs: int = 0
     field: Field | None = None
     works: list[tuple[Phase, str, Work]] = dataclasses.field(default_factory=list)
-    moved: dict[Phase, list[int]] = dataclasses.field(default_factory=dict)  # read, written
+    moved: dict[Phase, list[int]] = dataclasses.field(default_factory=dict)  # bytes read, bytes written
+
+    def row(self) -> Row:
+        works: dict[Phase, list[Work]] = {phase: [] for phase in self.moved}
+        for phase, _, done in self.works:
+            works[phase].append(done)
+        return Row(
+            phases={phase: Tally(*summed(works[phase]), *moved) for phase, moved in self.moved.items()},
+            params=self.params,
+            activations=self.activations,
+            outputs=self.outputs,
+            module=self.module,
+            kind=self.kind,
+            inputs=self.inputs,
+            output=self.output,
+            called=self.called,
+            field=self.field,
+            works=tuple(self.works),
+        )
 
 
 @final
-class Ledger:
-    """The observer that writes the rows: one per call of a module without children, else one per kind of operator.
+class Ledger(Observer):
+    """Writes the rows: one per call of a module without children, else one per kind of operator.
 
-    `fields` is asked for the receptive field of what a row returns, and must be told of a call before this is.
+    It tells `fields` of each event before it asks for the receptive field of what a row returns.
     """
 
-    def __init__(self, *, report_unknown: bool, fields: Fields | None = None) -> None:
+    def __init__(self, *, report_unknown: bool) -> None:
+        self.fields = Fields()
         self.unknown: dict[str, dict[str, int]] = {}
-        self._report, self._fields = report_unknown, fields
-        self._entries: dict[tuple[int, str], Entry] = {}  # by number of the module call and, in a parent, operator
+        self._report = report_unknown
+        self._entries: dict[tuple[int, str], _Entry] = {}  # by number of the module call and, in a parent, operator
         self._kinds: dict[str, str] = {}  # name -> class of each module
         self._leaves: frozenset[str] = frozenset()  # names of modules without children
         self._first: dict[str, tuple[int, str]] = {}  # the first row of each module
@@ -52,6 +70,7 @@ class Ledger:
         self._backward = False
 
     def begin(self, traced: Traced) -> None:
+        self.fields.begin(traced)
         self._net = traced.net
         self._kinds = {name: type(module).__name__ for module, name in traced.names.items()}
         childless = (
@@ -68,17 +87,17 @@ class Ledger:
                 return
         self._calls.setdefault(name, []).append((call, shapes))
         if name in self._leaves:
-            self._entries[call, ""] = Entry(name, self._kinds[name], shapes)
+            self._entries[call, ""] = _Entry(name, self._kinds[name], shapes)
             self._first.setdefault(name, (call, ""))
 
     def module_left(self, name: str, call: int, outputs: tuple[Tensor, ...]) -> None:
+        self.fields.module_left(name, call, outputs)
         entry = self._entries.get((call, ""))
         if entry is not None and outputs:
-            entry.output = tuple(outputs[0].shape)
-            if self._fields is not None:
-                entry.field = self._fields.of(outputs[0])
+            entry.output, entry.field = tuple(outputs[0].shape), self.fields.of(outputs[0])
 
     def called(self, call: Call) -> None:
+        self.fields.called(call)
         operator = call.operator
         rule = rule_of(operator)
         if rule is None:
@@ -106,11 +125,12 @@ class Ledger:
                 entry.activations += size
 
     def phase_ended(self, phase: Phase) -> None:
+        self.fields.phase_ended(phase)
         self._backward = phase == "loss"
 
-    def entries(self) -> list[Entry]:
-        """The rows in the order of the calls, with parameters where they are first met, then modules nobody called."""
-        rows = list(self._entries.values())
+    def rows(self) -> tuple[Row, ...]:
+        """In the order of the calls, with parameters where they are first met, then modules nobody called."""
+        entries = list(self._entries.values())
         seen: set[int] = set()
         for name, module in self._net.named_modules():
             own = _once(module.parameters(recurse=False), seen)
@@ -118,12 +138,12 @@ class Ledger:
                 continue
             key = self._first.get(name)
             if key is None:
-                rows.append(Entry(name, type(module).__name__, called=False, params=own))
+                entries.append(_Entry(name, type(module).__name__, called=False, params=own))
             else:
                 self._entries[key].params += own
-        return rows
+        return tuple(entry.row() for entry in entries)
 
-    def _entry(self, call: Call) -> Entry:
+    def _entry(self, call: Call) -> _Entry:
         number = self._again.get(call.leaf_call, call.leaf_call)
         entry = self._entries.get((number, ""))
         if entry is not None:
@@ -141,13 +161,13 @@ class Ledger:
         if entry is None:
             shapes = tuple([tuple(each.shape) for each in call.args if isinstance(each, Tensor)])
             called = call.phase != "optimizer" or number != NO_CALL
-            entry = self._entries[key] = Entry(call.module, kind, shapes if called else (), called=called)
+            entry = self._entries[key] = _Entry(call.module, kind, shapes if called else (), called=called)
             if kind != "loss":
                 self._first.setdefault(call.module, key)
             if call.outputs and call.phase != "optimizer":
                 entry.output = tuple(call.outputs[0].shape)
-        if self._fields is not None and call.phase == "forward" and call.outputs:
-            entry.field = self._fields.of(call.outputs[0])
+        if call.phase == "forward" and call.outputs:
+            entry.field = self.fields.of(call.outputs[0])
         return entry
 
     def _refuse(self, call: Call) -> None:
@@ -155,7 +175,8 @@ class Ledger:
         if not self._report:
             where = f"module {call.module!r}" if call.module else f"the network ({type(self._net).__name__})"
             cause = f"no rule says what the operator {name} costs"
-            raise UsageError(where, cause, "unknown='report', to list such operators and count the others")
+            hint = (Option("unknown", "report"), ", to list such operators and count the others")
+            raise UsageError(where, cause, hint)
         modules = self.unknown.setdefault(name, {})
         modules[call.module] = modules.get(call.module, 0) + 1
 

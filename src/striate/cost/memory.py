@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from striate.base.errors import UsageError, nearest
-from striate.cost.walk.trace import Call, Phase, Traced
+from striate.cost.walk.trace import Call, Observer, Phase, Traced
 
 Kind = Literal["parameters", "buffers", "optimizer state", "inputs", "gradients", "activations", "temporaries"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -84,6 +84,10 @@ class Peak:
         lines = [f"{self.bytes:>20,} bytes at the peak, in {place}"]
         return "\n".join([*lines, *(f"{size:>20,} {kind}" for kind, size in self.kinds.items() if size)])
 
+    def as_dict(self) -> dict[str, object]:
+        names = ("bytes", "phase", "operator", "module", "kinds", "operators")
+        return {name: getattr(self, name) for name in names}
+
 
 @dataclass(slots=True)
 class _Storage:
@@ -99,8 +103,8 @@ class _Storage:
 
 
 @final
-class Memory:
-    """An observer of `trace` that knows at each call which storages live.
+class Memory(Observer):
+    """Knows at each call which storages live.
 
     `device` "cpu" counts bytes as asked for. "cuda" counts what PyTorch's allocator on a GPU hands out, in blocks of
     512 bytes, dropout's mask as one byte an element, and AdamW's square roots of all parameters at once, as its loop
@@ -134,12 +138,6 @@ class Memory:
         for state in traced.optimizer_state.values():
             for each in state:
                 self._note(each, "optimizer state")
-
-    def module_entered(self, name: str, call: int, inputs: tuple[Tensor, ...]) -> None:
-        """Nothing is born by calling a module."""
-
-    def module_left(self, name: str, call: int, outputs: tuple[Tensor, ...]) -> None:
-        """Nothing dies by leaving a module."""
 
     def called(self, call: Call) -> None:
         """Note the storages that the operator made."""

@@ -23,7 +23,7 @@ from torch.utils._sympy import functions as torchs
 from striate.base.errors import UsageError
 from striate.cost.count import count
 from striate.cost.rules import PRODUCTS
-from striate.cost.walk.trace import Call, Phase, Traced, trace
+from striate.cost.walk.trace import Call, Observer, trace
 from striate.cost.work import convolution
 
 aten = torch.ops.aten
@@ -165,19 +165,11 @@ def _pass(net: nn.Module, size: tuple[Size, ...]) -> tuple[Any, list[Any]]:
 
 
 @final
-class _Products:
-    """The observer that adds up the multiply-adds of the operators that multiply matrices."""
+class _Products(Observer):
+    """Adds up the multiply-adds of the operators that multiply matrices."""
 
     def __init__(self) -> None:
         self.total: Any = 0
-
-    def begin(self, traced: Traced) -> None: ...
-
-    def module_entered(self, name: str, call: int, inputs: tuple[torch.Tensor, ...]) -> None: ...
-
-    def module_left(self, name: str, call: int, outputs: tuple[torch.Tensor, ...]) -> None: ...
-
-    def phase_ended(self, phase: Phase) -> None: ...
 
     def called(self, call: Call) -> None:
         rule = PRODUCTS.get(call.operator.overloadpacket)

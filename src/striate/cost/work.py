@@ -5,52 +5,86 @@ operation an element), on symbols as well.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from functools import cache
+from operator import add, attrgetter
 from typing import Any
 
 Sizes = Sequence[int]
 Term = tuple[Sizes, ...]  # groups of factors, as in 55*55*96 * 11*11*3; a first group (-1,) subtracts
 
-COLUMNS = ("macs", "macs_valid", "additions", "comparisons", "transcendental")
-NAMES = {
-    "macs": "multiply-adds",
-    "macs_valid": "multiply-adds on what is not padding",
-    "additions": "additions",
-    "comparisons": "comparisons",
-    "transcendental": "transcendental",
-}
+
+def _column(head: str, said: str = "") -> int:
+    """A number with the head of its column, and what its formula is said to be of where that is more."""
+    return field(default=0, metadata={"head": head, "said": said or head})
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """Operations of one operator, or of many.
+class Operations:
+    """What is counted of one operator, or of many.
 
     - `macs`: multiply-adds of convolutions, linear layers and matrix products; zero padding is multiplied too.
     - `macs_valid`: those of them whose input is not zero padding, or, in a transposed convolution, whose output is
-      kept.
+      kept: the rest is the price of padding.
     - `additions`: every other addition, subtraction, multiplication or division of two numbers, a bias included.
     - `comparisons`: a larger or smaller of two numbers, or a number against a bound.
     - `transcendental`: exponential, logarithm, root, power, error function, hyperbolic tangent ...
     """
 
-    macs: int = 0
-    macs_valid: int = 0
-    additions: int = 0
-    comparisons: int = 0
-    transcendental: int = 0
+    macs: int = _column("multiply-adds")
+    macs_valid: int = _column("without padding", "multiply-adds on what is not padding")
+    additions: int = _column("additions")
+    comparisons: int = _column("comparisons")
+    transcendental: int = _column("transcendental")
+
+
+@dataclass(frozen=True, slots=True)
+class Tally(Operations):
+    """Operations, and bytes of the tensors that operators read and wrote, each operator by itself, without a cache."""
+
+    bytes_read: int = _column("bytes read")
+    bytes_written: int = _column("bytes written")
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return total((self, other))
+
+
+OPERATIONS = {each.name: str(each.metadata["head"]) for each in fields(Operations)}  # column -> head
+TALLY = tuple(each.name for each in fields(Tally))
+_SAID = {each.name: each.metadata["said"] for each in fields(Operations)}
+_operations, _tally = attrgetter(*OPERATIONS), attrgetter(*TALLY)
+
+
+@dataclass(frozen=True, slots=True)
+class Work(Operations):
+    """The operations of one operator, and the terms that they are the sums of, by column."""
+
     terms: tuple[tuple[str, Term], ...] = ()
+
+    def __add__(self, other: "Work") -> "Work":
+        sums = dict(zip(OPERATIONS, map(add, _operations(self), _operations(other)), strict=True))
+        return Work(**sums, terms=self.terms + other.terms)
 
     @property
     def why(self) -> str:
         """Each column that is not 0 as a formula with its numbers filled in, one a line."""
         lines = []
-        for column in COLUMNS:
+        for column, said in _SAID.items():
             terms = [term for name, term in self.terms if name == column]
             value = getattr(self, column)
             if terms and not (column == "macs_valid" and value == self.macs):
-                lines.append(f"{NAMES[column]}: {_formula(terms)} = {value:,}")
+                lines.append(f"{said}: {_formula(terms)} = {value:,}")
         return "\n".join(lines)
+
+
+def summed(works: Iterable[Operations]) -> tuple[Any, ...]:
+    """The operations of all of them, column by column."""
+    return tuple(map(sum, zip((0,) * len(OPERATIONS), *map(_operations, works), strict=True)))
+
+
+def total(tallies: Iterable[Tally]) -> Tally:
+    """All of them together."""
+    return Tally(*map(sum, zip(*map(_tally, tallies), strict=True)))
 
 
 NONE = Work()

@@ -7,7 +7,8 @@ from typing import Any
 from striate.base.errors import UsageError
 from striate.base.units import by
 from striate.cost import machine
-from striate.cost.count import Count, count
+from striate.cost.count import count
+from striate.cost.rows import Count
 from striate.models.catalog import catalog, find
 from striate.models.entry import Entry
 from striate.survey import charts

@@ -11,13 +11,13 @@ from function import Call
 from striate.base.errors import UsageError
 from striate.cost.count import count
 from striate.cost.rules import work_of
-from striate.cost.walk.trace import trace
+from striate.cost.walk.trace import Observer, trace
 
 aten = torch.ops.aten
 NEW = pytest.mark.skipif(not hasattr(aten, "_upsample_lanczos2d_aa"), reason="this torch has no such operator yet")
 
 
-class Works:
+class Works(Observer):
     """The work of each call, by the operator's name; all have a rule, and reasons that are sums."""
 
     def __init__(self):
@@ -28,11 +28,6 @@ class Works:
         assert done is not None, call.operator
         assert_reasons(done)
         self.of.setdefault(call.operator.overloadpacket.__name__, []).append(done)
-
-    def begin(self, traced): ...
-    def module_entered(self, name, call, inputs): ...
-    def module_left(self, name, call, outputs): ...
-    def phase_ended(self, phase): ...
 
 
 def assert_reasons(done):

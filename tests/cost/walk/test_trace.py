@@ -17,10 +17,10 @@ from torch.utils.checkpoint import checkpoint
 
 from striate.base.errors import UsageError
 from striate.cost.count import count
-from striate.cost.walk.trace import NO_CALL, trace
+from striate.cost.walk.trace import NO_CALL, Observer, trace
 
 
-class Log:
+class Log(Observer):
     """Writes down all that an observer is told, without keeping a tensor."""
 
     def __init__(self):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from striate.cost.walk.trace import Call, Inputs, Phase, Traced, trace
+from striate.cost.walk.trace import Call, Inputs, Observer, Phase, Traced, trace
 
 aten = torch.ops.aten
 
@@ -71,8 +71,8 @@ def layers(net: nn.Module, input_size: Inputs) -> tuple[Layer, ...]:
 
 
 @final
-class _Watch:
-    """The observer that builds the tree of calls."""
+class _Watch(Observer):
+    """Builds the tree of calls."""
 
     def __init__(self) -> None:
         self._numbers: Any = WeakTensorKeyDictionary()

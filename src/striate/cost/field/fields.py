@@ -19,7 +19,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from striate.cost.field.rules import passed_on
 from striate.cost.field.seen import Atom, Seen, Unclear, is_placed, united, unrepeated
 from striate.cost.field.steps import NOTHING, PIXELS, Interval, Steps, hull
-from striate.cost.walk.trace import Call, Inputs, Phase, Traced, trace
+from striate.cost.walk.trace import Call, Inputs, Observer, Phase, Traced, trace
 
 AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 
@@ -139,6 +139,12 @@ class Field:
         text = "whole" if self.whole else text if self.uniform else f"up to {text}"
         return text + (" +gate" if self.gated else "")
 
+    def as_dict(self) -> dict[str, object]:
+        """Pixels by axis; a stride may be half a pixel behind an upsampling."""
+        stride = [each if isinstance(each, int) else float(each) for each in self.stride]
+        plain = {"size": self.size, "stride": stride, "offset": self.offset}
+        return plain | {"uniform": self.uniform, "whole": self.whole}
+
 
 @dataclass(frozen=True, slots=True)
 class FeatureMap:
@@ -148,10 +154,13 @@ class FeatureMap:
     shape: tuple[int, ...]
     field: Field
 
+    def as_dict(self) -> dict[str, object]:
+        return {"module": self.module, "shape": self.shape, "field": self.field.as_dict()}
+
 
 @final
-class Fields:
-    """The observer of a pass that knows the receptive field of every tensor of its forward phase."""
+class Fields(Observer):
+    """Knows the receptive field of every tensor of its forward phase."""
 
     def __init__(self) -> None:
         self._known: Any = WeakTensorKeyDictionary()  # Tensor -> Seen or the reason why there is none
@@ -173,9 +182,6 @@ class Fields:
             self._known[each] = Seen(
                 ((Atom(each.shape[0]),), (Atom(each.shape[1]),), *placed), (NOTHING,) * len(self._pixels)
             )
-
-    def module_entered(self, name: str, call: int, inputs: tuple[Tensor, ...]) -> None:
-        """Nothing is to be done."""
 
     def module_left(self, name: str, call: int, outputs: tuple[Tensor, ...]) -> None:
         if self._forward and outputs:

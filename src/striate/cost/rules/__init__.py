@@ -14,7 +14,7 @@ from striate.cost.rules.rule import Arguments, Options, Results, Rule, nothing, 
 from striate.cost.rules.sampling import SAMPLING
 from striate.cost.rules.transforms import TRANSFORMS
 from striate.cost.rules.windows import WINDOWS
-from striate.cost.work import NONE, Work
+from striate.cost.work import Work
 
 # A tensor under a new name, or one that is not filled yet, or a value that there is: no work and no bytes.
 FREE = operators(
@@ -84,4 +84,4 @@ def work_of(operator: torch._ops.OpOverload, args: Arguments, kwargs: Options, o
     return None if rule is None else rule(args, kwargs, outputs)
 
 
-__all__ = ["DRAWN", "FREE", "GATHERED", "MOVED", "NONE", "PRODUCTS", "RULES", "Rule", "Work", "rule_of", "work_of"]
+__all__ = ["DRAWN", "FREE", "GATHERED", "MOVED", "PRODUCTS", "RULES", "Rule", "Work", "rule_of", "work_of"]

@@ -5,13 +5,14 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, final
+from typing import Any, Literal, final, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
 
-from striate.base.errors import UsageError
+from striate.base.errors import Option, UsageError
 from striate.cost.walk.autocast import Autocast
 from striate.cost.walk.kernels import as_on_a_cpu
 from striate.cost.walk.shortcuts import SHORTCUTS
@@ -20,6 +21,7 @@ from striate.cost.walk.twin import meta_inputs, meta_twin
 
 aten = torch.ops.aten
 Phase = Literal["forward", "loss", "backward", "optimizer"]
+PHASES: tuple[Phase, ...] = get_args(Phase)
 Inputs = Sequence[Any] | Tensor
 Loss = Callable[[Any], Tensor]
 
@@ -67,8 +69,11 @@ class Traced:
     outputs: Any = None
 
 
-class Observer(Protocol):
-    """Is told what happens in the pass, in order. It looks at shapes, types and storages, and calls no operator."""
+class Observer:
+    """Is told what happens in the pass, in order: of each event that it has a method for.
+
+    It looks at shapes, types and storages, and calls no operator.
+    """
 
     def begin(self, traced: Traced) -> None:
         """The network is on meta, its inputs are made, and nothing was called yet."""
@@ -120,9 +125,8 @@ def trace(
     tensors = meta_inputs(twin, inputs, batch)
     if training and not input_gradient and not any(each.requires_grad for each in twin.parameters()):
         cause = "nothing in it asks for a gradient, so there is no training step to trace"
-        raise UsageError(
-            f"the network ({type(twin).__name__})", cause, "training=False, or parameters that are not frozen"
-        )
+        hint = (Option("training", False), ", or parameters that are not frozen")
+        raise UsageError(f"the network ({type(twin).__name__})", cause, hint)
     if input_gradient:
         tensors = tuple(each.requires_grad_() if each.is_floating_point() else each for each in tensors)
     state = optimizer_state(twin, optimizer) if training else {}
@@ -155,9 +159,9 @@ class _Walk(TorchDispatchMode):
     def __init__(self, traced: Traced, observers: Sequence[Observer], autocast: bool) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._traced, self._observers, self._autocast = traced, observers, autocast
-        self._called = [observer.called for observer in observers]
-        self._entered = [observer.module_entered for observer in observers]
-        self._left = [observer.module_left for observer in observers]
+        self._called = _heeded(observers, "called")
+        self._entered = _heeded(observers, "module_entered")
+        self._left = _heeded(observers, "module_left")
         self._phase: Phase = "forward"
         self._stack: list[tuple[str, int]] = []
         self._calls: list[str] = []  # module name of each call number
@@ -304,7 +308,9 @@ class _Walk(TorchDispatchMode):
         where = f"module {name!r}" if name else f"the network ({type(self._traced.net).__name__})"
         said = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
         where = "loss" if self._phase == "loss" else where
-        if str(self._refused) in VALUE_READERS or any(words in str(error) for words in VALUE_WORDS):
+        if str(self._refused).removeprefix("aten.") in VALUE_READERS.split() or any(
+            words in str(error) for words in VALUE_WORDS
+        ):
             reader = f" ({self._refused})" if self._refused is not None else ""
             cause = f"what it computes depends on the values in a tensor{reader}, and counting has only shapes"
             return UsageError(where, cause, "the same without .item(), `if tensor`, .numpy() and selections by a mask")
@@ -322,21 +328,17 @@ class _Walk(TorchDispatchMode):
         return UsageError(where, f"its {self._phase} cannot be traced ({said})", "count it without training")
 
 
+def _heeded(observers: Sequence[Observer], event: str) -> list[Callable[..., None]]:
+    """The methods for this event of those who have one of their own: to call one that does nothing takes time too."""
+    own = [each for each in observers if getattr(type(each), event) is not getattr(Observer, event)]
+    return [getattr(each, event) for each in own]
+
+
 LOSS_HINT = "loss=, a function from what the network returns to one number"
-VALUE_READERS = frozenset(
-    {
-        "aten._local_scalar_dense.default",
-        "aten.equal.default",
-        "aten.is_nonzero.default",
-        "aten.masked_select.default",
-        "aten.nonzero.default",
-        "aten._unique2.default",
-        "aten.unique_consecutive.default",
-        "aten.unique_dim.default",
-        "aten.repeat_interleave.Tensor",
-        "aten.bincount.default",
-    }
-)
+VALUE_READERS = """
+    _local_scalar_dense.default equal.default is_nonzero.default masked_select.default nonzero.default _unique2.default
+    unique_consecutive.default unique_dim.default repeat_interleave.Tensor bincount.default
+"""
 VALUE_WORDS = ("nonzero", "out of meta tensor", "meta device type tensor to numpy", "on meta tensors")
 
 
@@ -353,13 +355,7 @@ def _shapes(tensors: Sequence[Tensor]) -> str:
 
 def _on_meta(value: Any) -> Any:
     """The same arguments with every tensor on meta."""
-    if isinstance(value, Tensor):
-        return value if value.is_meta else torch.empty_like(value, device="meta")
-    if isinstance(value, (tuple, list)):
-        return type(value)([_on_meta(each) for each in value])
-    if isinstance(value, Mapping):
-        return {key: _on_meta(each) for key, each in value.items()}
-    return value
+    return tree_map_only(Tensor, lambda each: each if each.is_meta else torch.empty_like(each, device="meta"), value)
 
 
 def _tensors(value: Any) -> tuple[Tensor, ...]:

@@ -14,13 +14,8 @@ from striate.base.units import by, parse_bytes
 from striate.shell.output import Amount, Json, print_json, print_rows, terminal_width, warn_of_rates
 
 if TYPE_CHECKING:
-    from striate.cost.count import Count
-    from striate.cost.work import Work
+    from striate.cost.rows import Count
 
-WORK = {
-    "macs": "multiply-adds", "macs_valid": "without padding", "additions": "additions", "comparisons": "comparisons",
-    "transcendental": "transcendental",
-}  # fmt: skip
 TABLE = frozenset({"--training", "--batch", "--precision", "--unknown", "--draw", "--curve", "--seen"})
 # What each answer heeds; a formula and a drawing in text heed none of these.
 HEEDED: Mapping[str, Collection[str]] = {
@@ -216,22 +211,25 @@ def _counted(model: str, net: Any, shape: tuple[Any, ...], how: Mapping[str, Any
 
 def _print(result: "Count", answer: str, as_json: bool, form: str) -> None:
     """The whole count in the form that was asked for, or one of its other answers."""
-    from striate.cost import tables
+    from striate.cost.work import OPERATIONS
 
     if answer or form == "csv":  # the others tell it themselves
-        print(*tables.not_counted(result), sep="\n", end="\n" * bool(result.unknown), file=sys.stderr)
+        print(*result.not_counted(), sep="\n", end="\n" * bool(result.unknown), file=sys.stderr)
     if answer == "--why":
         _why(result, as_json)
     elif answer == "--stages":
         _stages(result, as_json)
     elif answer == "--operators":
-        head = ["operator", "phase", "calls", *WORK.values()]
-        rows = [[each.name, each.phase, each.calls, *_work(each.work)] for each in result.operators()]
+        head = ["operator", "phase", "calls", *OPERATIONS.values()]
+        rows = [
+            [each.name, each.phase, each.calls, *(getattr(each.work, column) for column in OPERATIONS)]
+            for each in result.operators()
+        ]
         print_rows(head, rows, as_json=as_json)
     elif as_json:
         print(result.to_json())
     elif form == "text":
-        print(tables.text(result, terminal_width()))
+        print(result.to_text(terminal_width()))
     else:
         print(result.to_csv() if form == "csv" else result.to_markdown())
 
@@ -258,7 +256,9 @@ def _drawn(model: str, net: Any, shape: tuple[Any, ...], as_json: bool) -> None:
 
 def _stages(result: "Count", as_json: bool) -> None:
     """Sums of the network's own children, and of all."""
-    head = ["stage", "output", "parameters", "activations", *list(WORK.values())[:2]]
+    from striate.cost.work import OPERATIONS
+
+    head = ["stage", "output", "parameters", "activations", *list(OPERATIONS.values())[:2]]
     rows: list[list[object]] = [
         [
             each.module or "(own)", by(each.rows[-1].output or ()), each.params, each.activations,
@@ -268,10 +268,6 @@ def _stages(result: "Count", as_json: bool) -> None:
     ]  # fmt: skip
     rows.append(["total", "", result.params, result.activations, result.macs, result.macs_valid])
     print_rows(head, rows, as_json=as_json)
-
-
-def _work(done: "Work") -> list[int]:
-    return [getattr(done, column) for column in WORK]
 
 
 def _fit(model: str, net: Any, shape: tuple[Any, ...], budget: int, how: Mapping[str, Any], as_json: bool) -> None:
