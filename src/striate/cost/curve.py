@@ -1,10 +1,9 @@
 """The living bytes of a step as a figure."""
 
-import io
-import re
 from itertools import pairwise
 from typing import Any
 
+from striate.base.figures import svg
 from striate.base.units import unit_of_bytes
 from striate.cost.memory import KINDS, Kind, Peak
 
@@ -20,14 +19,11 @@ def curve_figure(memory: Peak) -> str:
 
     A long pass is drawn in 500 columns; each shows the call with the most living bytes among its own.
     """
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
     unit, name = unit_of_bytes(memory.bytes)
     at = _columns(memory.curve.bytes)
     drawn = [kind for kind in KINDS if any(memory.curve.kinds[kind])]
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "striate", "font.size": 9}):
-        figure = Figure(figsize=(7.2, 3.4), layout="constrained")
+
+    def draw(figure: Any) -> None:
         axes = figure.subplots()
         heights = [[memory.curve.kinds[kind][call] / unit for call in at] for kind in drawn]
         axes.stackplot(at, *heights, labels=drawn, colors=[PAINT[kind] for kind in drawn], step="mid", linewidth=0)
@@ -39,11 +35,9 @@ def curve_figure(memory: Peak) -> str:
         axes.set(xlabel="operator call", ylabel=name, xlim=(0, max(1, len(memory.curve.bytes) - 1)), ylim=(0, None))
         handles, labels = axes.get_legend_handles_labels()
         figure.legend(handles[::-1], labels[::-1], loc="outside right center", frameon=False)
-        buffer = io.StringIO()
-        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))  # no date: equal memory, equal bytes
-        figure.savefig(buffer, format="svg", metadata=nothing)
-    svg = buffer.getvalue()
-    return re.sub(r"^.*?(?=<svg)", "", svg, flags=re.DOTALL)
+
+    text = svg(draw, 7.2, 3.4, {"svg.hashsalt": "striate", "font.size": 9})
+    return text[text.index("<svg") :]
 
 
 def _columns(living: tuple[int, ...]) -> list[int]:

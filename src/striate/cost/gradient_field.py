@@ -5,7 +5,6 @@ the pixels in the middle reach a cell along many more paths than those at the bo
 field is like a Gaussian and much smaller than what arithmetic allows.
 """
 
-import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from striate.base import figures
 from striate.base.errors import UsageError, nearest, printable
 from striate.cost.field.fields import Field, fields
 from striate.cost.field.steps import Interval
@@ -88,23 +88,9 @@ class GradientField:
 
     def svg(self) -> str:
         """The picture: strength as shade, by its square root; on it the predicted interval and the effective square."""
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-
         height, width = self.strength.shape
-        style = {
-            "svg.fonttype": "none",
-            "svg.hashsalt": self.layer,
-            "text.parse_math": False,
-            "font.family": "sans-serif",
-        }
-        buffer = io.StringIO()
-        with mpl.rc_context():
-            mpl.rcdefaults()
-            mpl.rcParams.update(style)
-            figure = Figure(
-                figsize=(5.2, 5.2 * max(0.4, min(2.0, height / width)) + 0.9), facecolor="white", layout="constrained"
-            )
+
+        def draw(figure: Any) -> None:
             axes = figure.add_subplot()
             shade = np.sqrt(self.strength / max(self.strength.max(), np.finfo(float).tiny))
             axes.imshow(shade, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
@@ -115,8 +101,9 @@ class GradientField:
             for spine in axes.spines.values():
                 spine.set_color("#999999")
             figure.legend(loc="outside lower center", frameon=False, fontsize=9, ncols=1)
-            figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-        return buffer.getvalue()
+
+        style = {"svg.hashsalt": self.layer, "text.parse_math": False}
+        return figures.svg(draw, 5.2, 5.2 * max(0.4, min(2.0, height / width)) + 0.9, style)
 
     def _outlines(self, axes: Any) -> None:
         from matplotlib.patches import Rectangle

@@ -4,7 +4,6 @@ import base64
 import io
 import math
 import re
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from striate.base.errors import printable
+from striate.base.figures import svg
 
 # A stand-in colour that matplotlib can draw, and the style sheet's name for it: figures follow the theme.
 PAINT = {
@@ -30,7 +30,8 @@ INK, SOFT, LINE, FIRST, SECOND = PAINT
 RIGHT, WRONG = (43, 108, 196), (214, 96, 36)
 
 STYLE = {
-    "svg.fonttype": "none",  # text stays text: smaller, can be searched, drawn in the page's own font
+    "figure.constrained_layout.use": False,
+    "savefig.transparent": True,
     "text.parse_math": False,  # a name with dollar signs is a name
     "font.size": 10.5,
     "text.color": INK,
@@ -189,28 +190,19 @@ def _figure(
     width: int, height: int, edges: tuple[int, int, int, int], label: str, draw: Callable[[Any], None]
 ) -> Markup:
     """One set of axes drawn by `draw`, `edges` (left, right, bottom, top) in points around it."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
     left, right, bottom, top = edges
     place = (left / width, bottom / height, (width - left - right) / width, (height - bottom - top) / height)
-    buffer = io.BytesIO()
-    with mpl.rc_context(), warnings.catch_warnings():
-        # The reader's browser has the glyphs that matplotlib's own font lacks.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        mpl.rcdefaults()
-        mpl.rcParams.update({**STYLE, "svg.hashsalt": label})
-        figure = Figure(figsize=(width / 72, height / 72))
+
+    def drawn(figure: Any) -> None:
         draw(figure.add_axes(place))
-        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
-    return _inline(buffer.getvalue(), label)
+
+    return _inline(svg(drawn, width / 72, height / 72, STYLE | {"svg.hashsalt": label}), label)
 
 
-def _inline(svg: bytes, label: str) -> Markup:
+def _inline(svg: str, label: str) -> Markup:
     """Matplotlib's SVG made fit for a page: no namespaces, fonts or unused ids, colours by variable."""
     root = ElementTree.fromstring(svg)
-    used = set(re.findall(rb'(?:url\(#|href="#)(\w+)', svg))
+    used = set(re.findall(r'(?:url\(#|href="#)(\w+)', svg))
     for parent in root.iter():
         for child in list(parent):
             if child.tag.endswith(("}style", "}metadata")):
@@ -218,7 +210,7 @@ def _inline(svg: bytes, label: str) -> Markup:
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]
         kept = {key.rpartition("}")[2]: value for key, value in element.attrib.items()}
-        if kept.get("id", "").encode() not in used:
+        if kept.get("id", "") not in used:
             kept.pop("id", None)
         if "style" in kept:
             style = re.sub(r"font-family:[^;]*;?", "", kept["style"])
