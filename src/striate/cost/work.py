@@ -173,11 +173,14 @@ def attention(query: Sizes, key: Sizes, value: Sizes, *, backward: bool = False,
     )
 
 
-def windows(given: Sizes, result: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes) -> Term:
-    """How many inputs all windows of a pool see, padding left out: (planes) * (taps of each axis)."""
-    axes = len(kernel)
-    places = zip(given[-axes:], result[-axes:], kernel, stride, padding, dilation, strict=True)
-    return (tuple(result[:-axes]), [_taps(*place) for place in places])
+def windows(given: Sizes, result: Sizes, along: Sequence[tuple[int, int, int, int]]) -> Term:
+    """How many inputs all windows of a pool see, padding left out: (planes) * (taps of each axis).
+
+    `along`: kernel, stride, padding and dilation of each axis.
+    """
+    axes = len(along)
+    places = zip(given[-axes:], result[-axes:], along, strict=True)
+    return (tuple(result[:-axes]), [_taps(before, after, *each) for before, after, each in places])
 
 
 def adaptive_windows(given: Sizes, result: Sizes, axes: int) -> Term:

@@ -24,6 +24,7 @@ from striate.cost.field.seen import (
 )
 from striate.cost.field.steps import Places, adaptive, hull, resampled, transposed, window
 from striate.cost.field.views import Args, Kwargs, Look, Outs, Rule, tensors, weighed
+from striate.cost.geometry import geometry
 
 aten = torch.ops.aten
 
@@ -59,16 +60,10 @@ def _constant(args: Args, kwargs: Kwargs, outs: Outs, look: Look) -> None:
 # --- windows ----------------------------------------------------------------------------------------------------------
 
 
-def _per_axis(value: Sequence[int], axes: int) -> list[int]:
-    return list(value) * axes if len(value) == 1 else list(value)
-
-
 def _convolution(args: Args, kwargs: Kwargs, outs: Outs, look: Look) -> Seen:
-    weight, stride, padding, dilation, is_transposed = args[1], *args[3:7]
-    kernel = weight.shape[2:]
-    options = [_per_axis(each, len(kernel)) for each in (stride, padding, dilation)]
-    place = transposed if is_transposed else window
-    return _mixed(args, outs, look, [place(*each) for each in zip(kernel, *options, strict=True)])
+    how = geometry(aten.convolution, args)
+    place = transposed if how.transposed else window
+    return _mixed(args, outs, look, [place(*each) for each in how.along])
 
 
 def _mixed(args: Args, outs: Outs, look: Look, places: Sequence[Places]) -> Seen:
@@ -78,17 +73,11 @@ def _mixed(args: Args, outs: Outs, look: Look, places: Sequence[Places]) -> Seen
     return mixed(slid(weighed(args, look), places, shape), channels, shape[channels])
 
 
-def _pool(axes: int, *, dilation_at: int | None) -> Rule:
+def _pool(operator: Any) -> Rule:
     def rule(args: Args, kwargs: Kwargs, outs: Outs, look: Look) -> Seen | tuple[Seen, ...]:
-        kernel = _per_axis(args[1], axes)
-        stride = _per_axis(args[2], axes) if len(args) > 2 and args[2] else kernel
-        padding = _per_axis(args[3], axes) if len(args) > 3 else [0] * axes
-        dilated = dilation_at is not None and len(args) > dilation_at
-        dilation = _per_axis(args[dilation_at], axes) if dilated else [1] * axes  # type: ignore[index]
-        geometry = tuple(zip(kernel, stride, padding, dilation, strict=True))
-        seen = weighed(args, look)
-        out = slid(seen, [window(*each) for each in geometry], outs[0].shape)
-        return (out, replace(out, pooled=geometry)) if len(outs) > 1 else out
+        along = geometry(operator, args).along
+        out = slid(weighed(args, look), [window(*each) for each in along], outs[0].shape)
+        return (out, replace(out, pooled=along)) if len(outs) > 1 else out
 
     return rule
 
@@ -159,9 +148,8 @@ def _pixel_unshuffle(args: Args, kwargs: Kwargs, outs: Outs, look: Look) -> Seen
 
 def _im2col(args: Args, kwargs: Kwargs, outs: Outs, look: Look) -> Seen:
     seen = weighed(args, look)
-    geometry = zip(*(_per_axis(each, 2) for each in args[1:5]), strict=True)
     atoms = []
-    for at, (kernel, dilation, padding, stride) in zip((-2, -1), geometry, strict=True):
+    for at, (kernel, stride, padding, dilation) in zip((-2, -1), geometry(aten.im2col, args).along, strict=True):
         size = (args[0].shape[at] + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
         atoms.append(moved(only(seen.dimensions[at]), *window(kernel, stride, padding, dilation), size))
     seen = mixed(seen, len(seen.dimensions) - 3, outs[0].shape[-2])
@@ -254,10 +242,6 @@ def _table() -> dict[Any, Rule]:
         aten._adaptive_avg_pool3d: _adaptive_pool(3),
         aten.adaptive_max_pool2d: _adaptive_pool(2),
         aten.adaptive_max_pool3d: _adaptive_pool(3),
-        aten.avg_pool2d: _pool(2, dilation_at=None),
-        aten.avg_pool3d: _pool(3, dilation_at=None),
-        aten.max_pool2d_with_indices: _pool(2, dilation_at=4),
-        aten.max_pool3d_with_indices: _pool(3, dilation_at=4),
         aten.max_unpool2d: _unpool,
         aten.max_unpool3d: _unpool,
         aten.pixel_shuffle: _pixel_shuffle,
@@ -295,6 +279,8 @@ def _table() -> dict[Any, Rule]:
         aten.norm: _reduction(2),
         aten.glu: _glu,
     }
+    pools = (aten.avg_pool2d, aten.avg_pool3d, aten.max_pool2d_with_indices, aten.max_pool3d_with_indices)
+    rules.update({pool: _pool(pool) for pool in pools})
     rules.update(dict.fromkeys((aten.mul, aten.mul_, aten.div, aten.div_), _product))
     rules.update(dict.fromkeys((aten.view, aten._unsafe_view, aten._reshape_alias), views.view))
     rules.update(dict.fromkeys((aten.constant_pad_nd, *_named("{}_pad{}d", ("reflection", "replication"))), _pad))

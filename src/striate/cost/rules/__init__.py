@@ -5,14 +5,11 @@ An operator that costs nothing is listed as such; one that is in no list has no 
 
 import torch
 
-from striate.cost.rules.distances import DISTANCES
 from striate.cost.rules.elements import ELEMENTS
 from striate.cost.rules.norms import NORMS
-from striate.cost.rules.orders import ORDERS
 from striate.cost.rules.products import PRODUCTS
+from striate.cost.rules.rare import RARE
 from striate.cost.rules.rule import Arguments, Options, Results, Rule, nothing, operators
-from striate.cost.rules.sampling import SAMPLING
-from striate.cost.rules.transforms import TRANSFORMS
 from striate.cost.rules.windows import WINDOWS
 from striate.cost.work import Work
 
@@ -57,18 +54,7 @@ DRAWN = frozenset(
     )
 )
 
-RULES: dict[object, Rule] = {
-    **FREE,
-    **MOVED,
-    **PRODUCTS,
-    **WINDOWS,
-    **SAMPLING,
-    **NORMS,
-    **ELEMENTS,
-    **ORDERS,
-    **DISTANCES,
-    **TRANSFORMS,
-}
+RULES: dict[object, Rule] = {**FREE, **MOVED, **PRODUCTS, **WINDOWS, **NORMS, **ELEMENTS, **RARE}
 
 
 def rule_of(operator: torch._ops.OpOverload) -> Rule | None:

@@ -1,7 +1,5 @@
 """One operation or a few an element: arithmetic, activations, sums and means, losses."""
 
-from collections.abc import Sequence
-
 from torch import Tensor
 
 from striate.cost.rules.rule import (
@@ -10,17 +8,13 @@ from striate.cost.rules.rule import (
     Options,
     Results,
     Rule,
-    argument,
-    aten,
     both,
     each_given,
     each_result,
     each_row,
-    operators,
+    table,
 )
-from striate.cost.work import NONE, Term, Work, elementwise, work
-
-NO_REDUCTION, MEAN = 0, 1  # what torch calls the ways to make one number of a loss; 2 is the sum
+from striate.cost.work import NONE, Work, elementwise
 
 # fmt: off
 #    additions, comparisons, transcendental: for each element of the result
@@ -145,84 +139,39 @@ def _loss(element: Each) -> Rule:
     return rule
 
 
-def _multi_margin_loss(args: Arguments, kwargs: Options, outputs: Results) -> Work:
-    """For each wrong class max(0, margin - x_right + x)^p, weighted; their sum divided by the number of classes."""
-    *rows, classes = args[0].shape
-    pair = 3 + (argument(args, 2, 1) == 2) + (argument(args, 4, None) is not None)
-    additions: list[Term] = [(rows, (classes - 1,), (pair,)), *_rows_reduced(rows, argument(args, 5, MEAN))]
-    return work(additions=additions, comparisons=[(rows, (classes - 1,))])
-
-
-def _multi_margin_loss_backward(args: Arguments, kwargs: Options, outputs: Results) -> Work:
-    """The same without the sum; its derivative, 2 z g for squares, weighted and taken from the right class; scaled."""
-    *rows, classes = args[1].shape
-    pair = 3 + 2 * (args[3] == 2) + (argument(args, 5, None) is not None)
-    additions: list[Term] = [(rows, (classes - 1,), (pair,)), (rows, (classes,))]
-    return work(additions=additions, comparisons=[(rows, (classes - 1,))])
-
-
-def _multilabel_margin_loss(args: Arguments, kwargs: Options, outputs: Results) -> Work:
-    """max(0, 1 - x_label + x_other) for each pair of a label and another; their sum divided by the number of classes.
-
-    How many are labels is a matter of values. Half of the classes is what makes most pairs.
-    """
-    *rows, classes = args[0].shape
-    pairs: Term = (rows, (classes // 2, classes - classes // 2))
-    return work(additions=[(*pairs, (3,)), *_rows_reduced(rows, args[2])], comparisons=[pairs])
-
-
-def _multilabel_margin_loss_backward(args: Arguments, kwargs: Options, outputs: Results) -> Work:
-    """The same without the sum; taken from the label and added to the other; scaled."""
-    *rows, classes = args[1].shape
-    pairs: Term = (rows, (classes // 2, classes - classes // 2))
-    return work(additions=[(*pairs, (4,)), (rows, (classes,))], comparisons=[pairs])
-
-
-def _rows_reduced(rows: Sequence[int], reduction: int) -> list[Term]:
-    """The sum of one number a row, and a division by their number for a mean."""
-    if reduction == NO_REDUCTION:
-        return []
-    return [(rows,)] if reduction == MEAN else [(rows,), ((-1,), ())]
-
-
 def _index_put(args: Arguments, kwargs: Options, outputs: Results) -> Work:
     accumulates = args[3] if len(args) > 3 else kwargs.get("accumulate", False)
     return elementwise(args[2].shape, 1) if accumulates else NONE
 
 
 ELEMENTS: dict[object, Rule] = {
-    **{packet: rule for each, names in ELEMENTWISE for packet, rule in operators(names, each_result(*each)).items()},
-    **{packet: rule for each, names in BACKWARD for packet, rule in operators(names, each_given(*each)).items()},
-    **{packet: rule for n, m, names in REDUCTIONS for packet, rule in operators(names, _reduction(n, m)).items()},
-    **{packet: rule for each, names in LOSSES for packet, rule in operators(names, _loss(each)).items()},
-    **{
-        packet: rule
-        for each, names in LOSSES_BACKWARD
-        for packet, rule in operators(names, each_given(*each, position=1)).items()
-    },
-    **operators("add sub rsub", _add),
-    **operators("addcmul addcdiv", _addcmul),
-    **operators("pow", _power),
-    **operators("clamp", _clamp),
-    **operators("gelu", _gelu),
-    **operators("gelu_backward", _gelu_backward),
-    # largest of a row, subtract it, e^, their sum, divide (or subtract the logarithm of the sum)
-    **operators("_softmax _safe_softmax", each_row((3, 1, 1), (-1, -1, 0))),
-    **operators("_log_softmax", each_row((3, 1, 1), (-1, -1, 1))),
-    # (g - sum(g y)) y, and g - e^y sum(g)
-    **operators("_softmax_backward_data", each_row((4, 0, 0), (-1, 0, 0), axis_at=2)),
-    **operators("_log_softmax_backward_data", each_row((3, 0, 1), (-1, 0, 0), axis_at=2)),
-    # one number is picked for each target; they are added up and divided once
-    **operators("nll_loss_forward nll_loss2d_forward", each_given(1, position=1)),
-    **operators("nll_loss_backward nll_loss2d_backward", each_given(1, position=2)),
-    **operators("multi_margin_loss", _multi_margin_loss),
-    **operators("multi_margin_loss_backward", _multi_margin_loss_backward),
-    **operators("multilabel_margin_loss_forward", _multilabel_margin_loss),
-    **operators("multilabel_margin_loss_backward", _multilabel_margin_loss_backward),
-    **operators("index_put _unsafe_index_put _index_put_impl", _index_put),
-    **operators("embedding_dense_backward", each_given(1)),
-    **operators("index_add scatter_add", each_given(1, position=3)),
-    **operators("scatter_reduce", each_given(1, position=3)),
-    aten.equal: each_given(0, 1),
-    aten.count_nonzero: _reduction((1, 1, 0), (-1, 0, 0)),
+    **table({names: each_result(*each) for each, names in ELEMENTWISE}),
+    **table({names: each_given(*each) for each, names in BACKWARD}),
+    **table({names: _reduction(n, m) for n, m, names in REDUCTIONS}),
+    **table({names: _loss(each) for each, names in LOSSES}),
+    **table({names: each_given(*each, position=1) for each, names in LOSSES_BACKWARD}),
+    **table(
+        {
+            "add sub rsub": _add,
+            "addcmul addcdiv": _addcmul,
+            "pow": _power,
+            "clamp": _clamp,
+            "gelu": _gelu,
+            "gelu_backward": _gelu_backward,
+            # largest of a row, subtract it, e^, their sum, divide (or subtract the logarithm of the sum)
+            "_softmax _safe_softmax": each_row((3, 1, 1), (-1, -1, 0)),
+            "_log_softmax": each_row((3, 1, 1), (-1, -1, 1)),
+            # (g - sum(g y)) y, and g - e^y sum(g)
+            "_softmax_backward_data": each_row((4, 0, 0), (-1, 0, 0), axis_at=2),
+            "_log_softmax_backward_data": each_row((3, 0, 1), (-1, 0, 0), axis_at=2),
+            # one number is picked for each target; they are added up and divided once
+            "nll_loss_forward nll_loss2d_forward": each_given(1, position=1),
+            "nll_loss_backward nll_loss2d_backward": each_given(1, position=2),
+            "index_put _unsafe_index_put _index_put_impl": _index_put,
+            "embedding_dense_backward": each_given(1),
+            "index_add scatter_add scatter_reduce": each_given(1, position=3),
+            "equal": each_given(0, 1),
+            "count_nonzero": _reduction((1, 1, 0), (-1, 0, 0)),
+        }
+    ),
 }

@@ -2,7 +2,7 @@
 
 from math import prod
 
-from striate.cost.rules.rule import Arguments, Options, Results, Rule, both, operators
+from striate.cost.rules.rule import Arguments, Options, Results, Rule, both, each_given, table
 from striate.cost.work import Work
 
 
@@ -54,13 +54,8 @@ def _layer_norm_backward(args: Arguments, kwargs: Options, outputs: Results) -> 
 def _group_norm(args: Arguments, kwargs: Options, outputs: Results) -> Work:
     """As a layer norm of each group; scale and shift are put together for each channel of each picture (3)."""
     given, _, _, pictures, channels, _, groups = args[:7]
-    per_channel = both(given.shape, (6, 0, 0), (pictures, channels), (3, 0, 0))
-    per_group = both((), (0, 0, 0), (pictures, groups), (1, 0, 1))
-    return Work(
-        additions=per_channel.additions + per_group.additions,
-        transcendental=per_group.transcendental,
-        terms=(*per_channel.terms, *per_group.terms),
-    )
+    of_channels = both(given.shape, (6, 0, 0), (pictures, channels), (3, 0, 0))
+    return of_channels + both((), (0, 0, 0), (pictures, groups), (1, 0, 1))
 
 
 def _group_norm_backward(args: Arguments, kwargs: Options, outputs: Results) -> Work:
@@ -74,33 +69,27 @@ def _rms_norm(args: Arguments, kwargs: Options, outputs: Results) -> Work:
     return both(given, (3 + (weight is not None), 0, 0), given[: len(given) - len(inner)], (1, 0, 1))
 
 
-def _rms_norm_backward(args: Arguments, kwargs: Options, outputs: Results) -> Work:
-    """x normalised 1; g scaled 1; the sum of their product 2; (g - x a) / root 3; scale 2."""
-    return both(args[0].shape, (9, 0, 0), (), (0, 0, 0))
-
-
-def _weight_norm(args: Arguments, kwargs: Options, outputs: Results) -> Work:
-    """v * (g / |v|): square, sum and product for each of v, a division and a root for each of g."""
-    return both(args[0].shape, (3, 0, 0), args[1].shape, (0, 0, 1))
-
-
-def _weight_norm_backward(args: Arguments, kwargs: Options, outputs: Results) -> Work:
-    """The sum of gradient times v 2, (gradient - v a) b 3; for each of g its gradient, a and b 4, less the sum's 1."""
-    return both(args[0].shape, (5, 0, 0), args[2].shape, (3, 0, 0))
-
-
-NORMS: dict[object, Rule] = {
-    **operators("native_batch_norm cudnn_batch_norm miopen_batch_norm", _batch_norm(None)),
-    **operators("_native_batch_norm_legit _native_batch_norm_legit_functional", _batch_norm(None)),
-    **operators("_native_batch_norm_legit_no_training _batch_norm_no_update", _batch_norm(False)),
-    **operators("_batch_norm_with_update _batch_norm_with_update_functional", _batch_norm(True)),
-    **operators("native_batch_norm_backward", _batch_norm_backward),
-    **operators("native_layer_norm", _layer_norm),
-    **operators("native_layer_norm_backward", _layer_norm_backward),
-    **operators("native_group_norm", _group_norm),
-    **operators("native_group_norm_backward", _group_norm_backward),
-    **operators("_weight_norm_interface", _weight_norm),
-    **operators("_weight_norm_interface_backward", _weight_norm_backward),
-    **operators("_fused_rms_norm", _rms_norm),
-    **operators("_fused_rms_norm_backward", _rms_norm_backward),
-}
+NORMS = table(
+    {
+        "native_batch_norm cudnn_batch_norm miopen_batch_norm": _batch_norm(None),
+        "_native_batch_norm_legit _native_batch_norm_legit_functional": _batch_norm(None),
+        "_native_batch_norm_legit_no_training _batch_norm_no_update": _batch_norm(False),
+        "_batch_norm_with_update _batch_norm_with_update_functional": _batch_norm(True),
+        "native_batch_norm_backward": _batch_norm_backward,
+        "native_layer_norm": _layer_norm,
+        "native_layer_norm_backward": _layer_norm_backward,
+        "native_group_norm": _group_norm,
+        "native_group_norm_backward": _group_norm_backward,
+        "_fused_rms_norm": _rms_norm,
+        # x normalised 1; g scaled 1; the sum of their product 2; (g - x a) / root 3; scale 2
+        "_fused_rms_norm_backward": each_given(9),
+        # v * (g / |v|): square, sum and product for each of v, a division and a root for each of g
+        "_weight_norm_interface": lambda args, kwargs, outputs: both(
+            args[0].shape, (3, 0, 0), args[1].shape, (0, 0, 1)
+        ),
+        # the sum of gradient times v 2, (gradient - v a) b 3; for each of g its gradient, a and b 4, less the sum's 1
+        "_weight_norm_interface_backward": lambda args, kwargs, outputs: both(
+            args[0].shape, (5, 0, 0), args[2].shape, (3, 0, 0)
+        ),
+    }
+)

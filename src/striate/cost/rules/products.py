@@ -2,45 +2,30 @@
 
 from collections.abc import Mapping, Sequence, Set
 from math import prod
+from typing import Any
 
 from torch import Tensor
 
-from striate.cost.rules.rule import Arguments, Options, Results, Rule, aten
+from striate.cost.geometry import Geometry
+from striate.cost.rules.rule import Arguments, Options, Results, Rule, aten, operators, sliding
 from striate.cost.work import Term, Work, attention, convolution, matmul, work
 
 
-def _convolution(args: Arguments, kwargs: Options, outputs: Results) -> Work:
-    given, weight, bias, stride, padding, dilation, transposed = args[:7]
-    return convolution(
-        given.shape,
-        weight.shape,
-        outputs[0].shape,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        transposed=transposed,
-        bias=bias is not None,
-    )
+def _convolution(how: Geometry, args: Arguments, outputs: Results) -> Work:
+    return _convolved(how, args[0], args[1], outputs[0], bias=args[2] is not None)
 
 
-def _convolution_backward(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+def _convolution_backward(how: Geometry, args: Arguments, outputs: Results) -> Work:
     """Each gradient that is asked for costs what the forward pass costs; a bias adds up its channel."""
-    gradient, given, weight, _, stride, padding, dilation, transposed, _, _, (of_input, of_weight, of_bias) = args
-    done = convolution(
-        given.shape,
-        weight.shape,
-        gradient.shape,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        transposed=transposed,
-        products=of_input + of_weight,
-    )
-    if not of_bias:
-        return done
-    shape = gradient.shape
-    summed: Work = work(additions=[(shape,), ((-1,), (shape[1],))])
-    return Work(done.macs, done.macs_valid, summed.additions, terms=(*done.terms, *summed.terms))
+    gradient, given, weight, (of_input, of_weight, of_bias) = *args[:3], args[10]
+    done = _convolved(how, given, weight, gradient, products=of_input + of_weight)
+    summed: list[Term] = [(gradient.shape,), ((-1,), (gradient.shape[1],))]
+    return done + work(additions=summed) if of_bias else done
+
+
+def _convolved(how: Geometry, given: Tensor, weight: Tensor, result: Tensor, **options: Any) -> Work:
+    options |= {"stride": how.stride, "padding": how.padding, "dilation": how.dilation, "transposed": how.transposed}
+    return convolution(given.shape, weight.shape, result.shape, **options)
 
 
 def _mm(args: Arguments, kwargs: Options, outputs: Results) -> Work:
@@ -124,33 +109,23 @@ def _attention_backward(args: Arguments, kwargs: Options, outputs: Results) -> W
     return attention(args[1].shape, args[2].shape, args[3].shape, backward=True)
 
 
+_FUSED = ["flash_attention", "flash_attention_for_cpu", "efficient_attention", "cudnn_attention"]
 PRODUCTS: dict[object, Rule] = {
-    aten.convolution: _convolution,
-    aten._convolution: _convolution,
-    aten.convolution_overrideable: _convolution,
-    aten.convolution_backward: _convolution_backward,
+    **sliding("convolution _convolution convolution_overrideable", _convolution),
+    **sliding("convolution_backward", _convolution_backward),
     aten.mm: _mm,
     aten.bmm: _bmm,
-    aten.addmm: _addmm,
-    aten.addmm_: _addmm,
-    aten.baddbmm: _baddbmm,
-    aten.baddbmm_: _baddbmm,
-    aten.addbmm: _addbmm,
-    aten.addbmm_: _addbmm,
+    **operators("addmm", _addmm),
+    **operators("baddbmm", _baddbmm),
+    **operators("addbmm", _addbmm),
     aten.mv: _mv,
     aten.addmv: _addmv,
     aten.dot: _dot,
     aten.vdot: _dot,
     aten.linear: _linear,
     aten._trilinear: _trilinear,
-    aten._scaled_dot_product_flash_attention: _attention,
-    aten._scaled_dot_product_flash_attention_for_cpu: _attention,
-    aten._scaled_dot_product_efficient_attention: _attention,
-    aten._scaled_dot_product_cudnn_attention: _attention,
+    **{getattr(aten, f"_scaled_dot_product_{name}"): _attention for name in _FUSED},
+    **{getattr(aten, f"_scaled_dot_product_{name}_backward"): _attention_backward for name in _FUSED},
     aten._scaled_dot_product_fused_attention_overrideable: _attention,
     aten._scaled_dot_product_attention_math: _attention,
-    aten._scaled_dot_product_flash_attention_backward: _attention_backward,
-    aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
-    aten._scaled_dot_product_efficient_attention_backward: _attention_backward,
-    aten._scaled_dot_product_cudnn_attention_backward: _attention_backward,
 }

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from striate.cost.geometry import Geometry, geometry
 from striate.cost.work import NONE, Term, Work, elementwise, work
 
 Arguments = Sequence[Any]
@@ -66,17 +67,21 @@ def both(first: Sequence[int], of_first: Each, second: Sequence[int], of_second:
     return work(additions=columns[0], comparisons=columns[1], transcendental=columns[2])
 
 
-def halvings(size: int) -> int:
-    """The logarithm to base 2, rounded up; 0 for a row of nothing."""
-    return max(0, size - 1).bit_length()
-
-
 def operators(names: str, rule: Rule) -> dict[object, Rule]:
     """The rule for each of these operators of torch and for its in-place form, where there is one."""
-    found: dict[object, Rule] = {}
-    for name in names.split():
-        for form in (name, f"{name}_"):
-            packet = getattr(aten, form, None)
-            if packet is not None:
-                found[packet] = rule
-    return found
+    forms = (getattr(aten, form, None) for name in names.split() for form in (name, f"{name}_"))
+    return {packet: rule for packet in forms if packet is not None}
+
+
+def table(rules: Mapping[str, Rule]) -> dict[object, Rule]:
+    """Names of operators, with spaces between -> their rule."""
+    return {packet: rule for names, rule in rules.items() for packet in operators(names, rule)}
+
+
+def sliding(names: str, rule: Callable[[Geometry, Arguments, Results], Work]) -> dict[object, Rule]:
+    """For operators whose windows slide: a rule that is told how."""
+
+    def told(packet: object) -> Rule:
+        return lambda args, kwargs, outputs: rule(geometry(packet, args), args, outputs)
+
+    return {packet: told(packet) for packet in operators(names, nothing)}

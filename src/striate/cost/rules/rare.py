@@ -1,0 +1,378 @@
+"""Operators that few networks call: distances, bags of rows, sorting, margins, samplers, transforms."""
+
+from collections.abc import Mapping, Sequence
+from math import ceil, inf, prod
+from typing import Any
+
+from striate.cost.rules.rule import Arguments, Each, Options, Results, Rule, argument, both, each_given, each_row, table
+from striate.cost.work import Sizes, Term, Work, elementwise, matmul, work
+
+# --- distances between rows of coordinates, and rows made shorter -----------------------------------------------------
+
+# fmt: off
+Costs = tuple[Each, Each]
+#    the norm of a row: for each coordinate, for each row
+NORM_OF: Mapping[float, Costs] = {
+    0:   ((1, 1, 0), (-1, 0, 0)),  # how many are not 0
+    1:   ((1, 1, 0), (-1, 0, 0)),  # the sum of |x|
+    2:   ((2, 0, 0), (-1, 0, 1)),  # the root of the sum of x x
+    inf: ((0, 2, 0), (0, -1, 0)),  # the largest |x|
+}
+ANY_NORM: Costs = ((1, 1, 1), (-1, 0, 1))  # (the sum of |x|^p)^(1/p)
+#    the gradient of a distance d between a and b, added up for a: for each coordinate, for each distance
+GRADIENT_OF: Mapping[float, Costs] = {
+    0:   ((0, 0, 0), (0, 0, 0)),   # there is none
+    1:   ((3, 1, 0), (0, 0, 0)),   # g sign(a - b)
+    2:   ((3, 0, 0), (1, 1, 0)),   # (a - b) g/d, where d is not 0
+    inf: ((3, 3, 0), (0, 0, 0)),   # g sign(a - b), where |a - b| = d
+}
+ANY_GRADIENT: Costs = ((4, 1, 1), (1, 1, 1))  # (a - b) |a - b|^(p-2) g/d^(p-1), where d is not 0
+# fmt: on
+
+
+def _rows(rows: Sizes, width: int, costs: Costs, *, each: int = 0, row: Each = (0, 0, 0)) -> Work:
+    """So many rows of `width` numbers; `each`: additions more for a number. `row`: more for a row."""
+    number, own = costs
+    return both((*rows, width), _more(number, (each, 0, 0)), rows, _more(own, row))
+
+
+def _more(one: Each, two: Each) -> Each:
+    return one[0] + two[0], one[1] + two[1], one[2] + two[2]
+
+
+def _euclidean(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+    """(a, |a|^2, 1) (-2 b, 1, |b|^2)^T, not below 0, and its root. The squares and their sums; one side times -2."""
+    one, two, result = args[0].shape, args[1].shape, outputs[0].shape
+    return matmul(result[-2], one[-1] + 2, result[-1], times=prod(result[:-2])) + work(
+        additions=[(one, (3,)), ((-1,), one[:-1]), (two, (2,)), ((-1,), two[:-1])],
+        comparisons=[(result,)],
+        transcendental=[(result,)],
+    )
+
+
+def _renorm(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+    """A row's norm, too long?, largest / (norm + epsilon), and the row times that; all rows differ and are too long."""
+    (rows, width), indices, power = args[0].shape, args[1].shape, args[3]
+    return _rows((min(rows, prod(indices)),), width, NORM_OF.get(power, ANY_NORM), each=1, row=(2, 1, 0))
+
+
+def _distances(power_at: int) -> Rule:
+    """The norm of the difference, for each pair of rows."""
+    return lambda args, kwargs, outputs: _rows(
+        outputs[0].shape, args[0].shape[-1], NORM_OF.get(argument(args, power_at, 2), ANY_NORM), each=1
+    )
+
+
+def _distances_backward(power_at: int, *, within: bool) -> Rule:
+    """Within one set of rows, what is added to one row of a pair is subtracted from the other."""
+    return lambda args, kwargs, outputs: _rows(
+        args[0].shape,
+        args[1].shape[-1],
+        GRADIENT_OF.get(args[power_at], ANY_GRADIENT),
+        each=1 if within and args[power_at] else 0,
+    )
+
+
+DISTANCES: Mapping[str, Rule] = {
+    "_cdist_forward": _distances(2),
+    "_pdist_forward": _distances(1),
+    "_cdist_backward": _distances_backward(3, within=False),
+    "_pdist_backward": _distances_backward(2, within=True),
+    "_euclidean_dist": _euclidean,
+    "embedding_renorm": _renorm,
+}
+
+# --- bags of rows of a table ------------------------------------------------------------------------------------------
+
+SUM_OF_BAG, MEAN_OF_BAG, LARGEST_OF_BAG = 0, 1, 2  # what torch calls the modes
+
+
+def _bag(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+    """Rows times their weights, where there are any; then their sum, mean or largest, if no bag is empty."""
+    bags, rows = outputs[0].shape, (args[1].shape[0], outputs[0].shape[-1])
+    mode, weighted = argument(args, 4, SUM_OF_BAG), argument(args, 6, None) is not None
+    spared: Term = ((-1,), (min(bags[0], rows[0]), rows[1]))  # the first of each bag meets no other
+    if mode == LARGEST_OF_BAG:
+        return work(comparisons=[(rows,), spared])
+    if mode == MEAN_OF_BAG:
+        return work(additions=[(rows,), spared, (bags,)])
+    return work(additions=[(rows, (1 + weighted,)), spared])
+
+
+def _bag_backward(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+    """A bag's gradient is added to each of its rows, times the row's weight or divided by their number first."""
+    gradient, rows, mode, weights = args[0].shape, args[1].shape[0], args[8], args[10]
+    if mode == LARGEST_OF_BAG:
+        return elementwise(gradient, 1)
+    return elementwise((rows, gradient[-1]), 2 if mode == MEAN_OF_BAG or weights is not None else 1)
+
+
+BAGS: Mapping[str, Rule] = {
+    "_embedding_bag _embedding_bag_forward_only": _bag,
+    "_embedding_bag_backward": _bag_backward,
+    # the sum of a bag's gradient times the row, for each row
+    "_embedding_bag_per_sample_weights_backward": lambda args, kwargs, outputs: _rows(
+        outputs[0].shape, args[0].shape[-1], ((2, 0, 0), (-1, 0, 0))
+    ),
+}
+
+# --- sorting, selecting and drawing: comparisons along each row of n numbers ------------------------------------------
+
+
+def _halvings(size: int) -> int:
+    """The logarithm to base 2, rounded up; 0 for a row of nothing."""
+    return max(0, size - 1).bit_length()
+
+
+def _floors(args: Arguments, kwargs: Options) -> int:
+    """How often a row can be halved; one number without axes is a row of its own."""
+    shape = args[0].shape
+    return _halvings(shape[kwargs.get("dim", argument(args, 1, -1))] if shape else 1)
+
+
+def _mode(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+    """Sorted; then each but the first: as the one before it? a longer run than the longest?"""
+    return work(comparisons=[(args[0].shape, (_floors(args, kwargs) + 2,)), ((-1,), outputs[0].shape, (2,))])
+
+
+def _histogram(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+    """Inside both bounds?, (x - low) / (high - low) bins, and one more in that bin; bounds that are not given first."""
+    bounds = argument(args, 2, 0) != argument(args, 3, 0)
+    return elementwise(args[0].shape, 4, 2 if bounds else 4)
+
+
+def _multinomial(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+    """Each weight divided by a random number, and the k largest; put back: sums so far, a share of all, halvings."""
+    shape, samples = args[0].shape, args[1]
+    if argument(args, 2, False) and samples > 1:
+        return work(additions=[(shape, (2,))], comparisons=[(outputs[0].shape, (_halvings(shape[-1]),))])
+    return work(additions=[(shape,)], comparisons=[(shape, (max(1, _halvings(samples)),))])
+
+
+ORDERS: Mapping[str, Rule] = {
+    # by halves that are merged: each of n is compared once for each of the log2 n times that n can be halved
+    "sort": lambda args, kwargs, outputs: work(comparisons=[(args[0].shape, (_floors(args, kwargs),))]),
+    # a heap of the k largest so far: each of n sinks by one of its log2 k floors at a time
+    "topk": lambda args, kwargs, outputs: work(comparisons=[(args[0].shape, (max(1, _halvings(args[1])),))]),
+    "mode": _mode,
+    # quickselect, if each pivot halves what is left: n + n/2 + n/4 + ... = 2 n
+    "median kthvalue": each_given(0, 2),
+    "nanmedian": each_given(0, 3),  # is it a number?
+    "cummax cummin": each_row((0, 1, 0), (0, -1, 0)),
+    # a + log(1 + e^(b - a)) with a the larger, for each but the first
+    "logcumsumexp": each_row((3, 1, 2), (-3, -1, -2)),
+    "histc": _histogram,
+    "multinomial": _multinomial,
+}
+
+# --- losses over pairs of classes -------------------------------------------------------------------------------------
+
+NO_REDUCTION, MEAN = 0, 1  # what torch calls the ways to make one number of a loss; 2 is the sum
+
+
+def _reduced(rows: Sizes, reduction: int) -> list[Term]:
+    """The sum of one number a row, and a division by their number for a mean."""
+    if reduction == NO_REDUCTION:
+        return []
+    return [(rows,)] if reduction == MEAN else [(rows,), ((-1,), ())]
+
+
+def _wrong(shape: Sizes) -> Term:
+    """A pair for each class but the right one, in each row."""
+    return shape[:-1], (shape[-1] - 1,)
+
+
+def _labels(shape: Sizes) -> Term:
+    """A pair for each label and each other class. How many are labels is a matter of values: half makes most."""
+    return shape[:-1], (shape[-1] // 2, shape[-1] - shape[-1] // 2)
+
+
+def _margins(pairs: Term, each: int, then: Sequence[Term]) -> Work:
+    return work(additions=[(*pairs, (each,)), *then], comparisons=[pairs])
+
+
+MARGINS: Mapping[str, Rule] = {
+    # max(0, margin - x_right + x)^p, weighted; their sum divided by the number of classes
+    "multi_margin_loss": lambda args, kwargs, outputs: _margins(
+        _wrong(args[0].shape),
+        3 + (argument(args, 2, 1) == 2) + (argument(args, 4, None) is not None),
+        _reduced(args[0].shape[:-1], argument(args, 5, MEAN)),
+    ),
+    # the same without the sum; its derivative, 2 z g for squares, weighted and taken from the right class; scaled
+    "multi_margin_loss_backward": lambda args, kwargs, outputs: _margins(
+        _wrong(args[1].shape),
+        3 + 2 * (args[3] == 2) + (argument(args, 5, None) is not None),
+        [(args[1].shape[:-1], args[1].shape[-1:])],
+    ),
+    # max(0, 1 - x_label + x_other); their sum divided by the number of classes
+    "multilabel_margin_loss_forward": lambda args, kwargs, outputs: _margins(
+        _labels(args[0].shape), 3, _reduced(args[0].shape[:-1], args[2])
+    ),
+    # the same without the sum; taken from the label and added to the other; scaled
+    "multilabel_margin_loss_backward": lambda args, kwargs, outputs: _margins(
+        _labels(args[1].shape), 4, [(args[1].shape[:-1], args[1].shape[-1:])]
+    ),
+}
+
+# --- pictures seen through a grid of places, and the grid itself: finding places is work ------------------------------
+
+BILINEAR, NEAREST, BICUBIC = 0, 1, 2  # what torch calls them
+ZEROS, BORDER, REFLECTION = 0, 1, 2
+
+# along one axis: the taps, and the additions for their weights
+TAPS = {BILINEAR: 2, NEAREST: 1, BICUBIC: 4}
+WEIGHTS = {
+    BILINEAR: 2,  # x - floor x, and 1 less that
+    NEAREST: 0,
+    BICUBIC: 26,  # t = x - floor x; of t + 1, t, 1 - t and 2 - t two cubics of 6 and two of 5
+}
+# for a place beyond the border: additions, comparisons
+BEYOND = {
+    ZEROS: (0, 2),  # it is nought
+    BORDER: (0, 2),
+    REFLECTION: (6, 5),  # |x - low|, its remainder and how many spans, an odd one?, back from either end; the border
+}
+
+
+def _sampled(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+    """Each channel: taps times weights, and their sum; cubic ones along the last axis first."""
+    grid, mode = args[1].shape, args[2]
+    each = {BILINEAR: 2 * 2 ** grid[-1] - 1, NEAREST: 0, BICUBIC: 7 * (1 + 4)}[mode]
+    additions, comparisons = _places(grid, mode, args[3], args[4])
+    return work(additions=additions + ([(outputs[0].shape, (each,))] if each else []), comparisons=comparisons)
+
+
+def _sampled_backward(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+    """The places again. To the picture, if asked for: the gradient times each tap's weight, added there.
+
+    To the grid, always: for each axis and tap, the gradient times the tap, the other axes' weights and, where it is
+    cubic, this axis's own derivative, added; then half a side. Nearest neighbours have no such gradient.
+    """
+    gradient, grid, mode, of_picture = args[0].shape, args[2].shape, args[3], args[6][0]
+    axes = grid[-1]
+    to_picture = {BILINEAR: 2 * 2**axes, NEAREST: 1, BICUBIC: 3 * 4**2}[mode]
+    to_grid = {BILINEAR: 2**axes * axes * (axes + 1), NEAREST: 0, BICUBIC: 4**2 * axes * 4}[mode]
+    scaled = {BILINEAR: 1, NEAREST: 0, BICUBIC: 1 + 14}[mode]  # 14: two derivatives of 4 and two of 3
+    additions, comparisons = _places(grid, mode, args[4], args[5])
+    additions += [] if mode == NEAREST else [(grid, (scaled,)), (gradient, (to_grid,))]
+    return work(additions=additions + ([(gradient, (to_picture,))] if of_picture else []), comparisons=comparisons)
+
+
+def _places(grid: Sizes, mode: int, padding: int, corners: bool) -> tuple[list[Term], list[Term]]:
+    """Additions and comparisons: (x + 1) / 2 (side - 1), or ((x + 1) side - 1) / 2; where that is; all weights."""
+    # Linear taps beyond the border weigh nothing there, so that only the place itself must be kept inside.
+    kept = TAPS[mode] if padding == ZEROS or mode == BICUBIC else 1
+    moved, compared = BEYOND[padding]
+    additions: list[Term] = [(grid, ((3 if corners else 4) + WEIGHTS[mode] + kept * moved,))]
+    if mode == BILINEAR:  # each tap's own weight, a product of one for each axis
+        additions.append((grid[:-1], (2 ** grid[-1], grid[-1] - 1)))
+    return additions, [(grid, (1 + kept * compared,))]  # 1: floor, or round
+
+
+def _affine_grid(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+    """Each place, with a 1 behind it, times the transformation; half a cell inwards, unless corners are aligned."""
+    (count, axes, inner), sides, corners = args[0].shape, args[1][2:], args[2]
+    return matmul(prod(sides), inner, axes, times=count) + work(additions=[((each,),) for each in sides if not corners])
+
+
+SAMPLING: Mapping[str, Rule] = {
+    "grid_sampler_2d grid_sampler_3d": _sampled,
+    "grid_sampler_2d_backward grid_sampler_3d_backward": _sampled_backward,
+    "affine_grid_generator": _affine_grid,
+}
+
+# --- pools at random places, and pictures made smaller smoothly -------------------------------------------------------
+
+
+def _fractional(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+    """Windows at random places, none of them over the border: one comparison fewer than they have cells."""
+    return work(comparisons=[(outputs[0].shape, args[1]), ((-1,), outputs[0].shape)])
+
+
+def _smooth(taps: int) -> Rule:
+    """Interpolation with more taps, as the picture shrinks: all of them at its border too. The last axis first."""
+
+    def rule(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+        given, result = args[0].shape, outputs[0].shape
+        rows, columns = _widened(taps, given, result, args[2:])
+        return work(additions=[((*given[:3], result[3]), (2 * columns - 1,)), (result, (2 * rows - 1,))])
+
+    return rule
+
+
+def _smooth_backward(taps: int) -> Rule:
+    """The gradient times the weight of each axis in turn, then one addition for each tap."""
+
+    def rule(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+        rows, columns = _widened(taps, args[2], args[0].shape, args[3:])
+        return work(additions=[(args[0].shape, (rows,)), (args[0].shape, (2, rows, columns))])
+
+    return rule
+
+
+def _widened(taps: int, given: Sizes, result: Sizes, options: Sequence[Any]) -> list[int]:
+    """Taps along either axis: where the picture shrinks, as many times more as it is smaller, rounded up.
+
+    `options`: whether corners are aligned, and a factor for each axis, which goes before the ratio of the sizes.
+    """
+    widened = []
+    for axis in (0, 1):
+        before, after, factor = given[2 + axis], result[2 + axis], argument(options, 1 + axis, None)
+        if options[0]:
+            wide = -(-taps * (before - 1) // max(1, after - 1))
+        else:
+            wide = ceil(taps / factor) if factor else -(-taps * before // after)
+        widened.append(max(taps, wide))
+    return widened
+
+
+SMOOTH = {"bilinear": 2, "bicubic": 4, "lanczos": 6}  # taps
+SHRUNK: Mapping[str, Rule] = {
+    "fractional_max_pool2d fractional_max_pool3d": _fractional,
+    **{f"_upsample_{name}2d_aa": _smooth(taps) for name, taps in SMOOTH.items()},
+    **{f"_upsample_{name}2d_aa_backward": _smooth_backward(taps) for name, taps in SMOOTH.items()},
+}
+
+# --- Fourier transforms, by halves: a row of n numbers is n/2 log2 n butterflies --------------------------------------
+
+# A butterfly is a product of two complex numbers (4 products and 2 sums of real ones) and two complex sums (4). The
+# logarithm is rounded up, as if a row that is no power of 2 took as many floors as the next one that is.
+BUTTERFLY = 10
+
+
+def _complex(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+    return work(additions=[*_butterflies(args[0].shape, args[1]), *_scaled(outputs[0].shape, args[2], 2)])
+
+
+def _from_real(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+    """The last axis first, on real numbers; the others on the half that is not the other's mirror."""
+    first, rest = _halves(args[0].shape, args[1])
+    return work(additions=[first, *rest, *_scaled(outputs[0].shape, args[2], 2)])
+
+
+def _to_real(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+    """The other way round."""
+    last, rest = _halves(outputs[0].shape, args[1])
+    return work(additions=[*rest, last, *_scaled(outputs[0].shape, args[2], 1)])
+
+
+def _butterflies(shape: Sizes, axes: Sizes) -> list[Term]:
+    """Complex numbers, each in half a butterfly on each floor, along one axis after the other."""
+    return [(shape, (BUTTERFLY // 2, _halvings(shape[axis]))) for axis in axes]
+
+
+def _halves(shape: Sizes, axes: Sizes) -> tuple[Term, list[Term]]:
+    """The last axis, two real numbers as one complex one; the others on what is not its mirror."""
+    axis = axes[-1] % len(shape)
+    paired, half = ((*shape[:axis], size, *shape[axis + 1 :]) for size in (-(-shape[axis] // 2), shape[axis] // 2 + 1))
+    return (paired, (BUTTERFLY // 2, _halvings(shape[axis]))), _butterflies(half, axes[:-1])
+
+
+def _scaled(shape: Sizes, normalised: int, parts: int) -> list[Term]:
+    """Each number divided by n or its root, if torch is asked for that."""
+    return [(shape, (parts,))] if normalised else []
+
+
+TRANSFORMS: Mapping[str, Rule] = {"_fft_c2c": _complex, "_fft_r2c": _from_real, "_fft_c2r": _to_real}
+
+RARE = table({**DISTANCES, **BAGS, **ORDERS, **MARGINS, **SAMPLING, **SHRUNK, **TRANSFORMS})
