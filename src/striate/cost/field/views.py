@@ -6,13 +6,13 @@ from typing import Any
 
 from torch import Tensor
 
-from striate.cost.field.seen import Atom, Seen, Unclear, is_placed, moved, only, reduced, regrouped, united
+from striate.cost.field.seen import Atom, Dimension, Seen, Unclear, is_placed, moved, only, reduced, regrouped, united
 
-Look = Callable[[Tensor], Seen | None]  # None: it does not depend on the picture
-Rule = Callable[[Sequence[Any], Mapping[str, Any], Sequence[Tensor], Look], "Seen | tuple[Seen | None, ...] | None"]
 Args = Sequence[Any]
-Kwargs = Mapping[str, Any]
 Outs = Sequence[Tensor]
+Look = Callable[[Tensor], Seen | None]  # None: it does not depend on the picture
+Result = Seen | tuple[Seen | None, ...] | None  # of all outputs alike, or of each
+Rule = Callable[[Args, Outs, Look], Result]
 
 
 def tensors(args: Iterable[Any]) -> list[Tensor]:
@@ -26,58 +26,48 @@ def tensors(args: Iterable[Any]) -> list[Tensor]:
     return found
 
 
-def weighed(args: Args, look: Look) -> Seen:
-    """The first argument; the others may not depend on the picture."""
-    seen = look(args[0])
-    if seen is None or any(look(each) is not None for each in tensors(args[1:])):
-        raise Unclear("its weights or places depend on the picture")
-    return seen
+def looked(args: Iterable[Any], look: Look) -> list[Seen]:
+    """What those of the arguments see that depend on the picture."""
+    return [one for each in tensors(args) if (one := look(each)) is not None]
 
 
-def view(args: Args, kwargs: Kwargs, outs: Outs, look: Look) -> Seen | None:
-    seen = look(args[0])
-    return None if seen is None else regrouped(seen, outs[0].shape)
+def alone(rule: Callable[[Seen, Args, Outs], Result]) -> Rule:
+    """For operators whose first argument alone may depend on the picture: the rule is told what it sees."""
+
+    def rule_of_all(args: Args, outs: Outs, look: Look) -> Result:
+        seen = look(args[0])
+        if seen is None or looked(args[1:], look):
+            raise Unclear("its weights or places depend on the picture")
+        return rule(seen, args, outs)
+
+    return rule_of_all
 
 
-def permute(args: Args, kwargs: Kwargs, outs: Outs, look: Look) -> Seen | None:
-    seen = look(args[0])
-    return None if seen is None else replace(seen, dimensions=tuple(seen.dimensions[at] for at in args[1]))
+def together(rule: Callable[[list[Seen], Args, Outs], Result]) -> Rule:
+    """For operators that join what depends on the picture: the rule is told what each of that sees."""
+    return lambda args, outs, look: rule(looked(args, look), args, outs)
 
 
-def transpose(args: Args, kwargs: Kwargs, outs: Outs, look: Look) -> Seen | None:
-    seen = look(args[0])
-    if seen is None or len(seen.dimensions) < 2:
+def _transpose(seen: Seen, args: Args, outs: Outs) -> Seen:
+    if len(seen.dimensions) < 2:
         return seen
     dimensions, (one, other) = list(seen.dimensions), args[1:3] or (0, 1)
     dimensions[one], dimensions[other] = dimensions[other], dimensions[one]
     return replace(seen, dimensions=tuple(dimensions))
 
 
-def unsqueeze(args: Args, kwargs: Kwargs, outs: Outs, look: Look) -> Seen | None:
-    seen = look(args[0])
-    if seen is None:
-        return None
+def _unsqueeze(seen: Seen, args: Args, outs: Outs) -> Seen:
     at = args[1] % outs[0].ndim
     return replace(seen, dimensions=(*seen.dimensions[:at], (Atom(1),), *seen.dimensions[at:]))
 
 
-def squeeze(args: Args, kwargs: Kwargs, outs: Outs, look: Look) -> Seen | None:
-    seen, ndim = look(args[0]), args[0].ndim
-    if seen is None:
-        return None
+def _squeeze(seen: Seen, args: Args, outs: Outs) -> Seen:
+    ndim = args[0].ndim
     wanted = range(ndim) if len(args) < 2 else [args[1]] if isinstance(args[1], int) else args[1]
     return reduced(seen, [at % ndim for at in wanted if args[0].shape[at] == 1], keep=False)
 
 
-def expand(args: Args, kwargs: Kwargs, outs: Outs, look: Look) -> Seen | None:
-    seen = look(args[0])
-    return None if seen is None else united([seen], outs[0].shape)
-
-
-def slice_(args: Args, kwargs: Kwargs, outs: Outs, look: Look) -> Seen | None:
-    seen = look(args[0])
-    if seen is None:
-        return None
+def _slice(seen: Seen, args: Args, outs: Outs) -> Seen:
     at = (args[1] if len(args) > 1 else 0) % args[0].ndim
     start, step = (args[2] if len(args) > 2 else None) or 0, args[4] if len(args) > 4 else 1
     start = max(0, start + args[0].shape[at]) if start < 0 else start
@@ -92,47 +82,59 @@ def _cut(seen: Seen, at: int, start: int, step: int, size: int) -> Seen:
     return replace(seen, dimensions=tuple(dimensions))
 
 
-def select(args: Args, kwargs: Kwargs, outs: Outs, look: Look) -> Seen | None:
-    seen = look(args[0])
-    if seen is None:
-        return None
+def _select(seen: Seen, args: Args, outs: Outs) -> Seen:
     at, index = args[1] % args[0].ndim, args[2] % args[0].shape[args[1]]
     return reduced(_cut(seen, at, index, 1, 1), [at], keep=False)
 
 
-def split(args: Args, kwargs: Kwargs, outs: Outs, look: Look) -> tuple[Seen | None, ...]:
-    seen, start, parts = look(args[0]), 0, []
+def _split(seen: Seen, args: Args, outs: Outs) -> tuple[Seen, ...]:
+    start, parts = 0, []
     at = (args[2] if len(args) > 2 else 0) % args[0].ndim
     for each in outs:
-        parts.append(None if seen is None else _cut(seen, at, start, 1, each.shape[at]))
+        parts.append(_cut(seen, at, start, 1, each.shape[at]))
         start += each.shape[at]
     return tuple(parts)
 
 
-def unbind(args: Args, kwargs: Kwargs, outs: Outs, look: Look) -> tuple[Seen | None, ...]:
-    seen, at = look(args[0]), (args[1] if len(args) > 1 else 0) % args[0].ndim
-    if seen is None:
-        return (None,) * len(outs)
+def _unbind(seen: Seen, args: Args, outs: Outs) -> tuple[Seen, ...]:
+    at = (args[1] if len(args) > 1 else 0) % args[0].ndim
     return tuple(reduced(_cut(seen, at, index, 1, 1), [at], keep=False) for index in range(len(outs)))
 
 
-def index_select(args: Args, kwargs: Kwargs, outs: Outs, look: Look) -> Seen:
-    seen, at = weighed(args, look), args[1] % args[0].ndim
+def _index_select(seen: Seen, args: Args, outs: Outs) -> Seen:
+    at = args[1] % args[0].ndim
     if is_placed(seen.dimensions[at]):
         raise Unclear("it picks rows or columns by number")
-    return replace(seen, dimensions=(*seen.dimensions[:at], (Atom(outs[0].shape[at]),), *seen.dimensions[at + 1 :]))
+    return _with(seen, at, (Atom(outs[0].shape[at]),))
 
 
-def cat(args: Args, kwargs: Kwargs, outs: Outs, look: Look) -> Seen:
-    seen = [one for each in args[0] if (one := look(each)) is not None]
+def _cat(found: list[Seen], args: Args, outs: Outs) -> Seen:
     at = (args[1] if len(args) > 1 else 0) % outs[0].ndim
-    if any(len(one.dimensions) == outs[0].ndim and is_placed(one.dimensions[at]) for one in seen):
+    if any(len(one.dimensions) == outs[0].ndim and is_placed(one.dimensions[at]) for one in found):
         raise Unclear("it puts rows or columns one after the other")
-    size = outs[0].shape[at]
-    parts = [replace(one, dimensions=(*one.dimensions[:at], (Atom(size),), *one.dimensions[at + 1 :])) for one in seen]
-    return united(parts, outs[0].shape)
+    return united([_with(one, at, (Atom(outs[0].shape[at]),)) for one in found], outs[0].shape)
 
 
-def stack(args: Args, kwargs: Kwargs, outs: Outs, look: Look) -> Seen:
-    parts = [unsqueeze((each, *(args[1:2] or (0,))), {}, outs, look) for each in args[0]]
-    return united([one for one in parts if one is not None], outs[0].shape)
+def _stack(found: list[Seen], args: Args, outs: Outs) -> Seen:
+    return united([_unsqueeze(one, (None, *(args[1:2] or (0,))), outs) for one in found], outs[0].shape)
+
+
+def _with(seen: Seen, at: int, dimension: Dimension) -> Seen:
+    return replace(seen, dimensions=(*seen.dimensions[:at], dimension, *seen.dimensions[at + 1 :]))
+
+
+VIEWS: Mapping[str, Rule] = {
+    "view _unsafe_view _reshape_alias": alone(lambda seen, args, outs: regrouped(seen, outs[0].shape)),
+    "permute": alone(lambda seen, args, outs: replace(seen, dimensions=tuple(seen.dimensions[at] for at in args[1]))),
+    "transpose t": alone(_transpose),
+    "unsqueeze": alone(_unsqueeze),
+    "squeeze": alone(_squeeze),
+    "expand": alone(lambda seen, args, outs: united([seen], outs[0].shape)),
+    "slice": alone(_slice),
+    "select": alone(_select),
+    "split split_with_sizes": alone(_split),
+    "unbind": alone(_unbind),
+    "index_select": alone(_index_select),
+    "cat": together(_cat),
+    "stack": together(_stack),
+}
