@@ -11,7 +11,7 @@ from striate.base.errors import Option, UsageError
 from striate.cost.field.fields import Field, Fields
 from striate.cost.rows import Row, Shape
 from striate.cost.rules import DRAWN, FREE, GATHERED, PRODUCTS, rule_of
-from striate.cost.walk.trace import NO_CALL, Call, Observer, Phase, Traced
+from striate.cost.walk.trace import NO_CALL, Call, Observer, Phase, Traced, tensors
 from striate.cost.work import NONE, Tally, Work, summed
 
 
@@ -193,19 +193,9 @@ def _bytes(tensor: Tensor) -> int:
 
 def _read(packet: object, args: Sequence[Any], written: int) -> int:
     """Bytes of the arguments, of which the target of a fill is not read and of a table only what is taken."""
-    if packet in DRAWN:
+    if packet in DRAWN or packet in GATHERED:
         args = args[1:]
-    elif packet in GATHERED:
-        return written + sum(_all_bytes(args[1:]))
-    return sum(_all_bytes(args))
-
-
-def _all_bytes(args: Sequence[Any]) -> Iterable[int]:
-    for each in args:
-        if isinstance(each, Tensor):
-            yield _bytes(each)
-        elif isinstance(each, (list, tuple)) and each and isinstance(each[0], (Tensor, type(None))):
-            yield from (_bytes(one) for one in each if one is not None)
+    return sum(map(_bytes, tensors(args))) + (written if packet in GATHERED else 0)
 
 
 def _once(parameters: Iterable[nn.Parameter], seen: set[int]) -> int:

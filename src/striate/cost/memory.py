@@ -8,7 +8,7 @@ among the tensors of the step and not counted; `benchmarks/memory.py` measures i
 
 import weakref
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
@@ -144,7 +144,7 @@ class Memory(Observer):
         now, operator = len(self._calls), str(call.operator)
         first = call.phase in ("forward", "loss")
         if first:
-            for given in _given(call):
+            for given in call.given():
                 self._note(given, "buffers" if call.phase == "forward" else "inputs")
         again = call.phase == "backward" and _recomputing()
         if self._again and not again and call.operator is not aten.detach.default:  # which packs what is saved
@@ -269,11 +269,3 @@ def _recomputing() -> bool:
 def _key(tensor: Tensor) -> int:
     """The address of the storage: its own as long as it lives."""
     return int(tensor.untyped_storage()._cdata)
-
-
-def _given(call: Call) -> Iterator[Tensor]:
-    for value in (*call.args, *call.kwargs.values()):
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, (tuple, list)):
-            yield from (each for each in value if isinstance(each, Tensor))

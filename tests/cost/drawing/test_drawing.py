@@ -14,8 +14,9 @@ from torch.nn import functional
 from torchvision import models
 
 from striate.base.errors import UsageError
-from striate.cost.drawing.drawing import BOLD, GLYPH, HIGHEST, LONGEST, SIZE, Drawing, drawing
+from striate.cost.drawing.drawing import Drawing, drawing
 from striate.cost.drawing.flow import Layer, layers
+from striate.cost.drawing.slabs import BOLD, GLYPH, HIGHEST, LONGEST, SIZE
 
 SVG = "{http://www.w3.org/2000/svg}"
 PICTURE = (3, 224, 224)

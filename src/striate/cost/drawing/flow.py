@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from striate.cost.geometry import geometry
 from striate.cost.walk.trace import Call, Inputs, Observer, Phase, Traced, trace
 
 aten = torch.ops.aten
@@ -107,7 +108,7 @@ class _Watch(Observer):
     def called(self, call: Call) -> None:
         if not self._forward or not call.outputs:
             return
-        given = self._known(_tensors((*call.args, *call.kwargs.values())))
+        given = self._known(call.given())
         if given and self._stack:  # else it does not depend on the input
             kind, label = _named(call)
             outs = tuple(self._number(each) for each in call.outputs)
@@ -152,11 +153,7 @@ def _opened(node: _Node, root: _Node, whole: int) -> Iterator[_Node]:
 def _children(root: _Node, whole: int) -> Iterator[_Node]:
     """The children of the network, each as one; of a sequence that holds nearly all of it, that one's children."""
     for node in root.inside:
-        if (
-            node.module is not None
-            and 2 * _drawn(node) > whole
-            and any(each.module is not None for each in node.inside)
-        ):
+        if 2 * _drawn(node) > whole and any(each.module is not None for each in node.inside):
             yield from _children(node, whole)
         elif node.module is not None and _drawn(node) > 1:
             name = node.name.rpartition(".")[2]
@@ -207,12 +204,8 @@ def _gathered(found: Sequence[Layer], kinds: set[str]) -> list[Layer]:
     for layer in found:
         last = kept[-1] if kept else None
         skips = tuple(sorted({now_at[at] for at in layer.skips}))
-        if (
-            last is not None
-            and layer.kind in kinds
-            and (last.kind, last.label, last.shape) == (layer.kind, layer.label, layer.shape)
-            and not skips
-        ):
+        same = last is not None and (last.kind, last.label, last.shape) == (layer.kind, layer.label, layer.shape)
+        if last is not None and same and layer.kind in kinds and not skips:
             kept[-1] = replace(last, module=layer.module, repeats=last.repeats + 1)
         else:
             kept.append(replace(layer, skips=tuple(at for at in skips if at != len(kept) - 1)))
@@ -222,50 +215,45 @@ def _gathered(found: Sequence[Layer], kinds: set[str]) -> list[Layer]:
 
 # --- names of operators -----------------------------------------------------------------------------------------------
 
-LINEAR = (aten.addmm, aten.mm)
+# kind and label of operators that have no sizes to tell
+PLAIN = {
+    aten._adaptive_avg_pool2d: ("pooling", "adaptive avg pool"),
+    aten._adaptive_avg_pool3d: ("pooling", "adaptive avg pool"),
+    aten.adaptive_max_pool2d: ("pooling", "adaptive max pool"),
+    aten.adaptive_max_pool3d: ("pooling", "adaptive max pool"),
+    aten.pixel_shuffle: ("upsampling", "pixel shuffle"),
+    aten.max_unpool2d: ("upsampling", "unpool"),
+}
 POOLS = {
     aten.max_pool2d_with_indices: "max pool",
     aten.max_pool3d_with_indices: "max pool",
     aten.avg_pool2d: "avg pool",
     aten.avg_pool3d: "avg pool",
 }
-ADAPTIVE = {
-    aten._adaptive_avg_pool2d: "adaptive avg pool",
-    aten._adaptive_avg_pool3d: "adaptive avg pool",
-    aten.adaptive_max_pool2d: "adaptive max pool",
-    aten.adaptive_max_pool3d: "adaptive max pool",
-}
+NOT_DRAWN = ("", "")
 
 
 def _named(call: Call) -> tuple[str, str]:
     """Kind and label of an operator; two empty texts for one that is not drawn."""
     operator, args = call.operator.overloadpacket, call.args
+    if operator in PLAIN:
+        return PLAIN[operator]
     if operator is aten.convolution:
-        up = args[6]
-        geometry = _by(args[1].shape[2:]) + _stride(args[3])
-        return ("upsampling", f"up-conv {geometry}") if up else ("convolution", f"conv {geometry}")
+        how = geometry(operator, args)
+        sizes = _by(how.kernel) + _stride(how.stride)
+        return ("upsampling", f"up-conv {sizes}") if how.transposed else ("convolution", f"conv {sizes}")
     if operator in POOLS:
-        kernel = list(args[1])
-        if all(each == 1 for each in kernel[1:]) and len(kernel) == 3:
-            return "", ""  # over channels: a response norm
-        stride = args[2] if len(args) > 2 and args[2] else kernel
-        axes = (
-            1 if args[0].shape[-2] == kernel[0] == 1 else len(kernel)
-        )  # torch pools a sequence as a picture of one row
-        return "pooling", f"{POOLS[operator]} {_by(kernel[-axes:])}{_stride(stride[-axes:])}"
-    if operator in ADAPTIVE:
-        return "pooling", ADAPTIVE[operator]
+        how = geometry(operator, args)
+        if len(how.kernel) == 3 and set(how.kernel[1:]) == {1}:
+            return NOT_DRAWN  # over channels: a response norm
+        # torch pools a sequence as a picture of one row
+        axes = 1 if args[0].shape[-2] == how.kernel[0] == 1 else len(how.kernel)
+        return "pooling", f"{POOLS[operator]} {_by(how.kernel[-axes:])}{_stride(how.stride[-axes:])}"
     if operator is aten.mean and args[0].ndim >= 4 and len(args) > 1 and len(args[1] or ()) > 1:
         return "pooling", "global avg pool"
-    if operator in LINEAR and call.outputs[0].ndim == 2:
+    if operator in (aten.addmm, aten.mm) and call.outputs[0].ndim == 2:
         return "fully connected", "linear"
-    name = operator.__name__
-    if "upsample" in name or name in ("pixel_shuffle", "max_unpool2d"):
-        return (
-            "upsampling",
-            "unpool" if name == "max_unpool2d" else "upsample" if "upsample" in name else "pixel shuffle",
-        )
-    return "", ""
+    return ("upsampling", "upsample") if "upsample" in operator.__name__ else NOT_DRAWN
 
 
 def _stride(stride: Sequence[int]) -> str:
@@ -279,11 +267,3 @@ def _by(values: Sequence[int]) -> str:
 def _shape(tensor: Tensor) -> tuple[int, ...]:
     """(n, channels, height, width) -> (height, width, channels)."""
     return (*tensor.shape[2:], *tensor.shape[1:2])
-
-
-def _tensors(args: Iterable[Any]) -> Iterator[Tensor]:
-    for each in args:
-        if isinstance(each, Tensor):
-            yield each
-        elif isinstance(each, (list, tuple)):
-            yield from (one for one in each if isinstance(one, Tensor))

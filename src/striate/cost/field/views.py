@@ -7,23 +7,13 @@ from typing import Any
 from torch import Tensor
 
 from striate.cost.field.seen import Atom, Dimension, Seen, Unclear, is_placed, moved, only, reduced, regrouped, united
+from striate.cost.walk.trace import tensors
 
 Args = Sequence[Any]
 Outs = Sequence[Tensor]
 Look = Callable[[Tensor], Seen | None]  # None: it does not depend on the picture
 Result = Seen | tuple[Seen | None, ...] | None  # of all outputs alike, or of each
 Rule = Callable[[Args, Outs, Look], Result]
-
-
-def tensors(args: Iterable[Any]) -> list[Tensor]:
-    """The tensors among the arguments and in their lists."""
-    found: list[Tensor] = []
-    for each in args:
-        if isinstance(each, Tensor):
-            found.append(each)
-        elif isinstance(each, (list, tuple)):
-            found.extend(one for one in each if isinstance(one, Tensor))
-    return found
 
 
 def looked(args: Iterable[Any], look: Look) -> list[Seen]:

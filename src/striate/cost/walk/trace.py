@@ -2,7 +2,7 @@
 
 import gc
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, final, get_args
@@ -48,6 +48,21 @@ class Call:
     module: str
     leaf_call: int
     phase: Phase
+
+    def given(self) -> list[Tensor]:
+        """The tensors among the arguments and in their lists."""
+        return tensors((*self.args, *self.kwargs.values()))
+
+
+def tensors(args: Iterable[Any]) -> list[Tensor]:
+    """Those among the arguments of an operator and in their lists."""
+    found: list[Tensor] = []
+    for each in args:
+        if isinstance(each, Tensor):
+            found.append(each)
+        elif isinstance(each, (list, tuple)):
+            found.extend(one for one in each if isinstance(one, Tensor))
+    return found
 
 
 @dataclass(slots=True)
