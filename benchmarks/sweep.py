@@ -10,9 +10,9 @@ optical flow has none, 520x960 is that of torchvision's example). Every third pl
 step too: a batch of two, SGD, striate's default loss. PyTorch's counter sees the same pass on meta tensors. It counts
 two for each multiply-add: its number is halved.
 
-Needs `pip install -e '.[zoo]'` and no connection: no weights are loaded. On machine C of LOG.md, one thread: 5 minutes
-and 3.6 GB, for RegNets are built with storage; without them 0.9 GB. Exit code 1 where a difference has no known cause,
-or where striate has no number and the reason is not that the network looks at values.
+Needs `pip install -e '.[zoo]'` and no connection: no weights are loaded. On machine C of LOG.md with one thread it
+takes 4 minutes, 9 beside other work, and 3.4 GB, for RegNets are built with storage; without them 0.9 GB. Exit code 1
+where a difference has no known cause, or striate has no number and the cause is not that the network looks at values.
 
     OMP_NUM_THREADS=1 python benchmarks/sweep.py --write benchmarks/results/sweep-DATE.md
     python benchmarks/sweep.py --sample 10
@@ -23,6 +23,7 @@ import argparse
 import datetime
 import gc
 import inspect
+import os
 import re
 import resource
 import signal
@@ -261,8 +262,8 @@ def by_pytorch(found: Pass, built: Built) -> None:
 
 
 def sentence(error: BaseException) -> str:
-    """On one line and safe within a table."""
-    text: str = str(error) if isinstance(error, UsageError | TooLong) else f"{type(error).__name__}: {error}"
+    """On one line and safe within a table, without the hint."""
+    text = f"{error.where}: {error.cause}" if isinstance(error, UsageError) else f"{type(error).__name__}: {error}"
     return text.strip().splitlines()[0].replace("|", "\\|")[:300]
 
 
@@ -272,8 +273,10 @@ def sentence(error: BaseException) -> str:
 def page(passes: Sequence[Pass], seconds: float) -> list[str]:
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "timm", "torchvision"))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-    lines = ["# A sweep of timm and torchvision", "", f"{datetime.date.today()}, {machine()}", "", packages, ""]
-    lines += [f"`python {' '.join(sys.argv)}`", "", f"{seconds / 60:.1f} minutes in all, {peak:,.0f} MB at the peak."]
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    where = f"{datetime.date.today()}, {machine()}, {memory:.0f} GiB, threads: {torch.get_num_threads()}"
+    lines = ["# A sweep of timm and torchvision", "", where, "", packages, "", f"`python {' '.join(sys.argv)}`", ""]
+    lines += [f"{seconds / 60:.1f} minutes in all, {peak:,.0f} MB at the peak.", ""]
     lines += ["PyTorch's number is halved, and a ratio is PyTorch's to striate's. Seconds are striate's.", ""]
     lines += ["## Summary", ""]
     for title, training in (("Forward passes", False), ("Training steps", True)):
@@ -304,11 +307,10 @@ def summary(title: str, passes: Sequence[Pass]) -> list[str]:
     tried = f"{len(passes)} tried, {len(done)} counted, {len(both)} by PyTorch's counter too"
     lines = [f"{title}: {tried}; {len(both) - len(differ)} equal, {len(differ)} different.", ""]
     for cause, words in CAUSES.items():
-        lines += [f"- {cause}: {sum(bool(each.causes[cause]) for each in differ)} differ by {words}"]
+        if number := sum(bool(each.causes[cause]) for each in differ):
+            lines += [f"- {cause}: {number} differ by {words}"]
     lines += [f"- {sum(bool(each.left) for each in differ)} differ by something without a known cause"]
-    reasons = Counter(
-        each.error.partition(": ")[2].partition(". Try")[0] or each.error for each in passes if each.error
-    )
+    reasons = Counter(each.error.partition(": ")[2] for each in passes if each.error)
     return [*lines, *(f"- {number} not counted: {why}" for why, number in reasons.items())]
 
 
