@@ -11,7 +11,7 @@ step too: a batch of two, SGD, striate's default loss. PyTorch's counter sees th
 two for each multiply-add: its number is halved.
 
 Needs `pip install -e '.[zoo]'` and no connection: no weights are loaded. On machine C of LOG.md with one thread it
-takes 4 minutes, 9 beside other work, and 3.4 GB, for RegNets are built with storage; without them 0.9 GB. Exit code 1
+takes 5 minutes, 9 beside other work, and 3.4 GB, for RegNets are built with storage; without them 0.9 GB. Exit code 1
 where a difference has no known cause, or striate has no number and the cause is not that the network looks at values.
 
     OMP_NUM_THREADS=1 python benchmarks/sweep.py --write benchmarks/results/sweep-DATE.md
