@@ -34,13 +34,11 @@ def measured(
     """
     counted = count(network(model, **options), shape, batch=batch, autocast=bfloat16)
     rates = machine.rates(device, again=again)
-    least: dict[str, float] = {}
-    kinds: dict[str, str] = {}
-    for row in counted.rows:
-        if row.called:
-            takes = rates.least(row.macs, row.bytes_read + row.bytes_written, bfloat16=bfloat16)
-            least[row.module] = least.get(row.module, 0.0) + takes
-            kinds.setdefault(row.module, row.kind)
+    called = [row for row in counted.rows if row.called]
+    kinds = {row.module: row.kind for row in reversed(called)}  # the first of its calls
+    least = dict.fromkeys(kinds, 0.0)
+    for row in called:
+        least[row.module] += rates.least(row.macs, row.bytes_read + row.bytes_written, bfloat16=bfloat16)
     net = network(model, storage=True, **options).eval().to(device)
     leaves = [name for name, module in net.named_modules() if name in least and not any(module.children())]
     spent = machine.seconds(net, random_inputs(shape, batch, device), leaves, bfloat16=bfloat16)
