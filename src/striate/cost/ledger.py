@@ -12,6 +12,7 @@ from striate.cost.field.fields import Field, Fields
 from striate.cost.rows import Row, Shape
 from striate.cost.rules import DRAWN, FREE, GATHERED, PRODUCTS, rule_of
 from striate.cost.walk.trace import NO_CALL, Call, Observer, Phase, Traced, tensors
+from striate.cost.walk.twin import named
 from striate.cost.work import NONE, Tally, Work, summed
 
 
@@ -173,10 +174,8 @@ class Ledger(Observer):
     def _refuse(self, call: Call) -> None:
         name = str(call.operator)
         if not self._report:
-            where = f"module {call.module!r}" if call.module else f"the network ({type(self._net).__name__})"
-            cause = f"no rule says what the operator {name} costs"
             hint = (Option("unknown", "report"), ", to list such operators and count the others")
-            raise UsageError(where, cause, hint)
+            raise UsageError(named(self._net, call.module), f"no rule says what the operator {name} costs", hint)
         modules = self.unknown.setdefault(name, {})
         modules[call.module] = modules.get(call.module, 0) + 1
 

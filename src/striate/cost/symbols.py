@@ -24,6 +24,7 @@ from striate.base.errors import UsageError
 from striate.cost.count import count
 from striate.cost.rules import PRODUCTS
 from striate.cost.walk.trace import Call, Observer, trace
+from striate.cost.walk.twin import named
 from striate.cost.work import convolution
 
 aten = torch.ops.aten
@@ -136,7 +137,7 @@ class NetworkFormula:
         if decision is not None:
             told = f"{decision.lhs} = {decision.rhs}" if isinstance(decision, sympy.Eq) else decision
             cause += f", and needs {told}"
-        return UsageError(_where(self._net), cause, f"a size by itself, such as {shown}")
+        return UsageError(named(self._net), cause, f"a size by itself, such as {shown}")
 
 
 def _pass(net: nn.Module, size: tuple[Size, ...]) -> tuple[Any, list[Any]]:
@@ -292,12 +293,8 @@ def _whole(name: str) -> Any:
     return sympy.Symbol(name, positive=True, integer=True)
 
 
-def _where(net: nn.Module) -> str:
-    return f"the network ({type(net).__name__})"
-
-
 def _one_size(net: nn.Module, cause: str) -> UsageError:
-    return UsageError(_where(net), f"it has no formula over these symbols ({cause})", "numbers for height and width")
+    return UsageError(named(net), f"it has no formula over these symbols ({cause})", "numbers for height and width")
 
 
 def _why_not(net: nn.Module, size: tuple[Any, ...], error: UsageError) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
@@ -365,9 +365,12 @@ def test_the_interval_holds_every_gradient_and_both_its_ends_have_one(layers: li
     x = torch.ones(1, 1, 90, dtype=torch.float64).requires_grad_()
     for parameter in net.parameters():
         nn.init.ones_(parameter)
+    try:
+        cells = net(x)[0, 0]
+    except RuntimeError:  # a kernel larger than what the layers before it have left
+        reject()
     field = fields(net, (1, 90)).at("")
     assert field is not None
-    cells = net(x)[0, 0]
     for cell in range(len(cells)):
         seen = torch.autograd.grad(cells[cell], x, retain_graph=True)[0][0, 0].nonzero().flatten().tolist()
         ((first, last),) = field.sees((cell,))

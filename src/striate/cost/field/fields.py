@@ -17,11 +17,9 @@ from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from striate.cost.field.rules import passed_on
-from striate.cost.field.seen import Atom, Seen, Unclear, is_placed, united, unrepeated
+from striate.cost.field.seen import Atom, Seen, Unclear, is_placed, plain, united, unrepeated
 from striate.cost.field.steps import NOTHING, PIXELS, Interval, Steps, hull
 from striate.cost.walk.trace import Call, Inputs, Observer, Phase, Traced, trace
-
-AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +164,7 @@ class Fields(Observer):
         self._known: Any = WeakTensorKeyDictionary()  # Tensor -> Seen or the reason why there is none
         self._roots: Any = WeakTensorKeyDictionary()  # view -> the tensor that it is a view of
         self._pixels: tuple[int, ...] = ()
-        self._outputs: dict[str, tuple[Seen | str | None, tuple[int, ...]]] = {}
+        self._outputs: dict[str, Seen | str | None] = {}  # of the first output of each module's last call
         self._last: tuple[str, tuple[int, ...], Seen] | None = None
         self._lost = False  # from here on there are tensors whose field cannot be told
         self._forward = True
@@ -179,13 +177,11 @@ class Fields(Observer):
                 self._known[each] = "the network sees pictures of several sizes"
                 continue
             placed = [(Atom(size, axis, PIXELS, (0, size - 1)),) for axis, size in enumerate(self._pixels)]
-            self._known[each] = Seen(
-                ((Atom(each.shape[0]),), (Atom(each.shape[1]),), *placed), (NOTHING,) * len(self._pixels)
-            )
+            self._known[each] = Seen((*plain(each.shape[:2]), *placed), (NOTHING,) * len(self._pixels))
 
     def module_left(self, name: str, call: int, outputs: tuple[Tensor, ...]) -> None:
         if self._forward and outputs:
-            self._outputs[name] = (self._known.get(outputs[0]), tuple(outputs[0].shape))
+            self._outputs[name] = self._known.get(outputs[0])
 
     def called(self, call: Call) -> None:
         if not self._forward or not call.outputs or not self._pixels:
@@ -207,11 +203,11 @@ class Fields(Observer):
 
     def at(self, module: str) -> Field | None:
         """That of the first output of the module's last call; None where it was never called."""
-        return self._field(self._outputs[module][0]) if module in self._outputs else None
+        return self._field(self._outputs.get(module))
 
     def why_not(self, module: str) -> str | None:
         """Why `at(module)` cannot be told; None where it can, or where the module does not depend on the picture."""
-        seen = self._outputs[module][0] if module in self._outputs else "the module is never called"
+        seen = self._outputs.get(module, "the module is never called")
         return seen if isinstance(seen, str) else None
 
     @property
@@ -264,11 +260,14 @@ class Fields(Observer):
             return
         self._known[root] = "it is changed in place through a view"
         if isinstance(now, Seen) and same_places and not any(map(is_placed, now.dimensions[:2])):
-            whole = Seen(((Atom(root.shape[0]),), (Atom(root.shape[1]),), *now.dimensions[2:]), now.always, now.gated)
+            whole = Seen((*plain(root.shape[:2]), *now.dimensions[2:]), now.always, now.gated)
             if before is None:
                 self._known[root] = whole
             elif isinstance(before, Seen):
-                self._known[root] = _united(before, whole, tuple(root.shape))
+                try:
+                    self._known[root] = united((before, whole), root.shape)
+                except Unclear as reason:
+                    self._known[root] = str(reason)
 
     def _is_map(self, seen: Seen) -> bool:
         """Whether each axis of the picture has a dimension of its own."""
@@ -298,13 +297,6 @@ def fields(net: nn.Module, input_size: Inputs) -> Fields:
     found = Fields()
     trace(net, input_size, [found])
     return found
-
-
-def _united(one: Seen, other: Seen, shape: tuple[int, ...]) -> Seen | str:
-    try:
-        return united((one, other), shape)
-    except Unclear as reason:
-        return str(reason)
 
 
 def _by(values: Sequence[int | Fraction]) -> str:

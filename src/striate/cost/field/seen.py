@@ -1,6 +1,6 @@
 """What the cells of a tensor see, one dimension at a time, and how that is carried through views, joins and sums."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -40,10 +40,6 @@ class Seen:
     always: tuple[Interval, ...]
     gated: bool = False
     pooled: tuple[tuple[int, int, int, int], ...] = ()
-
-    def atoms(self) -> Iterator[Atom]:
-        """The parts that lie along an axis of the picture."""
-        return (atom for dimension in self.dimensions for atom in dimension if atom.axis >= 0)
 
 
 def is_placed(dimension: Dimension) -> bool:

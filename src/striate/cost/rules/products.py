@@ -28,39 +28,25 @@ def _convolved(how: Geometry, given: Tensor, weight: Tensor, result: Tensor, **o
     return convolution(given.shape, weight.shape, result.shape, **options)
 
 
-def _mm(args: Arguments, kwargs: Options, outputs: Results) -> Work:
-    left, right = args[0].shape, args[1].shape
-    return matmul(left[0], left[1], right[1])
+def _product(left_at: int = 0, *, heeds_beta: bool = False) -> Rule:
+    """(..., rows, inner) times (..., inner, columns) or (inner), added to what comes before them.
 
+    With `beta=0` the first argument is not read, let alone added.
+    """
 
-def _bmm(args: Arguments, kwargs: Options, outputs: Results) -> Work:
-    left, right = args[0].shape, args[1].shape
-    return matmul(left[1], left[2], right[2], times=left[0])
+    def rule(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+        (*batch, rows, inner), right = args[left_at].shape, args[left_at + 1].shape
+        columns = right[-1] if len(right) > 1 else 1
+        added = left_at > 0 and not (heeds_beta and kwargs.get("beta", 1) == 0)
+        return matmul(rows, inner, columns, times=prod(batch), bias=added)
 
-
-def _addmm(args: Arguments, kwargs: Options, outputs: Results) -> Work:
-    left, right = args[1].shape, args[2].shape
-    return matmul(left[0], left[1], right[1], bias=True)
-
-
-def _baddbmm(args: Arguments, kwargs: Options, outputs: Results) -> Work:
-    """With `beta=0` the first argument is not read, let alone added."""
-    left, right = args[1].shape, args[2].shape
-    return matmul(left[1], left[2], right[2], times=left[0], bias=kwargs.get("beta", 1) != 0)
+    return rule
 
 
 def _addbmm(args: Arguments, kwargs: Options, outputs: Results) -> Work:
     """The sum of all products of a batch, which is one product with a longer inner side."""
     left, right = args[1].shape, args[2].shape
     return matmul(left[1], left[0] * left[2], right[2], bias=kwargs.get("beta", 1) != 0)
-
-
-def _mv(args: Arguments, kwargs: Options, outputs: Results) -> Work:
-    return matmul(args[0].shape[0], args[0].shape[1], 1)
-
-
-def _addmv(args: Arguments, kwargs: Options, outputs: Results) -> Work:
-    return matmul(args[1].shape[0], args[1].shape[1], 1, bias=True)
 
 
 def _dot(args: Arguments, kwargs: Options, outputs: Results) -> Work:
@@ -113,13 +99,13 @@ _FUSED = ["flash_attention", "flash_attention_for_cpu", "efficient_attention", "
 PRODUCTS: dict[object, Rule] = {
     **sliding("convolution _convolution convolution_overrideable", _convolution),
     **sliding("convolution_backward", _convolution_backward),
-    aten.mm: _mm,
-    aten.bmm: _bmm,
-    **operators("addmm", _addmm),
-    **operators("baddbmm", _baddbmm),
+    aten.mm: _product(),
+    aten.bmm: _product(),
+    aten.mv: _product(),
+    **operators("addmm", _product(1)),
+    **operators("baddbmm", _product(1, heeds_beta=True)),
     **operators("addbmm", _addbmm),
-    aten.mv: _mv,
-    aten.addmv: _addmv,
+    aten.addmv: _product(1),
     aten.dot: _dot,
     aten.vdot: _dot,
     aten.linear: _linear,

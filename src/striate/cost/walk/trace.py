@@ -17,7 +17,7 @@ from striate.cost.walk.autocast import Autocast
 from striate.cost.walk.kernels import as_on_a_cpu
 from striate.cost.walk.shortcuts import SHORTCUTS
 from striate.cost.walk.training import default_loss, optimizer_state, optimizer_step
-from striate.cost.walk.twin import meta_inputs, meta_twin
+from striate.cost.walk.twin import meta_inputs, meta_twin, named
 
 aten = torch.ops.aten
 Phase = Literal["forward", "loss", "backward", "optimizer"]
@@ -137,16 +137,16 @@ def trace(
     """
     twin = meta_twin(net)
     twin.train(training)
-    tensors = meta_inputs(twin, inputs, batch)
+    given = meta_inputs(twin, inputs, batch)
     if training and not input_gradient and not any(each.requires_grad for each in twin.parameters()):
         cause = "nothing in it asks for a gradient, so there is no training step to trace"
         hint = (Option("training", False), ", or parameters that are not frozen")
-        raise UsageError(f"the network ({type(twin).__name__})", cause, hint)
+        raise UsageError(named(twin), cause, hint)
     if input_gradient:
-        tensors = tuple(each.requires_grad_() if each.is_floating_point() else each for each in tensors)
+        given = tuple(each.requires_grad_() if each.is_floating_point() else each for each in given)
     state = optimizer_state(twin, optimizer) if training else {}
     names = {module: name for name, module in twin.named_modules()}
-    traced = Traced(twin, tensors, names, state, training)
+    traced = Traced(twin, given, names, state, training)
     for observer in observers:
         observer.begin(traced)
     # what the forward pass draws on the CPU is not taken from the user's random numbers
@@ -244,7 +244,7 @@ class _Walk(TorchDispatchMode):
             self._refused = func
             raise
         name, number = self._stack[-1] if self._stack else self._maker()
-        call = Call(func, args, kwargs, _tensors(out), name, number, self._phase)
+        call = Call(func, args, kwargs, _flat(out), name, number, self._phase)
         for called in self._called:
             called(call)
         return out
@@ -257,7 +257,7 @@ class _Walk(TorchDispatchMode):
             self._calls.append(name)
             self._stack.append((name, number))
             self._note()
-            given = _tensors((args, kwargs) if kwargs else args)
+            given = _flat((args, kwargs) if kwargs else args)
             for entered in self._entered:
                 entered(name, number, given)
             again = self._phase == "backward" and len(self._stack) == 1  # a checkpoint computes it again
@@ -271,7 +271,7 @@ class _Walk(TorchDispatchMode):
                 self._leave(name, number, ())
                 raise
             del given
-            self._leave(name, number, _tensors(out))
+            self._leave(name, number, _flat(out))
             return out
 
         return watched
@@ -320,20 +320,19 @@ class _Walk(TorchDispatchMode):
     def _explained(self, error: Exception) -> UsageError:
         """What went wrong, as a sentence that names the innermost module."""
         name, given, _ = self._failed or ("", self._traced.inputs, None)
-        where = f"module {name!r}" if name else f"the network ({type(self._traced.net).__name__})"
-        said = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
-        where = "loss" if self._phase == "loss" else where
-        if str(self._refused).removeprefix("aten.") in VALUE_READERS.split() or any(
-            words in str(error) for words in VALUE_WORDS
-        ):
+        where = "loss" if self._phase == "loss" else named(self._traced.net, name)
+        text = str(error).strip()
+        said = f"{type(error).__name__}: {text.splitlines()[0] if text else ''}"
+        reads = str(self._refused).removeprefix("aten.") in VALUE_READERS.split()
+        if reads or any(words in text for words in VALUE_WORDS):
             reader = f" ({self._refused})" if self._refused is not None else ""
             cause = f"what it computes depends on the values in a tensor{reader}, and counting has only shapes"
             return UsageError(where, cause, "the same without .item(), `if tensor`, .numpy() and selections by a mask")
-        if isinstance(error, TypeError) and "positional argument" in str(error):
+        if isinstance(error, TypeError) and "positional argument" in text:
             hint = "a tuple with one shape for each input, such as ((3, 32, 32), (10,))"
             return UsageError(where, f"it was called with {len(given)} inputs and asks for others ({said})", hint)
         if self._phase == "loss":
-            answer = _shapes(_tensors(self._traced.outputs))
+            answer = _shapes(_flat(self._traced.outputs))
             return UsageError(where, f"it cannot take the network's answer, {answer} ({said})", LOSS_HINT)
         if isinstance(error, NotImplementedError):
             cause = f"{self._refused} cannot run without values ({said})"
@@ -373,12 +372,12 @@ def _on_meta(value: Any) -> Any:
     return tree_map_only(Tensor, lambda each: each if each.is_meta else torch.empty_like(each, device="meta"), value)
 
 
-def _tensors(value: Any) -> tuple[Tensor, ...]:
+def _flat(value: Any) -> tuple[Tensor, ...]:
     """The tensors in nested tuples, lists, mappings and dataclass-like results, in order."""
     if isinstance(value, Tensor):
         return (value,)
     if isinstance(value, (tuple, list)):
-        return tuple([tensor for each in value for tensor in _tensors(each)])
+        return tuple([tensor for each in value for tensor in _flat(each)])
     if isinstance(value, Mapping):
-        return tuple([tensor for each in value.values() for tensor in _tensors(each)])
+        return tuple([tensor for each in value.values() for tensor in _flat(each)])
     return ()

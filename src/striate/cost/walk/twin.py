@@ -12,7 +12,13 @@ from torch.overrides import TorchFunctionMode
 from striate.base.errors import UsageError
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+MODULE_HINT = 'a module, such as striate.build("resnet18")'
 WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+
+
+def named(net: nn.Module, module: str = "") -> str:
+    """A module of the network as an error names it; the network itself where the module's name is empty."""
+    return f"module {module!r}" if module else f"the network ({type(net).__name__})"
 
 
 def meta_twin(net: nn.Module) -> nn.Module:
@@ -23,43 +29,33 @@ def meta_twin(net: nn.Module) -> nn.Module:
     cannot be copied.
     """
     if not isinstance(net, nn.Module):
-        raise UsageError(
-            "the network", f"{net!r:.60} is no torch.nn.Module", 'a module, such as striate.build("resnet18")'
-        )
+        raise UsageError("the network", f"{net!r:.60} is no torch.nn.Module", MODULE_HINT)
     net = _unwrapped(net)
     memo: dict[int, Any] = {}
     storages: dict[int, torch.UntypedStorage] = {}
     for name, module in net.named_modules():
-        where = f"module {name!r}" if name else f"the network ({type(net).__name__})"
         if isinstance(module, torch.jit.ScriptModule):
             cause = "it is scripted, and no longer says which module calls an operator"
-            raise UsageError(where, cause, "the module as it was before torch.jit")
-        for key in HOOKS:
-            for hook in getattr(module, key, {}).values():
-                if not _is_torchs(hook):
-                    memo[id(hook)] = _nothing
-        for parameter in module._parameters.values():
-            if is_lazy(parameter):
-                raise UsageError(where, "it is lazy and does not know its size yet", "call the network once before")
-            if parameter is not None and id(parameter) not in memo:
-                twin = nn.Parameter(_shared(parameter, storages), requires_grad=parameter.requires_grad)
-                memo[id(parameter)] = twin
-        for buffer in module._buffers.values():
-            if is_lazy(buffer):
-                raise UsageError(where, "it is lazy and does not know its size yet", "call the network once before")
-            if buffer is not None and id(buffer) not in memo:
-                memo[id(buffer)] = _shared(buffer, storages)
+            raise UsageError(named(net, name), cause, "the module as it was before torch.jit")
+        own = (hook for key in HOOKS for hook in getattr(module, key, {}).values() if not _is_torchs(hook))
+        memo.update((id(hook), _nothing) for hook in own)
+        for group in (module._parameters, module._buffers):
+            for tensor in group.values():
+                if is_lazy(tensor):
+                    cause = "it is lazy and does not know its size yet"
+                    raise UsageError(named(net, name), cause, "call the network once before")
+                if tensor is not None and id(tensor) not in memo:
+                    twin = _shared(tensor, storages)
+                    parameter = group is module._parameters
+                    memo[id(tensor)] = nn.Parameter(twin, tensor.requires_grad) if parameter else twin
     try:
         with _Storageless():
             twin_net = copy.deepcopy(net, memo)
     except Exception as error:
         cause = f"it cannot be copied ({type(error).__name__}: {error})"
-        raise UsageError(
-            f"the network ({type(net).__name__})", cause, "a module without files, locks or generators"
-        ) from error
+        raise UsageError(named(net), cause, "a module without files, locks or generators") from error
     if set(twin_net.modules()) & set(net.modules()):  # counting would change the network itself
-        cause = "its __deepcopy__ gives the module itself"
-        raise UsageError(f"the network ({type(net).__name__})", cause, "a module that can be copied")
+        raise UsageError(named(net), "its __deepcopy__ gives the module itself", "a module that can be copied")
     for module in twin_net.modules():
         for key in HOOKS:
             hooks = getattr(module, key, {})
