@@ -75,7 +75,7 @@ def test_the_least_side_is_where_the_last_stage_has_one_whole_cell(name, options
 
 
 def test_small_stem_is_suggested_where_it_would_help():
-    with pytest.raises(UsageError, match="stem=32"):
+    with pytest.raises(UsageError, match="stem='32'"):
         check_size("resnet18", 28, 28)
 
 
@@ -130,8 +130,8 @@ def test_a_senseless_name_is_a_usage_error(name):
         ("preact_resnet110", {"stride_on": "1x1"}, "stride_on", "preact_resnet110 has no such option"),
         ("resnet18", {"shortcut": "Z"}, "shortcut", "'Z' is not one of A, B, C, none"),
         ("resnet18", {"stem": 64}, "stem", "64 is not one of 224, 32"),
-        ("resnet18", {"norm": "bach"}, "norm", "norm=batch"),
-        ("lenet5", {"activation": "rely"}, "activation", "activation=relu"),
+        ("resnet18", {"norm": "bach"}, "norm", "norm='batch'"),
+        ("lenet5", {"activation": "rely"}, "activation", "activation='relu'"),
         ("lenet5", {"activation": nn.ReLU()}, "activation", "its class, ReLU"),
         ("lenet5", {"classes": 0}, "classes", "whole number of at least 1"),
         ("lenet5", {"classes": True}, "classes", "whole number of at least 1"),
@@ -142,7 +142,7 @@ def test_a_senseless_name_is_a_usage_error(name):
         ("lenet5", {"dropout": "much"}, "dropout", "from 0 to below 1"),
         ("lenet5", {"dropout": float("nan")}, "dropout", "from 0 to below 1"),
         ("resnet18", {"zero_init": "perhaps"}, "zero_init", "is not one of true, false"),
-        ("resnet18", {"zero_init": True, "norm": "none"}, "zero_init", "zero_init=false"),
+        ("resnet18", {"zero_init": True, "norm": "none"}, "zero_init", "zero_init=False"),
         ("plain18", {"zero_init": True}, "zero_init", "one of classes, channels, norm"),
     ],
 )

@@ -134,7 +134,7 @@ def test_the_small_stem_keeps_the_side_and_the_names():
     assert small.features[:4](torch.empty(1, 3, 32, 32, device="meta")).shape == (1, 64, 32, 32)
     check_size("densenet121", 8, 8, stem="32")
     assert small(torch.empty(2, 3, 8, 8, device="meta")).shape == (2, 1000)
-    with pytest.raises(UsageError, match="stem=32"):
+    with pytest.raises(UsageError, match="stem='32'"):
         check_size("densenet121", 28, 28)
     with pytest.raises(RuntimeError):
         usual.features(torch.empty(2, 3, 28, 28, device="meta"))

@@ -231,7 +231,7 @@ def test_the_initialisation_is_the_one_asked_for():
         weight = resnet(18, init=init).layer4[0].conv1.weight.detach()
         assert weight.var().item() == pytest.approx(expected, rel=0.02)
         assert (float(weight.abs().max()) <= steps * expected**0.5 * 1.001) == (init == "xavier")
-    with pytest.raises(UsageError, match="init=xavier"):
+    with pytest.raises(UsageError, match="init='xavier'"):
         small_resnet(20, init="xavie")
 
 

@@ -106,7 +106,7 @@ def test_ablations_change_what_they_name():
         (small_wide_resnet, 4, {}, "no network of 4 layers"),
         (small_wide_resnet, 28, {"widening": 0}, "widening: 0 is not a whole number"),
         (small_wide_resnet, 28, {"dropout": 1}, "from 0 to below 1"),
-        (wide_resnet, 50, {"shortcut": "none", "zero_init": True}, "zero_init=false"),
+        (wide_resnet, 50, {"shortcut": "none", "zero_init": True}, "zero_init=False"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(builder, depth, options, sentence):

@@ -1,4 +1,4 @@
-"""striate count: what it refuses, and what its answers are beside the table."""
+"""striate count, memory, latency, formula and draw: what they refuse, and what their answers are beside the table."""
 
 import json
 import os
@@ -11,63 +11,69 @@ from striate.cost import machine
 from striate.cost.machine import Rates
 
 LETTERS = ("--input", "3xHxW")
-IDLE = [
-    (LETTERS, ("--draw", "a.svg")),
-    (LETTERS, ("--curve", "a.svg")),
-    (LETTERS, ("--seen", "a.svg")),
-    (LETTERS, ("--precision", "bfloat16")),
-    (LETTERS, ("--device", "cuda")),
-    (LETTERS, ("--unknown", "report")),
-    (("--measure",), ("--draw", "a.svg")),
-    (("--measure",), ("--unknown", "report")),
-    (("--fits", "1GB"), ("--draw", "a.svg")),
-    (("--fits", "1GB"), ("--unknown", "report")),
-    (("--fits", "1GB"), ("--again",)),
-    (("--draw", "text"), ("--curve", "a.svg")),
-    (("--draw", "text"), ("--training",)),
-    (("--draw", "text"), ("--format", "csv")),
-    (("--draw", "text"), ("--batch", "2")),
-    ((), ("--device", "cuda")),
-    ((), ("--again",)),
-]
+# What count was asked before it had verbs beside it, and what answers now.
+OLD = {
+    ("--fits", "1GB"): "striate memory MODEL --within",
+    ("--measure",): "striate latency MODEL",
+    ("--again",): "striate latency MODEL --again",
+    ("--device", "cuda"): "striate latency MODEL --device",
+    ("--draw", "a.svg"): "striate draw MODEL --to",
+    ("--draw=a.svg",): "striate draw MODEL --to",
+    ("--curve", "a.svg"): "striate memory MODEL --curve",
+    ("--seen", "a.svg"): "striate draw MODEL --of field",
+    ("--why",): "--show why",
+    ("--stages",): "--show stages",
+    ("--operators",): "--show operators",
+    LETTERS: "striate formula resnet18 --input 3xHxW",
+}
 
 
-@pytest.mark.parametrize(("answer", "idle"), IDLE, ids=lambda words: " ".join(words) or "table")
-def test_an_option_that_would_change_nothing_is_refused(capsys, tmp_path, monkeypatch, answer, idle):
+@pytest.mark.parametrize(("words", "answer"), OLD.items(), ids=lambda words: " ".join(words))
+def test_an_old_word_is_answered_with_the_new_one(capsys, tmp_path, monkeypatch, words, answer):
     monkeypatch.chdir(tmp_path)
-    code, out, err = call(capsys, "count", "resnet18", *answer, *idle)
+    code, out, err = call(capsys, "count", "resnet18", *words)
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert f"{' '.join(idle)}: it changes nothing beside" in err
+    assert f"Try: {answer}" in err
     assert not list(tmp_path.glob("*.svg"))
+
+
+@pytest.mark.parametrize("verb", ["count", "memory", "latency", "formula", "draw"])
+def test_help_fits_a_screen(capsys, verb):
+    out = call(capsys, verb, "--help")[1]
+    assert f"Example: striate {verb}" in out
+    assert out.count("\n") <= 45
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--json", "--format", "csv"), "asks for another form than --format csv"),
-        (("--draw", "a.svg", "--curve", "./a.svg"), "--draw writes the same file"),
-        (("--draw", "TEXT"), "does not end in .svg. Try: --draw NAME.svg, or --draw text"),
-        (("--draw", "."), "does not end in .svg"),
-        (("--draw", ""), "does not end in .svg"),
-        (("--curve", "curve.png"), "does not end in .svg. Try: --curve NAME.svg"),
-        (("--draw", "no/such/folder.svg"), "could not be written.*Try: a folder that exists"),
-        (("--fits", "99999999999999TB"), "--fits: '99999999999999TB' is more memory than any machine has"),
-        (("--fits", "9" * 400 + "TB"), "--fits: '9999"),
-        (("--fits", "-3GB"), "--fits: '-3GB' is no amount of memory"),
-        (("--batch", "1.5"), "'1.5' is not a whole number"),
-        (("--model-options.channels", "x"), "channels: 'x' is not a whole number.*--model-options.channels 3"),
-        (("--model-options.weights", "imagenet"), "counting needs no weights"),
-        (("--model-options.zero-init", "x"), "zero_init: 'x' is not one of.*Try: --model-options.zero_init true"),
-        (("--input", "3x16x16"), "or --model-options.stem 32$"),
-        (("--input", "CxHxW"), "channels are a number"),
-        (("--optimizer", "adamw"), "without --training"),
+        (("count", "--json", "--format", "csv"), "asks for another form than --format csv"),
+        (("draw", "--to", "TEXT"), "does not end in .svg. Try: --to NAME.svg"),
+        (("draw", "--to", "."), "does not end in .svg"),
+        (("draw", "--to", ""), "does not end in .svg"),
+        (("memory", "--curve", "curve.png"), "does not end in .svg. Try: --curve NAME.svg"),
+        (("draw", "--to", "no/such/folder.svg"), "could not be written.*Try: a folder that exists"),
+        (("memory", "--within", "24"), "no amount of memory"),
+        (
+            ("memory", "--within", "99999999999999TB"),
+            "--within: '99999999999999TB' is more memory than any machine has",
+        ),
+        (("memory", "--within", "9" * 400 + "TB"), "--within: '9999"),
+        (("memory", "--within", "-3GB"), "--within: '-3GB' is no amount of memory"),
+        (("count", "--batch", "1.5"), "'1.5' is not a whole number"),
+        (("count", "--model-options.channels", "x"), "channels: 'x' is not a whole.*--model-options.channels 3"),
+        (("count", "--model-options.weights", "imagenet"), "counting needs no weights"),
+        (("count", "--model-options.zero-init", "x"), "zero_init: 'x' is not one of.*--model-options.zero_init true"),
+        (("count", "--input", "3x16x16"), "or --model-options.stem 32$"),
+        (("formula", "--input", "CxHxW"), "channels are a number"),
+        (("count", "--optimizer", "adamw"), "without --training"),
     ],
 )
 def test_what_cannot_be_meant_is_one_sentence_in_the_shells_own_spelling(
     capsys, tmp_path, monkeypatch, words, sentence
 ):
     monkeypatch.chdir(tmp_path)
-    code, _, err = call(capsys, "count", "resnet18", *words)
+    code, _, err = call(capsys, words[0], "resnet18", *words[1:])
     assert code in (2, 5), err
     assert re.search(sentence, err.splitlines()[0]), err
     assert err.count("\n") == 1
@@ -75,7 +81,7 @@ def test_what_cannot_be_meant_is_one_sentence_in_the_shells_own_spelling(
 
 
 def test_hyphens_in_options_of_a_network_are_accepted(capsys):
-    words = ("count", "resnet18", "--stages")
+    words = ("count", "resnet18", "--show", "stages")
     told = [
         call(capsys, *words, *option)
         for option in (
@@ -94,21 +100,21 @@ def test_what_is_no_file_is_not_replaced_by_a_picture(capsys, tmp_path, make):
     path = tmp_path / "net.svg"
     make(path)
     kind = path.stat().st_mode
-    code, _, err = call(capsys, "count", "lenet5", "--draw", str(path))
+    code, _, err = call(capsys, "draw", "lenet5", "--to", str(path))
     assert (code, err.count("\n")) == (5, 1)
     assert path.stat().st_mode == kind
 
 
 def test_a_picture_of_pixels_needs_one_picture(capsys, own):
-    code, _, err = call(capsys, "count", "own_networks:Two", "--input", "3x8x8,10", "--seen", "seen.svg")
+    code, _, err = call(capsys, "draw", "own_networks:Two", "--input", "3x8x8,10", "--of", "field", "--to", "seen.svg")
     assert (code, err.count("\n")) == (2, 1)
-    assert "--seen: it needs one picture, and the input is 3x8x8, 10" in err
+    assert "--of field: it needs one picture, and the input is 3x8x8, 10" in err
 
 
 def test_why_and_a_drawing_are_json_too(capsys):
-    found = json.loads(call(capsys, "count", "lenet5", "--why", "--json")[1])["rows"]
+    found = json.loads(call(capsys, "count", "lenet5", "--show", "why", "--json")[1])["rows"]
     assert {row["module"]: row["why"] for row in found}["c3"][0].endswith("10*10*16 * 5*5*6 = 240,000")
-    drawn = json.loads(call(capsys, "count", "alexnet", "--draw", "text", "--json")[1])
+    drawn = json.loads(call(capsys, "draw", "alexnet", "--json")[1])
     assert drawn["title"] == "alexnet"
     assert [55, 55, 96] in [layer["shape"] for layer in drawn["layers"]]
 
@@ -116,7 +122,7 @@ def test_why_and_a_drawing_are_json_too(capsys):
 def test_an_operator_without_a_rule_is_told_whatever_the_answer(capsys, own):
     words = ("count", "own_networks:Odd", "--input", "3x8x8")
     assert "Try: --unknown report, to list" in call(capsys, *words)[2]
-    for answer in ((), ("--stages",), ("--operators",), ("--why",), ("--format", "csv")):
+    for answer in ((), *(("--show", show) for show in ("stages", "operators", "why")), ("--format", "csv")):
         code, out, err = call(capsys, *words, "--unknown", "report", *answer)
         assert code == 0
         assert (out + err).count("NOT COUNTED: aten.linalg_qr") == 1
@@ -137,9 +143,9 @@ def rates_of(monkeypatch, **changed):
 
 def test_rates_that_are_too_low_are_told_and_measured_again_when_asked(capsys, monkeypatch):
     rates_of(monkeypatch)
-    assert "too low" not in call(capsys, "count", "lenet5", "--measure")[2]
+    assert "too low" not in call(capsys, "latency", "lenet5")[2]
     rates_of(monkeypatch, float32=1e3)
-    code, out, err = call(capsys, "count", "lenet5", "--measure", "--again")
+    code, out, err = call(capsys, "latency", "lenet5", "--again")
     assert code == 0
     assert err.count("\n") == 1
     assert "the rates of this machine are too low, for lenet5 took less than the least time" in err
@@ -149,8 +155,8 @@ def test_rates_that_are_too_low_are_told_and_measured_again_when_asked(capsys, m
 
 def test_again_measures_the_rates_again(capsys, monkeypatch):
     asked = rates_of(monkeypatch)
-    call(capsys, "count", "lenet5", "--measure")
-    call(capsys, "count", "lenet5", "--measure", "--again")
+    call(capsys, "latency", "lenet5")
+    call(capsys, "latency", "lenet5", "--again")
     assert asked == [False, True]
 
 
@@ -170,7 +176,7 @@ def test_bfloat16_is_measured_under_autocast_with_its_own_rate(capsys, monkeypat
     least = {}
     for precision in ("float32", "bfloat16"):
         kinds.clear()
-        _, out, _ = call(capsys, "count", "lenet5", "--measure", "--precision", precision)
+        _, out, _ = call(capsys, "latency", "lenet5", "--precision", precision)
         least[precision] = float(rows(out.partition("\n")[2])[0]["least ms"].replace(",", ""))
         assert set(kinds) == {precision == "bfloat16"}
     assert least["bfloat16"] == pytest.approx(1e3 * 117_600 / 1e6)  # multiply-adds of c1
@@ -181,7 +187,7 @@ def test_a_gpu_that_is_not_there_is_told_without_what_count_does_not_take(capsys
     import torch
 
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    code, _, err = call(capsys, "count", "lenet5", "--measure", "--device", "cuda")
+    code, _, err = call(capsys, "latency", "lenet5", "--device", "cuda")
     assert (code, err.count("\n")) == (5, 1)
     assert "Try: --device cpu" in err
     assert "auto" not in err
@@ -192,8 +198,8 @@ def test_where_no_formula_holds_for_all_sizes_the_one_for_multiples_is_told(caps
     pool = "nn.Sequential(nn.MaxPool2d(2, 2, 1, ceil_mode=True), nn.Conv2d(3, 4, 3))"
     (tmp_path / "rounding_up.py").write_text(f"from torch import nn\n\ndef net():\n    return {pool}\n")
     monkeypatch.chdir(tmp_path)
-    code, out, err = call(capsys, "count", "rounding_up:net", *LETTERS)
+    code, out, err = call(capsys, "formula", "rounding_up:net", *LETTERS)
     assert (code, out) == (0, "for multiples of 2: 27*H*W - 54*H - 54*W + 108\n")
     assert "no single formula holds for all sizes" in err
-    _, out, _ = call(capsys, "count", "rounding_up:net", *LETTERS, "--json")
+    _, out, _ = call(capsys, "formula", "rounding_up:net", *LETTERS, "--json")
     assert json.loads(out)["multiply_adds"] is None

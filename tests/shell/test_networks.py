@@ -97,11 +97,11 @@ def test_count_prints_rows_that_add_up(capsys):
     assert sum(int(row["params"]) for row in table) == 61_706
     assert json.loads(call(capsys, "count", "lenet5", "--json")[1])["macs"] == 416_520
     assert "| c1 |" in call(capsys, "count", "lenet5", "--format", "markdown")[1]
-    assert "10*10*16 * 5*5*6 = 240,000" in call(capsys, "count", "lenet5", "--why")[1]
+    assert "10*10*16 * 5*5*6 = 240,000" in call(capsys, "count", "lenet5", "--show", "why")[1]
 
 
 def test_count_of_stages_adds_up_too(capsys):
-    _, out, _ = call(capsys, "count", "resnet18", "--stages")
+    _, out, _ = call(capsys, "count", "resnet18", "--show", "stages")
     stages = {row["stage"]: row for row in rows(out)}
     numbers = {name: int(row["multiply-adds"].replace(",", "")) for name, row in stages.items()}
     assert numbers.pop("total") == sum(numbers.values()) == 1_814_073_344
@@ -109,7 +109,7 @@ def test_count_of_stages_adds_up_too(capsys):
 
 
 def test_count_of_operators_adds_up(capsys):
-    table = rows(call(capsys, "count", "lenet5", "--operators")[1])
+    table = rows(call(capsys, "count", "lenet5", "--show", "operators")[1])
     numbers = {row["operator"]: int(row["multiply-adds"].replace(",", "")) for row in table}
     assert numbers["convolution"] == 117_600 + 240_000
     assert sum(numbers.values()) == 416_520
@@ -134,13 +134,14 @@ def test_count_takes_options_sizes_and_functions_of_python(capsys):
     assert total("torchvision.models:mobilenet_v2", "--input", "3x224x224") == 300_774_272
 
 
-def test_count_of_symbols_is_a_formula(capsys):
-    _, out, _ = call(capsys, "count", "resnet50", "--input", "3xHxW")
-    assert out.splitlines()[1] == "for multiples of 32: 81456*H*W + 2048000"
+def test_a_formula_is_of_any_size(capsys):
+    for words in ((), ("--input", "3xHxW")):
+        _, out, _ = call(capsys, "formula", "resnet50", *words)
+        assert out.splitlines()[1] == "for multiples of 32: 81456*H*W + 2048000"
 
 
-def test_count_says_which_batch_fits(capsys):
-    code, out, _ = call(capsys, "count", "lenet5", "--training", "--fits", "64MiB", "--json")
+def test_memory_says_which_batch_fits(capsys):
+    code, out, _ = call(capsys, "memory", "lenet5", "--training", "--within", "64MiB", "--json")
     assert code == 0
     fit = json.loads(out)
     assert fit["peak"] <= fit["budget"] == 64 * 2**20
@@ -148,37 +149,56 @@ def test_count_says_which_batch_fits(capsys):
     assert more["peak_bytes"] > fit["budget"]
 
 
-def test_count_measures_every_layer(capsys):
-    _, out, _ = call(capsys, "count", "lenet5", "--measure")
+@pytest.mark.parametrize("training", [(), ("--training",)])
+def test_memory_tells_the_peak_that_count_finds(capsys, training):
+    words = ("lenet5", "--batch", "3", *training)
+    told = json.loads(call(capsys, "memory", *words, "--json")[1])
+    assert told["peak"] == sum(told["memory"]["kinds"].values())
+    assert f"{told['peak']:,} bytes at the peak" in call(capsys, "memory", *words)[1]
+    if training:
+        assert json.loads(call(capsys, "count", *words, "--json")[1])["peak_bytes"] == told["peak"]
+    assert json.loads(call(capsys, "memory", *words, "--device", "cuda", "--json")[1])["peak"] > told["peak"]
+
+
+def test_latency_measures_every_layer(capsys):
+    _, out, _ = call(capsys, "latency", "lenet5")
     table = rows(out.partition("\n")[2])
     assert [row["module"] for row in table[:2]] == ["c1", "c1_activation"]
     assert all(float(row["measured ms"]) >= 0 for row in table)
 
 
-@pytest.mark.parametrize("measure", [[], ["--measure"]])
+@pytest.mark.parametrize("verb", ["count", "latency"])
 @pytest.mark.parametrize(("function", "size"), [("Two", "3x8x8,10"), ("dropping", "3x8x8")])
-def test_a_network_of_ones_own_is_counted_and_measured(capsys, own, function, size, measure):
-    code, out, err = call(capsys, "count", f"own_networks:{function}", "--input", size, *measure)
+def test_a_network_of_ones_own_is_counted_and_measured(capsys, own, function, size, verb):
+    code, out, err = call(capsys, verb, f"own_networks:{function}", "--input", size)
     assert code == 0, err
     assert "Conv2d" in out
 
 
 def test_letters_are_for_the_sides_of_one_picture(capsys, own):
-    code, _, err = call(capsys, "count", "own_networks:Two", "--input", "3xHxW,10")
+    code, _, err = call(capsys, "formula", "own_networks:Two", "--input", "3xHxW,10")
     assert (code, err.count("\n")) == (2, 1)
     assert "letters" in err
 
 
-def test_count_writes_its_pictures(capsys, tmp_path):
-    drawn, curve, seen = (tmp_path / f"{name}.svg" for name in ("net", "curve", "seen"))
-    words = ("--draw", str(drawn), "--curve", str(curve), "--seen", str(seen), "--training")
-    assert call(capsys, "count", "lenet5", *words)[0] == 0
-    for path in (drawn, curve, seen):
-        assert ElementTree.fromstring(path.read_text()).tag.endswith("svg"), path
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("draw", "lenet5", "--to"),
+        ("draw", "lenet5", "--of", "field", "--to"),
+        ("memory", "lenet5", "--training", "--curve"),
+        ("memory", "lenet5", "--within", "1MiB", "--curve"),
+    ],
+)
+def test_pictures_are_written(capsys, tmp_path, words):
+    path = tmp_path / "picture.svg"
+    code, _, err = call(capsys, *words, str(path))
+    assert (code, f"wrote {path}" in err) == (0, True)
+    assert ElementTree.fromstring(path.read_text()).tag.endswith("svg")
 
 
-def test_count_draws_for_a_terminal(capsys):
-    _, out, _ = call(capsys, "count", "alexnet", "--draw", "text")
+def test_draw_is_for_a_terminal_too(capsys):
+    _, out, _ = call(capsys, "draw", "alexnet")
     assert "55x55x96" in out
     assert max(map(len, out.splitlines())) <= 100
 
@@ -186,24 +206,32 @@ def test_count_draws_for_a_terminal(capsys):
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (("--stages", "--why"), "--stages"),
-        (("--measure", "--training"), "--training"),
-        (("--fits", "1GiB", "--batch", "8"), "--batch"),
-        (("--optimizer", "adamw"), "--optimizer"),
-        (("--stages", "--format", "csv"), "--format csv"),
-        (("--input", "1xHxW"), "32x32 and no other size"),
+        (("latency", "lenet5", "--training"), "--training"),
+        (("memory", "lenet5", "--within", "1GiB", "--batch", "8"), "--batch"),
+        (("memory", "lenet5", "--optimizer", "adamw"), "--optimizer"),
+        (("count", "lenet5", "--optimizer", "adamw"), "--optimizer"),
+        (("formula", "lenet5", "--input", "1xHxW"), "32x32 and no other size"),
+        (("formula", "resnet18", "--input", "3x64x64"), "no letters"),
     ],
 )
-def test_count_refuses_an_option_that_would_change_nothing(capsys, words, named):
-    code, _, err = call(capsys, "count", "lenet5", *words)
+def test_an_option_that_would_change_nothing_is_refused(capsys, words, named):
+    code, _, err = call(capsys, *words)
     assert code == 2
     assert named in err
 
 
-def test_stages_and_operators_and_times_are_json_too(capsys):
-    for which in ("--stages", "--operators", "--measure"):
-        _, out, _ = call(capsys, "count", "lenet5", which, "--json")
-        assert len(json.loads(out.splitlines()[-1])["rows"]) >= 3
+@pytest.mark.parametrize("show", ["layers", "stages", "operators", "why"])
+def test_all_that_count_shows_has_every_form(capsys, show):
+    words = ("count", "lenet5", "--show", show)
+    rows = json.loads(call(capsys, *words, "--json")[1])["rows"]
+    assert len(rows) >= 3
+    table = list(csv.DictReader(io.StringIO(call(capsys, *words, "--format", "csv")[1])))
+    assert len(table) == len(rows)
+    assert "| --- |" in call(capsys, *words, "--format", "markdown")[1]
+
+
+def test_times_are_json_too(capsys):
+    assert len(json.loads(call(capsys, "latency", "lenet5", "--json")[1].splitlines()[-1])["rows"]) >= 3
 
 
 @pytest.mark.parametrize(
@@ -217,7 +245,6 @@ def test_stages_and_operators_and_times_are_json_too(capsys):
         (("lenet5", "--model-options.width", "2"), "has no such option"),
         (("nowhere.at.all:thing", "--input", "3x8x8"), "cannot be built"),
         (("torchvision.models:resnet18",), "no published size"),
-        (("lenet5", "--fits", "24"), "no amount of memory"),
         (("lenet5", "--batch", "0"), "batch"),
     ],
 )

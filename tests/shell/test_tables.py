@@ -26,8 +26,8 @@ def words(text: str) -> set[str]:
 
 
 COMMANDS = (
-    ("count", "resnet18", "--operators"),
-    ("count", "resnet18", "--stages"),
+    ("count", "resnet18", "--show", "operators"),
+    ("count", "resnet18", "--show", "stages"),
     ("models", "googlenet"),
     ("models", "vgg*"),
     ("compare", "alexnet", "nin_imagenet", "--batch", "1", "--no-measure", "--to", "charts"),
@@ -35,7 +35,7 @@ COMMANDS = (
 
 
 @pytest.mark.parametrize("columns", [40, 80, 120])
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command[:3]))
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command[:4]))
 def test_every_number_is_whole_however_narrow_the_terminal(capsys, terminal, tmp_path, monkeypatch, columns, command):
     monkeypatch.chdir(tmp_path)
     expected = words(call(capsys, *command)[1])
@@ -50,11 +50,11 @@ def test_every_number_is_whole_however_narrow_the_terminal(capsys, terminal, tmp
 
 def test_a_table_that_fits_is_a_table_and_one_that_does_not_a_block_a_row(capsys, terminal):
     terminal(80)
-    _, stages, _ = call(capsys, "count", "resnet18", "--stages")
+    _, stages, _ = call(capsys, "count", "resnet18", "--show", "stages")
     assert stages.splitlines()[0].split() == [
         "stage", "output", "parameters", "activations", "multiply-adds", "without", "padding",
     ]  # fmt: skip
-    _, operators, _ = call(capsys, "count", "resnet18", "--operators")
+    _, operators, _ = call(capsys, "count", "resnet18", "--show", "operators")
     assert operators.splitlines()[:4] == [
         "operator:        convolution", "phase:           forward", "calls:           20",
         "multiply-adds:   1,813,561,344",

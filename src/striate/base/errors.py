@@ -9,10 +9,14 @@ from typing import ClassVar
 
 @dataclass(frozen=True)
 class Option:
-    """An option in a hint, which Python and the shell each spell in their own way."""
+    """An option in a hint, which Python and the shell each spell in their own way.
+
+    `table` is the key of a recipe that holds it: "model_options" or "task_options".
+    """
 
     name: str
     value: object
+    table: str = ""
 
     def __str__(self) -> str:
         return f"{self.name}={self.value!r}"
@@ -43,13 +47,13 @@ class StriateError(Exception):
         """So that a worker process can hand the whole error to the one that started it."""
         return type(self), (self.where, self.cause, self._parts)
 
-    def as_dict(self) -> dict[str, object]:
+    def as_dict(self, spell: Callable[[Option], str] = str) -> dict[str, object]:
         """The same fields for `--json`."""
         return {
             "error": self.kind,
             "where": self.where,
             "cause": self.cause,
-            "try": self.hint,
+            "try": self.told(spell),
             "exit_code": self.exit_code,
         }
 

@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, final, get_args, get_origin
 
-from striate.base.errors import UsageError, nearest
+from striate.base.errors import Option, UsageError, nearest
 
 TRUTHS = {"true": True, "false": False, "yes": True, "no": False, "on": True, "off": False}
 
@@ -36,12 +36,12 @@ Whole = Annotated[int, Range(3, least=1)]
 Rate = Annotated[float, Range(0.5, least=0, most=1, open="most")]  # of dropout
 
 
-def read(option: str, declared: Any, value: Any) -> Any:
+def read(name: str, declared: Any, value: Any, table: str = "model_options") -> Any:
     """`value` as `declared` says: true or false, a number in its `Range`, a word of a `Literal`, or None.
 
     `Annotated` with a mapping of words declares what these words stand for, and takes such things themselves, which are
-    called. Words may be in letters of any case. Anything else is a `UsageError` that says what to try; but of what is
-    declared without a range or words, any value is taken as it is.
+    called. Words may be in letters of any case. Anything else is a `UsageError` that says what to try, as an option of
+    `table`; but of what is declared without a range or words, any value is taken as it is.
     """
     kind, *marks = get_args(declared) if get_origin(declared) is Annotated else (declared,)
     if get_origin(kind) in (Union, UnionType):
@@ -49,44 +49,53 @@ def read(option: str, declared: Any, value: Any) -> Any:
         if type(None) in kinds and (value is None or str(value).lower() == "none"):
             return None
         kind = next(each for each in kinds if each is not type(None))
-        return read(option, Annotated[kind, *marks] if marks else kind, value)
+        return read(name, Annotated[kind, *marks] if marks else kind, value, table)
     if marks and isinstance(marks[0], Mapping):
-        return _named(option, marks[0], value)
+        return _named(Option(name, value, table), marks[0])
     if get_origin(kind) is Literal:
-        return one_of(option, value, get_args(kind))
+        return _word(Option(name, value, table), get_args(kind))
     if kind is bool:
-        return TRUTHS[one_of(option, value, TRUTHS, shown=("true", "false"))]
-    return _number(option, kind, marks[0], value) if marks else value
+        return _truth(Option(name, value, table))
+    return _number(Option(name, value, table), kind, marks[0]) if marks else value
 
 
-def one_of(option: str, value: object, words: Iterable[str], shown: Iterable[str] = ()) -> str:
-    """`value` as one of `words`, in letters of any case; a number may be written like one (TOML's stem = 32)."""
+def _word(given: Option, words: Iterable[str]) -> str:
+    """One of `words`, in letters of any case; a number may be written like one (TOML's stem = 32)."""
     allowed = list(words)
-    meant = [word for word in allowed if word.lower() == str(value).lower()]
+    meant = [word for word in allowed if word.lower() == str(given.value).lower()]
     if not meant:
-        told = list(shown) or allowed
-        cause = f"{value!r} is not one of {', '.join(told)}"
-        raise UsageError(option, cause, f"{option}={nearest(str(value), told)[0]}")
+        near = nearest(str(given.value), allowed)[0]
+        cause = f"{given.value!r} is not one of {', '.join(allowed)}"
+        raise UsageError(given.name, cause, (replace(given, value=near),))
     return meant[0]
 
 
-def _named(option: str, words: Mapping[str, Any], value: Any) -> Any:
+def _named(given: Option, words: Mapping[str, Any]) -> Any:
     """What is called to make each of many, such as the class of a module: one made already would be shared."""
+    value = given.value
     if not callable(value):
-        return words[one_of(option, value, words)]
+        return words[_word(given, words)]
     if not isinstance(value, type) and hasattr(value, "state_dict"):
         cause = f"{value} is one module, and each place needs its own"
-        raise UsageError(option, cause, f"its class, {type(value).__name__}")
+        raise UsageError(given.name, cause, f"its class, {type(value).__name__}")
     return value
 
 
-def _number(option: str, kind: type[int] | type[float], within: Range, value: Any) -> int | float:
+def _truth(given: Option) -> bool:
+    said = str(given.value).lower()
+    if said not in TRUTHS:
+        near = TRUTHS[nearest(said, TRUTHS)[0]]
+        raise UsageError(given.name, f"{given.value!r} is not one of true, false", (replace(given, value=near),))
+    return TRUTHS[said]
+
+
+def _number(given: Option, kind: type[int] | type[float], within: Range) -> int | float:
     """Written as a number, and in the range; true and false are none, and 2.5 is no whole one."""
     try:
-        number = math.nan if isinstance(value, bool) else float(value)
+        number = math.nan if isinstance(given.value, bool) else float(given.value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if number not in within or (kind is int and not number.is_integer()):
-        cause = f"{value!r} is not a {'whole ' if kind is int else ''}number {within}"
-        raise UsageError(option, cause, f"{option}={within.such:g}")
+        cause = f"{given.value!r} is not a {'whole ' if kind is int else ''}number {within}"
+        raise UsageError(given.name, cause, (replace(given, value=within.such),))
     return kind(number)

@@ -32,6 +32,24 @@ class Fit:
         return f"{fits}, with a peak of {readable_bytes(self.peak.bytes)}; {needs}."
 
 
+def peak_of(
+    net: nn.Module,
+    input_size: Inputs,
+    batch: int,
+    *,
+    training: bool = True,
+    loss: Loss | None = None,
+    optimizer: str | None = "sgd",
+    autocast: bool = False,
+    device: str = "cpu",
+) -> Peak:
+    """The most bytes alive at once, of a whole training step or of inference; all is as in `trace` and `Memory`."""
+    memory = Memory(device)
+    options = {"loss": loss, "optimizer": optimizer} if training else {}
+    trace(net, input_size, (memory,), batch=batch, training=training, autocast=autocast, **options)  # type: ignore[arg-type]
+    return memory.peak()
+
+
 def largest_batch(
     net: nn.Module,
     input_size: Inputs,
@@ -60,10 +78,9 @@ def largest_batch(
 
     @cache
     def peak(batch: int) -> Peak:
-        memory = Memory(device)
-        options = {"loss": loss, "optimizer": optimizer} if training else {}
-        trace(net, input_size, (memory,), batch=batch, training=training, autocast=autocast, **options)  # type: ignore[arg-type]
-        return memory.peak()
+        return peak_of(
+            net, input_size, batch, training=training, loss=loss, optimizer=optimizer, autocast=autocast, device=device
+        )
 
     def fits(batch: int) -> bool:
         return batch == 0 or peak(batch).bytes <= budget

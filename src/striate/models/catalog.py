@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from striate.base.errors import UsageError, nearest
+from striate.base.errors import Option, UsageError, nearest
 from striate.models import outside
 from striate.models.entries import (
     alexnet,
@@ -109,9 +109,9 @@ def check_size(network: str | Entry, height: int, width: int, /, **options: Any)
         cause = f"{entry.name} is fully connected to a picture of {least}x{least} and takes no other size"
         raise UsageError(f"size {size}", cause, f"bring the pictures to {least}x{least}")
     if min(height, width) < least:
-        smaller = [f"{other.option}={other.value}" for other in entry.sizes if other.least < least]
+        smaller = [Option(other.option, other.value, "model_options") for other in entry.sizes if other.least < least]
         cause = f"{entry.name} needs sides of at least {least} pixels"
-        hint = f"pictures of at least {least}x{least}" + "".join(f", or {key}" for key in smaller)
+        hint = (f"pictures of at least {least}x{least}", *(part for each in smaller for part in (", or ", each)))
         raise UsageError(f"size {size}", cause, hint)
     odd = [side for side in (height, width) if (side - least) % entry.step]
     if odd:

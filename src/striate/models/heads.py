@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from striate import layers
-from striate.base.errors import UsageError
+from striate.base.errors import Option, UsageError
 from striate.layers import Heads, normalise
 from striate.models.options import NORMS, Activation, Norm
 
@@ -112,5 +112,5 @@ def transform(asked: bool, channels: int) -> dict[str, nn.Module]:
     """The layer `transform_input`, to be merged into a network's layers: none at all unless `asked`."""
     if asked and channels != 3:
         cause = f"the pixels of the released weights have 3 channels, not {channels}"
-        raise UsageError("transform_input", cause, "transform_input=false")
+        raise UsageError("transform_input", cause, (Option("transform_input", False, "model_options"),))
     return {"transform_input": FromImagenetPixels()} if asked else {}

@@ -110,7 +110,7 @@ def _trunk(
 ) -> OrderedDict[str, nn.Module]:
     """The stages, and the norm and activation that follow the last addition."""
     if stride_on == "1x1" and kind == "basic":
-        raise UsageError("stride_on", "the blocks of this depth have no 1x1 convolution", "stride_on=3x3")
+        raise UsageError("stride_on", "the blocks of this depth have no 1x1 convolution", "another depth")
 
     def block(inputs: int, filters: int, stride: int, first: bool = False) -> nn.Module:
         if kind == "basic":

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from striate.base.errors import UsageError
+from striate.base.errors import Option, UsageError
 from striate.base.options import Rate, Whole
 from striate.layers import SqueezeExcitation, conv, initialise, normalise
 from striate.models.entry import Line
@@ -240,7 +240,7 @@ def initialised(net: nn.Sequential, style: Style, zero_init: bool) -> nn.Sequent
         lasts = [block.last_norm for block in net.modules() if isinstance(block, BasicBlock | Bottleneck)]
         if not lasts or any(not isinstance(getattr(last, "weight", None), nn.Parameter) for last in lasts):
             cause = "only blocks with a shortcut, whose last norm has a scale, can start as their shortcut"
-            raise UsageError("zero_init", cause, "zero_init=false")
+            raise UsageError("zero_init", cause, (Option("zero_init", False, "model_options"),))
         for last in lasts:
             nn.init.zeros_(last.get_parameter("weight"))
     return net

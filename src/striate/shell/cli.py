@@ -13,10 +13,29 @@ from cyclopts import App, CycloptsError, Parameter, Token, convert
 
 from striate.base.errors import StriateError, UsageError
 from striate.base.processes import speaks
+from striate.shell.asked import typed
 from striate.shell.verbs.counting import count
+from striate.shell.verbs.draw import draw
+from striate.shell.verbs.formula import formula
+from striate.shell.verbs.latency import latency
+from striate.shell.verbs.memory import memory
 from striate.shell.verbs.networks import compare, models
 from striate.shell.verbs.runs import evaluate, predict, report, runs
 from striate.shell.verbs.training import train
+
+# What count was asked before it had verbs beside it.
+MOVED = {
+    "--why": "--show why",
+    "--stages": "--show stages",
+    "--operators": "--show operators",
+    "--fits": "striate memory MODEL --within 24GiB",
+    "--curve": "striate memory MODEL --curve FILE.svg",
+    "--measure": "striate latency MODEL",
+    "--again": "striate latency MODEL --again",
+    "--device": "striate latency MODEL --device cpu, or striate memory",
+    "--draw": "striate draw MODEL --to FILE.svg",
+    "--seen": "striate draw MODEL --of field --to FILE.svg",
+}
 
 app = App(
     name="striate",
@@ -44,7 +63,7 @@ def _exact(verb: Callable[..., None]) -> Callable[..., None]:
     return verb
 
 
-for verb in (train, evaluate, predict, report, models, count, compare, runs):
+for verb in (train, evaluate, predict, report, models, count, memory, latency, formula, draw, compare, runs):
     app.command(_exact(verb))
 app.register_install_completion_command()
 
@@ -61,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except StriateError as error:
         _fail(error, debug, as_json)
     except CycloptsError as error:
-        _fail(_usage(error), debug, as_json)
+        _fail(_usage(error, words), debug, as_json)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
     except BrokenPipeError:  # the reader of our output has left; nothing more to say to it
@@ -82,14 +101,17 @@ def _fail(error: StriateError, debug: bool, as_json: bool) -> NoReturn:
     if debug:
         traceback.print_exception(error)
     if speaks():
-        print(f"error[{error.kind}]: {error}", file=sys.stderr)
+        print(f"error[{error.kind}]: {error.where}: {error.cause}. Try: {error.told(typed)}", file=sys.stderr)
         if as_json:
-            print(json.dumps(error.as_dict()))
+            print(json.dumps(error.as_dict(typed)))
     sys.exit(error.exit_code)
 
 
-def _usage(error: CycloptsError) -> UsageError:
+def _usage(error: CycloptsError, words: Sequence[str]) -> UsageError:
     """The parser's own message as one sentence; it names the option and the nearest one."""
+    for old in (word.partition("=")[0] for word in words[1:] if words[0] == "count"):
+        if old in MOVED:
+            return UsageError(f"striate count {old}", "it has a verb or a word of its own now", MOVED[old])
     message = " ".join(str(error).split())
     said, _, near = message.partition(" Did you mean ")
     command = " ".join(error.command_chain or ())

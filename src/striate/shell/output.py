@@ -5,16 +5,19 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
 
+from striate.base import durable, tables
 from striate.base.errors import printable
-from striate.base.tables import Table, shown
 
 EVERYWHERE = Group("Everywhere", sort_key=90)
-Json = Annotated[bool, Parameter(name="--json", negative="", group=EVERYWHERE)]
-Device = Annotated[str, Parameter(group=EVERYWHERE)]
+Json = Annotated[
+    bool, Parameter(name="--json", negative="", group=EVERYWHERE, help="The last line of output is one JSON object.")
+]
+Device = Annotated[str, Parameter(group=EVERYWHERE, help="cpu, cuda or cuda:N.")]
 # "-3GB" is an amount that is refused, and not another option
 Amount = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
 SENTENCE = 16  # columns that a folded sentence has at least
@@ -120,10 +123,20 @@ def _block(head: Sequence[str], row: Sequence[str], width: int) -> str:
     return "\n".join(lines)
 
 
-def print_rows(head: Sequence[str], rows: Sequence[Sequence[object]], *, as_json: bool) -> None:
-    """A table whose numbers stand to the right with commas, or one JSON object with the bare numbers."""
+def print_rows(
+    head: Sequence[str], rows: Sequence[Sequence[object]], *, form: str = "text", as_json: bool = False
+) -> None:
+    """A table whose numbers stand to the right with commas; or Markdown, CSV or one JSON object with bare numbers."""
+    table = tables.Table(tuple(head), rows)
     if as_json:
         print_json({"rows": [dict(zip(head, row, strict=True)) for row in rows]})
-        return
-    right = Table(tuple(head), rows).to_the_right()
-    print_table(head, [list(map(shown, row)) for row in rows], right)
+    elif form == "text":
+        print_table(head, [list(map(tables.shown, row)) for row in rows], table.to_the_right())
+    else:
+        print(tables.csv(table).rstrip() if form == "csv" else tables.markdown(table))
+
+
+def write(path: Path, text: str) -> None:
+    """A file that was asked for, whole or not at all."""
+    durable.write(path, text.encode())
+    print(f"wrote {path}", file=sys.stderr)

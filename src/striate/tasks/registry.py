@@ -49,7 +49,7 @@ def make(name: str, classes: tuple[str, ...], options: Mapping[str, Any], recipe
         if key not in free:
             one_of = f"one of {', '.join(free)}" if free else "leaving it out"
             raise UsageError(f"task_options.{key}", f"{name} has no such option", one_of)
-        values[key] = read(f"task_options.{key}", known[key].type, value)
+        values[key] = read(key, known[key].type, value, "task_options")
     values |= {key: value for key, value in recipe.items() if key in known and value is not None}
     values |= {"name": name} | ({"classes": classes} if kind.labelled else {})
     task: Task = kind(**values)

@@ -1,7 +1,7 @@
 """striate models and compare: which networks there are, alone and beside each other."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from striate.base.words import decimal
 from striate.shell.output import Amount, Json, print_json, print_table, warn_of_rates
 
 if TYPE_CHECKING:
+    from striate.survey.compared import Compared
     from striate.survey.listed import Beside, Listed
 
 
@@ -40,8 +41,6 @@ def models(
         At most so many parameters: 5M, 500K.
     max_macs
         At most so many multiply-adds for a picture of the published size: 1G.
-    json
-        The last line of output is one JSON object.
     """
     from striate.survey.listed import listed
 
@@ -148,8 +147,6 @@ def compare(
         Measure this machine's rates anew: those of a busy machine are too low, and the least times too long.
     to
         The folder for bubbles.svg and layers.svg.
-    json
-        The last line of output is one JSON object.
     """
     if not models:
         raise UsageError("models", "none are named", "striate compare alexnet vgg16 resnet50")
@@ -157,14 +154,13 @@ def compare(
         raise UsageError("batch", f"{batch} samples cannot be counted", "--batch 1 or more")
     from striate.base import durable
     from striate.survey.compared import compare as compare_networks
-    from striate.survey.named import sample, size_text
+    from striate.survey.named import sample
 
     for model in models:
         sample(model, input, {})  # a wrong name is told before a folder is made
     durable.make_folder(to)  # and a wrong folder before minutes of counting
     found = compare_networks(models, input_size=input, batch=batch, measure=measure, again=again)
-    written = {"bubbles.svg": found.bubbles, "layers.svg": found.layers}
-    for name, text in written.items():
+    for name, text in {"bubbles.svg": found.bubbles, "layers.svg": found.layers}.items():
         if text:
             durable.write(to / name, text.encode())
         else:
@@ -173,7 +169,15 @@ def compare(
     warn_of_rates([row.name for row in found.rows if row.measured is not None and row.measured < row.least])
     if json:
         print_json({"compared": [asdict(row) for row in found.rows], "charts": str(to)})
-        return
+    else:
+        print_compared(found.rows, batch)
+        print(f"charts  {to}", file=sys.stderr)
+
+
+def print_compared(compared: Sequence["Compared"], batch: int) -> None:
+    """A line for each network."""
+    from striate.survey.named import size_text
+
     head = [
         "network", "input", "parameters", "multiply-adds", "activations", f"training at {batch}", "field",
         "least ms", "measured ms", "published top-1 error", "how",
@@ -185,7 +189,6 @@ def compare(
             "" if row.measured is None else decimal(1e3 * row.measured, 1),
             "" if row.error is None else f"{row.error:.2f} %", row.protocol,
         ]
-        for row in found.rows
+        for row in compared
     ]  # fmt: skip
     print_table(head, rows, right=(2, 3, 4, 5, 7, 8, 9))
-    print(f"charts  {to}", file=sys.stderr)

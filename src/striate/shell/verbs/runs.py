@@ -15,12 +15,19 @@ if TYPE_CHECKING:
     from striate.predictor import Prediction
     from striate.runs.run import Run
 
-Beside = Annotated[tuple[Path, ...], Parameter(name="--with", negative="", show_default=False, consume_multiple=False)]
-Looks = Literal["one", "ten"]
+Folder = Annotated[Path, Parameter(help="A run folder.")]
+Beside = Annotated[
+    tuple[Path, ...],
+    Parameter(
+        name="--with", negative="", show_default=False, consume_multiple=False,
+        help="Another run of the same task and classes that answers together with this one.",
+    ),
+]  # fmt: skip
+Looks = Annotated[Literal["one", "ten"], Parameter(help="Look at each picture once, or at ten crops of it.")]
 
 
 def evaluate(
-    run: Path,
+    run: Folder,
     data: str | None = None,
     /,
     *,
@@ -35,18 +42,8 @@ def evaluate(
 
     Parameters
     ----------
-    run
-        A run folder.
     data
         A folder of class folders, or a table of paths and labels, named as in training.
-    beside
-        Another run of the same task and classes that answers together with this one.
-    looks
-        Look at each picture once, or at ten crops of it.
-    json
-        The last line of output is one JSON object.
-    device
-        cpu, cuda or cuda:N.
     """
     import striate
 
@@ -62,7 +59,7 @@ def evaluate(
 
 
 def predict(
-    run: Path,
+    run: Folder,
     /,
     *pictures: str,
     beside: Beside = (),
@@ -79,24 +76,14 @@ def predict(
 
     Parameters
     ----------
-    run
-        A run folder.
     pictures
         Files, folders and patterns.
-    beside
-        Another run of the same task and classes that answers together with this one.
-    looks
-        Look at each picture once, or at ten crops of it.
     top
         How many classes to list per picture, 5 as a rule.
     csv
         Write the table to this file.
     out
         Where the answers are pictures: write them into this new or empty folder, as PNG.
-    json
-        The last line of output is one JSON object.
-    device
-        cpu, cuda or cuda:N.
     """
     if not pictures:
         raise UsageError("pictures", "none are named", f"striate predict {run} PICTURES...")
@@ -185,17 +172,10 @@ def _in_short(head: Sequence[str], found: Sequence["Prediction"]) -> tuple[list[
     return first + (["then"] if others else []), rows
 
 
-def report(run: Path, /, *, json: Json = False) -> None:
+def report(run: Folder, /, *, json: Json = False) -> None:
     """Write the page of a finished run again, from what is on disk; its test set is not opened.
 
     Example: striate report runs/digits-lenet5-1
-
-    Parameters
-    ----------
-    run
-        A run folder.
-    json
-        The last line of output is one JSON object.
     """
     import striate
 
@@ -215,8 +195,6 @@ def runs(folder: Path = Path("runs"), /, *, json: Json = False) -> None:
     ----------
     folder
         Where run folders are.
-    json
-        The last line of output is one JSON object.
     """
     import striate
 

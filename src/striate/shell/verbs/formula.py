@@ -1,0 +1,49 @@
+"""striate formula: multiply-adds over the sides of a picture."""
+
+import sys
+
+from striate.base.errors import UsageError
+from striate.shell import asked
+from striate.shell.output import Json, print_json
+
+
+def formula(
+    model: asked.Model,
+    /,
+    *,
+    input: asked.Input = None,
+    model_options: asked.Options = None,
+    json: Json = False,
+) -> None:
+    """Multiply-adds as a formula: for any size, and for sides that all strides divide.
+
+    Example: striate formula resnet50
+
+    Example: striate formula torchvision.models:mobilenet_v2 --input 3xHx224
+
+    Parameters
+    ----------
+    input
+        CHANNELSxHEIGHTxWIDTH with letters for sides; 3xHxW, with the network's own channels, unless said otherwise.
+    """
+    from striate.survey import named
+    from striate.survey.formula import formulas
+
+    if input is None and named.is_named(model):
+        (channels, *_), _ = asked.sample(model, None, model_options)
+        input = f"{channels}xHxW"
+    shape, options = asked.sample(model, input, model_options, letters=True)
+    if all(isinstance(side, int | tuple) for side in shape):
+        raise UsageError("--input", f"{input} has no letters", f"--input {shape[0]}xHxW, or striate count")
+    every, stride, whole = formulas(named.network(model, **options), shape)
+    if isinstance(every, UsageError):
+        print(every.cause, file=sys.stderr)
+        every = None
+    if json:
+        told = None if every is None else str(every)
+        print_json({"multiply_adds": told, "multiple_of": stride, "multiply_adds_of_multiples": str(whole)})
+        return
+    if every is not None:
+        print(f"multiply-adds = {every}")
+    if stride > 1:
+        print(f"for multiples of {stride}: {whole}")

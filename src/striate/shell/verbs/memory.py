@@ -1,0 +1,76 @@
+"""striate memory: the bytes that live at the peak, and the largest batch that fits."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from striate.base.errors import UsageError
+from striate.shell import asked
+from striate.shell.output import Amount, Json, print_json, write
+
+if TYPE_CHECKING:
+    from striate.cost.memory import Peak
+
+
+def memory(
+    model: asked.Model,
+    /,
+    *,
+    input: asked.Input = None,
+    batch: Annotated[int | None, Parameter(help="Samples at once; 1 unless said otherwise.")] = None,
+    within: Amount = None,
+    training: asked.Training = False,
+    optimizer: asked.Optimizer = None,
+    precision: asked.Precision = "float32",
+    device: Literal["cpu", "cuda"] = "cpu",
+    curve: Path | None = None,
+    model_options: asked.Options = None,
+    json: Json = False,
+) -> None:
+    """The most bytes that live at once, of inference or of a training step; or the largest batch that fits.
+
+    Example: striate memory resnet50 --training --batch 32
+
+    Example: striate memory resnet50 --training --within 24GiB
+
+    Parameters
+    ----------
+    within
+        Find the largest batch that fits into this memory: 24GiB or 8GB.
+    device
+        Whose memory: a GPU's allocator hands out larger blocks.
+    curve
+        Write the living bytes over the pass to this SVG file.
+    """
+    from striate.base.units import parse_bytes
+    from striate.cost.budget import largest_batch, peak_of
+    from striate.survey import named
+
+    how = asked.step(training, optimizer, precision) | {"device": device}
+    path = asked.svg("--curve", curve)
+    if within is not None and batch is not None:
+        raise UsageError(f"--batch {batch}", "it changes nothing beside --within, which finds one", "one of the two")
+    budget = None if within is None else parse_bytes(within, "--within")
+    batch = 1 if batch is None else batch
+    shape, options = asked.sample(model, input, model_options, batch)
+    net = named.network(model, **options)
+    what = "training step" if training else "inference"
+    facts: dict[str, object] = {"model": model, "of": what}
+    peak: Peak | None
+    if budget is None:
+        peak = found = peak_of(net, shape, batch, **how)
+        told = f"{model}, {what}, batch of {batch:,}\n{found}"
+        facts |= {"batch": batch, "peak": found.bytes, "memory": found.as_dict()}
+    else:
+        fit = largest_batch(net, shape, budget, **how)
+        told, peak = f"{model}, {what}. {fit}", fit.peak
+        facts |= {"batch": fit.batch, "budget": fit.budget, "peak": peak.bytes if peak else None}
+    if path is not None and peak is not None:
+        from striate.cost.curve import curve_figure
+
+        write(path, curve_figure(peak))
+    if json:
+        print_json(facts)
+    else:
+        print(told)
