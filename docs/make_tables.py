@@ -1,8 +1,9 @@
-"""Writes docs/tables/ and src/striate/survey/costs.json from the code: `python docs/make_tables.py`.
+"""Writes docs/tables/, the sizes in CONTRIBUTING.md and survey/costs.json from the code: `python docs/make_tables.py`.
 
 A test compares what lies there with this.
 """
 
+import ast
 import dataclasses
 import json
 from pathlib import Path
@@ -31,6 +32,7 @@ def files() -> dict[str, str]:
         "docs/tables/networks.md": networks(numbers),
         "docs/tables/options.md": options(),
         "docs/tables/tasks.md": tasks(),
+        "CONTRIBUTING.md": contributing(),
     }
 
 
@@ -93,6 +95,41 @@ def networks(numbers: dict[str, dict[str, int]]) -> str:
         about = [f"`{entry.name}`", str(entry.year), by(entry.input)]
         rows.append([*about, cost["parameters"], cost["multiply_adds"], entry.paper, entry.known_for])
     return page(["The catalogue", told], head, rows)
+
+
+def contributing() -> str:
+    """The page as it is, with today's sizes between its two marks."""
+    above, start, rest = (ROOT / "CONTRIBUTING.md").read_text().partition("<!-- sizes -->\n")
+    _, end, below = rest.partition("<!-- /sizes -->\n")
+    return "".join((above, start, sizes(), end, below))
+
+
+def sizes() -> str:
+    """Lines of each room of the source, with what asks to be split: the longest file and function."""
+    source, rows = ROOT / "src" / "striate", []
+    rooms = [each for each in source.iterdir() if each.is_dir() and each.name != "__pycache__"]
+    alone = list(source.glob("*.py"))
+    for name, files in [
+        *((f"{room.name}/", room.rglob("*.py")) for room in sorted(rooms)),
+        ("files beside them", alone),
+    ]:
+        lines = {path: len(path.read_text().splitlines()) for path in files}
+        longest = max(lines, key=lambda path: (lines[path], path))
+        most, function = max(long for path in lines for long in lengths(path))
+        place = longest.relative_to(source).as_posix()
+        rows.append(
+            [f"`{name}`", sum(lines.values()), len(lines), f"`{place}` {lines[longest]}", f"`{function}` {most}"]
+        )
+    total = ["all", sum(row[1] for row in rows), sum(row[2] for row in rows), "", ""]
+    head = ("room", "lines", "files", "longest file", "longest function")
+    return markdown(Table(head, rows, totals=total)) + "\n"
+
+
+def lengths(path: Path) -> list[tuple[int, str]]:
+    """Lines of each function of a file, with its name; of a file without one, none of nothing."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, kinds)]
+    return [(node.end_lineno - node.lineno + 1, f"{path.stem}.{node.name}") for node in nodes] or [(0, "")]
 
 
 def page(above: list[str], head: list[str], rows: list[list[object]]) -> str:

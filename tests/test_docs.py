@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_generated_tables_are_up_to_date():
     made = runpy.run_path(str(ROOT / "docs" / "make_tables.py"))["files"]()
     assert {place: (ROOT / place).read_text() for place in made} == made

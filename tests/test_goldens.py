@@ -14,6 +14,8 @@ from striate.cost.rows import Count
 from striate.models.build import build
 from striate.models.catalog import find
 
+pytestmark = pytest.mark.slow
+
 GOLDENS = [
     row
     for path in sorted((Path(__file__).parent / "goldens").glob("*.csv"))

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from torch import nn
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 
 

@@ -10,6 +10,8 @@ from striate.cost.count import count
 from striate.models.build import build
 from striate.shell.cli import main
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "counting.md"
 TEXT = PAGE.read_text()

@@ -7,6 +7,8 @@ from torch.overrides import TorchFunctionMode
 
 from striate.cost.count import count
 
+pytestmark = pytest.mark.slow
+
 NAMES = torchvision.models.list_models(torchvision.models)
 
 

@@ -15,6 +15,8 @@ from striate.cost.count import count
 from striate.cost.symbols import HINT, Convolution, NetworkFormula, multiply_adds, network_multiply_adds
 from striate.models.catalog import find
 
+pytestmark = pytest.mark.slow
+
 C, H, W = sympy.symbols("C H W", positive=True, integer=True)
 
 

@@ -23,7 +23,7 @@ from striate.data.sources.folder import list_folder
 CPU = torch.device("cpu")
 SIDE = 12
 # Two workers are asked for on one core as well.
-pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:This DataLoader will create")]
 
 
 @pytest.fixture

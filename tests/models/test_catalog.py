@@ -16,6 +16,8 @@ from striate.models import facts
 from striate.models.build import build
 from striate.models.catalog import catalog, check_size, find, least_size, options_of
 
+pytestmark = pytest.mark.slow
+
 NAMES = list(catalog())
 DEEP = {"resnet1202": "resnet110", "preact_resnet1001": "preact_resnet164"}  # each passes like its shallow twin
 

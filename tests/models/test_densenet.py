@@ -15,6 +15,8 @@ from striate.models.build import build
 from striate.models.catalog import catalog, check_size, find, table
 from striate.models.densenet import DenseBlock, DenseLayer
 
+pytestmark = pytest.mark.slow
+
 NAMES = [name for name, entry in catalog().items() if entry.family == "densenet"]
 PUBLISHED = [name for name in NAMES if find(name).weights]
 bc = partial(small_densenet, 22, 6, bottleneck=True, compression=0.5)  # three layers a block

@@ -17,6 +17,8 @@ from striate.models import catalog as catalogue
 from striate.models.build import build
 from striate.models.catalog import catalog, check_size, find
 
+pytestmark = pytest.mark.slow
+
 NARROW = {"unet": {"width": 16}, "unet_padded": {"width": 16}}  # so that its real passes take seconds, not minutes
 
 

@@ -20,6 +20,8 @@ from striate.models import outside, weights
 from striate.models.catalog import catalog, check_size, find, least_size, usual_size
 from striate.models.entry import Weights
 
+pytestmark = pytest.mark.slow
+
 SMALL = "timm:resnet10t"
 
 

@@ -12,6 +12,8 @@ from striate.models.build import build
 from striate.models.catalog import catalog, find
 from striate.models.entry import Weights
 
+pytestmark = pytest.mark.slow
+
 # timm builds SE-ResNets for which nobody publishes weights; the encoders of U-Nets are compared in test_unet.py
 BESIDE = {name: str(entry.weights) for name, entry in catalog().items() if entry.weights and not entry.weights.part}
 BESIDE |= {f"seresnet{depth}": f"timm:seresnet{depth}" for depth in (18, 34, 50, 101, 152)}

@@ -14,6 +14,8 @@ from striate.models.build import build as build_by_name
 from striate.models.catalog import catalog, find, table
 from striate.models.resnet import BasicBlock, Bottleneck, PaddedIdentity
 
+pytestmark = pytest.mark.slow
+
 
 def residuals(net: nn.Module) -> list[BasicBlock | Bottleneck]:
     return [module for module in net.modules() if isinstance(module, BasicBlock | Bottleneck)]

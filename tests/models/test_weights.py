@@ -27,6 +27,8 @@ from striate.models import published as fetching
 from striate.models import weights
 from striate.models.catalog import catalog, find
 
+pytestmark = pytest.mark.slow
+
 PUBLISHED = [name for name, entry in catalog().items() if entry.weights]
 TORCHVISION = [name for name in PUBLISHED if find(name).weights.publisher == "torchvision"]
 CHAINS = [name for name in PUBLISHED if not find(name).weights.part]

@@ -25,6 +25,8 @@ from striate.base.sections import Card, Cards, Section, Seen
 from striate.report import figures
 from striate.report.page import render, write
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = (
     "<script>alert(1)</script>",
     "$x^2$",

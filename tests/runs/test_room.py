@@ -10,6 +10,8 @@ import pytest
 
 from striate.runs import checkpoint
 
+pytestmark = pytest.mark.slow
+
 SMALL = 2_000_000
 
 

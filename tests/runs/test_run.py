@@ -17,6 +17,8 @@ from striate.training import plan as planning
 from striate.training.plan import Execution
 from striate.training.train import resume
 
+pytestmark = pytest.mark.slow
+
 
 def call(capsys, *words):
     with pytest.raises(SystemExit) as left:

@@ -17,6 +17,8 @@ from PIL import Image
 from small import photographs
 from striate.shell.cli import main
 
+pytestmark = pytest.mark.slow
+
 
 def call(capsys, *words):
     """Exit code, what was printed, what went to stderr."""

@@ -10,6 +10,8 @@ import pytest
 
 from shell import call, rows
 
+pytestmark = pytest.mark.slow
+
 PARAMETERS = {"lenet5": 61_706, "resnet18": 11_689_512, "vgg16": 138_357_544}
 
 

@@ -8,6 +8,8 @@ import pytest
 from shell import call
 from striate.shell.output import print_table
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def terminal(monkeypatch, capsys):

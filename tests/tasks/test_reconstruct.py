@@ -18,6 +18,8 @@ from striate.shell.cli import main
 from striate.tasks import registry
 from striate.tasks.reconstruct import Reconstruct, psnr
 
+pytestmark = pytest.mark.slow
+
 PLAIN, NOISY = (registry.make(name, (), {}, {}) for name in ("reconstruct", "denoise"))
 
 

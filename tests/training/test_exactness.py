@@ -16,7 +16,7 @@ from striate.training.plan import Execution
 from striate.training.train import resume
 
 # Two workers are asked for on one core as well.
-pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:This DataLoader will create")]
 KILL = Path(__file__).parents[2] / "benchmarks" / "kill.py"
 
 

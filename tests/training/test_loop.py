@@ -21,6 +21,8 @@ from striate.training.plan import Execution
 from striate.training.signals import Stop
 from striate.training.train import resume
 
+pytestmark = pytest.mark.slow
+
 
 def weights(net):
     return torch.cat([parameter.detach().flatten() for parameter in net.parameters()])

@@ -10,6 +10,8 @@ import pytest
 
 from small import TASKS
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
