@@ -1,13 +1,14 @@
 """Networks side by side as figures: what accuracy costs, and where each network keeps its parameters and its memory."""
 
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from striate.base.figures import svg
+
 STYLE = {
-    "svg.fonttype": "none",  # text stays text: smaller, and it can be searched
+    "figure.facecolor": "white",
     "svg.hashsalt": "striate",  # equal charts are equal files
     "text.parse_math": False,
     "font.size": 10.5,
@@ -77,7 +78,7 @@ def bubbles(networks: Sequence[Bubble]) -> str:
         axes.set_title("area: parameters", fontsize=9, loc="right", color="#6b7079")
         _names_beside(axes, networks)
 
-    return _svg(draw, 8.0, 5.6 + 0.22 * len({each.protocol for each in networks}))
+    return svg(draw, 8.0, 5.6 + 0.22 * len({each.protocol for each in networks}), STYLE)
 
 
 def _names_beside(axes: Any, networks: Sequence[Bubble]) -> None:
@@ -128,22 +129,9 @@ def where(networks: Sequence[Layers]) -> str:
         panels[0].legend(loc="upper right", frameon=False, fontsize=9, ncols=2)
         panels[-1].set_xlabel("layers with parameters, in the order in which they run")
 
-    return _svg(draw, 8.0, 0.8 + 1.75 * len(networks))
+    return svg(draw, 8.0, 0.8 + 1.75 * len(networks), STYLE)
 
 
 def _shares(values: Sequence[int]) -> list[float]:
     total = sum(values) or 1
     return [100 * value / total for value in values]
-
-
-def _svg(draw: Any, width: float, height: float) -> str:
-    """What `draw` puts on a figure of this size in inches, on white."""
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    with rc_context(STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
-        draw(figure)
-        text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    return text.getvalue()

@@ -51,26 +51,22 @@ def memory(
     path = asked.svg("--curve", curve)
     if within is not None and batch is not None:
         raise UsageError(f"--batch {batch}", "it changes nothing beside --within, which finds one", "one of the two")
-    budget = None if within is None else parse_bytes(within, "--within")
-    batch = 1 if batch is None else batch
-    shape, options = asked.sample(model, input, model_options, batch)
+    shape, options = asked.sample(model, input, model_options, 1 if batch is None else batch)
     net = named.network(model, **options)
-    what = "training step" if training else "inference"
-    facts: dict[str, object] = {"model": model, "of": what}
+    what = f"{model}, {'training step' if training else 'inference'}"
     peak: Peak | None
-    if budget is None:
-        peak = found = peak_of(net, shape, batch, **how)
-        told = f"{model}, {what}, batch of {batch:,}\n{found}"
-        facts |= {"batch": batch, "peak": found.bytes, "memory": found.as_dict()}
+    if within is None:
+        peak = peak_of(net, shape, batch or 1, **how)
+        told, facts = f"{what}, batch of {batch or 1:,}\n{peak}", {"batch": batch or 1, "memory": peak.as_dict()}
     else:
-        fit = largest_batch(net, shape, budget, **how)
-        told, peak = f"{model}, {what}. {fit}", fit.peak
-        facts |= {"batch": fit.batch, "budget": fit.budget, "peak": peak.bytes if peak else None}
+        fit = largest_batch(net, shape, parse_bytes(within, "--within"), **how)
+        told, facts, peak = f"{what}. {fit}", {"batch": fit.batch, "budget": fit.budget}, fit.peak
     if path is not None and peak is not None:
         from striate.cost.curve import curve_figure
 
         write(path, curve_figure(peak))
     if json:
-        print_json(facts)
+        of = "training step" if training else "inference"
+        print_json({"model": model, "of": of, "peak": peak.bytes if peak else None, **facts})
     else:
         print(told)
