@@ -29,7 +29,8 @@ from torch.nn import functional
 import striate
 from digits import machine, table
 from striate.cost.memory import Memory, Peak
-from striate.cost.walk.trace import Call, Observer, trace
+from striate.cost.walk.events import Call, Observer
+from striate.cost.walk.trace import trace
 
 MIB = 1 << 20
 OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {

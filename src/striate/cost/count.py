@@ -8,7 +8,8 @@ from striate.base.errors import UsageError
 from striate.cost.ledger import Ledger
 from striate.cost.memory import Memory
 from striate.cost.rows import Count, sums
-from striate.cost.walk.trace import Inputs, Loss, Observer, trace
+from striate.cost.walk.events import Observer
+from striate.cost.walk.trace import Inputs, Loss, trace
 
 
 def count(

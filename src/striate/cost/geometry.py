@@ -1,9 +1,11 @@
 """How convolutions and pools look at what they are given, read from the dispatcher's arguments in one place."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, final
+
+from striate.cost.walk.events import Call
 
 Sides = tuple[int, ...]
 
@@ -25,27 +27,26 @@ class Geometry:
         return tuple(zip(self.kernel, self.stride, self.padding, self.dilation, strict=True))
 
 
-def geometry(operator: Any, args: Sequence[Any]) -> Geometry:
-    """That of a convolution, a pool or `im2col`, forward or backward: an operator of `torch.ops.aten`.
+def geometry(call: Call) -> Geometry:
+    """That of a convolution, a pool or `im2col`, forward or backward.
 
     What the dispatcher leaves out is the default: windows side by side, no padding.
     """
-    places, axes = _signature(operator)
+    places, axes = _signature(call.packet)
 
     def given(name: str, default: Sides) -> Sides:
-        at = places.get(name, len(args))
-        return tuple(args[at]) if at < len(args) and args[at] else default
+        return tuple(call.argument(places.get(name, len(call.args)), ())) or default
 
     def for_all(sides: Sides) -> Sides:
         return sides * axes if len(sides) == 1 else sides
 
     if "weight" in places:
-        kernel = tuple(args[places["weight"]].shape[2:])
+        kernel = tuple(call.shape(places["weight"])[2:])
         axes = len(kernel)
     else:
         kernel = for_all(given("kernel_size", ()))
     stride, padding, dilation = given("stride", kernel), given("padding", (0,)), given("dilation", (1,))
-    transposed = "transposed" in places and bool(args[places["transposed"]])
+    transposed = "transposed" in places and bool(call.args[places["transposed"]])
     return Geometry(kernel, for_all(stride), for_all(padding), for_all(dilation), transposed)
 
 

@@ -11,7 +11,7 @@ from striate.base.errors import Option, UsageError
 from striate.cost.field.fields import Field, Fields
 from striate.cost.rows import Row, Shape
 from striate.cost.rules import DRAWN, FREE, GATHERED, PRODUCTS, rule_of
-from striate.cost.walk.trace import NO_CALL, Call, Observer, Phase, Traced, tensors
+from striate.cost.walk.events import NO_CALL, Call, Observer, Phase, Traced, tensors
 from striate.cost.walk.twin import named
 from striate.cost.work import NONE, Tally, Work, summed
 
@@ -107,7 +107,7 @@ class Ledger(Observer):
         packet = operator.overloadpacket
         if packet in FREE:
             return
-        done = rule(call.args, call.kwargs, call.outputs)
+        done = rule(call)
         entry = self._entry(call)
         if done is not NONE:
             entry.works.append((call.phase, packet.__name__, done))

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from striate.base.errors import UsageError, nearest
-from striate.cost.walk.trace import Call, Observer, Phase, Traced
+from striate.cost.walk.events import Call, Observer, Phase, Traced
 
 Kind = Literal["parameters", "buffers", "optimizer state", "inputs", "gradients", "activations", "temporaries"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -144,7 +144,7 @@ class Memory(Observer):
         now, operator = len(self._calls), str(call.operator)
         first = call.phase in ("forward", "loss")
         if first:
-            for given in call.given():
+            for given in call.tensors():
                 self._note(given, "buffers" if call.phase == "forward" else "inputs")
         again = call.phase == "backward" and _recomputing()
         if self._again and not again and call.operator is not aten.detach.default:  # which packs what is saved

@@ -11,7 +11,7 @@ from striate.base.errors import MachineError
 from striate.base.tables import Table
 from striate.cost.field.fields import FeatureMap, Field
 from striate.cost.memory import Peak
-from striate.cost.walk.trace import PHASES, Phase
+from striate.cost.walk.events import PHASES, Phase
 from striate.cost.work import OPERATIONS, TALLY, Tally, Work, summed, total
 
 Shape = tuple[int, ...]

@@ -23,7 +23,8 @@ from torch.utils._sympy import functions as torchs
 from striate.base.errors import UsageError
 from striate.cost.count import count
 from striate.cost.rules import PRODUCTS
-from striate.cost.walk.trace import Call, Observer, trace
+from striate.cost.walk.events import Call, Observer
+from striate.cost.walk.trace import trace
 from striate.cost.walk.twin import named
 from striate.cost.work import convolution
 
@@ -173,9 +174,9 @@ class _Products(Observer):
         self.total: Any = 0
 
     def called(self, call: Call) -> None:
-        rule = PRODUCTS.get(call.operator.overloadpacket)
+        rule = PRODUCTS.get(call.packet)
         if rule is not None:
-            self.total = self.total + rule(call.args, call.kwargs, call.outputs).macs
+            self.total = self.total + rule(call).macs
 
 
 _NAMES = "relu leaky_relu elu gelu silu sigmoid tanh hardtanh hardswish hardsigmoid"

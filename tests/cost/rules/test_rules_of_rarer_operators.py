@@ -11,7 +11,8 @@ from function import Call
 from striate.base.errors import UsageError
 from striate.cost.count import count
 from striate.cost.rules import work_of
-from striate.cost.walk.trace import Observer, trace
+from striate.cost.walk.events import Observer
+from striate.cost.walk.trace import trace
 
 aten = torch.ops.aten
 NEW = pytest.mark.skipif(not hasattr(aten, "_upsample_lanczos2d_aa"), reason="this torch has no such operator yet")

@@ -17,7 +17,8 @@ from torch.utils.checkpoint import checkpoint
 
 from striate.base.errors import UsageError
 from striate.cost.count import count
-from striate.cost.walk.trace import NO_CALL, Observer, trace
+from striate.cost.walk.events import NO_CALL, Observer
+from striate.cost.walk.trace import trace
 
 
 class Log(Observer):

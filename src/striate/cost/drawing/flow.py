@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from striate.cost.geometry import geometry
-from striate.cost.walk.trace import Call, Inputs, Observer, Phase, Traced, trace
+from striate.cost.walk.events import Call, Observer, Phase, Traced
+from striate.cost.walk.trace import Inputs, trace
 
 aten = torch.ops.aten
 
@@ -108,7 +109,7 @@ class _Watch(Observer):
     def called(self, call: Call) -> None:
         if not self._forward or not call.outputs:
             return
-        given = self._known(call.given())
+        given = self._known(call.tensors())
         if given and self._stack:  # else it does not depend on the input
             kind, label = _named(call)
             outs = tuple(self._number(each) for each in call.outputs)
@@ -235,15 +236,15 @@ NOT_DRAWN = ("", "")
 
 def _named(call: Call) -> tuple[str, str]:
     """Kind and label of an operator; two empty texts for one that is not drawn."""
-    operator, args = call.operator.overloadpacket, call.args
+    operator, args = call.packet, call.args
     if operator in PLAIN:
         return PLAIN[operator]
     if operator is aten.convolution:
-        how = geometry(operator, args)
+        how = geometry(call)
         sizes = _by(how.kernel) + _stride(how.stride)
         return ("upsampling", f"up-conv {sizes}") if how.transposed else ("convolution", f"conv {sizes}")
     if operator in POOLS:
-        how = geometry(operator, args)
+        how = geometry(call)
         if len(how.kernel) == 3 and set(how.kernel[1:]) == {1}:
             return NOT_DRAWN  # over channels: a response norm
         # torch pools a sequence as a picture of one row

@@ -19,7 +19,8 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from striate.cost.field.rules import passed_on
 from striate.cost.field.seen import Atom, Seen, Unclear, is_placed, plain, united, unrepeated
 from striate.cost.field.steps import NOTHING, PIXELS, Interval, Steps, hull
-from striate.cost.walk.trace import Call, Inputs, Observer, Phase, Traced, trace
+from striate.cost.walk.events import Call, Observer, Phase, Traced
+from striate.cost.walk.trace import Inputs, trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +189,7 @@ class Fields(Observer):
             return
         seen: Sequence[Seen | str | None]
         try:
-            seen = passed_on(call.operator, call.args, call.kwargs, call.outputs, self._look)
+            seen = passed_on(call, self._look)
         except Unclear as reason:
             where = f" (module {call.module})" if call.module else ""
             seen = [reason.args[0] if reason.args[1:] else f"{reason.args[0]}{where}"] * len(call.outputs)

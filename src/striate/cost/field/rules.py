@@ -22,67 +22,65 @@ from striate.cost.field.seen import (
     united,
 )
 from striate.cost.field.steps import Places, adaptive, hull, resampled, transposed, window
-from striate.cost.field.views import VIEWS, Args, Look, Outs, Result, Rule, alone, looked, together
+from striate.cost.field.views import VIEWS, Look, Rule, alone, looked, together
 from striate.cost.geometry import geometry
+from striate.cost.walk.events import Call
 
 aten = torch.ops.aten
 
 
-def _first(seen: Seen, args: Args, outs: Outs) -> Seen:
+def _first(seen: Seen, call: Call) -> Seen:
     """The same cells as the first argument, of the same shape."""
-    if outs[0].shape != args[0].shape:
+    if call.result != call.shape():
         raise Unclear("it changes the shape in a way that is not followed")
     return seen
 
 
-def _copied(args: Args, outs: Outs, look: Look) -> Seen | None:
-    source = look(args[1])
-    return None if source is None else united([source], outs[0].shape)
+def _copied(call: Call, look: Look) -> Seen | None:
+    source = look(call.args[1])
+    return None if source is None else united([source], call.result)
 
 
-def _constant(args: Args, outs: Outs, look: Look) -> None:
+def _constant(call: Call, look: Look) -> None:
     """Only the shape of the first argument is used."""
-    if looked(args[1:], look):
+    if looked(call.args[1:], look):
         raise Unclear("it is filled with what depends on the picture")
 
 
 # --- windows ----------------------------------------------------------------------------------------------------------
 
 
-def _convolution(seen: Seen, args: Args, outs: Outs) -> Seen:
-    how = geometry(aten.convolution, args)
+def _convolution(seen: Seen, call: Call) -> Seen:
+    how = geometry(call)
     place = transposed if how.transposed else window
-    return _mixed(seen, outs, [place(*each) for each in how.along])
+    return _mixed(seen, call, [place(*each) for each in how.along])
 
 
-def _mixed(seen: Seen, outs: Outs, places: Sequence[Places]) -> Seen:
+def _mixed(seen: Seen, call: Call, places: Sequence[Places]) -> Seen:
     """Slid along the last dimensions, with all channels, the dimension before them, in every result."""
-    shape = outs[0].shape
+    shape = call.result
     channels = len(shape) - len(places) - 1
     return mixed(slid(seen, places, shape), channels, shape[channels])
 
 
-def _pool(operator: Any) -> Rule:
-    def rule(seen: Seen, args: Args, outs: Outs) -> Seen | tuple[Seen, ...]:
-        along = geometry(operator, args).along
-        out = slid(seen, [window(*each) for each in along], outs[0].shape)
-        return (out, replace(out, pooled=along)) if len(outs) > 1 else out
-
-    return alone(rule)
+def _pool(seen: Seen, call: Call) -> Seen | tuple[Seen, ...]:
+    along = geometry(call).along
+    out = slid(seen, [window(*each) for each in along], call.result)
+    return (out, replace(out, pooled=along)) if len(call.outputs) > 1 else out
 
 
-def _unpool(args: Args, outs: Outs, look: Look) -> Seen | None:
-    seen, indices = look(args[0]), look(args[1])
+def _unpool(call: Call, look: Look) -> Seen | None:
+    seen, indices = look(call.args[0]), look(call.args[1])
     if seen is None:
         return None
     if indices is None or not indices.pooled:
         raise Unclear("its indices do not come from a max pool of this network")
-    return slid(seen, [transposed(*each) for each in indices.pooled], outs[0].shape)
+    return slid(seen, [transposed(*each) for each in indices.pooled], call.result)
 
 
 def _adaptive_pool(axes: int) -> Rule:
-    def rule(seen: Seen, args: Args, outs: Outs) -> Seen:
-        shape, given = outs[0].shape, args[0].shape
+    def rule(seen: Seen, call: Call) -> Seen:
+        shape, given = call.result, call.shape()
         last = range(len(shape) - axes, len(shape))
         whole = [at for at in last if shape[at] == 1 and given[at] > 1]
         places = [adaptive(1 if at in whole else given[at], shape[at]) for at in last]
@@ -91,13 +89,13 @@ def _adaptive_pool(axes: int) -> Rule:
     return alone(rule)
 
 
-def _upsample(axes: int, start: str, before: int, after: int, *, corners_at: int | None) -> Rule:
+def _upsample(axes: int, start: str, before: int, after: int, *, corners_at: int | None = None) -> Rule:
     """Where cell i lies: for `start` "floor" at i * ratio, "exact" at (i + 1/2) * ratio, "centre" at that - 1/2."""
 
-    def rule(seen: Seen, args: Args, outs: Outs) -> Seen:
-        given, shape = args[0].shape[-axes:], outs[0].shape
-        aligned = corners_at is not None and bool(args[corners_at])
-        scales = list(args[(corners_at or 1) + 1 :]) or [None] * axes
+    def rule(seen: Seen, call: Call) -> Seen:
+        given, shape = call.shape()[-axes:], call.result
+        aligned = corners_at is not None and bool(call.args[corners_at])
+        scales = list(call.args[(corners_at or 1) + 1 :]) or [None] * axes
         places = []
         for n, m, scale in zip(given, shape[-axes:], scales, strict=True):
             ratio = Fraction(n, m) if scale is None else 1 / Fraction(scale).limit_denominator(1 << 16)
@@ -112,22 +110,22 @@ def _upsample(axes: int, start: str, before: int, after: int, *, corners_at: int
     return alone(rule)
 
 
-def _pad(seen: Seen, args: Args, outs: Outs) -> Seen:
+def _pad(seen: Seen, call: Call) -> Seen:
     """Constant or mirrored: the cells move; the border itself is ignored."""
-    dimensions, padding = list(seen.dimensions), args[1]
+    dimensions, padding = list(seen.dimensions), call.args[1]
     for back in range(1, len(padding) // 2 + 1):
-        size = outs[0].shape[-back]
-        if size != args[0].shape[-back]:
+        size = call.result[-back]
+        if size != call.shape()[-back]:
             dimensions[-back] = (moved(only(dimensions[-back]), ((-padding[2 * back - 2],),), 1, size),)
     return replace(seen, dimensions=tuple(dimensions))
 
 
-def _im2col(seen: Seen, args: Args, outs: Outs) -> Seen:
+def _im2col(seen: Seen, call: Call) -> Seen:
     atoms = []
-    for at, (kernel, stride, padding, dilation) in zip((-2, -1), geometry(aten.im2col, args).along, strict=True):
-        size = (args[0].shape[at] + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+    for at, (kernel, stride, padding, dilation) in zip((-2, -1), geometry(call).along, strict=True):
+        size = (call.shape()[at] + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
         atoms.append(moved(only(seen.dimensions[at]), *window(kernel, stride, padding, dilation), size))
-    seen = mixed(seen, len(seen.dimensions) - 3, outs[0].shape[-2])
+    seen = mixed(seen, len(seen.dimensions) - 3, call.result[-2])
     return replace(seen, dimensions=(*seen.dimensions[:-2], tuple(atoms)))
 
 
@@ -137,45 +135,45 @@ def _im2col(seen: Seen, args: Args, outs: Outs) -> Seen:
 def _reduction(at: int) -> Rule:
     """A sum, mean, maximum, norm: the dimensions are argument number `at`, whether to keep them follows."""
 
-    def rule(seen: Seen, args: Args, outs: Outs) -> Seen:
-        ndim, over = args[0].ndim, args[at] if len(args) > at else None
+    def rule(seen: Seen, call: Call) -> Seen:
+        ndim, over = call.args[0].ndim, call.argument(at, None)
         over = list(range(ndim)) if over is None or over == [] else [over] if isinstance(over, int) else list(over)
-        return reduced(seen, [each % ndim for each in over], keep=len(over) > 0 and outs[0].ndim == ndim)
+        return reduced(seen, [each % ndim for each in over], keep=len(over) > 0 and call.outputs[0].ndim == ndim)
 
     return alone(rule)
 
 
-def _softmax(seen: Seen, args: Args, outs: Outs) -> Seen:
-    return replace(seen, always=collapsed(seen.always, seen.dimensions[args[1]]))
+def _softmax(seen: Seen, call: Call) -> Seen:
+    return replace(seen, always=collapsed(seen.always, seen.dimensions[call.args[1]]))
 
 
-def _normalised(seen: Seen, args: Args, outs: Outs) -> tuple[Seen | None, ...]:
+def _normalised(seen: Seen, call: Call) -> tuple[Seen | None, ...]:
     """Statistics over height and width scale every cell alike: a gate."""
-    over = seen.dimensions[-len(args[1]) :] if isinstance(args[1], (list, tuple)) else seen.dimensions
-    return _alike(replace(seen, gated=seen.gated or any(map(is_placed, over))), args, outs)
+    over = seen.dimensions[-len(call.args[1]) :] if isinstance(call.args[1], (list, tuple)) else seen.dimensions
+    return _alike(replace(seen, gated=seen.gated or any(map(is_placed, over))), call)
 
 
-def _batch_norm(seen: Seen, args: Args, outs: Outs) -> tuple[Seen | None, ...]:
+def _batch_norm(seen: Seen, call: Call) -> tuple[Seen | None, ...]:
     """Statistics of the batch are not what a cell sees; those of one picture, as instance norm takes them, gate it."""
-    by_picture = len(args) > 5 and args[5] is True and args[0].shape[0] == 1 and args[3] is None
-    return _alike(replace(seen, gated=True) if by_picture else seen, args, outs)
+    by_picture = len(call.args) > 5 and call.args[5] is True and call.shape()[0] == 1 and call.args[3] is None
+    return _alike(replace(seen, gated=True) if by_picture else seen, call)
 
 
-def _alike(seen: Seen, args: Args, outs: Outs) -> tuple[Seen | None, ...]:
+def _alike(seen: Seen, call: Call) -> tuple[Seen | None, ...]:
     """What acts on each element alone, or on all that the batch has alike."""
-    return (seen, *(None for _ in outs[1:]))
+    return (seen, *(None for _ in call.outputs[1:]))
 
 
 def _matmul(left_at: int) -> Rule:
     """(..., rows, inner) times (..., inner, columns)."""
 
-    def rule(args: Args, outs: Outs, look: Look) -> Seen:
-        left, right = look(args[left_at]), look(args[left_at + 1])
-        if left_at and look(args[0]) is not None:
+    def rule(call: Call, look: Look) -> Seen:
+        left, right = look(call.args[left_at]), look(call.args[left_at + 1])
+        if left_at and look(call.args[0]) is not None:
             raise Unclear("what is added to the product depends on the picture")
         found = [each for each in (left, right) if each is not None]
         always = tuple(hull(pair) for pair in zip(*(each.always for each in found), strict=True))
-        dimensions = list(plain(outs[0].shape))
+        dimensions = list(plain(call.result))
         if left is not None:
             dimensions[:-1] = left.dimensions[:-1]
             always = collapsed(always, left.dimensions[-1])
@@ -194,44 +192,37 @@ def _either(one: Dimension, other: Dimension) -> Dimension:
     return one if is_placed(one) else other
 
 
-def _glu(seen: Seen, args: Args, outs: Outs) -> Seen:
-    at = (args[1] if len(args) > 1 else -1) % args[0].ndim
+def _glu(seen: Seen, call: Call) -> Seen:
+    at = call.argument(1, -1) % call.args[0].ndim
     if is_placed(seen.dimensions[at]):
         raise Unclear("it splits height or width")
-    return mixed(seen, at, outs[0].shape[at])
+    return mixed(seen, at, call.result[at])
 
 
 # --- the table --------------------------------------------------------------------------------------------------------
 
-POOLS = "avg_pool2d avg_pool3d max_pool2d_with_indices max_pool3d_with_indices"
-PADS = "constant_pad_nd " + " ".join(
-    f"{name}_pad{axes}d" for name in ("reflection", "replication") for axes in (1, 2, 3)
-)
 RULES_BY_NAME: Mapping[str, Rule] = {
     **VIEWS,
     "clone detach alias lift_fresh _to_copy contiguous as_strided_ _prelu_kernel resolve_conj lift": alone(_first),
     "copy_": _copied,
     "new_zeros new_empty new_ones new_full zeros_like ones_like full_like empty_like": _constant,
     "rand_like randn_like zero_ fill_ bernoulli_": _constant,
-    "mul mul_ div div_": together(lambda found, args, outs: united(found, outs[0].shape, product=True)),
+    "mul mul_ div div_": together(lambda found, call: united(found, call.result, product=True)),
     "convolution": alone(_convolution),
-    **{name: _pool(getattr(aten, name)) for name in POOLS.split()},
+    "avg_pool2d avg_pool3d max_pool2d_with_indices max_pool3d_with_indices": alone(_pool),
     "max_unpool2d max_unpool3d": _unpool,
     "_adaptive_avg_pool2d adaptive_max_pool2d": _adaptive_pool(2),
     "_adaptive_avg_pool3d adaptive_max_pool3d": _adaptive_pool(3),
-    "upsample_nearest1d": _upsample(1, "floor", 0, 0, corners_at=None),
-    "upsample_nearest2d": _upsample(2, "floor", 0, 0, corners_at=None),
-    "upsample_nearest3d": _upsample(3, "floor", 0, 0, corners_at=None),
-    "_upsample_nearest_exact1d": _upsample(1, "exact", 0, 0, corners_at=None),
-    "_upsample_nearest_exact2d": _upsample(2, "exact", 0, 0, corners_at=None),
-    "_upsample_nearest_exact3d": _upsample(3, "exact", 0, 0, corners_at=None),
+    **{f"upsample_nearest{axes}d": _upsample(axes, "floor", 0, 0) for axes in (1, 2, 3)},
+    **{f"_upsample_nearest_exact{axes}d": _upsample(axes, "exact", 0, 0) for axes in (1, 2, 3)},
     "upsample_linear1d": _upsample(1, "centre", 0, 1, corners_at=2),
     "upsample_bilinear2d": _upsample(2, "centre", 0, 1, corners_at=2),
     "upsample_trilinear3d": _upsample(3, "centre", 0, 1, corners_at=2),
     "upsample_bicubic2d": _upsample(2, "centre", 1, 2, corners_at=2),
-    PADS: alone(_pad),
-    "pixel_shuffle": alone(lambda seen, args, outs: _mixed(seen, outs, [(((0,),) * args[1], 1)] * 2)),
-    "pixel_unshuffle": alone(lambda seen, args, outs: _mixed(seen, outs, [window(args[1], args[1])] * 2)),
+    "constant_pad_nd reflection_pad1d reflection_pad2d reflection_pad3d": alone(_pad),
+    "replication_pad1d replication_pad2d replication_pad3d": alone(_pad),
+    "pixel_shuffle": alone(lambda seen, call: _mixed(seen, call, [(((0,),) * call.args[1], 1)] * 2)),
+    "pixel_unshuffle": alone(lambda seen, call: _mixed(seen, call, [window(call.args[1], call.args[1])] * 2)),
     "im2col": alone(_im2col),
     "sum mean amax amin max min var std argmax argmin logsumexp prod": _reduction(1),
     "linalg_vector_norm norm": _reduction(2),
@@ -249,20 +240,20 @@ RULES: Mapping[Any, Rule] = {
 }
 
 
-def passed_on(operator: Any, args: Args, kwargs: Mapping[str, Any], outs: Outs, look: Look) -> tuple[Seen | None, ...]:
+def passed_on(call: Call, look: Look) -> tuple[Seen | None, ...]:
     """What each output sees. Raises `Unclear` where it cannot be told."""
-    rule = RULES.get(operator.overloadpacket)
+    rule = RULES.get(call.packet)
     if rule is not _constant and rule is not _copied:
-        found = looked((*args, *kwargs.values()), look)
+        found = [one for each in call.tensors() if (one := look(each)) is not None]
         if not found:
-            return (None,) * len(outs)
+            return (None,) * len(call.outputs)
         if not any(is_placed(dimension) for one in found for dimension in one.dimensions):
             always = tuple(hull(pair) for pair in zip(*(one.always for one in found), strict=True))
             gated = any(one.gated for one in found)
-            return tuple(Seen(plain(each.shape), always, gated) for each in outs)
-        if rule is None and torch.Tag.pointwise in operator.tags:  # element by element
-            return (united(found, outs[0].shape),) * len(outs)
+            return tuple(Seen(plain(each.shape), always, gated) for each in call.outputs)
+        if rule is None and torch.Tag.pointwise in call.operator.tags:  # element by element
+            return (united(found, call.result),) * len(call.outputs)
     if rule is None:
-        raise Unclear(f"no rule says what a cell sees after {operator}")
-    out: Result = rule(args, outs, look)
-    return out if isinstance(out, tuple) else (out,) * len(outs)
+        raise Unclear(f"no rule says what a cell sees after {call.operator}")
+    out = rule(call, look)
+    return out if isinstance(out, tuple) else (out,) * len(call.outputs)

@@ -1,19 +1,17 @@
 """How views, slices and joins pass on what their inputs see: one small function per operator."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
 
 from striate.cost.field.seen import Atom, Dimension, Seen, Unclear, is_placed, moved, only, reduced, regrouped, united
-from striate.cost.walk.trace import tensors
+from striate.cost.walk.events import Call, tensors
 
-Args = Sequence[Any]
-Outs = Sequence[Tensor]
 Look = Callable[[Tensor], Seen | None]  # None: it does not depend on the picture
 Result = Seen | tuple[Seen | None, ...] | None  # of all outputs alike, or of each
-Rule = Callable[[Args, Outs, Look], Result]
+Rule = Callable[[Call, Look], Result]
 
 
 def looked(args: Iterable[Any], look: Look) -> list[Seen]:
@@ -21,47 +19,47 @@ def looked(args: Iterable[Any], look: Look) -> list[Seen]:
     return [one for each in tensors(args) if (one := look(each)) is not None]
 
 
-def alone(rule: Callable[[Seen, Args, Outs], Result]) -> Rule:
+def alone(rule: Callable[[Seen, Call], Result]) -> Rule:
     """For operators whose first argument alone may depend on the picture: the rule is told what it sees."""
 
-    def rule_of_all(args: Args, outs: Outs, look: Look) -> Result:
-        seen = look(args[0])
-        if seen is None or looked(args[1:], look):
+    def rule_of_all(call: Call, look: Look) -> Result:
+        seen = look(call.args[0])
+        if seen is None or looked(call.args[1:], look):
             raise Unclear("its weights or places depend on the picture")
-        return rule(seen, args, outs)
+        return rule(seen, call)
 
     return rule_of_all
 
 
-def together(rule: Callable[[list[Seen], Args, Outs], Result]) -> Rule:
+def together(rule: Callable[[list[Seen], Call], Result]) -> Rule:
     """For operators that join what depends on the picture: the rule is told what each of that sees."""
-    return lambda args, outs, look: rule(looked(args, look), args, outs)
+    return lambda call, look: rule(looked(call.args, look), call)
 
 
-def _transpose(seen: Seen, args: Args, outs: Outs) -> Seen:
+def _transpose(seen: Seen, call: Call) -> Seen:
     if len(seen.dimensions) < 2:
         return seen
-    dimensions, (one, other) = list(seen.dimensions), args[1:3] or (0, 1)
+    dimensions, (one, other) = list(seen.dimensions), call.args[1:3] or (0, 1)
     dimensions[one], dimensions[other] = dimensions[other], dimensions[one]
     return replace(seen, dimensions=tuple(dimensions))
 
 
-def _unsqueeze(seen: Seen, args: Args, outs: Outs) -> Seen:
-    at = args[1] % outs[0].ndim
+def _unsqueeze(seen: Seen, call: Call) -> Seen:
+    at = call.argument(1, 0) % call.outputs[0].ndim
     return replace(seen, dimensions=(*seen.dimensions[:at], (Atom(1),), *seen.dimensions[at:]))
 
 
-def _squeeze(seen: Seen, args: Args, outs: Outs) -> Seen:
-    ndim = args[0].ndim
-    wanted = range(ndim) if len(args) < 2 else [args[1]] if isinstance(args[1], int) else args[1]
-    return reduced(seen, [at % ndim for at in wanted if args[0].shape[at] == 1], keep=False)
+def _squeeze(seen: Seen, call: Call) -> Seen:
+    ndim = call.args[0].ndim
+    wanted = range(ndim) if len(call.args) < 2 else [call.args[1]] if isinstance(call.args[1], int) else call.args[1]
+    return reduced(seen, [at % ndim for at in wanted if call.shape()[at] == 1], keep=False)
 
 
-def _slice(seen: Seen, args: Args, outs: Outs) -> Seen:
-    at = (args[1] if len(args) > 1 else 0) % args[0].ndim
-    start, step = (args[2] if len(args) > 2 else None) or 0, args[4] if len(args) > 4 else 1
-    start = max(0, start + args[0].shape[at]) if start < 0 else start
-    return _cut(seen, at, start, step, outs[0].shape[at])
+def _slice(seen: Seen, call: Call) -> Seen:
+    at = call.argument(1, 0) % call.args[0].ndim
+    start, step = call.argument(2, None) or 0, call.argument(4, 1)
+    start = max(0, start + call.shape()[at]) if start < 0 else start
+    return _cut(seen, at, start, step, call.result[at])
 
 
 def _cut(seen: Seen, at: int, start: int, step: int, size: int) -> Seen:
@@ -72,41 +70,41 @@ def _cut(seen: Seen, at: int, start: int, step: int, size: int) -> Seen:
     return replace(seen, dimensions=tuple(dimensions))
 
 
-def _select(seen: Seen, args: Args, outs: Outs) -> Seen:
-    at, index = args[1] % args[0].ndim, args[2] % args[0].shape[args[1]]
+def _select(seen: Seen, call: Call) -> Seen:
+    at, index = call.args[1] % call.args[0].ndim, call.args[2] % call.shape()[call.args[1]]
     return reduced(_cut(seen, at, index, 1, 1), [at], keep=False)
 
 
-def _split(seen: Seen, args: Args, outs: Outs) -> tuple[Seen, ...]:
+def _split(seen: Seen, call: Call) -> tuple[Seen, ...]:
     start, parts = 0, []
-    at = (args[2] if len(args) > 2 else 0) % args[0].ndim
-    for each in outs:
+    at = call.argument(2, 0) % call.args[0].ndim
+    for each in call.outputs:
         parts.append(_cut(seen, at, start, 1, each.shape[at]))
         start += each.shape[at]
     return tuple(parts)
 
 
-def _unbind(seen: Seen, args: Args, outs: Outs) -> tuple[Seen, ...]:
-    at = (args[1] if len(args) > 1 else 0) % args[0].ndim
-    return tuple(reduced(_cut(seen, at, index, 1, 1), [at], keep=False) for index in range(len(outs)))
+def _unbind(seen: Seen, call: Call) -> tuple[Seen, ...]:
+    at = call.argument(1, 0) % call.args[0].ndim
+    return tuple(reduced(_cut(seen, at, index, 1, 1), [at], keep=False) for index in range(len(call.outputs)))
 
 
-def _index_select(seen: Seen, args: Args, outs: Outs) -> Seen:
-    at = args[1] % args[0].ndim
+def _index_select(seen: Seen, call: Call) -> Seen:
+    at = call.args[1] % call.args[0].ndim
     if is_placed(seen.dimensions[at]):
         raise Unclear("it picks rows or columns by number")
-    return _with(seen, at, (Atom(outs[0].shape[at]),))
+    return _with(seen, at, (Atom(call.result[at]),))
 
 
-def _cat(found: list[Seen], args: Args, outs: Outs) -> Seen:
-    at = (args[1] if len(args) > 1 else 0) % outs[0].ndim
-    if any(len(one.dimensions) == outs[0].ndim and is_placed(one.dimensions[at]) for one in found):
+def _cat(found: list[Seen], call: Call) -> Seen:
+    at = call.argument(1, 0) % call.outputs[0].ndim
+    if any(len(one.dimensions) == call.outputs[0].ndim and is_placed(one.dimensions[at]) for one in found):
         raise Unclear("it puts rows or columns one after the other")
-    return united([_with(one, at, (Atom(outs[0].shape[at]),)) for one in found], outs[0].shape)
+    return united([_with(one, at, (Atom(call.result[at]),)) for one in found], call.result)
 
 
-def _stack(found: list[Seen], args: Args, outs: Outs) -> Seen:
-    return united([_unsqueeze(one, (None, *(args[1:2] or (0,))), outs) for one in found], outs[0].shape)
+def _stack(found: list[Seen], call: Call) -> Seen:
+    return united([_unsqueeze(one, call) for one in found], call.result)
 
 
 def _with(seen: Seen, at: int, dimension: Dimension) -> Seen:
@@ -114,12 +112,12 @@ def _with(seen: Seen, at: int, dimension: Dimension) -> Seen:
 
 
 VIEWS: Mapping[str, Rule] = {
-    "view _unsafe_view _reshape_alias": alone(lambda seen, args, outs: regrouped(seen, outs[0].shape)),
-    "permute": alone(lambda seen, args, outs: replace(seen, dimensions=tuple(seen.dimensions[at] for at in args[1]))),
+    "view _unsafe_view _reshape_alias": alone(lambda seen, call: regrouped(seen, call.result)),
+    "permute": alone(lambda seen, call: replace(seen, dimensions=tuple(seen.dimensions[at] for at in call.args[1]))),
     "transpose t": alone(_transpose),
     "unsqueeze": alone(_unsqueeze),
     "squeeze": alone(_squeeze),
-    "expand": alone(lambda seen, args, outs: united([seen], outs[0].shape)),
+    "expand": alone(lambda seen, call: united([seen], call.result)),
     "slice": alone(_slice),
     "select": alone(_select),
     "split split_with_sizes": alone(_split),

@@ -3,14 +3,19 @@
 An operator that costs nothing is listed as such; one that is in no list has no rule, and a count says so.
 """
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import torch
+from torch import Tensor
 
 from striate.cost.rules.elements import ELEMENTS
 from striate.cost.rules.norms import NORMS
 from striate.cost.rules.products import PRODUCTS
 from striate.cost.rules.rare import RARE
-from striate.cost.rules.rule import Arguments, Options, Results, Rule, nothing, operators
+from striate.cost.rules.rule import Rule, nothing, operators
 from striate.cost.rules.windows import WINDOWS
+from striate.cost.walk.events import NO_CALL, Call
 from striate.cost.work import Work
 
 # A tensor under a new name, or one that is not filled yet, or a value that there is: no work and no bytes.
@@ -64,10 +69,13 @@ def rule_of(operator: torch._ops.OpOverload) -> Rule | None:
     return RULES.get(operator) or RULES.get(operator.overloadpacket)
 
 
-def work_of(operator: torch._ops.OpOverload, args: Arguments, kwargs: Options, outputs: Results) -> Work | None:
-    """The work of one call, or None where no rule knows the operator."""
+def work_of(
+    operator: torch._ops.OpOverload, args: Sequence[Any], kwargs: Mapping[str, Any], outputs: Sequence[Tensor]
+) -> Work | None:
+    """The work of a call with these arguments, or None where no rule knows the operator."""
     rule = rule_of(operator)
-    return None if rule is None else rule(args, kwargs, outputs)
+    call = Call(operator, tuple(args), kwargs, tuple(outputs), "", NO_CALL, "forward")
+    return None if rule is None else rule(call)
 
 
 __all__ = ["DRAWN", "FREE", "GATHERED", "MOVED", "PRODUCTS", "RULES", "Rule", "Work", "rule_of", "work_of"]

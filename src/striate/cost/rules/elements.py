@@ -2,18 +2,8 @@
 
 from torch import Tensor
 
-from striate.cost.rules.rule import (
-    Arguments,
-    Each,
-    Options,
-    Results,
-    Rule,
-    both,
-    each_given,
-    each_result,
-    each_row,
-    table,
-)
+from striate.cost.rules.rule import Each, Rule, both, each_given, each_result, each_row, table
+from striate.cost.walk.events import Call
 from striate.cost.work import NONE, Work, elementwise
 
 # fmt: off
@@ -84,94 +74,86 @@ LOSSES_BACKWARD: tuple[tuple[Each, str], ...] = (
 # fmt: on
 
 
-def _add(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+def _add(call: Call) -> Work:
     """a + alpha b: the product is left out where alpha is 1."""
-    return elementwise(outputs[0].shape, 1 if kwargs.get("alpha", 1) == 1 else 2)
+    return elementwise(call.result, 1 if call.kwargs.get("alpha", 1) == 1 else 2)
 
 
-def _addcmul(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+def _addcmul(call: Call) -> Work:
     """a + value b c, and a + value b / c."""
-    return elementwise(outputs[0].shape, 2 if kwargs.get("value", 1) == 1 else 3)
+    return elementwise(call.result, 2 if call.kwargs.get("value", 1) == 1 else 3)
 
 
-def _power(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+def _power(call: Call) -> Work:
     """Squares and cubes are products, other powers are transcendental."""
-    exponent = args[1]
+    exponent = call.args[1]
     if not isinstance(exponent, Tensor) and exponent in (1, 2, 3):
-        return elementwise(outputs[0].shape, int(exponent) - 1)
-    return elementwise(outputs[0].shape, transcendental=1)
+        return elementwise(call.result, int(exponent) - 1)
+    return elementwise(call.result, transcendental=1)
 
 
-def _clamp(args: Arguments, kwargs: Options, outputs: Results) -> Work:
-    bounds = [*args[1:], kwargs.get("min"), kwargs.get("max")]
-    return elementwise(outputs[0].shape, comparisons=sum(bound is not None for bound in bounds))
+def _clamp(call: Call) -> Work:
+    bounds = [*call.args[1:], call.kwargs.get("min"), call.kwargs.get("max")]
+    return elementwise(call.result, comparisons=sum(bound is not None for bound in bounds))
 
 
-def _gelu(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+def _gelu(call: Call) -> Work:
     """0.5 x (1 + erf(x / sqrt 2)), or 0.5 x (1 + tanh(b (x + k x x x)))."""
-    return elementwise(outputs[0].shape, 8 if kwargs.get("approximate") == "tanh" else 4, transcendental=1)
+    return elementwise(call.result, 8 if call.kwargs.get("approximate") == "tanh" else 4, transcendental=1)
 
 
-def _gelu_backward(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+def _gelu_backward(call: Call) -> Work:
     """g (0.5 (1 + erf(x / sqrt 2)) + x k e^(-x x / 2)), or the same of the other form."""
-    if kwargs.get("approximate") == "tanh":
-        return elementwise(args[0].shape, 17, transcendental=1)
-    return elementwise(args[0].shape, 9, transcendental=2)
+    if call.kwargs.get("approximate") == "tanh":
+        return elementwise(call.shape(), 17, transcendental=1)
+    return elementwise(call.shape(), 9, transcendental=2)
 
 
 def _reduction(element: Each, result: Each) -> Rule:
-    def rule(args: Arguments, kwargs: Options, outputs: Results) -> Work:
-        return both(args[0].shape, element, outputs[0].shape, result)
-
-    return rule
+    return lambda call: both(call.shape(), element, call.result, result)
 
 
 def _loss(element: Each) -> Rule:
     """A mean adds one operation for each element, a sum one less."""
+    additions, *others = element
 
-    def rule(args: Arguments, kwargs: Options, outputs: Results) -> Work:
-        given, result = args[0].shape, outputs[0].shape
-        if given == result:
-            return elementwise(given, *element)
-        additions, comparisons, transcendental = element
-        return both(given, (additions + 1, comparisons, transcendental), result, (0, 0, 0))
+    def rule(call: Call) -> Work:
+        return elementwise(call.shape(), additions + (call.shape() != call.result), *others)
 
     return rule
 
 
-def _index_put(args: Arguments, kwargs: Options, outputs: Results) -> Work:
-    accumulates = args[3] if len(args) > 3 else kwargs.get("accumulate", False)
-    return elementwise(args[2].shape, 1) if accumulates else NONE
+def _index_put(call: Call) -> Work:
+    accumulates = call.argument(3, call.kwargs.get("accumulate", False))
+    return elementwise(call.shape(2), 1) if accumulates else NONE
 
 
-ELEMENTS: dict[object, Rule] = {
-    **table({names: each_result(*each) for each, names in ELEMENTWISE}),
-    **table({names: each_given(*each) for each, names in BACKWARD}),
-    **table({names: _reduction(n, m) for n, m, names in REDUCTIONS}),
-    **table({names: _loss(each) for each, names in LOSSES}),
-    **table({names: each_given(*each, position=1) for each, names in LOSSES_BACKWARD}),
-    **table(
-        {
-            "add sub rsub": _add,
-            "addcmul addcdiv": _addcmul,
-            "pow": _power,
-            "clamp": _clamp,
-            "gelu": _gelu,
-            "gelu_backward": _gelu_backward,
-            # largest of a row, subtract it, e^, their sum, divide (or subtract the logarithm of the sum)
-            "_softmax _safe_softmax": each_row((3, 1, 1), (-1, -1, 0)),
-            "_log_softmax": each_row((3, 1, 1), (-1, -1, 1)),
-            # (g - sum(g y)) y, and g - e^y sum(g)
-            "_softmax_backward_data": each_row((4, 0, 0), (-1, 0, 0), axis_at=2),
-            "_log_softmax_backward_data": each_row((3, 0, 1), (-1, 0, 0), axis_at=2),
-            # one number is picked for each target; they are added up and divided once
-            "nll_loss_forward nll_loss2d_forward": each_given(1, position=1),
-            "nll_loss_backward nll_loss2d_backward": each_given(1, position=2),
-            "index_put _unsafe_index_put _index_put_impl": _index_put,
-            "embedding_dense_backward": each_given(1),
-            "index_add scatter_add scatter_reduce": each_given(1, position=3),
-            "equal": each_given(0, 1),
-            "count_nonzero": _reduction((1, 1, 0), (-1, 0, 0)),
-        }
-    ),
-}
+ELEMENTS = table(
+    {
+        **{names: each_result(*each) for each, names in ELEMENTWISE},
+        **{names: each_given(*each) for each, names in BACKWARD},
+        **{names: _reduction(n, m) for n, m, names in REDUCTIONS},
+        **{names: _loss(each) for each, names in LOSSES},
+        **{names: each_given(*each, position=1) for each, names in LOSSES_BACKWARD},
+        "add sub rsub": _add,
+        "addcmul addcdiv": _addcmul,
+        "pow": _power,
+        "clamp": _clamp,
+        "gelu": _gelu,
+        "gelu_backward": _gelu_backward,
+        # largest of a row, subtract it, e^, their sum, divide (or subtract the logarithm of the sum)
+        "_softmax _safe_softmax": each_row((3, 1, 1), (-1, -1, 0)),
+        "_log_softmax": each_row((3, 1, 1), (-1, -1, 1)),
+        # (g - sum(g y)) y, and g - e^y sum(g)
+        "_softmax_backward_data": each_row((4, 0, 0), (-1, 0, 0), axis_at=2),
+        "_log_softmax_backward_data": each_row((3, 0, 1), (-1, 0, 0), axis_at=2),
+        # one number is picked for each target; they are added up and divided once
+        "nll_loss_forward nll_loss2d_forward": each_given(1, position=1),
+        "nll_loss_backward nll_loss2d_backward": each_given(1, position=2),
+        "index_put _unsafe_index_put _index_put_impl": _index_put,
+        "embedding_dense_backward": each_given(1),
+        "index_add scatter_add scatter_reduce": each_given(1, position=3),
+        "equal": each_given(0, 1),
+        "count_nonzero": _reduction((1, 1, 0), (-1, 0, 0)),
+    }
+)

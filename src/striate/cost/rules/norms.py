@@ -2,7 +2,8 @@
 
 from math import prod
 
-from striate.cost.rules.rule import Arguments, Options, Results, Rule, both, each_given, table
+from striate.cost.rules.rule import Rule, both, each_given, table
+from striate.cost.walk.events import Call
 from striate.cost.work import Work
 
 
@@ -14,58 +15,58 @@ def _batch_norm(training: bool | None) -> Rule:
     correction from a variance of n to one of n - 1).
     """
 
-    def rule(args: Arguments, kwargs: Options, outputs: Results) -> Work:
-        given, weight, bias = args[:3]
-        own = args[5] if training is None else training
-        moves = own and len(args) > 3 and hasattr(args[3], "shape")
+    def rule(call: Call) -> Work:
+        given, weight, bias = call.args[:3]
+        own = call.args[5] if training is None else training
+        moves = own and len(call.args) > 3 and hasattr(call.args[3], "shape")
         channel = 2 + (weight is not None) + (bias is not None) + (7 if moves else 0)
         return both(given.shape, (6 if own else 2, 0, 0), given.shape[1:2], (channel, 0, 1))
 
     return rule
 
 
-def _batch_norm_backward(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+def _batch_norm_backward(call: Call) -> Work:
     """In training: sums of g and of g (x - mean), 4 an element; then (g - a - (x - mean) b) c, 5 an element.
 
     From running statistics: g c, and the two sums only where scale and shift are trained.
     """
-    gradient, training, (of_input, of_weight, of_bias) = args[0].shape, args[7], args[9]
+    gradient, training, (of_input, of_weight, of_bias) = call.shape(), call.args[7], call.args[9]
     sums = training or of_weight or of_bias
     element = (4 if sums else 0) + ((5 if training else 1) if of_input else 0)
     channel = (-2 if sums else 0) + (5 if training else 1) * bool(of_input) + bool(of_weight)
     return both(gradient, (element, 0, 0), gradient[1:2], (channel, 0, 0))
 
 
-def _layer_norm(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+def _layer_norm(call: Call) -> Work:
     """Mean 1 an element, variance 3, (x - mean) / deviation 2, scale 1, shift 1; a root for each row."""
-    given, inner, weight, bias = args[0].shape, args[1], args[2], args[3]
+    given, inner, weight, bias = call.shape(), call.args[1], call.args[2], call.args[3]
     element = 6 + (weight is not None) + (bias is not None)
     return both(given, (element, 0, 0), given[: len(given) - len(inner)], (1, 0, 1))
 
 
-def _layer_norm_backward(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+def _layer_norm_backward(call: Call) -> Work:
     """x normalised 2; g scaled 1; sums of it and of its product with x 3; (g - a - x b) / deviation 4; parameters 3."""
-    gradient, inner, weight, (of_input, of_weight, of_bias) = args[0].shape, args[2], args[5], args[7]
+    gradient, inner, weight, (of_input, of_weight, of_bias) = call.shape(), call.args[2], call.args[5], call.args[7]
     size = max(1, prod(inner))
     element = 2 + (7 + (weight is not None)) * bool(of_input) + 2 * bool(of_weight) + bool(of_bias)
     return both(gradient, (element, 0, 0), (size,), (-(bool(of_weight) + bool(of_bias)), 0, 0))
 
 
-def _group_norm(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+def _group_norm(call: Call) -> Work:
     """As a layer norm of each group; scale and shift are put together for each channel of each picture (3)."""
-    given, _, _, pictures, channels, _, groups = args[:7]
+    given, _, _, pictures, channels, _, groups = call.args[:7]
     of_channels = both(given.shape, (6, 0, 0), (pictures, channels), (3, 0, 0))
     return of_channels + both((), (0, 0, 0), (pictures, groups), (1, 0, 1))
 
 
-def _group_norm_backward(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+def _group_norm_backward(call: Call) -> Work:
     """Sums of g and of g x 3; g a + x b + c 4; the sums put together for each channel of each picture (8)."""
-    gradient, pictures, channels, of_input = args[0].shape, args[5], args[6], args[9][0]
+    gradient, pictures, channels, of_input = call.shape(), call.args[5], call.args[6], call.args[9][0]
     return both(gradient, (3 + 4 * bool(of_input), 0, 0), (pictures, channels), (8, 0, 0))
 
 
-def _rms_norm(args: Arguments, kwargs: Options, outputs: Results) -> Work:
-    given, inner, weight = args[0].shape, args[1], args[2] if len(args) > 2 else None
+def _rms_norm(call: Call) -> Work:
+    given, inner, weight = call.shape(), call.args[1], call.args[2] if len(call.args) > 2 else None
     return both(given, (3 + (weight is not None), 0, 0), given[: len(given) - len(inner)], (1, 0, 1))
 
 
@@ -84,12 +85,8 @@ NORMS = table(
         # x normalised 1; g scaled 1; the sum of their product 2; (g - x a) / root 3; scale 2
         "_fused_rms_norm_backward": each_given(9),
         # v * (g / |v|): square, sum and product for each of v, a division and a root for each of g
-        "_weight_norm_interface": lambda args, kwargs, outputs: both(
-            args[0].shape, (3, 0, 0), args[1].shape, (0, 0, 1)
-        ),
+        "_weight_norm_interface": lambda call: both(call.shape(), (3, 0, 0), call.shape(1), (0, 0, 1)),
         # the sum of gradient times v 2, (gradient - v a) b 3; for each of g its gradient, a and b 4, less the sum's 1
-        "_weight_norm_interface_backward": lambda args, kwargs, outputs: both(
-            args[0].shape, (5, 0, 0), args[2].shape, (3, 0, 0)
-        ),
+        "_weight_norm_interface_backward": lambda call: both(call.shape(), (5, 0, 0), call.shape(2), (3, 0, 0)),
     }
 )

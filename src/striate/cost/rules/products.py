@@ -6,26 +6,27 @@ from typing import Any
 
 from torch import Tensor
 
-from striate.cost.geometry import Geometry
-from striate.cost.rules.rule import Arguments, Options, Results, Rule, aten, operators, sliding
-from striate.cost.work import Term, Work, attention, convolution, matmul, work
+from striate.cost.geometry import geometry
+from striate.cost.rules.rule import Rule, aten, operators
+from striate.cost.walk.events import Call
+from striate.cost.work import Sizes, Term, Work, attention, convolution, matmul, work
 
 
-def _convolution(how: Geometry, args: Arguments, outputs: Results) -> Work:
-    return _convolved(how, args[0], args[1], outputs[0], bias=args[2] is not None)
+def _convolution(call: Call) -> Work:
+    return _convolved(call, call.shape(), call.shape(1), call.result, bias=call.args[2] is not None)
 
 
-def _convolution_backward(how: Geometry, args: Arguments, outputs: Results) -> Work:
+def _convolution_backward(call: Call) -> Work:
     """Each gradient that is asked for costs what the forward pass costs; a bias adds up its channel."""
-    gradient, given, weight, (of_input, of_weight, of_bias) = *args[:3], args[10]
-    done = _convolved(how, given, weight, gradient, products=of_input + of_weight)
-    summed: list[Term] = [(gradient.shape,), ((-1,), (gradient.shape[1],))]
-    return done + work(additions=summed) if of_bias else done
+    gradient, (of_input, of_weight, of_bias) = call.shape(), call.args[10]
+    done = _convolved(call, call.shape(1), call.shape(2), gradient, products=of_input + of_weight)
+    return done + work(additions=[(gradient,), ((-1,), (gradient[1],))]) if of_bias else done
 
 
-def _convolved(how: Geometry, given: Tensor, weight: Tensor, result: Tensor, **options: Any) -> Work:
+def _convolved(call: Call, given: Sizes, weight: Sizes, result: Sizes, **options: Any) -> Work:
+    how = geometry(call)
     options |= {"stride": how.stride, "padding": how.padding, "dilation": how.dilation, "transposed": how.transposed}
-    return convolution(given.shape, weight.shape, result.shape, **options)
+    return convolution(given, weight, result, **options)
 
 
 def _product(left_at: int = 0, *, heeds_beta: bool = False) -> Rule:
@@ -34,37 +35,33 @@ def _product(left_at: int = 0, *, heeds_beta: bool = False) -> Rule:
     With `beta=0` the first argument is not read, let alone added.
     """
 
-    def rule(args: Arguments, kwargs: Options, outputs: Results) -> Work:
-        (*batch, rows, inner), right = args[left_at].shape, args[left_at + 1].shape
+    def rule(call: Call) -> Work:
+        (*batch, rows, inner), right = call.shape(left_at), call.shape(left_at + 1)
         columns = right[-1] if len(right) > 1 else 1
-        added = left_at > 0 and not (heeds_beta and kwargs.get("beta", 1) == 0)
+        added = left_at > 0 and not (heeds_beta and call.kwargs.get("beta", 1) == 0)
         return matmul(rows, inner, columns, times=prod(batch), bias=added)
 
     return rule
 
 
-def _addbmm(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+def _addbmm(call: Call) -> Work:
     """The sum of all products of a batch, which is one product with a longer inner side."""
-    left, right = args[1].shape, args[2].shape
-    return matmul(left[1], left[0] * left[2], right[2], bias=kwargs.get("beta", 1) != 0)
+    left, right = call.shape(1), call.shape(2)
+    return matmul(left[1], left[0] * left[2], right[2], bias=call.kwargs.get("beta", 1) != 0)
 
 
-def _dot(args: Arguments, kwargs: Options, outputs: Results) -> Work:
-    return matmul(1, args[0].shape[0], 1)
+def _linear(call: Call) -> Work:
+    weight, bias = call.shape(1), call.argument(2, call.kwargs.get("bias"))
+    return matmul(prod(call.result[:-1]), weight[1], weight[0], bias=bias is not None)
 
 
-def _linear(args: Arguments, kwargs: Options, outputs: Results) -> Work:
-    weight, bias = args[1].shape, args[2] if len(args) > 2 else kwargs.get("bias")
-    return matmul(prod(outputs[0].shape[:-1]), weight[1], weight[0], bias=bias is not None)
-
-
-def _trilinear(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+def _trilinear(call: Call) -> Work:
     """Three tensors, each without some axes: sum_ij x_ni w_kij y_nj of the bilinear layer, and its three gradients.
 
     The last two meet first, and are summed over what the first lacks.
     """
-    first, second, third = (_sizes(*each) for each in zip(args[:3], args[3:6], strict=True))
-    summed = set(args[6])
+    first, second, third = (_sizes(*each) for each in zip(call.args[:3], call.args[3:6], strict=True))
+    summed = set(call.args[6])
     pair = _broadcast(second, third)
     left = {axis: size for axis, size in pair.items() if axis in first or axis not in summed}
     macs: list[Term] = [_kept_and_summed(pair, pair.keys() - left.keys())]
@@ -87,27 +84,24 @@ def _kept_and_summed(sizes: Mapping[int, int], summed: Set[int]) -> Term:
     return (kept, tuple(size for axis, size in sizes.items() if axis in summed))
 
 
-def _attention(args: Arguments, kwargs: Options, outputs: Results) -> Work:
-    return attention(args[0].shape, args[1].shape, args[2].shape)
+def _attention(call: Call) -> Work:
+    return attention(call.shape(), call.shape(1), call.shape(2))
 
 
-def _attention_backward(args: Arguments, kwargs: Options, outputs: Results) -> Work:
-    return attention(args[1].shape, args[2].shape, args[3].shape, backward=True)
+def _attention_backward(call: Call) -> Work:
+    return attention(call.shape(1), call.shape(2), call.shape(3), backward=True)
 
 
 _FUSED = ["flash_attention", "flash_attention_for_cpu", "efficient_attention", "cudnn_attention"]
 PRODUCTS: dict[object, Rule] = {
-    **sliding("convolution _convolution convolution_overrideable", _convolution),
-    **sliding("convolution_backward", _convolution_backward),
-    aten.mm: _product(),
-    aten.bmm: _product(),
-    aten.mv: _product(),
+    **operators("convolution _convolution convolution_overrideable", _convolution),
+    **operators("convolution_backward", _convolution_backward),
+    **operators("mm bmm mv", _product()),
     **operators("addmm", _product(1)),
     **operators("baddbmm", _product(1, heeds_beta=True)),
     **operators("addbmm", _addbmm),
     aten.addmv: _product(1),
-    aten.dot: _dot,
-    aten.vdot: _dot,
+    **operators("dot vdot", lambda call: matmul(1, call.shape()[0], 1)),
     aten.linear: _linear,
     aten._trilinear: _trilinear,
     **{getattr(aten, f"_scaled_dot_product_{name}"): _attention for name in _FUSED},

@@ -1,10 +1,10 @@
 """Operators that few networks call: distances, bags of rows, sorting, margins, samplers, transforms."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from math import ceil, inf, prod
-from typing import Any
 
-from striate.cost.rules.rule import Arguments, Each, Options, Results, Rule, argument, both, each_given, each_row, table
+from striate.cost.rules.rule import Each, Rule, both, each_given, each_row, table
+from striate.cost.walk.events import Call
 from striate.cost.work import Sizes, Term, Work, elementwise, matmul, work
 
 # --- distances between rows of coordinates, and rows made shorter -----------------------------------------------------
@@ -30,6 +30,10 @@ ANY_GRADIENT: Costs = ((4, 1, 1), (1, 1, 1))  # (a - b) |a - b|^(p-2) g/d^(p-1),
 # fmt: on
 
 
+def _norm(power: float) -> Costs:
+    return NORM_OF.get(power, ANY_NORM)
+
+
 def _rows(rows: Sizes, width: int, costs: Costs, *, each: int = 0, row: Each = (0, 0, 0)) -> Work:
     """So many rows of `width` numbers; `each`: additions more for a number. `row`: more for a row."""
     number, own = costs
@@ -40,9 +44,9 @@ def _more(one: Each, two: Each) -> Each:
     return one[0] + two[0], one[1] + two[1], one[2] + two[2]
 
 
-def _euclidean(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+def _euclidean(call: Call) -> Work:
     """(a, |a|^2, 1) (-2 b, 1, |b|^2)^T, not below 0, and its root. The squares and their sums; one side times -2."""
-    one, two, result = args[0].shape, args[1].shape, outputs[0].shape
+    one, two, result = call.shape(), call.shape(1), call.result
     return matmul(result[-2], one[-1] + 2, result[-1], times=prod(result[:-2])) + work(
         additions=[(one, (3,)), ((-1,), one[:-1]), (two, (2,)), ((-1,), two[:-1])],
         comparisons=[(result,)],
@@ -50,34 +54,24 @@ def _euclidean(args: Arguments, kwargs: Options, outputs: Results) -> Work:
     )
 
 
-def _renorm(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+def _renorm(call: Call) -> Work:
     """A row's norm, too long?, largest / (norm + epsilon), and the row times that; all rows differ and are too long."""
-    (rows, width), indices, power = args[0].shape, args[1].shape, args[3]
-    return _rows((min(rows, prod(indices)),), width, NORM_OF.get(power, ANY_NORM), each=1, row=(2, 1, 0))
+    (rows, width), indices = call.shape(), call.shape(1)
+    return _rows((min(rows, prod(indices)),), width, _norm(call.args[3]), each=1, row=(2, 1, 0))
 
 
-def _distances(power_at: int) -> Rule:
-    """The norm of the difference, for each pair of rows."""
-    return lambda args, kwargs, outputs: _rows(
-        outputs[0].shape, args[0].shape[-1], NORM_OF.get(argument(args, power_at, 2), ANY_NORM), each=1
-    )
-
-
-def _distances_backward(power_at: int, *, within: bool) -> Rule:
+def _distances_backward(call: Call, power: float, *, within: bool = False) -> Work:
     """Within one set of rows, what is added to one row of a pair is subtracted from the other."""
-    return lambda args, kwargs, outputs: _rows(
-        args[0].shape,
-        args[1].shape[-1],
-        GRADIENT_OF.get(args[power_at], ANY_GRADIENT),
-        each=1 if within and args[power_at] else 0,
-    )
+    costs = GRADIENT_OF.get(power, ANY_GRADIENT)
+    return _rows(call.shape(), call.shape(1)[-1], costs, each=1 if within and power else 0)
 
 
 DISTANCES: Mapping[str, Rule] = {
-    "_cdist_forward": _distances(2),
-    "_pdist_forward": _distances(1),
-    "_cdist_backward": _distances_backward(3, within=False),
-    "_pdist_backward": _distances_backward(2, within=True),
+    # the norm of the difference, for each pair of rows
+    "_cdist_forward": lambda call: _rows(call.result, call.shape()[-1], _norm(call.argument(2, 2)), each=1),
+    "_pdist_forward": lambda call: _rows(call.result, call.shape()[-1], _norm(call.argument(1, 2)), each=1),
+    "_cdist_backward": lambda call: _distances_backward(call, call.args[3]),
+    "_pdist_backward": lambda call: _distances_backward(call, call.args[2], within=True),
     "_euclidean_dist": _euclidean,
     "embedding_renorm": _renorm,
 }
@@ -87,10 +81,10 @@ DISTANCES: Mapping[str, Rule] = {
 SUM_OF_BAG, MEAN_OF_BAG, LARGEST_OF_BAG = 0, 1, 2  # what torch calls the modes
 
 
-def _bag(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+def _bag(call: Call) -> Work:
     """Rows times their weights, where there are any; then their sum, mean or largest, if no bag is empty."""
-    bags, rows = outputs[0].shape, (args[1].shape[0], outputs[0].shape[-1])
-    mode, weighted = argument(args, 4, SUM_OF_BAG), argument(args, 6, None) is not None
+    bags, rows = call.result, (call.shape(1)[0], call.result[-1])
+    mode, weighted = call.argument(4, SUM_OF_BAG), call.argument(6, None) is not None
     spared: Term = ((-1,), (min(bags[0], rows[0]), rows[1]))  # the first of each bag meets no other
     if mode == LARGEST_OF_BAG:
         return work(comparisons=[(rows,), spared])
@@ -99,9 +93,9 @@ def _bag(args: Arguments, kwargs: Options, outputs: Results) -> Work:
     return work(additions=[(rows, (1 + weighted,)), spared])
 
 
-def _bag_backward(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+def _bag_backward(call: Call) -> Work:
     """A bag's gradient is added to each of its rows, times the row's weight or divided by their number first."""
-    gradient, rows, mode, weights = args[0].shape, args[1].shape[0], args[8], args[10]
+    gradient, rows, mode, weights = call.shape(), call.shape(1)[0], call.args[8], call.args[10]
     if mode == LARGEST_OF_BAG:
         return elementwise(gradient, 1)
     return elementwise((rows, gradient[-1]), 2 if mode == MEAN_OF_BAG or weights is not None else 1)
@@ -111,8 +105,8 @@ BAGS: Mapping[str, Rule] = {
     "_embedding_bag _embedding_bag_forward_only": _bag,
     "_embedding_bag_backward": _bag_backward,
     # the sum of a bag's gradient times the row, for each row
-    "_embedding_bag_per_sample_weights_backward": lambda args, kwargs, outputs: _rows(
-        outputs[0].shape, args[0].shape[-1], ((2, 0, 0), (-1, 0, 0))
+    "_embedding_bag_per_sample_weights_backward": lambda call: _rows(
+        call.result, call.shape()[-1], ((2, 0, 0), (-1, 0, 0))
     ),
 }
 
@@ -124,36 +118,36 @@ def _halvings(size: int) -> int:
     return max(0, size - 1).bit_length()
 
 
-def _floors(args: Arguments, kwargs: Options) -> int:
+def _floors(call: Call) -> int:
     """How often a row can be halved; one number without axes is a row of its own."""
-    shape = args[0].shape
-    return _halvings(shape[kwargs.get("dim", argument(args, 1, -1))] if shape else 1)
+    shape = call.shape()
+    return _halvings(shape[call.kwargs.get("dim", call.argument(1, -1))] if shape else 1)
 
 
-def _mode(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+def _mode(call: Call) -> Work:
     """Sorted; then each but the first: as the one before it? a longer run than the longest?"""
-    return work(comparisons=[(args[0].shape, (_floors(args, kwargs) + 2,)), ((-1,), outputs[0].shape, (2,))])
+    return work(comparisons=[(call.shape(), (_floors(call) + 2,)), ((-1,), call.result, (2,))])
 
 
-def _histogram(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+def _histogram(call: Call) -> Work:
     """Inside both bounds?, (x - low) / (high - low) bins, and one more in that bin; bounds that are not given first."""
-    bounds = argument(args, 2, 0) != argument(args, 3, 0)
-    return elementwise(args[0].shape, 4, 2 if bounds else 4)
+    bounds = call.argument(2, 0) != call.argument(3, 0)
+    return elementwise(call.shape(), 4, 2 if bounds else 4)
 
 
-def _multinomial(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+def _multinomial(call: Call) -> Work:
     """Each weight divided by a random number, and the k largest; put back: sums so far, a share of all, halvings."""
-    shape, samples = args[0].shape, args[1]
-    if argument(args, 2, False) and samples > 1:
-        return work(additions=[(shape, (2,))], comparisons=[(outputs[0].shape, (_halvings(shape[-1]),))])
+    shape, samples = call.shape(), call.args[1]
+    if call.argument(2, False) and samples > 1:
+        return work(additions=[(shape, (2,))], comparisons=[(call.result, (_halvings(shape[-1]),))])
     return work(additions=[(shape,)], comparisons=[(shape, (max(1, _halvings(samples)),))])
 
 
 ORDERS: Mapping[str, Rule] = {
     # by halves that are merged: each of n is compared once for each of the log2 n times that n can be halved
-    "sort": lambda args, kwargs, outputs: work(comparisons=[(args[0].shape, (_floors(args, kwargs),))]),
+    "sort": lambda call: work(comparisons=[(call.shape(), (_floors(call),))]),
     # a heap of the k largest so far: each of n sinks by one of its log2 k floors at a time
-    "topk": lambda args, kwargs, outputs: work(comparisons=[(args[0].shape, (max(1, _halvings(args[1])),))]),
+    "topk": lambda call: work(comparisons=[(call.shape(), (max(1, _halvings(call.args[1])),))]),
     "mode": _mode,
     # quickselect, if each pivot halves what is left: n + n/2 + n/4 + ... = 2 n
     "median kthvalue": each_given(0, 2),
@@ -187,31 +181,29 @@ def _labels(shape: Sizes) -> Term:
     return shape[:-1], (shape[-1] // 2, shape[-1] - shape[-1] // 2)
 
 
-def _margins(pairs: Term, each: int, then: Sequence[Term]) -> Work:
-    return work(additions=[(*pairs, (each,)), *then], comparisons=[pairs])
+def _margins(pairs: Term, each: int, reduction: int) -> Work:
+    return work(additions=[(*pairs, (each,)), *_reduced(pairs[0], reduction)], comparisons=[pairs])
+
+
+def _margins_backward(pairs: Term, each: int, classes: int) -> Work:
+    """The same without the sum; the derivative, taken from one class and added to the other; scaled."""
+    return work(additions=[(*pairs, (each,)), (pairs[0], (classes,))], comparisons=[pairs])
 
 
 MARGINS: Mapping[str, Rule] = {
     # max(0, margin - x_right + x)^p, weighted; their sum divided by the number of classes
-    "multi_margin_loss": lambda args, kwargs, outputs: _margins(
-        _wrong(args[0].shape),
-        3 + (argument(args, 2, 1) == 2) + (argument(args, 4, None) is not None),
-        _reduced(args[0].shape[:-1], argument(args, 5, MEAN)),
+    "multi_margin_loss": lambda call: _margins(
+        _wrong(call.shape()),
+        3 + (call.argument(2, 1) == 2) + (call.argument(4, None) is not None),
+        call.argument(5, MEAN),
     ),
-    # the same without the sum; its derivative, 2 z g for squares, weighted and taken from the right class; scaled
-    "multi_margin_loss_backward": lambda args, kwargs, outputs: _margins(
-        _wrong(args[1].shape),
-        3 + 2 * (args[3] == 2) + (argument(args, 5, None) is not None),
-        [(args[1].shape[:-1], args[1].shape[-1:])],
+    # 2 z g for squares, weighted
+    "multi_margin_loss_backward": lambda call: _margins_backward(
+        _wrong(call.shape(1)), 3 + 2 * (call.args[3] == 2) + (call.argument(5, None) is not None), call.shape(1)[-1]
     ),
     # max(0, 1 - x_label + x_other); their sum divided by the number of classes
-    "multilabel_margin_loss_forward": lambda args, kwargs, outputs: _margins(
-        _labels(args[0].shape), 3, _reduced(args[0].shape[:-1], args[2])
-    ),
-    # the same without the sum; taken from the label and added to the other; scaled
-    "multilabel_margin_loss_backward": lambda args, kwargs, outputs: _margins(
-        _labels(args[1].shape), 4, [(args[1].shape[:-1], args[1].shape[-1:])]
-    ),
+    "multilabel_margin_loss_forward": lambda call: _margins(_labels(call.shape()), 3, call.args[2]),
+    "multilabel_margin_loss_backward": lambda call: _margins_backward(_labels(call.shape(1)), 4, call.shape(1)[-1]),
 }
 
 # --- pictures seen through a grid of places, and the grid itself: finding places is work ------------------------------
@@ -234,26 +226,26 @@ BEYOND = {
 }
 
 
-def _sampled(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+def _sampled(call: Call) -> Work:
     """Each channel: taps times weights, and their sum; cubic ones along the last axis first."""
-    grid, mode = args[1].shape, args[2]
+    grid, mode = call.shape(1), call.args[2]
     each = {BILINEAR: 2 * 2 ** grid[-1] - 1, NEAREST: 0, BICUBIC: 7 * (1 + 4)}[mode]
-    additions, comparisons = _places(grid, mode, args[3], args[4])
-    return work(additions=additions + ([(outputs[0].shape, (each,))] if each else []), comparisons=comparisons)
+    additions, comparisons = _places(grid, mode, call.args[3], call.args[4])
+    return work(additions=additions + ([(call.result, (each,))] if each else []), comparisons=comparisons)
 
 
-def _sampled_backward(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+def _sampled_backward(call: Call) -> Work:
     """The places again. To the picture, if asked for: the gradient times each tap's weight, added there.
 
     To the grid, always: for each axis and tap, the gradient times the tap, the other axes' weights and, where it is
     cubic, this axis's own derivative, added; then half a side. Nearest neighbours have no such gradient.
     """
-    gradient, grid, mode, of_picture = args[0].shape, args[2].shape, args[3], args[6][0]
+    gradient, grid, mode, of_picture = call.shape(), call.shape(2), call.args[3], call.args[6][0]
     axes = grid[-1]
     to_picture = {BILINEAR: 2 * 2**axes, NEAREST: 1, BICUBIC: 3 * 4**2}[mode]
     to_grid = {BILINEAR: 2**axes * axes * (axes + 1), NEAREST: 0, BICUBIC: 4**2 * axes * 4}[mode]
     scaled = {BILINEAR: 1, NEAREST: 0, BICUBIC: 1 + 14}[mode]  # 14: two derivatives of 4 and two of 3
-    additions, comparisons = _places(grid, mode, args[4], args[5])
+    additions, comparisons = _places(grid, mode, call.args[4], call.args[5])
     additions += [] if mode == NEAREST else [(grid, (scaled,)), (gradient, (to_grid,))]
     return work(additions=additions + ([(gradient, (to_picture,))] if of_picture else []), comparisons=comparisons)
 
@@ -269,9 +261,9 @@ def _places(grid: Sizes, mode: int, padding: int, corners: bool) -> tuple[list[T
     return additions, [(grid, (1 + kept * compared,))]  # 1: floor, or round
 
 
-def _affine_grid(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+def _affine_grid(call: Call) -> Work:
     """Each place, with a 1 behind it, times the transformation; half a cell inwards, unless corners are aligned."""
-    (count, axes, inner), sides, corners = args[0].shape, args[1][2:], args[2]
+    (count, axes, inner), sides, corners = call.shape(), call.args[1][2:], call.args[2]
     return matmul(prod(sides), inner, axes, times=count) + work(additions=[((each,),) for each in sides if not corners])
 
 
@@ -284,17 +276,17 @@ SAMPLING: Mapping[str, Rule] = {
 # --- pools at random places, and pictures made smaller smoothly -------------------------------------------------------
 
 
-def _fractional(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+def _fractional(call: Call) -> Work:
     """Windows at random places, none of them over the border: one comparison fewer than they have cells."""
-    return work(comparisons=[(outputs[0].shape, args[1]), ((-1,), outputs[0].shape)])
+    return work(comparisons=[(call.result, call.args[1]), ((-1,), call.result)])
 
 
 def _smooth(taps: int) -> Rule:
     """Interpolation with more taps, as the picture shrinks: all of them at its border too. The last axis first."""
 
-    def rule(args: Arguments, kwargs: Options, outputs: Results) -> Work:
-        given, result = args[0].shape, outputs[0].shape
-        rows, columns = _widened(taps, given, result, args[2:])
+    def rule(call: Call) -> Work:
+        given, result = call.shape(), call.result
+        rows, columns = _widened(taps, given, result, *call.args[2:])
         return work(additions=[((*given[:3], result[3]), (2 * columns - 1,)), (result, (2 * rows - 1,))])
 
     return rule
@@ -303,22 +295,21 @@ def _smooth(taps: int) -> Rule:
 def _smooth_backward(taps: int) -> Rule:
     """The gradient times the weight of each axis in turn, then one addition for each tap."""
 
-    def rule(args: Arguments, kwargs: Options, outputs: Results) -> Work:
-        rows, columns = _widened(taps, args[2], args[0].shape, args[3:])
-        return work(additions=[(args[0].shape, (rows,)), (args[0].shape, (2, rows, columns))])
+    def rule(call: Call) -> Work:
+        rows, columns = _widened(taps, call.args[2], call.shape(), *call.args[3:])
+        return work(additions=[(call.shape(), (rows,)), (call.shape(), (2, rows, columns))])
 
     return rule
 
 
-def _widened(taps: int, given: Sizes, result: Sizes, options: Sequence[Any]) -> list[int]:
+def _widened(taps: int, given: Sizes, result: Sizes, corners: bool, *factors: float | None) -> list[int]:
     """Taps along either axis: where the picture shrinks, as many times more as it is smaller, rounded up.
 
-    `options`: whether corners are aligned, and a factor for each axis, which goes before the ratio of the sizes.
+    A factor goes before the ratio of the sizes, unless corners are aligned.
     """
     widened = []
-    for axis in (0, 1):
-        before, after, factor = given[2 + axis], result[2 + axis], argument(options, 1 + axis, None)
-        if options[0]:
+    for before, after, factor in zip(given[2:], result[2:], (*factors, None, None), strict=False):
+        if corners:
             wide = -(-taps * (before - 1) // max(1, after - 1))
         else:
             wide = ceil(taps / factor) if factor else -(-taps * before // after)
@@ -340,20 +331,20 @@ SHRUNK: Mapping[str, Rule] = {
 BUTTERFLY = 10
 
 
-def _complex(args: Arguments, kwargs: Options, outputs: Results) -> Work:
-    return work(additions=[*_butterflies(args[0].shape, args[1]), *_scaled(outputs[0].shape, args[2], 2)])
+def _complex(call: Call) -> Work:
+    return work(additions=[*_butterflies(call.shape(), call.args[1]), *_scaled(call.result, call.args[2], 2)])
 
 
-def _from_real(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+def _from_real(call: Call) -> Work:
     """The last axis first, on real numbers; the others on the half that is not the other's mirror."""
-    first, rest = _halves(args[0].shape, args[1])
-    return work(additions=[first, *rest, *_scaled(outputs[0].shape, args[2], 2)])
+    first, rest = _halves(call.shape(), call.args[1])
+    return work(additions=[first, *rest, *_scaled(call.result, call.args[2], 2)])
 
 
-def _to_real(args: Arguments, kwargs: Options, outputs: Results) -> Work:
+def _to_real(call: Call) -> Work:
     """The other way round."""
-    last, rest = _halves(outputs[0].shape, args[1])
-    return work(additions=[*rest, last, *_scaled(outputs[0].shape, args[2], 1)])
+    last, rest = _halves(call.result, call.args[1])
+    return work(additions=[*rest, last, *_scaled(call.result, call.args[2], 1)])
 
 
 def _butterflies(shape: Sizes, axes: Sizes) -> list[Term]:

@@ -1,48 +1,36 @@
 """Pools and interpolation: what a window sees, padding left out."""
 
-from striate.cost.geometry import Geometry
-from striate.cost.rules.rule import Arguments, Options, Results, Rule, each_given, each_result, sliding, table
-from striate.cost.work import Work, adaptive_windows, windows, work
+from striate.cost.geometry import geometry
+from striate.cost.rules.rule import Rule, each_given, each_result, table
+from striate.cost.walk.events import Call
+from striate.cost.work import Term, Work, adaptive_windows, windows, work
 
 
-def _largest(how: Geometry, args: Arguments, outputs: Results) -> Work:
+def _largest(seen: Term, call: Call) -> Work:
     """One comparison fewer than the window sees."""
-    shape = outputs[0].shape
-    return work(comparisons=[windows(args[0].shape, shape, how.along), ((-1,), shape)])
+    return work(comparisons=[seen, ((-1,), call.result)])
 
 
-def _mean(how: Geometry, args: Arguments, outputs: Results) -> Work:
-    """One addition fewer than the window sees, and a division."""
-    return work(additions=[windows(args[0].shape, outputs[0].shape, how.along)])
+def _pool(call: Call) -> Term:
+    return windows(call.shape(), call.result, geometry(call).along)
 
 
-def _mean_backward(how: Geometry, args: Arguments, outputs: Results) -> Work:
+def _mean_backward(call: Call) -> Work:
     """A division for each gradient, and an addition wherever its window saw something."""
-    gradient, given = args[0].shape, args[1].shape
-    return work(additions=[windows(given, gradient, how.along), (gradient,)])
+    gradient = call.shape()
+    return work(additions=[windows(call.shape(1), gradient, geometry(call).along), (gradient,)])
 
 
 def _adaptive_mean(axes: int) -> Rule:
-    def rule(args: Arguments, kwargs: Options, outputs: Results) -> Work:
-        return work(additions=[adaptive_windows(args[0].shape, outputs[0].shape, axes)])
-
-    return rule
+    return lambda call: work(additions=[adaptive_windows(call.shape(), call.result, axes)])
 
 
 def _adaptive_mean_backward(axes: int) -> Rule:
-    def rule(args: Arguments, kwargs: Options, outputs: Results) -> Work:
-        gradient, given = args[0].shape, args[1].shape
-        return work(additions=[adaptive_windows(given, gradient, axes), (gradient,)])
-
-    return rule
+    return lambda call: work(additions=[adaptive_windows(call.shape(1), call.shape(), axes), (call.shape(),)])
 
 
 def _adaptive_largest(axes: int) -> Rule:
-    def rule(args: Arguments, kwargs: Options, outputs: Results) -> Work:
-        shape = outputs[0].shape
-        return work(comparisons=[adaptive_windows(args[0].shape, shape, axes), ((-1,), shape)])
-
-    return rule
+    return lambda call: _largest(adaptive_windows(call.shape(), call.result, axes), call)
 
 
 def _interpolation(taps: int, axes: int) -> Rule:
@@ -65,22 +53,23 @@ SCATTERED = """
     replication_pad2d_backward replication_pad3d_backward col2im unfold_backward
 """
 
-WINDOWS: dict[object, Rule] = {
-    **sliding("max_pool1d max_pool2d max_pool3d max_pool2d_with_indices max_pool3d_with_indices", _largest),
-    **sliding("avg_pool1d avg_pool2d avg_pool3d", _mean),
-    **sliding("avg_pool2d_backward avg_pool3d_backward", _mean_backward),
-    **table(
-        {
-            "adaptive_avg_pool1d": _adaptive_mean(1),
-            "_adaptive_avg_pool2d adaptive_avg_pool2d": _adaptive_mean(2),
-            "_adaptive_avg_pool3d adaptive_avg_pool3d": _adaptive_mean(3),
-            "_adaptive_avg_pool2d_backward": _adaptive_mean_backward(2),
-            "_adaptive_avg_pool3d_backward": _adaptive_mean_backward(3),
-            "adaptive_max_pool2d": _adaptive_largest(2),
-            "adaptive_max_pool3d": _adaptive_largest(3),
-            SCATTERED: each_given(1),
-        }
-    ),
-    **table({f"upsample_{name}": _interpolation(*how) for name, how in INTERPOLATIONS.items()}),
-    **table({f"upsample_{name}_backward": _interpolation_backward(*how) for name, how in INTERPOLATIONS.items()}),
-}
+WINDOWS = table(
+    {
+        "max_pool1d max_pool2d max_pool3d max_pool2d_with_indices max_pool3d_with_indices": lambda call: _largest(
+            _pool(call), call
+        ),
+        # one addition fewer than the window sees, and a division
+        "avg_pool1d avg_pool2d avg_pool3d": lambda call: work(additions=[_pool(call)]),
+        "avg_pool2d_backward avg_pool3d_backward": _mean_backward,
+        "adaptive_avg_pool1d": _adaptive_mean(1),
+        "_adaptive_avg_pool2d adaptive_avg_pool2d": _adaptive_mean(2),
+        "_adaptive_avg_pool3d adaptive_avg_pool3d": _adaptive_mean(3),
+        "_adaptive_avg_pool2d_backward": _adaptive_mean_backward(2),
+        "_adaptive_avg_pool3d_backward": _adaptive_mean_backward(3),
+        "adaptive_max_pool2d": _adaptive_largest(2),
+        "adaptive_max_pool3d": _adaptive_largest(3),
+        SCATTERED: each_given(1),
+        **{f"upsample_{name}": _interpolation(*how) for name, how in INTERPOLATIONS.items()},
+        **{f"upsample_{name}_backward": _interpolation_backward(*how) for name, how in INTERPOLATIONS.items()},
+    }
+)

@@ -2,10 +2,9 @@
 
 import gc
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
-from typing import Any, Literal, final, get_args
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -14,96 +13,15 @@ from torch.utils._pytree import tree_map_only
 
 from striate.base.errors import Option, UsageError
 from striate.cost.walk.autocast import Autocast
+from striate.cost.walk.events import NO_CALL, Call, Observer, Phase, Traced
 from striate.cost.walk.kernels import as_on_a_cpu
 from striate.cost.walk.shortcuts import SHORTCUTS
 from striate.cost.walk.training import default_loss, optimizer_state, optimizer_step
 from striate.cost.walk.twin import meta_inputs, meta_twin, named
 
 aten = torch.ops.aten
-Phase = Literal["forward", "loss", "backward", "optimizer"]
-PHASES: tuple[Phase, ...] = get_args(Phase)
 Inputs = Sequence[Any] | Tensor
 Loss = Callable[[Any], Tensor]
-
-NO_CALL = -1  # of an operator that belongs to no module call: the loss, and the step of a parameter nobody called
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One operator call, as the dispatcher saw it, after it ran.
-
-    `module` is the qualified name of the innermost module being called, "" for the network itself. `leaf_call` is the
-    running number of that module call (0 is the network's own; a module called twice has two numbers), or `NO_CALL`.
-    In the backward phase both are those of the module call whose forward made the node, except while a checkpoint
-    computes a part again: then they are those of the new call. In the optimizer phase they are those of the module
-    that owns the parameter and of its first call. The loss, and its backward, belong to module "" and `NO_CALL`.
-
-    Tensors in `args` and `outputs` die when the network lets go of them: an observer that keeps one changes what lives.
-    """
-
-    operator: torch._ops.OpOverload
-    args: tuple[Any, ...]
-    kwargs: Mapping[str, Any]
-    outputs: tuple[Tensor, ...]
-    module: str
-    leaf_call: int
-    phase: Phase
-
-    def given(self) -> list[Tensor]:
-        """The tensors among the arguments and in their lists."""
-        return tensors((*self.args, *self.kwargs.values()))
-
-
-def tensors(args: Iterable[Any]) -> list[Tensor]:
-    """Those among the arguments of an operator and in their lists."""
-    found: list[Tensor] = []
-    for each in args:
-        if isinstance(each, Tensor):
-            found.append(each)
-        elif isinstance(each, (list, tuple)):
-            found.extend(one for one in each if isinstance(one, Tensor))
-    return found
-
-
-@dataclass(slots=True)
-class Traced:
-    """What the pass runs on. At `Observer.begin` all but `outputs` is there.
-
-    - `net`: the twin on meta, in training or evaluation mode, wrappers such as `DataParallel` taken off.
-    - `inputs`: the tensors that it is called with.
-    - `names`: the qualified name of each module of `net`, "" for `net` itself; a shared module has its first.
-    - `optimizer_state`: the tensors that the optimizer kept from the step before, by parameter name.
-    - `outputs`: what the network returned.
-    """
-
-    net: nn.Module
-    inputs: tuple[Tensor, ...]
-    names: Mapping[nn.Module, str]
-    optimizer_state: Mapping[str, tuple[Tensor, ...]]
-    training: bool
-    outputs: Any = None
-
-
-class Observer:
-    """Is told what happens in the pass, in order: of each event that it has a method for.
-
-    It looks at shapes, types and storages, and calls no operator.
-    """
-
-    def begin(self, traced: Traced) -> None:
-        """The network is on meta, its inputs are made, and nothing was called yet."""
-
-    def module_entered(self, name: str, call: int, inputs: tuple[Tensor, ...]) -> None:
-        """The module is about to run: its tensor arguments, flattened. In the backward phase: a checkpoint does so."""
-
-    def module_left(self, name: str, call: int, outputs: tuple[Tensor, ...]) -> None:
-        """The module has returned these tensors, flattened; none where a checkpoint stopped it early."""
-
-    def called(self, call: Call) -> None:
-        """An operator has run."""
-
-    def phase_ended(self, phase: Phase) -> None:
-        """Forward only: "forward". Training: "forward", "loss", "backward", and "optimizer" where one was asked for."""
 
 
 @torch.inference_mode(False)  # a caller's would hand over operators whole that have no rule, and take no gradients
