@@ -1,11 +1,12 @@
 """Keeps the books of a pass: which row each operator call belongs to, what it did, what it read and wrote."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from striate.base.errors import Option, UsageError
 from striate.cost.field.fields import Field, Fields
@@ -36,19 +37,9 @@ class _Entry:
         works: dict[Phase, list[Work]] = {phase: [] for phase in self.moved}
         for phase, _, done in self.works:
             works[phase].append(done)
-        return Row(
-            phases={phase: Tally(*summed(works[phase]), *moved) for phase, moved in self.moved.items()},
-            params=self.params,
-            activations=self.activations,
-            outputs=self.outputs,
-            module=self.module,
-            kind=self.kind,
-            inputs=self.inputs,
-            output=self.output,
-            called=self.called,
-            field=self.field,
-            works=tuple(self.works),
-        )
+        plain = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        phases = {phase: Tally(*summed(works[phase]), *moved) for phase, moved in plain.pop("moved").items()}
+        return Row(**plain | {"phases": phases, "works": tuple(self.works)})
 
 
 @final
@@ -132,16 +123,14 @@ class Ledger(Observer):
     def rows(self) -> tuple[Row, ...]:
         """In the order of the calls, with parameters where they are first met, then modules nobody called."""
         entries = list(self._entries.values())
-        seen: set[int] = set()
-        for name, module in self._net.named_modules():
-            own = _once(module.parameters(recurse=False), seen)
-            if not own:
-                continue
-            key = self._first.get(name)
-            if key is None:
-                entries.append(_Entry(name, type(module).__name__, called=False, params=own))
-            else:
-                self._entries[key].params += own
+        sizes = Counter[str]()
+        for name, parameter in self._net.named_parameters():
+            sizes[name.rpartition(".")[0]] += parameter.numel()
+        for name, size in sizes.items():
+            if name in self._first:
+                self._entries[self._first[name]].params += size
+            elif size:
+                entries.append(_Entry(name, self._kinds[name], called=False, params=size))
         return tuple(entry.row() for entry in entries)
 
     def _entry(self, call: Call) -> _Entry:
@@ -149,23 +138,20 @@ class Ledger(Observer):
         entry = self._entries.get((number, ""))
         if entry is not None:
             return entry
-        kind = call.operator.overloadpacket.__name__.strip("_").removesuffix("_backward")
-        if kind.startswith("scaled_dot_product"):  # whichever kernel does it
-            kind = "attention"
-        if call.phase == "optimizer":
-            kind = "optimizer" if number != NO_CALL else self._kinds[call.module]
-            key = (number, kind if number != NO_CALL else call.module)
+        outside, step = number == NO_CALL, call.phase == "optimizer"
+        if step:
+            kind = self._kinds[call.module] if outside else "optimizer"
         else:
-            key = (number, kind if number != NO_CALL else "loss")
-            kind = key[1]
+            kind = "loss" if outside else _kind(call)
+        key = (number, call.module if step and outside else kind)
         entry = self._entries.get(key)
         if entry is None:
-            shapes = tuple([tuple(each.shape) for each in call.args if isinstance(each, Tensor)])
-            called = call.phase != "optimizer" or number != NO_CALL
-            entry = self._entries[key] = _Entry(call.module, kind, shapes if called else (), called=called)
+            called = not (step and outside)
+            shapes = tuple([tuple(each.shape) for each in call.args if called and isinstance(each, Tensor)])
+            entry = self._entries[key] = _Entry(call.module, kind, shapes, called=called)
             if kind != "loss":
                 self._first.setdefault(call.module, key)
-            if call.outputs and call.phase != "optimizer":
+            if call.outputs and not step:
                 entry.output = tuple(call.outputs[0].shape)
         if call.phase == "forward" and call.outputs:
             entry.field = self.fields.of(call.outputs[0])
@@ -197,8 +183,7 @@ def _read(packet: object, args: Sequence[Any], written: int) -> int:
     return sum(map(_bytes, tensors(args))) + (written if packet in GATHERED else 0)
 
 
-def _once(parameters: Iterable[nn.Parameter], seen: set[int]) -> int:
-    """Numbers in these parameters, each counted the first time it is met."""
-    new = [each for each in parameters if id(each) not in seen]
-    seen.update(map(id, new))
-    return sum(each.numel() for each in new)
+def _kind(call: Call) -> str:
+    """What an operator is called in the rows, forward or backward, whichever kernel does it."""
+    name = str(call.packet.__name__).strip("_").removesuffix("_backward")
+    return "attention" if name.startswith("scaled_dot_product") else name

@@ -74,16 +74,6 @@ LOSSES_BACKWARD: tuple[tuple[Each, str], ...] = (
 # fmt: on
 
 
-def _add(call: Call) -> Work:
-    """a + alpha b: the product is left out where alpha is 1."""
-    return elementwise(call.result, 1 if call.kwargs.get("alpha", 1) == 1 else 2)
-
-
-def _addcmul(call: Call) -> Work:
-    """a + value b c, and a + value b / c."""
-    return elementwise(call.result, 2 if call.kwargs.get("value", 1) == 1 else 3)
-
-
 def _power(call: Call) -> Work:
     """Squares and cubes are products, other powers are transcendental."""
     exponent = call.args[1]
@@ -97,16 +87,10 @@ def _clamp(call: Call) -> Work:
     return elementwise(call.result, comparisons=sum(bound is not None for bound in bounds))
 
 
-def _gelu(call: Call) -> Work:
-    """0.5 x (1 + erf(x / sqrt 2)), or 0.5 x (1 + tanh(b (x + k x x x)))."""
-    return elementwise(call.result, 8 if call.kwargs.get("approximate") == "tanh" else 4, transcendental=1)
-
-
 def _gelu_backward(call: Call) -> Work:
     """g (0.5 (1 + erf(x / sqrt 2)) + x k e^(-x x / 2)), or the same of the other form."""
-    if call.kwargs.get("approximate") == "tanh":
-        return elementwise(call.shape(), 17, transcendental=1)
-    return elementwise(call.shape(), 9, transcendental=2)
+    tanh = call.kwargs.get("approximate") == "tanh"
+    return elementwise(call.shape(), 17 if tanh else 9, transcendental=1 if tanh else 2)
 
 
 def _reduction(element: Each, result: Each) -> Rule:
@@ -123,11 +107,6 @@ def _loss(element: Each) -> Rule:
     return rule
 
 
-def _index_put(call: Call) -> Work:
-    accumulates = call.argument(3, call.kwargs.get("accumulate", False))
-    return elementwise(call.shape(2), 1) if accumulates else NONE
-
-
 ELEMENTS = table(
     {
         **{names: each_result(*each) for each, names in ELEMENTWISE},
@@ -135,11 +114,14 @@ ELEMENTS = table(
         **{names: _reduction(n, m) for n, m, names in REDUCTIONS},
         **{names: _loss(each) for each, names in LOSSES},
         **{names: each_given(*each, position=1) for each, names in LOSSES_BACKWARD},
-        "add sub rsub": _add,
-        "addcmul addcdiv": _addcmul,
+        # a + alpha b: the product is left out where alpha is 1
+        "add sub rsub": lambda call: elementwise(call.result, 1 if call.kwargs.get("alpha", 1) == 1 else 2),
+        # a + value b c, and a + value b / c
+        "addcmul addcdiv": lambda call: elementwise(call.result, 2 if call.kwargs.get("value", 1) == 1 else 3),
         "pow": _power,
         "clamp": _clamp,
-        "gelu": _gelu,
+        # 0.5 x (1 + erf(x / sqrt 2)), or 0.5 x (1 + tanh(b (x + k x x x)))
+        "gelu": lambda call: elementwise(call.result, 8 if call.kwargs.get("approximate") == "tanh" else 4, 0, 1),
         "gelu_backward": _gelu_backward,
         # largest of a row, subtract it, e^, their sum, divide (or subtract the logarithm of the sum)
         "_softmax _safe_softmax": each_row((3, 1, 1), (-1, -1, 0)),
@@ -150,7 +132,9 @@ ELEMENTS = table(
         # one number is picked for each target; they are added up and divided once
         "nll_loss_forward nll_loss2d_forward": each_given(1, position=1),
         "nll_loss_backward nll_loss2d_backward": each_given(1, position=2),
-        "index_put _unsafe_index_put _index_put_impl": _index_put,
+        "index_put _unsafe_index_put _index_put_impl": lambda call: (
+            elementwise(call.shape(2), 1) if call.argument(3, call.kwargs.get("accumulate")) else NONE
+        ),
         "embedding_dense_backward": each_given(1),
         "index_add scatter_add scatter_reduce": each_given(1, position=3),
         "equal": each_given(0, 1),

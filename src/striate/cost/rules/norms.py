@@ -66,7 +66,7 @@ def _group_norm_backward(call: Call) -> Work:
 
 
 def _rms_norm(call: Call) -> Work:
-    given, inner, weight = call.shape(), call.args[1], call.args[2] if len(call.args) > 2 else None
+    given, inner, weight = call.shape(), call.args[1], call.argument(2, None)
     return both(given, (3 + (weight is not None), 0, 0), given[: len(given) - len(inner)], (1, 0, 1))
 
 

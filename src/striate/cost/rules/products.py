@@ -84,15 +84,15 @@ def _kept_and_summed(sizes: Mapping[int, int], summed: Set[int]) -> Term:
     return (kept, tuple(size for axis, size in sizes.items() if axis in summed))
 
 
-def _attention(call: Call) -> Work:
-    return attention(call.shape(), call.shape(1), call.shape(2))
-
-
-def _attention_backward(call: Call) -> Work:
-    return attention(call.shape(1), call.shape(2), call.shape(3), backward=True)
-
-
-_FUSED = ["flash_attention", "flash_attention_for_cpu", "efficient_attention", "cudnn_attention"]
+_ATTENTION = """
+    _scaled_dot_product_flash_attention _scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_attention_math
+    _scaled_dot_product_efficient_attention _scaled_dot_product_cudnn_attention
+    _scaled_dot_product_fused_attention_overrideable
+"""
+_ATTENTION_BACKWARD = """
+    _scaled_dot_product_flash_attention_backward _scaled_dot_product_flash_attention_for_cpu_backward
+    _scaled_dot_product_efficient_attention_backward _scaled_dot_product_cudnn_attention_backward
+"""
 PRODUCTS: dict[object, Rule] = {
     **operators("convolution _convolution convolution_overrideable", _convolution),
     **operators("convolution_backward", _convolution_backward),
@@ -104,8 +104,8 @@ PRODUCTS: dict[object, Rule] = {
     **operators("dot vdot", lambda call: matmul(1, call.shape()[0], 1)),
     aten.linear: _linear,
     aten._trilinear: _trilinear,
-    **{getattr(aten, f"_scaled_dot_product_{name}"): _attention for name in _FUSED},
-    **{getattr(aten, f"_scaled_dot_product_{name}_backward"): _attention_backward for name in _FUSED},
-    aten._scaled_dot_product_fused_attention_overrideable: _attention,
-    aten._scaled_dot_product_attention_math: _attention,
+    **operators(_ATTENTION, lambda call: attention(call.shape(), call.shape(1), call.shape(2))),
+    **operators(
+        _ATTENTION_BACKWARD, lambda call: attention(call.shape(1), call.shape(2), call.shape(3), backward=True)
+    ),
 }

@@ -124,17 +124,6 @@ def _floors(call: Call) -> int:
     return _halvings(shape[call.kwargs.get("dim", call.argument(1, -1))] if shape else 1)
 
 
-def _mode(call: Call) -> Work:
-    """Sorted; then each but the first: as the one before it? a longer run than the longest?"""
-    return work(comparisons=[(call.shape(), (_floors(call) + 2,)), ((-1,), call.result, (2,))])
-
-
-def _histogram(call: Call) -> Work:
-    """Inside both bounds?, (x - low) / (high - low) bins, and one more in that bin; bounds that are not given first."""
-    bounds = call.argument(2, 0) != call.argument(3, 0)
-    return elementwise(call.shape(), 4, 2 if bounds else 4)
-
-
 def _multinomial(call: Call) -> Work:
     """Each weight divided by a random number, and the k largest; put back: sums so far, a share of all, halvings."""
     shape, samples = call.shape(), call.args[1]
@@ -148,14 +137,16 @@ ORDERS: Mapping[str, Rule] = {
     "sort": lambda call: work(comparisons=[(call.shape(), (_floors(call),))]),
     # a heap of the k largest so far: each of n sinks by one of its log2 k floors at a time
     "topk": lambda call: work(comparisons=[(call.shape(), (max(1, _halvings(call.args[1])),))]),
-    "mode": _mode,
+    # sorted; then each but the first: as the one before it? a longer run than the longest?
+    "mode": lambda call: work(comparisons=[(call.shape(), (_floors(call) + 2,)), ((-1,), call.result, (2,))]),
     # quickselect, if each pivot halves what is left: n + n/2 + n/4 + ... = 2 n
     "median kthvalue": each_given(0, 2),
     "nanmedian": each_given(0, 3),  # is it a number?
     "cummax cummin": each_row((0, 1, 0), (0, -1, 0)),
     # a + log(1 + e^(b - a)) with a the larger, for each but the first
     "logcumsumexp": each_row((3, 1, 2), (-3, -1, -2)),
-    "histc": _histogram,
+    # inside both bounds?, (x - low) / (high - low) bins, and one more in that bin; bounds that are not given first
+    "histc": lambda call: elementwise(call.shape(), 4, 4 if call.argument(2, 0) == call.argument(3, 0) else 2),
     "multinomial": _multinomial,
 }
 
@@ -276,11 +267,6 @@ SAMPLING: Mapping[str, Rule] = {
 # --- pools at random places, and pictures made smaller smoothly -------------------------------------------------------
 
 
-def _fractional(call: Call) -> Work:
-    """Windows at random places, none of them over the border: one comparison fewer than they have cells."""
-    return work(comparisons=[(call.result, call.args[1]), ((-1,), call.result)])
-
-
 def _smooth(taps: int) -> Rule:
     """Interpolation with more taps, as the picture shrinks: all of them at its border too. The last axis first."""
 
@@ -319,7 +305,10 @@ def _widened(taps: int, given: Sizes, result: Sizes, corners: bool, *factors: fl
 
 SMOOTH = {"bilinear": 2, "bicubic": 4, "lanczos": 6}  # taps
 SHRUNK: Mapping[str, Rule] = {
-    "fractional_max_pool2d fractional_max_pool3d": _fractional,
+    # windows at random places, none of them over the border: one comparison fewer than they have cells
+    "fractional_max_pool2d fractional_max_pool3d": lambda call: work(
+        comparisons=[(call.result, call.args[1]), ((-1,), call.result)]
+    ),
     **{f"_upsample_{name}2d_aa": _smooth(taps) for name, taps in SMOOTH.items()},
     **{f"_upsample_{name}2d_aa_backward": _smooth_backward(taps) for name, taps in SMOOTH.items()},
 }
@@ -331,20 +320,16 @@ SHRUNK: Mapping[str, Rule] = {
 BUTTERFLY = 10
 
 
-def _complex(call: Call) -> Work:
-    return work(additions=[*_butterflies(call.shape(), call.args[1]), *_scaled(call.result, call.args[2], 2)])
-
-
 def _from_real(call: Call) -> Work:
     """The last axis first, on real numbers; the others on the half that is not the other's mirror."""
     first, rest = _halves(call.shape(), call.args[1])
-    return work(additions=[first, *rest, *_scaled(call.result, call.args[2], 2)])
+    return work(additions=[first, *rest, *_scaled(call, 2)])
 
 
 def _to_real(call: Call) -> Work:
     """The other way round."""
     last, rest = _halves(call.result, call.args[1])
-    return work(additions=[*rest, last, *_scaled(call.result, call.args[2], 1)])
+    return work(additions=[*rest, last, *_scaled(call, 1)])
 
 
 def _butterflies(shape: Sizes, axes: Sizes) -> list[Term]:
@@ -359,11 +344,15 @@ def _halves(shape: Sizes, axes: Sizes) -> tuple[Term, list[Term]]:
     return (paired, (BUTTERFLY // 2, _halvings(shape[axis]))), _butterflies(half, axes[:-1])
 
 
-def _scaled(shape: Sizes, normalised: int, parts: int) -> list[Term]:
+def _scaled(call: Call, parts: int) -> list[Term]:
     """Each number divided by n or its root, if torch is asked for that."""
-    return [(shape, (parts,))] if normalised else []
+    return [(call.result, (parts,))] if call.args[2] else []
 
 
-TRANSFORMS: Mapping[str, Rule] = {"_fft_c2c": _complex, "_fft_r2c": _from_real, "_fft_c2r": _to_real}
+TRANSFORMS: Mapping[str, Rule] = {
+    "_fft_c2c": lambda call: work(additions=[*_butterflies(call.shape(), call.args[1]), *_scaled(call, 2)]),
+    "_fft_r2c": _from_real,
+    "_fft_c2r": _to_real,
+}
 
 RARE = table({**DISTANCES, **BAGS, **ORDERS, **MARGINS, **SAMPLING, **SHRUNK, **TRANSFORMS})
