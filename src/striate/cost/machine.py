@@ -137,21 +137,19 @@ def _clocks(net: nn.Module, names: set[str], device: torch.device) -> Iterator[d
     starts: dict[str, float] = {}
     hooks: list[RemovableHandle] = []
 
-    def watch(name: str, module: nn.Module) -> None:
-        def before(*_: object) -> None:
-            _wait(device)
-            starts[name] = time.perf_counter()
+    def started(name: str, *_: object) -> None:
+        _wait(device)
+        starts[name] = time.perf_counter()
 
-        def after(*_: object) -> None:
-            _wait(device)
-            spent[name] += time.perf_counter() - starts[name]
-
-        hooks.extend((module.register_forward_pre_hook(before), module.register_forward_hook(after)))
+    def ended(name: str, *_: object) -> None:
+        _wait(device)
+        spent[name] += time.perf_counter() - starts[name]
 
     try:
         for name, module in net.named_modules():
             if name in names:
-                watch(name, module)
+                hooks.append(module.register_forward_pre_hook(partial(started, name)))
+                hooks.append(module.register_forward_hook(partial(ended, name)))
         yield spent
     finally:
         for hook in hooks:

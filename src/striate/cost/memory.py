@@ -8,7 +8,7 @@ among the tensors of the step and not counted; `benchmarks/memory.py` measures i
 
 import weakref
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
@@ -129,21 +129,19 @@ class Memory(Observer):
     def begin(self, traced: Traced) -> None:
         """Parameters, buffers, inputs and optimizer state live before the first call."""
         self._traced = traced
-        for parameter in traced.net.parameters():
-            self._note(parameter, "parameters")
-        for buffer in traced.net.buffers():
-            self._note(buffer, "buffers")
-        for each in traced.inputs:
-            self._note(each, "inputs")
-        for state in traced.optimizer_state.values():
-            for each in state:
-                self._note(each, "optimizer state")
+        state = (each for kept in traced.optimizer_state.values() for each in kept)
+        there: dict[Kind, Iterable[Tensor]] = {
+            "parameters": traced.net.parameters(), "buffers": traced.net.buffers(), "inputs": traced.inputs,
+            "optimizer state": state,
+        }  # fmt: skip
+        for kind, tensors in there.items():
+            for each in tensors:
+                self._note(each, kind)
 
     def called(self, call: Call) -> None:
         """Note the storages that the operator made."""
         now, operator = len(self._calls), str(call.operator)
-        first = call.phase in ("forward", "loss")
-        if first:
+        if call.phase in ("forward", "loss"):
             for given in call.tensors():
                 self._note(given, "buffers" if call.phase == "forward" else "inputs")
         again = call.phase == "backward" and _recomputing()
@@ -225,9 +223,7 @@ class Memory(Observer):
             return None
         held = tensor.untyped_storage()
         size = held.nbytes()
-        if self._cuda:
-            size = -(-size // CUDA_BLOCK) * CUDA_BLOCK
-        storage = _Storage(size, born, kind, operator, module)
+        storage = _Storage(_in_blocks(size) if self._cuda else size, born, kind, operator, module)
         self._all.append(storage)
         self._living[key] = weakref.ref(held, partial(self._gone, key)), storage
         if kind in ("inputs", "buffers"):
@@ -247,16 +243,14 @@ class Memory(Observer):
     def _accumulated(self, call: Call) -> _Storage | None:
         """The gradient that another one was added to, when it fills its storage."""
         first, second = call.args[:2]
-        if not isinstance(second, Tensor) or first.shape != second.shape:
-            return None
-        if first.untyped_storage().nbytes() != first.nbytes:
-            return None
-        return self._living[_key(first)][1]
+        alike = isinstance(second, Tensor) and first.shape == second.shape
+        fills = alike and first.untyped_storage().nbytes() == first.nbytes
+        return self._living[_key(first)][1] if fills else None
 
     def _as_on_a_gpu(self, call: Call) -> None:
         if call.operator is aten.bernoulli_.float:
             mask = call.args[0]
-            self._living[_key(mask)][1].bytes = -(-mask.numel() // CUDA_BLOCK) * CUDA_BLOCK
+            self._living[_key(mask)][1].bytes = _in_blocks(mask.numel())
         elif call.phase == "optimizer" and call.operator is aten.sqrt.default:
             self._kept.append(call.outputs[0])
 
@@ -264,6 +258,10 @@ class Memory(Observer):
 def _recomputing() -> bool:
     """Whether a node of autograd runs a part of forward again, as a checkpoint does: gradients are recorded then."""
     return torch.is_grad_enabled() and torch._C._current_autograd_node() is not None
+
+
+def _in_blocks(size: int) -> int:
+    return -(-size // CUDA_BLOCK) * CUDA_BLOCK
 
 
 def _key(tensor: Tensor) -> int:

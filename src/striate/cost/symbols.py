@@ -222,9 +222,7 @@ def _floor(over: Any, under: Any) -> Any:
 
 _FUNCTIONS: Mapping[Any, Callable[..., Any]] = {
     torchs.FloorDiv: _floor,
-    torchs.CleanDiv: lambda over, under: over / under,
-    torchs.IntTrueDiv: lambda over, under: over / under,
-    torchs.FloatTrueDiv: lambda over, under: over / under,
+    **dict.fromkeys((torchs.CleanDiv, torchs.IntTrueDiv, torchs.FloatTrueDiv), lambda over, under: over / under),
     torchs.Mod: sympy.Mod,
     torchs.PythonMod: sympy.Mod,
     torchs.Max: sympy.Max,

@@ -1,5 +1,6 @@
 """The layers of a network as a person would draw them: in the order of their calls, blocks with branches as one."""
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, final
@@ -63,12 +64,11 @@ def layers(net: nn.Module, input_size: Inputs) -> tuple[Layer, ...]:
     watch = _Watch()
     trace(net, input_size, [watch])
     whole = _drawn(watch.root)
-    found = _sources(watch, list(_opened(watch.root, watch.root, whole)))
-    found = _gathered(found, {"block"})
+    found = _gathered(_sources(watch, _opened(watch.root, watch.root, whole)), {"block"})
     if len(found) > MOST_LAYERS:
         found = _gathered(found, set(KINDS))
     if len(found) > MOST_LAYERS:
-        found = _gathered(_sources(watch, list(_children(watch.root, whole))), {"block"})
+        found = _gathered(_sources(watch, _children(watch.root, whole)), {"block"})
     return tuple(found)
 
 
@@ -78,7 +78,7 @@ class _Watch(Observer):
 
     def __init__(self) -> None:
         self._numbers: Any = WeakTensorKeyDictionary()
-        self._count = 0
+        self._count = itertools.count()
         self._modules: dict[str, nn.Module] = {}
         self._stack: list[_Node] = []
         self._forward = True
@@ -119,10 +119,7 @@ class _Watch(Observer):
         self._forward = False
 
     def _number(self, tensor: Tensor) -> int:
-        if tensor not in self._numbers:
-            self._count += 1
-            self._numbers[tensor] = self._count
-        return int(self._numbers[tensor])
+        return int(self._numbers.setdefault(tensor, next(self._count)))
 
     def _known(self, tensors: Iterable[Tensor]) -> tuple[int, ...]:
         return tuple(self._numbers[each] for each in tensors if each in self._numbers)
@@ -136,13 +133,12 @@ def _opened(node: _Node, root: _Node, whole: int) -> Iterator[_Node]:
     if node.module is None:
         yield node
         return
-    drawn = _drawn(node)
-    if not any(each.module is not None for each in node.inside):  # a leaf
-        own = [each for each in node.inside if each.kind]
-        if len(own) == 1:
-            yield replace(node, kind=own[0].kind, label=own[0].label, inside=[])
-        else:
-            yield replace(node, kind="block" if own else "", inside=[])
+    drawn, own = _drawn(node), [each for each in node.inside if each.kind]
+    leaf = all(each.module is None for each in node.inside)
+    if leaf and len(own) == 1:
+        yield replace(node, kind=own[0].kind, label=own[0].label, inside=[])
+    elif leaf:
+        yield replace(node, kind="block" if own else "", inside=[])
     elif node is root or isinstance(node.module, nn.Sequential) or _is_chain(node) or 2 * drawn > whole:
         for each in node.inside:
             yield from _opened(each, root, whole)
@@ -178,7 +174,7 @@ def _drawn(node: _Node) -> int:
     return sum(_drawn(each) if each.module is not None else bool(each.kind) for each in node.inside)
 
 
-def _sources(watch: _Watch, nodes: Sequence[_Node]) -> list[Layer]:
+def _sources(watch: _Watch, nodes: Iterable[_Node]) -> list[Layer]:
     """Layers, each with the ones that it draws on: tensors are followed through what is not drawn."""
     found = [Layer("", "input", "input", watch.input_shape)]
     made_by: dict[int, frozenset[int]] = {number: frozenset({0}) for number in watch.root.given}
@@ -216,20 +212,19 @@ def _gathered(found: Sequence[Layer], kinds: set[str]) -> list[Layer]:
 
 # --- names of operators -----------------------------------------------------------------------------------------------
 
-# kind and label of operators that have no sizes to tell
-PLAIN = {
+POOLS = {
+    aten.max_pool2d_with_indices: "max pool",
+    aten.max_pool3d_with_indices: "max pool",
+    aten.avg_pool2d: "avg pool",
+    aten.avg_pool3d: "avg pool",
+}
+PLAIN = {  # what has no sizes to tell
     aten._adaptive_avg_pool2d: ("pooling", "adaptive avg pool"),
     aten._adaptive_avg_pool3d: ("pooling", "adaptive avg pool"),
     aten.adaptive_max_pool2d: ("pooling", "adaptive max pool"),
     aten.adaptive_max_pool3d: ("pooling", "adaptive max pool"),
     aten.pixel_shuffle: ("upsampling", "pixel shuffle"),
     aten.max_unpool2d: ("upsampling", "unpool"),
-}
-POOLS = {
-    aten.max_pool2d_with_indices: "max pool",
-    aten.max_pool3d_with_indices: "max pool",
-    aten.avg_pool2d: "avg pool",
-    aten.avg_pool3d: "avg pool",
 }
 NOT_DRAWN = ("", "")
 

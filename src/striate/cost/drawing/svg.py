@@ -23,13 +23,9 @@ from striate.cost.drawing.slabs import (
 
 # Fill of the front; top and side are darker. Colours after Okabe and Ito, apart for colour-blind eyes.
 PAINT = {
-    "input": "#c9ccd1",
-    "convolution": "#8fc1e8",
-    "pooling": "#f0b37e",
-    "upsampling": "#8fd3b6",
-    "block": "#b9b3e3",
+    "input": "#c9ccd1", "convolution": "#8fc1e8", "pooling": "#f0b37e", "upsampling": "#8fd3b6", "block": "#b9b3e3",
     "fully connected": "#eddc82",
-}
+}  # fmt: skip
 INK, SOFT, PAPER = "#22262b", "#666c75", "#fbfbfa"
 
 NOTE = "Height, width and number of channels are drawn by their square roots, each on one scale."

@@ -1,7 +1,6 @@
 """The default loss and the optimizers of a traced training step."""
 
 from collections.abc import Mapping
-from functools import reduce
 from typing import Any
 
 import torch
@@ -21,13 +20,20 @@ def default_loss(outputs: Any) -> Tensor:
     if isinstance(outputs, Tensor):
         return _loss_of(outputs)
     auxiliary, weight = getattr(outputs, "auxiliary", None), getattr(outputs, "weight", None)
-    if auxiliary is not None and weight is not None:  # one after the other, as a person writes it
-        return reduce(Tensor.add, (weight * default_loss(head) for head in auxiliary), default_loss(outputs[0]))
+    if auxiliary is not None and weight is not None:
+        total = default_loss(outputs[0])
+        for head in auxiliary:
+            total = total + weight * default_loss(head)
+        return total
+    parts = outputs.values() if isinstance(outputs, Mapping) else outputs
     if not isinstance(outputs, (tuple, list, Mapping)):
         hint = "loss=, a function from what it returns to one number"
         raise UsageError("the network", f"no default loss fits its output, {type(outputs).__name__}", hint)
-    parts = outputs.values() if isinstance(outputs, Mapping) else outputs
-    return reduce(Tensor.add, [default_loss(part) for part in parts if part is not None])
+    losses = [default_loss(part) for part in parts if part is not None]
+    total = losses[0]
+    for each in losses[1:]:
+        total = total + each
+    return total
 
 
 def optimizer_state(net: nn.Module, optimizer: str | None) -> dict[str, tuple[Tensor, ...]]:
