@@ -22,9 +22,9 @@ from striate.cost.field.seen import (
     united,
 )
 from striate.cost.field.steps import Places, adaptive, hull, resampled, transposed, window
-from striate.cost.field.views import VIEWS, Look, Rule, alone, looked, together
+from striate.cost.field.views import VIEWS, Look, Rule, alone
 from striate.cost.geometry import geometry
-from striate.cost.walk.events import Call
+from striate.cost.walk.events import Call, tensors
 
 aten = torch.ops.aten
 
@@ -43,8 +43,12 @@ def _copied(call: Call, look: Look) -> Seen | None:
 
 def _constant(call: Call, look: Look) -> None:
     """Only the shape of the first argument is used."""
-    if looked(call.args[1:], look):
+    if any(look(each) is not None for each in tensors(call.args[1:])):
         raise Unclear("it is filled with what depends on the picture")
+
+
+def _product(found: list[Seen], call: Call, look: Look) -> Seen:
+    return united(found, call.result, product=True)
 
 
 # --- windows ----------------------------------------------------------------------------------------------------------
@@ -69,7 +73,7 @@ def _pool(seen: Seen, call: Call) -> Seen | tuple[Seen, ...]:
     return (out, replace(out, pooled=along)) if len(call.outputs) > 1 else out
 
 
-def _unpool(call: Call, look: Look) -> Seen | None:
+def _unpool(found: list[Seen], call: Call, look: Look) -> Seen | None:
     seen, indices = look(call.args[0]), look(call.args[1])
     if seen is None:
         return None
@@ -167,11 +171,10 @@ def _alike(seen: Seen, call: Call) -> tuple[Seen | None, ...]:
 def _matmul(left_at: int) -> Rule:
     """(..., rows, inner) times (..., inner, columns)."""
 
-    def rule(call: Call, look: Look) -> Seen:
+    def rule(found: list[Seen], call: Call, look: Look) -> Seen:
         left, right = look(call.args[left_at]), look(call.args[left_at + 1])
         if left_at and look(call.args[0]) is not None:
             raise Unclear("what is added to the product depends on the picture")
-        found = [each for each in (left, right) if each is not None]
         always = tuple(hull(pair) for pair in zip(*(each.always for each in found), strict=True))
         dimensions = list(plain(call.result))
         if left is not None:
@@ -204,10 +207,7 @@ def _glu(seen: Seen, call: Call) -> Seen:
 RULES_BY_NAME: Mapping[str, Rule] = {
     **VIEWS,
     "clone detach alias lift_fresh _to_copy contiguous as_strided_ _prelu_kernel resolve_conj lift": alone(_first),
-    "copy_": _copied,
-    "new_zeros new_empty new_ones new_full zeros_like ones_like full_like empty_like": _constant,
-    "rand_like randn_like zero_ fill_ bernoulli_": _constant,
-    "mul mul_ div div_": together(lambda found, call: united(found, call.result, product=True)),
+    "mul mul_ div div_": _product,
     "convolution": alone(_convolution),
     "avg_pool2d avg_pool3d max_pool2d_with_indices max_pool3d_with_indices": alone(_pool),
     "max_unpool2d max_unpool3d": _unpool,
@@ -238,22 +238,30 @@ RULES_BY_NAME: Mapping[str, Rule] = {
 RULES: Mapping[Any, Rule] = {
     getattr(aten, name): rule for names, rule in RULES_BY_NAME.items() for name in names.split()
 }
+# What of the first argument is only the shape.
+FILLED = """
+    new_zeros new_empty new_ones new_full zeros_like ones_like full_like empty_like rand_like randn_like zero_ fill_
+    bernoulli_
+"""
+WRITTEN = {aten.copy_: _copied, **{getattr(aten, name): _constant for name in FILLED.split()}}
 
 
 def passed_on(call: Call, look: Look) -> tuple[Seen | None, ...]:
     """What each output sees. Raises `Unclear` where it cannot be told."""
+    if call.packet in WRITTEN:
+        return (WRITTEN[call.packet](call, look),) * len(call.outputs)
+    found = [one for each in call.tensors() if (one := look(each)) is not None]
+    if not found:
+        return (None,) * len(call.outputs)
+    if not any(is_placed(dimension) for one in found for dimension in one.dimensions):
+        always = tuple(hull(pair) for pair in zip(*(one.always for one in found), strict=True))
+        gated = any(one.gated for one in found)
+        return tuple(Seen(plain(each.shape), always, gated) for each in call.outputs)
     rule = RULES.get(call.packet)
-    if rule is not _constant and rule is not _copied:
-        found = [one for each in call.tensors() if (one := look(each)) is not None]
-        if not found:
-            return (None,) * len(call.outputs)
-        if not any(is_placed(dimension) for one in found for dimension in one.dimensions):
-            always = tuple(hull(pair) for pair in zip(*(one.always for one in found), strict=True))
-            gated = any(one.gated for one in found)
-            return tuple(Seen(plain(each.shape), always, gated) for each in call.outputs)
-        if rule is None and torch.Tag.pointwise in call.operator.tags:  # element by element
-            return (united(found, call.result),) * len(call.outputs)
-    if rule is None:
+    if rule is not None:
+        out = rule(found, call, look)
+    elif torch.Tag.pointwise in call.operator.tags:  # element by element
+        out = united(found, call.result)
+    else:
         raise Unclear(f"no rule says what a cell sees after {call.operator}")
-    out = rule(call, look)
     return out if isinstance(out, tuple) else (out,) * len(call.outputs)

@@ -1,39 +1,28 @@
 """How views, slices and joins pass on what their inputs see: one small function per operator."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
 
 from torch import Tensor
 
 from striate.cost.field.seen import Atom, Dimension, Seen, Unclear, is_placed, moved, only, reduced, regrouped, united
-from striate.cost.walk.events import Call, tensors
+from striate.cost.walk.events import Call
 
 Look = Callable[[Tensor], Seen | None]  # None: it does not depend on the picture
 Result = Seen | tuple[Seen | None, ...] | None  # of all outputs alike, or of each
-Rule = Callable[[Call, Look], Result]
-
-
-def looked(args: Iterable[Any], look: Look) -> list[Seen]:
-    """What those of the arguments see that depend on the picture."""
-    return [one for each in tensors(args) if (one := look(each)) is not None]
+Rule = Callable[[list[Seen], Call, Look], Result]  # told what those of the arguments see that depend on the picture
 
 
 def alone(rule: Callable[[Seen, Call], Result]) -> Rule:
     """For operators whose first argument alone may depend on the picture: the rule is told what it sees."""
 
-    def rule_of_all(call: Call, look: Look) -> Result:
+    def rule_of_all(found: list[Seen], call: Call, look: Look) -> Result:
         seen = look(call.args[0])
-        if seen is None or looked(call.args[1:], look):
+        if seen is None or len(found) > 1:
             raise Unclear("its weights or places depend on the picture")
         return rule(seen, call)
 
     return rule_of_all
-
-
-def together(rule: Callable[[list[Seen], Call], Result]) -> Rule:
-    """For operators that join what depends on the picture: the rule is told what each of that sees."""
-    return lambda call, look: rule(looked(call.args, look), call)
 
 
 def _transpose(seen: Seen, call: Call) -> Seen:
@@ -96,14 +85,14 @@ def _index_select(seen: Seen, call: Call) -> Seen:
     return _with(seen, at, (Atom(call.result[at]),))
 
 
-def _cat(found: list[Seen], call: Call) -> Seen:
+def _cat(found: list[Seen], call: Call, look: Look) -> Seen:
     at = call.argument(1, 0) % call.outputs[0].ndim
     if any(len(one.dimensions) == call.outputs[0].ndim and is_placed(one.dimensions[at]) for one in found):
         raise Unclear("it puts rows or columns one after the other")
     return united([_with(one, at, (Atom(call.result[at]),)) for one in found], call.result)
 
 
-def _stack(found: list[Seen], call: Call) -> Seen:
+def _stack(found: list[Seen], call: Call, look: Look) -> Seen:
     return united([_unsqueeze(one, call) for one in found], call.result)
 
 
@@ -123,6 +112,6 @@ VIEWS: Mapping[str, Rule] = {
     "split split_with_sizes": alone(_split),
     "unbind": alone(_unbind),
     "index_select": alone(_index_select),
-    "cat": together(_cat),
-    "stack": together(_stack),
+    "cat": _cat,
+    "stack": _stack,
 }

@@ -63,10 +63,9 @@ RULES: dict[object, Rule] = {**FREE, **MOVED, **PRODUCTS, **WINDOWS, **NORMS, **
 
 
 def rule_of(operator: torch._ops.OpOverload) -> Rule | None:
-    """The rule of this operator, or of all its overloads; None where there is none."""
-    if operator.namespace == "profiler":  # marks in a profile, not work
-        return nothing
-    return RULES.get(operator) or RULES.get(operator.overloadpacket)
+    """The rule of this operator; None where there is none."""
+    found = RULES.get(operator.overloadpacket)
+    return nothing if found is None and operator.namespace == "profiler" else found  # marks in a profile, not work
 
 
 def work_of(
