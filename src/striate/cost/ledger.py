@@ -37,9 +37,12 @@ class _Entry:
         works: dict[Phase, list[Work]] = {phase: [] for phase in self.moved}
         for phase, _, done in self.works:
             works[phase].append(done)
-        plain = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
-        phases = {phase: Tally(*summed(works[phase]), *moved) for phase, moved in plain.pop("moved").items()}
-        return Row(**plain | {"phases": phases, "works": tuple(self.works)})
+        phases = {phase: Tally(*summed(works[phase]), *moved) for phase, moved in self.moved.items()}
+        plain = {name: getattr(self, name) for name in _PLAIN}
+        return Row(phases=phases, works=tuple(self.works), **plain)
+
+
+_PLAIN = [each.name for each in dataclasses.fields(_Entry) if each.name not in ("works", "moved")]
 
 
 @final

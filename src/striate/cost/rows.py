@@ -37,9 +37,8 @@ class Part(Tally):
     outputs: int
 
     def __post_init__(self) -> None:
-        tally = self.tally
-        for column in TALLY:
-            object.__setattr__(self, column, getattr(tally, column))
+        for column, value in _columns(self.tally).items():
+            object.__setattr__(self, column, value)
 
     @property
     def tally(self) -> Tally:

@@ -84,7 +84,8 @@ def summed(works: Iterable[Operations]) -> tuple[Any, ...]:
 
 def total(tallies: Iterable[Tally]) -> Tally:
     """All of them together."""
-    return Tally(*map(sum, zip(*map(_tally, tallies), strict=True)))
+    parts = list(tallies)
+    return parts[0] if len(parts) == 1 else Tally(*map(sum, zip(*map(_tally, parts), strict=True)))
 
 
 NONE = Work()
