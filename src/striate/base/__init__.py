@@ -1,1 +1,4 @@
-"""What every floor stands on: errors, files that survive, randomness, processes. Knows no picture and no network."""
+"""What every floor stands on: errors, files that survive, randomness, processes, tables, figures.
+
+It knows no picture and no network.
+"""

@@ -68,10 +68,7 @@ class Ledger(Observer):
         self.fields.begin(traced)
         self._net = traced.net
         self._kinds = {name: type(module).__name__ for module, name in traced.names.items()}
-        childless = (
-            name for module, name in traced.names.items() if all(child is None for child in module._modules.values())
-        )
-        self._leaves = frozenset(childless)
+        self._leaves = frozenset(name for module, name in traced.names.items() if not list(module.children()))
 
     def module_entered(self, name: str, call: int, inputs: tuple[Tensor, ...]) -> None:
         shapes = tuple([tuple(each.shape) for each in inputs])
@@ -93,26 +90,19 @@ class Ledger(Observer):
 
     def called(self, call: Call) -> None:
         self.fields.called(call)
-        operator = call.operator
-        rule = rule_of(operator)
+        rule, packet = rule_of(call.operator), call.packet
         if rule is None:
             self._refuse(call)
-            return
-        packet = operator.overloadpacket
-        if packet in FREE:
+        if rule is None or packet in FREE:
             return
         done = rule(call)
         entry = self._entry(call)
         if done is not NONE:
             entry.works.append((call.phase, packet.__name__, done))
-        moved = entry.moved.get(call.phase)
-        if moved is None:
-            moved = entry.moved[call.phase] = [0, 0]
-        written = 0
-        for each in call.outputs:
-            written += _bytes(each)
-        moved[1] += written
+        written = sum(map(_bytes, call.outputs))
+        moved = entry.moved.setdefault(call.phase, [0, 0])
         moved[0] += _read(packet, call.args, written)
+        moved[1] += written
         if call.phase == "forward":
             size = call.outputs[0].numel() if call.outputs else 0
             entry.outputs += size

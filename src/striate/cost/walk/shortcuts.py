@@ -16,9 +16,7 @@ def _batch_norm(args: tuple[Any, ...]) -> Any:
     kept = torch.float32 if given.dtype in (torch.bfloat16, torch.float16) else given.dtype
     if given.ndim < 2 or (weight is not None and weight.dtype != kept):
         return NotImplemented
-    if not training:
-        return torch.empty_like(given), given.new_empty(0, dtype=kept), given.new_empty(0, dtype=kept)
-    channels = given.shape[1]
+    channels = given.shape[1] if training else 0
     return torch.empty_like(given), given.new_empty(channels, dtype=kept), given.new_empty(channels, dtype=kept)
 
 
