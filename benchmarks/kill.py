@@ -26,6 +26,8 @@ MORE = {
     ],
 }  # fmt: skip
 
+STEPS = 20  # between two kills, at most
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -47,7 +49,7 @@ def main() -> None:
         process = _started(recipe, cut)
         steps = []
         for number in range(arguments.kills):
-            time.sleep(chance.uniform(0, 1.2))
+            _wait(process, cut, chance)
             last = arguments.term and number == arguments.kills - 1
             if last:
                 asked = time.monotonic()
@@ -77,6 +79,15 @@ def _started(words: list[str], runs: Path) -> "subprocess.Popen[bytes]":
     while _newest(_run(runs)) <= before and process.poll() is None:
         time.sleep(0.005)
     return process
+
+
+def _wait(process: "subprocess.Popen[bytes]", runs: Path, chance: random.Random) -> None:
+    """Some steps more and a part of one: so on any machine the training is in its midst, and at any place in a step."""
+    before, last = time.monotonic(), _newest(_run(runs)) + chance.randint(1, STEPS)
+    first = _newest(_run(runs))
+    while (now := _newest(_run(runs))) < last and process.poll() is None:
+        time.sleep(0.001)
+    time.sleep(chance.random() * (time.monotonic() - before) / max(1, now - first))
 
 
 def _run(runs: Path) -> Path:

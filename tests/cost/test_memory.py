@@ -295,7 +295,7 @@ SMALL = blocks(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Fla
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.booleans())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_larger_batch_never_needs_less(one: int, other: int, training: bool) -> None:
     few, more = sorted((one, other))
     assert (
@@ -305,7 +305,7 @@ def test_a_larger_batch_never_needs_less(one: int, other: int, training: bool) -
 
 
 @given(st.integers(4_000, 200_000), st.sampled_from([None, "momentum", "adamw"]), st.sampled_from(["cpu", "cuda"]))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_the_largest_batch_is_the_last_that_fits(budget: int, optimizer: str | None, device: str) -> None:
     fit = largest_batch(SMALL, (1, 8, 8), budget, optimizer=optimizer, device=device)
 

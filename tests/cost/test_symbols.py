@@ -52,7 +52,7 @@ def test_a_network_over_multiples_of_its_stride_is_its_count_over_an_area():
     assert formula == sympy.Rational(4_089_184_256 - 2_048_000, 224 * 224) * H * W + 2_048_000
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(height=st.integers(33, 90), width=st.integers(33, 90))
 @pytest.mark.parametrize("name", ["resnet18", "densenet121", "squeezenet1_0"])
 def test_the_formula_with_its_rounding_is_the_count_of_any_size(name, height, width):

@@ -262,7 +262,7 @@ limits = {
 }  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.fixed_dictionaries(
         {"mirror": st.booleans(), "flip": st.booleans(), "crop": st.floats(0.01, 1)},

@@ -179,7 +179,7 @@ def test_other_classes_get_a_fresh_last_layer_and_keep_all_others(theirs, tmp_pa
 
 
 @given(k=st.integers(1, 5), channels=st.integers(1, 9), seed=st.integers(0, 99))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_picture_with_equal_channels_gets_the_same_answer_for_any_number_of_channels(k, channels, seed):
     filters = torch.randn(4, k, 3, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     grey = torch.randn(1, 1, 8, 8, generator=torch.Generator().manual_seed(seed + 1), dtype=torch.float64)
@@ -387,7 +387,7 @@ def test_a_file_cut_short_is_told_so(suffix, share, theirs, tmp_path):
 
 
 @given(st.binary(max_size=300), st.sampled_from([b"", b"PK\x03\x04", b"\x80\x02", struct.pack("<Q", 20) + b"{"]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_bytes_make_reading_fail_otherwise_than_by_a_sentence(tmp_path_factory, data, start):
     path = tmp_path_factory.getbasetemp() / "any.pth"
     path.write_bytes(start + data)

@@ -336,7 +336,7 @@ def test_every_cell_depends_on_exactly_the_predicted_pixels(name: str) -> None:
     assert torch.equal(found, predicted(net, size, found.shape))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     layers=st.lists(
         st.tuples(

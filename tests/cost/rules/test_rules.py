@@ -67,7 +67,7 @@ def products_by_ones(axes, transposed, x, weight, setting):
     return int(everything), int(valid)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(layers(), st.booleans())
 def test_convolutions_of_all_kinds_make_as_many_products_as_ones_add_up_to(layer, biased):
     axes, transposed, x, weight, setting = layer
@@ -82,7 +82,7 @@ def test_convolutions_of_all_kinds_make_as_many_products_as_ones_add_up_to(layer
     assert found.activations == result.numel()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(layers(), st.booleans())
 def test_each_gradient_of_a_convolution_costs_what_the_forward_pass_costs(layer, of_input):
     axes, transposed, x, weight, setting = layer
@@ -164,7 +164,7 @@ def pools(draw):
     return axes, (draw(small), 2, *sizes), kernel, stride, padding, draw(st.booleans())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(pools())
 def test_pools_see_what_windows_of_ones_add_up_to(pool):
     axes, shape, kernel, stride, padding, ceil = pool
