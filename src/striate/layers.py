@@ -1,13 +1,20 @@
 """Parts that several papers share: plain functions that return plain modules, and the few modules torch lacks."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, final
+from typing import Literal, NamedTuple, TypeVar, final
 
 import torch
 from torch import nn
 
 Activation = Callable[[], nn.Module]
 Norm = Callable[[int], nn.Module]
+Net = TypeVar("Net", bound=nn.Module)
+
+
+def chain(**layers: nn.Module) -> nn.Sequential:
+    """The layers one after another, under their names."""
+    return nn.Sequential(OrderedDict(layers))
 
 
 def conv(
@@ -30,8 +37,14 @@ def dropout_layer(rate: float) -> dict[str, nn.Module]:
     return {"dropout": nn.Dropout(rate)} if rate else {}
 
 
-def response_norm(n: int, *, k: float, alpha: float, beta: float) -> nn.LocalResponseNorm:
-    """Local response normalisation with the constants as Krizhevsky et al. 2012 print it, section 3.3.
+def head(features: int, classes: int, dropout: float) -> dict[str, nn.Module]:
+    """Global average pooling and one linear layer."""
+    layers = {"avgpool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten(), **dropout_layer(dropout)}
+    return layers | {"fc": nn.Linear(features, classes)}
+
+
+def response_norm(n: int = 5, *, k: float = 2, alpha: float = 1e-4, beta: float = 0.75) -> nn.LocalResponseNorm:
+    """Local response normalisation as Krizhevsky et al. 2012 print it, section 3.3, with their constants.
 
     b = a / (k + alpha * sum of a^2 over n neighbouring maps)^beta. PyTorch divides alpha by n, the paper does
     not: hence the factor.
@@ -82,19 +95,20 @@ class Heads(NamedTuple):
     weight: float
 
 
-def he_initialise(net: nn.Module) -> nn.Module:
+def he_initialise(net: Net, mode: Literal["fan_out", "fan_in"] = "fan_out") -> Net:
     """Draw each convolution's weights from a normal of variance 2 / fan-out, set its bias to 0; in place.
 
-    He et al. 2015, "Delving Deep into Rectifiers", eq. 14: the variance of the gradient then survives a ReLU.
+    He et al. 2015, "Delving Deep into Rectifiers", eq. 14: the variance of the gradient then survives a ReLU; that
+    of the maps does with "fan_in", eq. 10.
     """
     for module in _convolutions(net):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        nn.init.kaiming_normal_(module.weight, mode=mode, nonlinearity="relu")
         if module.bias is not None:
             nn.init.zeros_(module.bias)
     return net
 
 
-def initialise(net: nn.Module, how: str, paper: Callable[[nn.Module], nn.Module] = he_initialise) -> nn.Module:
+def initialise(net: Net, how: str, paper: Callable[[nn.Module], object] = he_initialise) -> Net:
     """Draw the weights of `net` anew, in place: "paper" as its paper says, "he" or "xavier" for every family.
 
     "he" is `he_initialise`; "xavier" is Glorot and Bengio 2010, eq. 16: a uniform draw of variance
@@ -103,28 +117,31 @@ def initialise(net: nn.Module, how: str, paper: Callable[[nn.Module], nn.Module]
     if any(parameter.is_meta for parameter in net.parameters()):
         return net  # nothing to draw; torch would import its compiler for that, which takes a second
     if how == "paper":
-        return paper(net)
-    if how == "he":
-        return he_initialise(net)
-    for module in (*_convolutions(net), *(each for each in net.modules() if isinstance(each, nn.Linear))):
-        nn.init.xavier_uniform_(module.weight)
+        paper(net)
+    elif how == "he":
+        he_initialise(net)
+    else:
+        for module in _weighted(net):
+            nn.init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    return net
+
+
+def gaussian(net: Net) -> Net:
+    """A draw as papers before 2014 print it: weights normal with deviation 0.01, biases 0; in place."""
+    for module in _weighted(net):
+        nn.init.normal_(module.weight, std=0.01)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
     return net
 
 
-def gaussian(deviation: float, bias: float = 0.0) -> Callable[[nn.Module], nn.Module]:
-    """A draw as papers before 2014 print it: weights normal with this deviation, biases constant; in place."""
-
-    def draw(net: nn.Module) -> nn.Module:
-        for module in (*_convolutions(net), *(each for each in net.modules() if isinstance(each, nn.Linear))):
-            nn.init.normal_(module.weight, std=deviation)
-            if module.bias is not None:
-                nn.init.constant_(module.bias, bias)
-        return net
-
-    return draw
-
-
 def _convolutions(net: nn.Module) -> Iterator[nn.Conv2d | nn.ConvTranspose2d]:
     return (module for module in net.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d))
+
+
+def _weighted(net: nn.Module) -> Iterator[nn.Conv2d | nn.ConvTranspose2d | nn.Linear]:
+    """Convolutions, then linear layers: initial weights are drawn in this order."""
+    yield from _convolutions(net)
+    yield from (module for module in net.modules() if isinstance(module, nn.Linear))

@@ -1,14 +1,13 @@
 """AlexNet: Krizhevsky, Sutskever and Hinton 2012, and its one-tower form, Krizhevsky 2014."""
 
 import math
-from collections import OrderedDict
 
 from torch import nn
 
 from striate.base.errors import UsageError
 from striate.base.options import Rate, Whole
-from striate.layers import dropout_layer, gaussian, initialise, response_norm
-from striate.models.entry import Line
+from striate.layers import chain, dropout_layer, gaussian, initialise, response_norm
+from striate.models.entry import Line, numbered
 from striate.models.options import Activation, Init, Norm
 
 # fmt: off
@@ -38,6 +37,12 @@ ONE_TOWER = (
     ("conv4", 256,  3,      1,      1,       ""),
     ("conv5", 256,  3,      1,      1,       "pool"),
 )
+#    layer  words                       modules
+ONE_TOWER_DENSE = (
+    ("fc6", "dropout 0.5, 4096 units",  3),
+    ("fc7", "dropout 0.5, 4096 units",  3),
+    ("fc8", "1000 units, softmax",      1),
+)
 # fmt: on
 
 
@@ -65,12 +70,12 @@ def alexnet(
     Pools of 3x3 move by 2, so they overlap. Layers and state-dict keys are named as in Caffe's model. Raises
     `UsageError` for groups that do not divide the maps.
     """
-    inputs = channels
     shared = math.gcd(*(maps for _, maps, *_ in FIGURE_2))
     if shared % groups:
         allowed = ", ".join(str(number) for number in range(1, shared + 1) if shared % number == 0)
         raise UsageError("groups", f"{groups} does not divide the numbers of maps", f"one of {allowed}")
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    layers: dict[str, nn.Module] = {}
+    inputs = channels
     for name, maps, kernel, stride, padding, halves, then, *_ in FIGURE_2:
         number, parts = name[-1], groups if halves > 1 else 1
         layers[name] = nn.Conv2d(inputs, maps, kernel, stride, padding, groups=parts, bias=norm is None)
@@ -78,20 +83,23 @@ def alexnet(
             layers[f"bn{number}"] = norm(maps)
         layers[f"relu{number}"] = activation()
         if "norm" in then and lrn:
-            layers[f"norm{number}"] = response_norm(5, k=2, alpha=1e-4, beta=0.75)
+            layers[f"norm{number}"] = response_norm()
         if "pool" in then:
             layers[f"pool{number}"] = nn.MaxPool2d(3, stride=2)
         inputs = maps
-    layers["flatten"] = nn.Flatten()
-    inputs *= 6 * 6
+    layers |= dense(inputs, classes, activation, dropout)
+    return initialise(chain(**layers), init, as_printed)
+
+
+def dense(maps: int, classes: int, activation: Activation, dropout: float) -> dict[str, nn.Module]:
+    """What follows the last map, of 6x6 cells: fc6, fc7 and fc8."""
+    layers: dict[str, nn.Module] = {"flatten": nn.Flatten()}
+    inputs = maps * 6 * 6
     for name, units, _ in FIGURE_2_DENSE[:-1]:
         layers |= {name: nn.Linear(inputs, units), f"relu{name[-1]}": activation()}
         layers |= {f"drop{name[-1]}": layer for layer in dropout_layer(dropout).values()}
         inputs = units
-    layers[FIGURE_2_DENSE[-1][0]] = nn.Linear(inputs, classes)
-    net = nn.Sequential(layers)
-    initialise(net, init, as_printed)
-    return net
+    return layers | {"fc8": nn.Linear(inputs, classes)}
 
 
 def alexnet_owt(
@@ -112,27 +120,31 @@ def alexnet_owt(
     "he", `layers.he_initialise`, and linear layers start as PyTorch starts them; or "xavier". Raises
     `UsageError` for groups that do not divide the maps.
     """
-    features = [module for *_, group in _one_tower(channels, norm, activation) for module in group]
+    features: list[nn.Module] = []
+    inputs = channels
+    for _, maps, kernel, stride, padding, then in ONE_TOWER:
+        features.append(nn.Conv2d(inputs, maps, kernel, stride, padding, bias=norm is None))
+        features += [activation()] if norm is None else [norm(maps), activation()]
+        if then:
+            features.append(nn.MaxPool2d(3, stride=2))
+        inputs = maps
     classifier = (
-        nn.Dropout(dropout), nn.Linear(256 * 6 * 6, 4096), activation(),
+        nn.Dropout(dropout), nn.Linear(inputs * 6 * 6, 4096), activation(),
         nn.Dropout(dropout), nn.Linear(4096, 4096), activation(),
         nn.Linear(4096, classes),
     )  # fmt: skip
-    net = nn.Sequential(
-        OrderedDict[str, nn.Module](
-            features=nn.Sequential(*features),
-            avgpool=nn.AdaptiveAvgPool2d(6),
-            flatten=nn.Flatten(),
-            classifier=nn.Sequential(*classifier),
-        )
+    net = chain(
+        features=nn.Sequential(*features),
+        avgpool=nn.AdaptiveAvgPool2d(6),
+        flatten=nn.Flatten(),
+        classifier=nn.Sequential(*classifier),
     )
-    initialise(net, init)
-    return net
+    return initialise(net, init)
 
 
 def as_printed(net: nn.Module) -> nn.Module:
     """Weights and biases of the paper of 2012, section 5; in place."""
-    gaussian(0.01)(net)
+    gaussian(net)
     starts = {name: start for name, *_, start, _ in FIGURE_2} | {name: start for name, _, start in FIGURE_2_DENSE}
     for name, start in starts.items():
         bias = getattr(net.get_submodule(name), "bias", None)
@@ -151,38 +163,26 @@ def figure_2() -> list[Line]:
             lines.append(Line(f"norm{name[-1]}", "response normalisation over 5 maps", (f"norm{name[-1]}",)))
         if "pool" in then:
             lines.append(Line(f"pool{name[-1]}", "max pool 3x3, stride 2", (f"pool{name[-1]}",)))
-    for name, units, _ in FIGURE_2_DENSE:
-        after = () if name == "fc8" else (f"relu{name[-1]}", f"drop{name[-1]}")
-        words = "fully connected, softmax" if name == "fc8" else "fully connected, dropout 0.5"
-        lines.append(Line(name, words, (name, *after), str(units)))
-    return lines
+    return [*lines, *dense_lines()]
+
+
+def dense_lines() -> list[Line]:
+    """fc6, fc7 and fc8 of `dense`, with the units that are printed."""
+    words = "fully connected, dropout 0.5"
+    *hidden, (last, classes, _) = FIGURE_2_DENSE
+    lines = [Line(name, words, (name, f"relu{name[-1]}", f"drop{name[-1]}"), str(units)) for name, units, _ in hidden]
+    return [*lines, Line(last, "fully connected, softmax", (last,), str(classes))]
 
 
 def one_tower() -> list[Line]:
     """The network of 2014 layer by layer; its paper prints no numbers for the layers."""
-    lines, position = [], 0
-    for name, words, group in _one_tower(3, None, nn.ReLU):
-        lines.append(Line(name, words, tuple(f"features.{position + index}" for index in range(len(group)))))
-        position += len(group)
-    return [
-        *lines,
-        Line("pool", "average to 6x6 for other sizes than 224", ("avgpool", "flatten")),
-        Line("fc6", "dropout 0.5, 4096 units", ("classifier.0", "classifier.1", "classifier.2")),
-        Line("fc7", "dropout 0.5, 4096 units", ("classifier.3", "classifier.4", "classifier.5")),
-        Line("fc8", "1000 units, softmax", ("classifier.6",)),
-    ]
-
-
-def _one_tower(channels: int, norm: Norm, activation: Activation) -> list[tuple[str, str, list[nn.Module]]]:
-    """Name, words and modules of each layer of ONE_TOWER."""
-    rows: list[tuple[str, str, list[nn.Module]]] = []
-    inputs = channels
-    for name, maps, kernel, stride, padding, then in ONE_TOWER:
-        convolution = nn.Conv2d(inputs, maps, kernel, stride, padding, bias=norm is None)
-        between = [] if norm is None else [norm(maps)]
-        words = f"{maps} kernels of {kernel}x{kernel}, stride {stride}"
-        rows.append((name, words, [convolution, *between, activation()]))
+    rows = []
+    for name, maps, kernel, stride, _, then in ONE_TOWER:
+        rows.append((name, f"{maps} kernels of {kernel}x{kernel}, stride {stride}", 2))
         if then:
-            rows.append((f"pool{name[-1]}", "max pool 3x3, stride 2", [nn.MaxPool2d(3, stride=2)]))
-        inputs = maps
-    return rows
+            rows.append((f"pool{name[-1]}", "max pool 3x3, stride 2", 1))
+    return [
+        *numbered("features", rows),
+        Line("pool", "average to 6x6 for other sizes than 224", ("avgpool", "flatten")),
+        *numbered("classifier", ONE_TOWER_DENSE),
+    ]

@@ -1,8 +1,9 @@
 """What the catalogue knows of a network; importing this file does not import torch."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import count, islice
 from types import MappingProxyType
 from typing import Any
 
@@ -24,6 +25,15 @@ class Line:
     output: str = ""
     parameters: str = ""
     multiply_adds: str = ""
+
+
+def numbered(parent: str, rows: Iterable[tuple[str, str, int]]) -> list[Line]:
+    """Lines of (layer, words, modules), whose modules are the child `parent`'s 0, 1, 2 ... one row after another."""
+    numbers = count()
+    return [
+        Line(layer, words, tuple(f"{parent}.{number}" for number in islice(numbers, modules)))
+        for layer, words, modules in rows
+    ]
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,11 @@
 """Network in network: Lin, Chen and Yan 2014, "Network In Network"."""
 
-from collections import OrderedDict
 from collections.abc import Sequence
 
 from torch import nn
 
 from striate.base.options import Rate, Whole
-from striate.layers import initialise
+from striate.layers import chain, initialise
 from striate.models.entry import Line
 from striate.models.options import Activation, Init, Norm
 
@@ -63,7 +62,7 @@ def nin_cifar10(
     - `init`: "paper" is "he", `layers.he_initialise`, as the paper says only that weights were "manually set";
       or "xavier".
     """
-    return _chain(CIFAR_10, classes, channels, norm=norm, activation=activation, dropout=dropout, init=init)
+    return _chain(CIFAR_10, classes, channels, norm, activation, dropout, init)
 
 
 def nin_imagenet(
@@ -80,7 +79,7 @@ def nin_imagenet(
     Four blocks; 7,595,176 parameters, an eighth of AlexNet's. `dropout` is the rate after the third pool; the
     other options are those of `nin_cifar10`.
     """
-    return _chain(IMAGENET, classes, channels, norm=norm, activation=activation, dropout=dropout, init=init)
+    return _chain(IMAGENET, classes, channels, norm, activation, dropout, init)
 
 
 def table_cifar10() -> list[Line]:
@@ -94,40 +93,25 @@ def table_imagenet() -> list[Line]:
 
 
 def _chain(
-    table: Sequence[Row],
-    classes: int,
-    channels: int,
-    *,
-    norm: Norm,
-    activation: Activation,
-    dropout: float,
-    init: Init,
+    table: Sequence[Row], classes: int, channels: int, norm: Norm, activation: Activation, dropout: float, init: Init
 ) -> nn.Sequential:
-    inputs = channels
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    layers: dict[str, nn.Module] = {}
+    inputs, block = channels, 0
     for name, maps, kernel, stride, padding, pool, drops in table:
         last = name == table[-1][0]
         maps = classes if last else maps
-        plain = last or norm is None
-        layers[name] = nn.Conv2d(inputs, maps, kernel, stride, padding, bias=plain)
+        layers[name] = nn.Conv2d(inputs, maps, kernel, stride, padding, bias=last or norm is None)
         if not last and norm is not None:
             layers[f"{name}_bn"] = norm(maps)
         layers[f"{name}_relu"] = activation()
         if pool:
+            block += 1
             kind = nn.MaxPool2d if pool == "max" else nn.AvgPool2d
-            layers[f"pool{_block(layers)}"] = kind(3, stride=2, ceil_mode=True)
+            layers[f"pool{block}"] = kind(3, stride=2, ceil_mode=True)
         if drops and dropout:
-            layers[f"drop{_block(layers) - 1}"] = nn.Dropout(dropout)
+            layers[f"drop{block}"] = nn.Dropout(dropout)
         inputs = maps
-    layers |= {"avgpool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten()}
-    net = nn.Sequential(layers)
-    initialise(net, init)
-    return net
-
-
-def _block(layers: OrderedDict[str, nn.Module]) -> int:
-    """The number of the block that the next pool ends."""
-    return 1 + sum(name.startswith("pool") for name in layers)
+    return initialise(chain(**layers, avgpool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten()), init)
 
 
 def _lines(table: Sequence[Row]) -> list[Line]:

@@ -3,13 +3,14 @@
 import dataclasses
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, get_type_hints
 
 from torch import nn
 
 from striate import layers
+from striate.base.errors import UsageError
 from striate.base.options import read
 
 ACTIVATIONS: Mapping[str, layers.Activation] = MappingProxyType(
@@ -46,6 +47,13 @@ Activation = Annotated[layers.Activation, ACTIVATIONS]
 Norm = Annotated[layers.Norm | None, NORMS]
 Init = Literal["paper", "he", "xavier"]
 Stem = Literal["224", "32"]  # the side in pixels that it is made for
+
+
+def check_depth(depth: int, known: Iterable[int], where: str) -> None:
+    """A `UsageError` when `depth` is not one of those that the table called `where` lists."""
+    if depth not in known:
+        hint = f"one of {', '.join(map(str, known))}"
+        raise UsageError("depth", f"{where} has no network of {depth} layers", hint)
 
 
 def parameters(builder: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:

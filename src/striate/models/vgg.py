@@ -1,13 +1,13 @@
 """VGG: Simonyan and Zisserman 2015, "Very Deep Convolutional Networks for Large-Scale Image Recognition"."""
 
-from collections import OrderedDict
+from dataclasses import replace
 
 from torch import nn
 
 from striate.base.errors import UsageError
 from striate.base.options import Rate, Whole
-from striate.layers import SqueezeExcitation, initialise, response_norm
-from striate.models.entry import Line
+from striate.layers import SqueezeExcitation, chain, initialise, response_norm
+from striate.models.entry import Line, numbered
 from striate.models.options import Activation, Init, Norm
 
 # fmt: off
@@ -52,67 +52,52 @@ def vgg(
     Children are `features`, `avgpool` (any map brought to 7x7), `flatten` and `classifier`; keys and shapes are
     torchvision's.
     """
-    rows = _features(configuration, channels, norm=norm, lrn=lrn, se=se, activation=activation)
-    inputs = TABLE_1_MAPS[-1] * 7 * 7
-    classifier: list[nn.Module] = []
-    for units in TABLE_1_DENSE[:-1]:
-        classifier += [nn.Linear(inputs, units), activation(), nn.Dropout(dropout)]
-        inputs = units
-    classifier.append(nn.Linear(inputs, classes))
-    net = nn.Sequential(
-        OrderedDict[str, nn.Module](
-            features=nn.Sequential(*(module for _, group in rows for module in group)),
-            avgpool=nn.AdaptiveAvgPool2d(7),
-            flatten=nn.Flatten(),
-            classifier=nn.Sequential(*classifier),
-        )
-    )
-    initialise(net, "xavier" if init == "paper" else init)
-    return net
-
-
-def table_1(configuration: str, *, norm: Norm = None, lrn: bool = False) -> list[Line]:
-    """A column of Table 1, from the top; the paper prints neither map sizes nor numbers for its lines."""
-    rows = _features(configuration, 3, norm=norm, lrn=lrn, se=None, activation=nn.ReLU)
-    lines, position = [], 0
-    for layer, group in rows:
-        children = tuple(f"features.{position + index}" for index in range(len(group)))
-        lines.append(Line(layer, WORDS[layer.rstrip("0123456789")], children))
-        position += len(group)
-    lines.append(Line("7x7", "average to 7x7 for other sizes than 224", ("avgpool", "flatten")))
-    for index, units in enumerate(TABLE_1_DENSE):
-        modules = range(3 * index, 3 * index + (1 if units == TABLE_1_DENSE[-1] else 3))
-        words = "fully connected, softmax" if units == TABLE_1_DENSE[-1] else "fully connected, dropout 0.5"
-        lines.append(Line(f"FC-{units}", words, tuple(f"classifier.{module}" for module in modules), str(units)))
-    return lines
-
-
-WORDS = {
-    "conv3-": "3x3 convolution, padding 1",
-    "conv1-": "1x1 convolution",
-    "LRN": "response normalisation over 5 maps",
-    "maxpool": "2x2, stride 2",
-}
-
-
-def _features(
-    configuration: str, channels: int, *, norm: Norm, lrn: bool, se: int | None, activation: Activation
-) -> list[tuple[str, list[nn.Module]]]:
-    """What each line of a column is called and made of, down to the last pool."""
     if configuration not in TABLE_1:
         cause = f"Table 1 has no column {configuration}"
         raise UsageError("configuration", cause, f"one of {', '.join(TABLE_1)}")
-    rows: list[tuple[str, list[nn.Module]]] = []
+    features: list[nn.Module] = []
     inputs = channels
     for kernels, maps in zip(TABLE_1[configuration], TABLE_1_MAPS, strict=True):
         for kernel in kernels:
             # A bias even before a norm, which subtracts it again: the published weights of the _bn networks have it.
-            layers: list[nn.Module] = [nn.Conv2d(inputs, maps, kernel, padding=kernel // 2)]
-            layers += [] if norm is None else [norm(maps)]
-            layers += [activation(), *([SqueezeExcitation(maps, se)] if se else [])]
-            rows.append((f"conv{kernel}-{maps}", layers))
-            if lrn and len(rows) == 1:
-                rows.append(("LRN", [response_norm(5, k=2, alpha=1e-4, beta=0.75)]))
+            features.append(nn.Conv2d(inputs, maps, kernel, padding=kernel // 2))
+            features += [activation()] if norm is None else [norm(maps), activation()]
+            if se:
+                features.append(SqueezeExcitation(maps, se))
+            if lrn:
+                features.append(response_norm())
+                lrn = False  # the first convolution alone has it
             inputs = maps
-        rows.append(("maxpool", [nn.MaxPool2d(2)]))
-    return rows
+        features.append(nn.MaxPool2d(2))
+    inputs *= 7 * 7
+    classifier: list[nn.Module] = []
+    for units in TABLE_1_DENSE[:-1]:
+        classifier += [nn.Linear(inputs, units), activation(), nn.Dropout(dropout)]
+        inputs = units
+    net = chain(
+        features=nn.Sequential(*features),
+        avgpool=nn.AdaptiveAvgPool2d(7),
+        flatten=nn.Flatten(),
+        classifier=nn.Sequential(*classifier, nn.Linear(inputs, classes)),
+    )
+    return initialise(net, "xavier" if init == "paper" else init)
+
+
+def table_1(configuration: str, *, norm: Norm = None, lrn: bool = False) -> list[Line]:
+    """A column of Table 1, from the top; the paper prints neither map sizes nor numbers for its lines."""
+    rows = []
+    for kernels, maps in zip(TABLE_1[configuration], TABLE_1_MAPS, strict=True):
+        for kernel in kernels:
+            words = f"{kernel}x{kernel} convolution{', padding 1' if kernel == 3 else ''}"
+            rows.append((f"conv{kernel}-{maps}", words, 2 if norm is None else 3))
+        rows.append(("maxpool", "2x2, stride 2", 1))
+    if lrn:
+        rows.insert(1, ("LRN", "response normalisation over 5 maps", 1))
+    *hidden, last = TABLE_1_DENSE
+    dense = [(f"FC-{units}", "fully connected, dropout 0.5", 3) for units in hidden]
+    dense.append((f"FC-{last}", "fully connected, softmax", 1))
+    return [
+        *numbered("features", rows),
+        Line("7x7", "average to 7x7 for other sizes than 224", ("avgpool", "flatten")),
+        *(replace(line, output=line.layer.removeprefix("FC-")) for line in numbered("classifier", dense)),
+    ]

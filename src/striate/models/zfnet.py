@@ -1,11 +1,10 @@
 """ZFNet: Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks"."""
 
-from collections import OrderedDict
-
 from torch import nn
 
 from striate.base.options import Rate, Whole
-from striate.layers import dropout_layer, gaussian, initialise, response_norm
+from striate.layers import chain, gaussian, initialise, response_norm
+from striate.models.alexnet import dense, dense_lines
 from striate.models.entry import Line
 from striate.models.options import Activation, Init, Norm
 
@@ -19,12 +18,7 @@ FIGURE_3 = (
     ("conv4", 384,     3,    1,      1,       13,       0,      False),
     ("conv5", 256,     3,    1,      1,       13,       6,      False),
 )
-#    layer    units
-FIGURE_3_DENSE = (
-    ("fc6",   4096),
-    ("fc7",   4096),
-    ("fc8",   1000),
-)
+# fc6 and fc7 of 4096 units, and fc8, are AlexNet's.
 # fmt: on
 
 
@@ -50,8 +44,8 @@ def zfnet(
     Pools count a last, incomplete window: so 110 becomes 55 and 26 becomes 13. Layers and state-dict keys are
     named as in Caffe's models.
     """
+    layers: dict[str, nn.Module] = {}
     inputs = channels
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
     for name, filters, size, stride, padding, _, pooled, contrast in FIGURE_3:
         number = name[-1]
         layers[name] = nn.Conv2d(inputs, filters, size, stride, padding, bias=norm is None)
@@ -61,18 +55,10 @@ def zfnet(
         if pooled:
             layers[f"pool{number}"] = nn.MaxPool2d(3, stride=2, ceil_mode=True)
         if contrast and lrn:
-            layers[f"norm{number}"] = response_norm(5, k=2, alpha=1e-4, beta=0.75)
+            layers[f"norm{number}"] = response_norm()
         inputs = filters
-    layers["flatten"] = nn.Flatten()
-    inputs *= 6 * 6
-    for name, units in FIGURE_3_DENSE[:-1]:
-        layers |= {name: nn.Linear(inputs, units), f"relu{name[-1]}": activation()}
-        layers |= {f"drop{name[-1]}": layer for layer in dropout_layer(dropout).values()}
-        inputs = units
-    layers[FIGURE_3_DENSE[-1][0]] = nn.Linear(inputs, classes)
-    net = nn.Sequential(layers)
-    initialise(net, init, gaussian(0.01))
-    return net
+    layers |= dense(inputs, classes, activation, dropout)
+    return initialise(chain(**layers), init, gaussian)
 
 
 def figure_3() -> list[Line]:
@@ -85,8 +71,4 @@ def figure_3() -> list[Line]:
             words = f"max pool 3x3, stride 2{', contrast normalised' if contrast else ''}"
             children = (f"pool{name[-1]}", f"norm{name[-1]}") if contrast else (f"pool{name[-1]}",)
             lines.append(Line(f"pool{name[-1]}", words, children, f"{pooled}x{pooled}x{filters}"))
-    for name, units in FIGURE_3_DENSE:
-        after = () if name == "fc8" else (f"relu{name[-1]}", f"drop{name[-1]}")
-        words = "fully connected, softmax" if name == "fc8" else "fully connected, dropout 0.5"
-        lines.append(Line(name, words, (name, *after), str(units)))
-    return lines
+    return [*lines, *dense_lines()]
