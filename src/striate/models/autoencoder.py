@@ -1,13 +1,13 @@
 """The convolutional autoencoder: Masci, Meier, Ciresan and Schmidhuber 2011, "Stacked Convolutional Auto-Encoders
 for Hierarchical Feature Extraction", in the symmetric form that is taught."""
 
-from collections import OrderedDict
+from functools import partial
 
 from torch import nn
 
 from striate.base.options import Whole
+from striate.layers import chain, he_initialise, initialise, normalise
 from striate.layers import conv as convolution
-from striate.layers import initialise, normalise
 from striate.models.options import Activation, Init, Norm
 
 # fmt: off
@@ -37,46 +37,28 @@ def autoencoder(
     - `width`: maps of the first block; the second has half of them, so that the code of a 28x28 picture of one
       channel has half its numbers.
     - `norm`: a norm between each convolution and its activation; none as a rule.
-    - `init`: the paper does not say; "paper" is `incoming_normal`, so that the last convolution, of few maps,
-      starts with small answers; "he" or "xavier" as `layers.initialise`.
+    - `init`: the paper does not say; "paper" is `layers.he_initialise` by fan-in, so that the last convolution, of few
+      maps, starts with small answers; "he" or "xavier" as `layers.initialise`.
     """
     first = BLOCKS[0][1]
     maps = [max(1, width * each // first) for _, each, _ in BLOCKS]
 
-    def block(number: int, inputs: int, outputs: int) -> OrderedDict[str, nn.Module]:
-        return OrderedDict[str, nn.Module](
-            {
-                f"conv{number}": convolution(inputs, outputs, 3, norm=norm),
-                f"norm{number}": normalise(norm, outputs),
-                f"relu{number}": activation(),
-            }
-        )
+    def block(number: int, inputs: int, outputs: int) -> dict[str, nn.Module]:
+        return {
+            f"conv{number}": convolution(inputs, outputs, 3, norm=norm),
+            f"norm{number}": normalise(norm, outputs),
+            f"relu{number}": activation(),
+        }
 
-    encoder: OrderedDict[str, nn.Module] = OrderedDict()
-    decoder: OrderedDict[str, nn.Module] = OrderedDict()
+    encoder: dict[str, nn.Module] = {}
+    decoder: dict[str, nn.Module] = {}
     before = channels
     for (number, *_), here in zip(BLOCKS, maps, strict=True):
-        encoder.update(block(number, before, here))
-        encoder[f"pool{number}"] = nn.MaxPool2d(2)
+        encoder |= block(number, before, here) | {f"pool{number}": nn.MaxPool2d(2)}
         before = here
     for (number, *_), here in zip(BLOCKS[::-1], maps[::-1], strict=True):
-        decoder.update(block(number, before, here))
-        decoder[f"up{number}"] = nn.Upsample(scale_factor=2)
+        decoder |= block(number, before, here) | {f"up{number}": nn.Upsample(scale_factor=2)}
         before = here
     decoder["output"] = convolution(before, channels, 3)
-    net = nn.Sequential(OrderedDict(encoder=nn.Sequential(encoder), decoder=nn.Sequential(decoder)))
-    initialise(net, init, incoming_normal)
-    return net
-
-
-def incoming_normal(net: nn.Module) -> nn.Module:
-    """Draw each convolution's weights from a normal of variance 2 / fan-in, set its bias to 0; in place.
-
-    He et al. 2015, "Delving Deep into Rectifiers", eq. 10: the variance of the maps then survives a ReLU.
-    """
-    for module in net.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-    return net
+    net = chain(encoder=chain(**encoder), decoder=chain(**decoder))
+    return initialise(net, init, partial(he_initialise, mode="fan_in"))

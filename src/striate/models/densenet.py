@@ -1,7 +1,7 @@
 """DenseNet: Huang, Liu, van der Maaten and Weinberger 2017, "Densely Connected Convolutional Networks"."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Annotated, final
@@ -12,9 +12,9 @@ from torch.utils.checkpoint import checkpoint
 
 from striate.base.errors import UsageError
 from striate.base.options import Range, Rate, Whole
-from striate.layers import conv, dropout_layer, initialise, normalise
+from striate.layers import chain, conv, dropout_layer, initialise, normalise
 from striate.models.entry import Line
-from striate.models.options import Activation, Init, Norm, Stem
+from striate.models.options import Activation, Init, Norm, Stem, check_depth
 
 # fmt: off
 # Table 1, for pictures of 224 pixels: growth rate k and the layers of each dense block, all with bottleneck
@@ -65,25 +65,17 @@ def densenet(
     Keys and shapes are torchvision's. `net.features` is the trunk, with a dense block and a transition a
     stage. Raises `UsageError` for a depth that the table has not.
     """
-    if depth not in TABLE_1:
-        raise UsageError("depth", f"Table 1 has no network of {depth} layers", f"one of {_words(TABLE_1)}")
+    check_depth(depth, TABLE_1, "Table 1")
     growth, repeats = TABLE_1[depth]
     maps, small = 2 * growth, stem == "32"
-    design = Design(
-        growth=growth,
-        bottleneck=True,
-        compression=TABLE_1_COMPRESSION,
-        norm=norm,
-        activation=activation,
-        dropout=dropout,
-        memory_efficient=memory_efficient,
-    )
-    first = OrderedDict[str, nn.Module](
-        conv0=conv(channels, maps, 3, norm=norm) if small else conv(channels, maps, 7, stride=2, norm=norm),
-        norm0=normalise(norm, maps),
-        relu0=design.activation(),
-        pool0=nn.Identity() if small else nn.MaxPool2d(3, stride=2, padding=1),
-    )
+    bottleneck, compression = True, TABLE_1_COMPRESSION
+    design = Design(growth, bottleneck, compression, norm, activation, dropout, memory_efficient)
+    first: dict[str, nn.Module] = {
+        "conv0": conv(channels, maps, 3, norm=norm) if small else conv(channels, maps, 7, stride=2, norm=norm),
+        "norm0": normalise(norm, maps),
+        "relu0": activation(),
+        "pool0": nn.Identity() if small else nn.MaxPool2d(3, stride=2, padding=1),
+    }
     return network(first, maps, repeats, design, classes, init)
 
 
@@ -119,21 +111,13 @@ def small_densenet(
         cause = f"{depth} layers are not {each}n + 4, n layers in each of three dense blocks"
         raise UsageError("depth", cause, f"{low} or {low + each}")
     maps = 2 * growth if bottleneck and compression < 1 else SECTION_3_STEM
-    design = Design(
-        growth=growth,
-        bottleneck=bottleneck,
-        compression=compression,
-        norm=norm,
-        activation=activation,
-        dropout=dropout,
-        memory_efficient=memory_efficient,
-    )
-    first = OrderedDict[str, nn.Module](conv0=conv(channels, maps, 3, norm=norm))
+    design = Design(growth, bottleneck, compression, norm, activation, dropout, memory_efficient)
+    first = {"conv0": conv(channels, maps, 3, norm=norm)}
     return network(first, maps, [layers] * len(SECTION_3_OUTPUT), design, classes, init)
 
 
 @final
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Design:
     """What all dense blocks and transitions of one network have in common."""
 
@@ -147,10 +131,10 @@ class Design:
 
 
 def network(
-    first: OrderedDict[str, nn.Module], maps: int, repeats: Sequence[int], design: Design, classes: int, init: str
+    first: Mapping[str, nn.Module], maps: int, repeats: Sequence[int], design: Design, classes: int, init: str
 ) -> nn.Sequential:
     """The `first` layers, dense blocks with a transition after each but the last, then average and classify."""
-    features = OrderedDict(first)
+    features = dict(first)
     for number, layers in enumerate(repeats, start=1):
         grown = [maps + layer * design.growth for layer in range(layers + 1)]
         features[f"denseblock{number}"] = DenseBlock(
@@ -162,29 +146,24 @@ def network(
             features[f"transition{number}"] = transition(maps, kept, design)
             maps = kept
     features[f"norm{len(repeats) + 1}"] = normalise(design.norm, maps)
-    net = nn.Sequential(
-        OrderedDict[str, nn.Module](
-            features=nn.Sequential(features),
-            relu=design.activation(),
-            avgpool=nn.AdaptiveAvgPool2d(1),
-            flatten=nn.Flatten(),
-            classifier=nn.Linear(maps, classes),
-        )
+    net = chain(
+        features=chain(**features),
+        relu=design.activation(),
+        avgpool=nn.AdaptiveAvgPool2d(1),
+        flatten=nn.Flatten(),
+        classifier=nn.Linear(maps, classes),
     )
-    initialise(net, init)
-    return net
+    return initialise(net, init)
 
 
 def transition(inputs: int, outputs: int, design: Design) -> nn.Sequential:
     """Section 3, "Pooling layers"; the activation between norm and convolution is in the authors' code."""
-    return nn.Sequential(
-        OrderedDict[str, nn.Module](
-            norm=normalise(design.norm, inputs),
-            relu=design.activation(),
-            conv=conv(inputs, outputs, 1, norm=design.norm),
-            **dropout_layer(design.dropout),
-            pool=nn.AvgPool2d(2),
-        )
+    return chain(
+        norm=normalise(design.norm, inputs),
+        relu=design.activation(),
+        conv=conv(inputs, outputs, 1, norm=design.norm),
+        **dropout_layer(design.dropout),
+        pool=nn.AvgPool2d(2),
     )
 
 
@@ -297,20 +276,14 @@ def section_3(depth: int, growth: int, bottleneck: bool = False, compression: fl
 
 def _block_lines(sides: Sequence[int], repeats: Sequence[int], words: str) -> Iterator[Line]:
     for number, (side, layers) in enumerate(zip(sides, repeats, strict=True), start=1):
-        size = f"{side}x{side}"
-        yield Line(f"Dense Block ({number})", f"[{words}] x {layers}", _features(f"denseblock{number}"), size)
+        size, half = f"{side}x{side}", f"{side // 2}x{side // 2}"
+        block, transition = f"denseblock{number}", f"transition{number}"
+        yield Line(f"Dense Block ({number})", f"[{words}] x {layers}", _features(block), size)
         if number < len(repeats):
-            half, parts = (
-                f"{side // 2}x{side // 2}",
-                [f"transition{number}.{part}" for part in ("norm", "relu", "conv")],
-            )
-            yield Line(f"Transition Layer ({number})", "1x1 conv", _features(*parts), size)
-            yield Line("", "2x2 average pool, stride 2", _features(f"transition{number}.pool"), half)
+            parts = _features(f"{transition}.norm", f"{transition}.relu", f"{transition}.conv")
+            yield Line(f"Transition Layer ({number})", "1x1 conv", parts, size)
+            yield Line("", "2x2 average pool, stride 2", _features(f"{transition}.pool"), half)
 
 
 def _features(*names: str) -> tuple[str, ...]:
     return tuple(f"features.{name}" for name in names)
-
-
-def _words(numbers: Iterable[int]) -> str:
-    return ", ".join(map(str, numbers))

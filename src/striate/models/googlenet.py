@@ -1,8 +1,7 @@
 """GoogLeNet: Szegedy et al. 2015, "Going Deeper with Convolutions"."""
 
 import math
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import final
 
@@ -10,7 +9,7 @@ import torch
 from torch import nn
 
 from striate.base.options import Rate, Whole
-from striate.layers import SqueezeExcitation, dropout_layer, initialise, response_norm
+from striate.layers import SqueezeExcitation, head, initialise, response_norm
 from striate.models.entry import Line
 from striate.models.heads import AuxiliaryHead, ReleasedNorm, network, released_norm, transform, unit
 from striate.models.options import Activation, Init, Norm
@@ -48,7 +47,6 @@ SECTION_5 = (
 )
 # fmt: on
 
-Unit = Callable[..., nn.Sequential]  # heads.unit with its norm and activation chosen
 AUXILIARY_WORDS = "average pooling 5x5/3, 1x1 convolution 128, fully connected 1024, dropout 70%, linear, softmax"
 AUXILIARY_WEIGHT = 0.3
 LAST_LAYERS = ("fc", "aux1.fc2", "aux2.fc2")
@@ -81,23 +79,8 @@ def googlenet(
     section 5 prints; at other sizes their cells are averaged or repeated to 4x4. The trunk is all that stands
     before `aux1`.
     """
-    make = partial(unit, norm=norm, activation=activation)
-    layers = OrderedDict[str, nn.Module](
-        conv1=make(channels, 64, 7, stride=2, padding=3),
-        maxpool1=_pool(3),
-        **({"norm1": _response_norm()} if lrn else {}),
-        conv2=make(64, 64, 1),
-        conv3=make(64, 192, 3, padding=1),
-        **({"norm2": _response_norm()} if lrn else {}),
-        maxpool2=_pool(3),
-    )
-    layers.update(_modules(make, five=5, last_pool=3, se=se))
-    if aux:
-        layers.update(_auxiliary(make, activation, classes, overlapping=True))
-    layers.update(_classifier(classes, dropout))
-    net = network(layers)
-    initialise(net, init, replicated)
-    return net
+    net = _network(classes, channels, norm, activation, se, aux, dropout, published=True, lrn=lrn)
+    return initialise(net, init, replicated)
 
 
 def googlenet_bn(
@@ -122,22 +105,10 @@ def googlenet_bn(
     Shapes and options are those of `googlenet`, and `transform_input`: True for pixels normalised as
     torchvision does, when the weights are torchvision's, see `heads.FromImagenetPixels`.
     """
-    make = partial(unit, norm=norm, activation=activation)
-    layers = OrderedDict[str, nn.Module](
-        **transform(transform_input, channels),
-        conv1=make(channels, 64, 7, stride=2, padding=3),
-        maxpool1=_pool(3),
-        conv2=make(64, 64, 1),
-        conv3=make(64, 192, 3, padding=1),
-        maxpool2=_pool(3),
+    net = _network(
+        classes, channels, norm, activation, se, aux, dropout, published=False, transform_input=transform_input
     )
-    layers.update(_modules(make, five=3, last_pool=2, se=se))
-    if aux:
-        layers.update(_auxiliary(make, activation, classes, overlapping=False))
-    layers.update(_classifier(classes, dropout))
-    net = network(layers)
-    initialise(net, init)
-    return net
+    return initialise(net, init)
 
 
 @final
@@ -183,9 +154,23 @@ def table_1() -> list[Line]:
     return lines
 
 
-def _modules(make: Unit, *, five: int, last_pool: int, se: int | None) -> OrderedDict[str, nn.Module]:
-    """The inception modules of Table 1 and the pools between them; `five` is the kernel of the branch called 5x5."""
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
+def _network(
+    classes: int, channels: int, norm: Norm, activation: Activation, se: int | None, aux: bool, dropout: float, *,
+    published: bool, lrn: bool = False, transform_input: bool = False,
+) -> nn.Sequential:  # fmt: skip
+    """Table 1 as published, or with the kernels and auxiliary pools of `googlenet_bn`."""
+    make = partial(unit, norm=norm, activation=activation)
+    five, last_pool = (5, 3) if published else (3, 2)
+    layers: dict[str, nn.Module] = {
+        **transform(transform_input, channels),
+        "conv1": make(channels, 64, 7, stride=2, padding=3),
+        "maxpool1": _pool(3),
+        **({"norm1": response_norm()} if lrn else {}),
+        "conv2": make(64, 64, 1),
+        "conv3": make(64, 192, 3, padding=1),
+        **({"norm2": response_norm()} if lrn else {}),
+        "maxpool2": _pool(3),
+    }
     inputs = 192
     for name, kind, _, _, filters, _, _ in TABLE_1[4:-3]:
         if kind == "max pool":
@@ -201,39 +186,20 @@ def _modules(make: Unit, *, five: int, last_pool: int, se: int | None) -> Ordere
         )
         layers[name] = Inception(branches, SqueezeExcitation(outputs, se) if se else nn.Identity())
         inputs = outputs
-    return layers
-
-
-def _auxiliary(make: Unit, activation: Activation, classes: int, *, overlapping: bool) -> dict[str, nn.Module]:
-    """Section 5's classifiers; `overlapping` cells of 5x5 at stride 3 as published, else any map in 4x4 parts."""
-    built: dict[str, nn.Module] = {}
-    for name, after, cells in SECTION_5:
-        layers = OrderedDict[str, nn.Module](
-            **({"avgpool": nn.AvgPool2d(5, stride=3)} if overlapping else {}),
-            cells=nn.AdaptiveAvgPool2d(4),  # nothing to do after the published pool of a 14x14 map
-            conv=make(int(cells.rpartition("x")[2]), 128, 1),
-            flatten=nn.Flatten(),
-            fc1=nn.Linear(128 * 4 * 4, 1024),
-            relu=activation(),
-            dropout=nn.Dropout(0.7),
-            fc2=nn.Linear(1024, classes),
-        )
-        built[name] = AuxiliaryHead(layers, after=after, weight=AUXILIARY_WEIGHT)
-    return built
-
-
-def _classifier(classes: int, dropout: float) -> OrderedDict[str, nn.Module]:
-    return OrderedDict[str, nn.Module](
-        avgpool=nn.AdaptiveAvgPool2d(1),
-        flatten=nn.Flatten(),
-        **dropout_layer(dropout),
-        fc=nn.Linear(1024, classes),
-    )
+    for name, after, cells in SECTION_5 if aux else ():
+        auxiliary: dict[str, nn.Module] = {
+            **({"avgpool": nn.AvgPool2d(5, stride=3)} if published else {}),
+            "cells": nn.AdaptiveAvgPool2d(4),  # nothing to do after the published pool of a 14x14 map
+            "conv": make(int(cells.rpartition("x")[2]), 128, 1),
+            "flatten": nn.Flatten(),
+            "fc1": nn.Linear(128 * 4 * 4, 1024),
+            "relu": activation(),
+            "dropout": nn.Dropout(0.7),
+            "fc2": nn.Linear(1024, classes),
+        }
+        layers[name] = AuxiliaryHead(auxiliary, after=after, weight=AUXILIARY_WEIGHT)
+    return network(layers | head(inputs, classes, dropout))
 
 
 def _pool(kernel: int) -> nn.MaxPool2d:
     return nn.MaxPool2d(kernel, stride=2, ceil_mode=True)
-
-
-def _response_norm() -> nn.LocalResponseNorm:
-    return response_norm(5, k=2.0, alpha=1e-4, beta=0.75)

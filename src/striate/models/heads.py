@@ -13,7 +13,7 @@ from torch import nn
 
 from striate import layers
 from striate.base.errors import Option, UsageError
-from striate.layers import Heads, normalise
+from striate.layers import Heads, chain, normalise
 from striate.models.options import NORMS, Activation, Norm
 
 # What torchvision's transforms subtract from and divide 0..1 by; TensorFlow's networks were trained on -1..1.
@@ -31,12 +31,8 @@ def unit(
     activation: Activation,
 ) -> nn.Sequential:
     """A convolution with its norm and activation, under the names of the published keys."""
-    layers = OrderedDict[str, nn.Module](
-        conv=nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=norm is None),
-        bn=normalise(norm, outputs),
-        relu=activation(),
-    )
-    return nn.Sequential(layers)
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=norm is None)
+    return chain(conv=convolution, bn=normalise(norm, outputs), relu=activation())
 
 
 def released_norm(channels: int) -> nn.Module:
@@ -89,10 +85,10 @@ class WithHeads(nn.Sequential):
         return Heads(x, tuple(answers), weight) if answers else x
 
 
-def network(layers: OrderedDict[str, nn.Module]) -> nn.Sequential:
+def network(layers: Mapping[str, nn.Module]) -> nn.Sequential:
     """The chain of `layers`: a plain `nn.Sequential` where none of them is an auxiliary head."""
     headed = any(isinstance(layer, AuxiliaryHead) for layer in layers.values())
-    return WithHeads(layers) if headed else nn.Sequential(layers)
+    return WithHeads(OrderedDict(layers)) if headed else chain(**layers)
 
 
 @final

@@ -1,7 +1,6 @@
 """Inception-v3: Szegedy et al. 2016, "Rethinking the Inception Architecture for Computer Vision"."""
 
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple, final
 
@@ -9,7 +8,7 @@ import torch
 from torch import nn
 
 from striate.base.options import Rate, Whole
-from striate.layers import SqueezeExcitation, dropout_layer, initialise
+from striate.layers import SqueezeExcitation, head, initialise
 from striate.models.entry import Line
 from striate.models.heads import AuxiliaryHead, ReleasedNorm, network, released_norm, transform, unit
 from striate.models.options import Activation, Init
@@ -167,7 +166,7 @@ def inception_v3(
     instead of among them, so that the trunk is all before it.
     """
     make, inputs = partial(unit, norm=norm, activation=activation), channels
-    layers = OrderedDict(transform(transform_input, channels))
+    layers = transform(transform_input, channels)
     for name, filters, kernel, stride, padding in STEM:
         if filters:
             layers[name] = make(inputs, filters, kernel, stride=stride, padding=padding)
@@ -177,14 +176,16 @@ def inception_v3(
     for name, branches, filters in MODULES:
         layers[name], inputs = _mixed(branches(filters), inputs, make, se)
     if aux:
-        layers["AuxLogits"] = _auxiliary(make, classes)
-    layers["avgpool"] = nn.AdaptiveAvgPool2d(1)
-    layers["flatten"] = nn.Flatten()
-    layers.update(dropout_layer(dropout))
-    layers["fc"] = nn.Linear(inputs, classes)
-    net = network(layers)
-    initialise(net, init)
-    return net
+        figure_8: dict[str, nn.Module] = {
+            "avgpool": nn.AvgPool2d(5, stride=3),
+            "conv0": make(768, 128, 1),
+            "conv1": make(128, 768, 5),
+            "cell": nn.AdaptiveAvgPool2d(1),
+            "flatten": nn.Flatten(),
+            "fc": nn.Linear(768, classes),
+        }
+        layers["AuxLogits"] = AuxiliaryHead(figure_8, after="Mixed_6e", weight=AUXILIARY_WEIGHT)
+    return initialise(network(layers | head(inputs, classes, dropout)), init)
 
 
 @final
@@ -194,7 +195,7 @@ class Mixed(nn.Module):
     The layers of all branches are children of the module itself: the keys of the published weights.
     """
 
-    def __init__(self, branches: Sequence[Branch], layers: OrderedDict[str, nn.Module], se: nn.Module) -> None:
+    def __init__(self, branches: Sequence[Branch], layers: Mapping[str, nn.Module], se: nn.Module) -> None:
         super().__init__()
         self.branches = tuple(tuple(tuple(layer.name for layer in step) for step in branch) for branch in branches)
         for name, layer in layers.items():
@@ -224,7 +225,7 @@ def table_1() -> list[Line]:
 
 def _mixed(branches: Sequence[Branch], inputs: int, make: Unit, se: int | None) -> tuple[Mixed, int]:
     """A module and the number of maps that leave it."""
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    layers: dict[str, nn.Module] = {}
     outputs = 0
     for branch in branches:
         maps = inputs
@@ -243,15 +244,3 @@ def _layer(layer: Layer, inputs: int, make: Unit) -> nn.Module:
         return nn.MaxPool2d(kernel, 2) if layer.stride == 2 else nn.AvgPool2d(kernel, 1, padding=1)
     padding = (kernel[0] // 2, kernel[1] // 2) if layer.stride == 1 else 0
     return make(inputs, layer.filters, kernel, stride=layer.stride, padding=padding)
-
-
-def _auxiliary(make: Unit, classes: int) -> AuxiliaryHead:
-    layers = OrderedDict[str, nn.Module](
-        avgpool=nn.AvgPool2d(5, stride=3),
-        conv0=make(768, 128, 1),
-        conv1=make(128, 768, 5),
-        cell=nn.AdaptiveAvgPool2d(1),
-        flatten=nn.Flatten(),
-        fc=nn.Linear(768, classes),
-    )
-    return AuxiliaryHead(layers, after="Mixed_6e", weight=AUXILIARY_WEIGHT)

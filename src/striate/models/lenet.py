@@ -1,6 +1,5 @@
 """LeNet-5: LeCun et al. 1998, "Gradient-Based Learning Applied to Document Recognition"."""
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Annotated, Literal, final
@@ -11,7 +10,7 @@ from torch.nn import functional
 
 from striate.base.options import Range, Rate, Whole
 from striate.base.randomness import draws
-from striate.layers import dropout_layer, initialise
+from striate.layers import chain, dropout_layer, initialise
 from striate.models.entry import Line
 from striate.models.options import Activation, Init
 
@@ -79,7 +78,7 @@ def lenet5(
     lose their last rows and columns. `dropout` acts before the output layer. Layers and state-dict keys bear
     the paper's names.
     """
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    layers: dict[str, nn.Module] = {}
     inputs = channels
     for name, kind, maps, kernel, *_ in FIGURE_2:
         if kind == "convolution":
@@ -90,16 +89,14 @@ def lenet5(
             if name == "c5":
                 layers["flatten"] = nn.Flatten()
             if name == "output":
-                layers.update(dropout_layer(dropout))
+                layers |= dropout_layer(dropout)
                 maps = classes
             layers[name] = nn.Linear(inputs * kernel**2, maps)
         if kind != "subsampling" and name != "output":
             layers[f"{name}_activation"] = activation()
         inputs = maps
-    net = nn.Sequential(layers)
-    if init != "torch":
-        initialise(net, init, uniform_by_fan_in)
-    return net
+    net = chain(**layers)
+    return net if init == "torch" else initialise(net, init, uniform_by_fan_in)
 
 
 @final
@@ -133,7 +130,7 @@ def lenet5_1998(
 
     Pictures must be 32x32 pixels. Layers and state-dict keys bear the paper's names.
     """
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    layers: dict[str, nn.Module] = {}
     inputs = channels
     for name, kind, maps, kernel, *_ in FIGURE_2:
         if name == "c3":
@@ -150,9 +147,7 @@ def lenet5_1998(
         if name != "output":
             layers[f"{name}_activation"] = activation()
         inputs = maps
-    net = nn.Sequential(layers)
-    initialise(net, init, uniform_by_fan_in)
-    return net
+    return initialise(chain(**layers), init, uniform_by_fan_in)
 
 
 def figure_2() -> list[Line]:

@@ -1,6 +1,5 @@
 """U-Net: Ronneberger, Fischer and Brox 2015, "U-Net: Convolutional Networks for Biomedical Image Segmentation"."""
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -11,7 +10,7 @@ from torch import nn
 
 from striate.base.errors import UsageError
 from striate.base.options import Rate, Whole
-from striate.layers import dropout_layer, initialise, normalise
+from striate.layers import chain, dropout_layer, initialise, normalise
 from striate.models.entry import Line
 from striate.models.options import Activation, Init, Norm
 from striate.models.residual import Style
@@ -73,8 +72,7 @@ def unet(
     Children are `encoder` (down1, pool1 ... bottom), `decoder` (up4 ... up1) and `last`: Figure 1 gives no
     names.
     """
-    net = _as_figure_1(0, classes, channels, width, shortcut, norm, activation, dropout)
-    return initialise(net, init, incoming_normal)
+    return _as_figure_1(0, classes, channels, width, shortcut, norm, activation, dropout, init)
 
 
 def unet_padded(
@@ -93,8 +91,7 @@ def unet_padded(
     Each 3x3 convolution is padded with one ring of zeros and followed by a norm. Options and children are those
     of `unet`.
     """
-    net = _as_figure_1(1, classes, channels, width, shortcut, norm, activation, dropout)
-    return initialise(net, init, incoming_normal)
+    return _as_figure_1(1, classes, channels, width, shortcut, norm, activation, dropout, init)
 
 
 def unet_resnet(
@@ -119,52 +116,42 @@ def unet_resnet(
         hint = f"one of {', '.join(map(str, ENCODER_DEPTHS))}"
         raise UsageError("depth", f"no U-Net is built on a ResNet of {depth} layers", hint)
     trunk = resnet(depth, 1, channels=channels, style=Style(norm=norm, activation=activation, init=init))
-    encoder = OrderedDict(list(trunk.named_children())[:8])  # without avgpool, flatten and fc
-    encoder.update(dropout_layer(dropout))
+    encoder = chain(**dict(list(trunk.named_children())[:8]), **dropout_layer(dropout))  # without avgpool, flatten, fc
     *kept, maps = ENCODER[ENCODER_DEPTHS[depth]]
-    decoder: OrderedDict[str, nn.Module] = OrderedDict()
+    up = nn.ModuleDict()
     for level, (outputs, skipped) in enumerate(zip(DECODER[::-1], (*kept[::-1], 0), strict=True)):
-        decoder[f"up{len(DECODER) - level}"] = Up(
-            maps, outputs, skipped if shortcut == "concatenate" else 0, 1, norm=norm, activation=activation
-        )
+        skipped = skipped if shortcut == "concatenate" else 0
+        up[f"up{len(DECODER) - level}"] = Up(maps, outputs, skipped, 1, norm=norm, activation=activation)
         maps = outputs
-    up = nn.ModuleDict(decoder)
     last = nn.Conv2d(maps, classes, 1)
     initialise(nn.ModuleList([up, last]), init, incoming_normal)
-    return UNet(nn.Sequential(encoder), ENCODER_KEPT if shortcut == "concatenate" else (), up, last)
+    return UNet(encoder, ENCODER_KEPT if shortcut == "concatenate" else (), up, last)
 
 
 def _as_figure_1(
-    padding: int,
-    classes: int,
-    channels: int,
-    width: Whole,
-    shortcut: Shortcut,
-    norm: Norm,
-    activation: Activation,
-    dropout: float,
-) -> nn.Module:
+    padding: int, classes: int, channels: int, width: int, shortcut: Shortcut, norm: Norm, activation: Activation,
+    dropout: float, init: Init,
+) -> nn.Module:  # fmt: skip
     """Figure 1 as an encoder of nine children, a decoder of four, and the last convolution."""
     first, concatenate = FIGURE_1[0][1], shortcut == "concatenate"
     widths = {name: width * maps // first for name, maps, *_ in FIGURE_1}
     down = [name for name in widths if not name.startswith("up")]
-    encoder: OrderedDict[str, nn.Module] = OrderedDict()
+    encoder: dict[str, nn.Module] = {}
     maps = channels
     for number, name in enumerate(down, start=1):
         late = dropout_layer(dropout) if name in down[-2:] else {}
         convolutions = two_convolutions(maps, widths[name], padding, norm=norm, activation=activation)
-        encoder[name] = nn.Sequential(OrderedDict(convolutions, **late))
+        encoder[name] = chain(**convolutions, **late)
         if name != down[-1]:
             encoder[f"pool{number}"] = nn.MaxPool2d(2)
         maps = widths[name]
-    decoder: OrderedDict[str, nn.Module] = OrderedDict()
+    up = nn.ModuleDict()
     for name, outputs in widths.items():
         if name.startswith("up"):
-            skipped = outputs if concatenate else 0
-            decoder[name] = Up(maps, outputs, skipped, padding, norm=norm, activation=activation)
+            up[name] = Up(maps, outputs, outputs if concatenate else 0, padding, norm=norm, activation=activation)
             maps = outputs
-    last = nn.Conv2d(maps, classes, 1)
-    return UNet(nn.Sequential(encoder), down[:-1] if concatenate else (), nn.ModuleDict(decoder), last)
+    net = UNet(chain(**encoder), down[:-1] if concatenate else (), up, nn.Conv2d(maps, classes, 1))
+    return initialise(net, init, incoming_normal)
 
 
 @final
@@ -212,17 +199,17 @@ class Up(nn.Module):
 
 def two_convolutions(
     inputs: int, outputs: int, padding: int, *, norm: Norm, activation: Activation
-) -> OrderedDict[str, nn.Module]:
+) -> dict[str, nn.Module]:
     """The two 3x3 convolutions of a level, each followed by an activation."""
     bias = norm is None  # a norm would subtract it again
-    return OrderedDict[str, nn.Module](
-        conv1=nn.Conv2d(inputs, outputs, 3, padding=padding, bias=bias),
-        norm1=normalise(norm, outputs),
-        relu1=activation(),
-        conv2=nn.Conv2d(outputs, outputs, 3, padding=padding, bias=bias),
-        norm2=normalise(norm, outputs),
-        relu2=activation(),
-    )
+    return {
+        "conv1": nn.Conv2d(inputs, outputs, 3, padding=padding, bias=bias),
+        "norm1": normalise(norm, outputs),
+        "relu1": activation(),
+        "conv2": nn.Conv2d(outputs, outputs, 3, padding=padding, bias=bias),
+        "norm2": normalise(norm, outputs),
+        "relu2": activation(),
+    }
 
 
 def centre(maps: torch.Tensor, height: int, width: int) -> torch.Tensor:
