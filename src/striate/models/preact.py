@@ -1,6 +1,5 @@
 """Pre-activation residual networks: He et al. 2016, "Identity Mappings in Deep Residual Networks"."""
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -11,34 +10,23 @@ from torch import nn
 
 from striate.base.errors import UsageError
 from striate.base.options import Rate, Whole
-from striate.layers import SqueezeExcitation, conv, initialise, normalise
-from striate.models.options import Stem
+from striate.layers import SqueezeExcitation, chain, conv, head, initialise, normalise
+from striate.models.options import Stem, check_depth
 from striate.models.residual import (
     EXPANSION,
     Shortcut,
     StrideOn,
     Style,
-    check_depth,
-    head,
     large_stem,
     small_stem,
     stages,
 )
-from striate.models.resnet import plain, unprojected
+from striate.models.resnet import TABLE_1, TABLE_1_FILTERS, unprojected
+
+# Section 4, ImageNet: the stages of He et al. 2015, Table 1, and 200 layers.
+IMAGENET = TABLE_1 | {200: ("bottleneck", (3, 24, 36, 3))}
 
 # fmt: off
-# Section 4, ImageNet: the stages of He et al. 2015, Table 1, and 200 layers.
-#     layers  block         conv2_x conv3_x conv4_x conv5_x
-IMAGENET = {
-      18:    ("basic",      (2,      2,      2,      2)),
-      34:    ("basic",      (3,      4,      6,      3)),
-      50:    ("bottleneck", (3,      4,      6,      3)),
-      101:   ("bottleneck", (3,      4,      23,     3)),
-      152:   ("bottleneck", (3,      8,      36,     3)),
-      200:   ("bottleneck", (3,      24,     36,     3)),
-}
-IMAGENET_FILTERS =          (64,     128,    256,    512)  # of a block's 3x3 convolutions
-
 # Table 4, CIFAR: units per stage, and the shortcut where a unit changes shape.
 #     layers  block         32x32  16x16  8x8   shortcut
 CIFAR: Mapping[int, tuple[str, tuple[int, ...], Shortcut]] = {
@@ -72,11 +60,9 @@ def preact_resnet(
     check_depth(depth, IMAGENET, "section 4")
     kind, repeats = IMAGENET[depth]
     layers = large_stem(channels, stem, style)
-    layers.update(_trunk(kind, 64, IMAGENET_FILTERS, repeats, stride_on, style))
-    layers.update(head(IMAGENET_FILTERS[-1] * EXPANSION[kind], classes, dropout))
-    net = nn.Sequential(layers)
-    initialise(net, style.init)
-    return net
+    layers |= _trunk(kind, 64, TABLE_1_FILTERS, repeats, stride_on, style)
+    layers |= head(TABLE_1_FILTERS[-1] * EXPANSION[kind], classes, dropout)
+    return initialise(chain(**layers), style.init)
 
 
 def small_preact_resnet(
@@ -98,45 +84,26 @@ def small_preact_resnet(
     kind, repeats, published = CIFAR[depth]
     style = replace(style, shortcut=published if shortcut == "paper" else shortcut)
     layers = small_stem(channels, CIFAR_FILTERS[0], style)
-    layers.update(_trunk(kind, CIFAR_FILTERS[0], CIFAR_FILTERS, repeats, stride_on, style))
-    layers.update(head(CIFAR_FILTERS[-1] * EXPANSION[kind], classes, dropout))
-    net = nn.Sequential(layers)
-    initialise(net, style.init)
-    return net
+    layers |= _trunk(kind, CIFAR_FILTERS[0], CIFAR_FILTERS, repeats, stride_on, style)
+    layers |= head(CIFAR_FILTERS[-1] * EXPANSION[kind], classes, dropout)
+    return initialise(chain(**layers), style.init)
 
 
 def _trunk(
     kind: str, inputs: int, filters: tuple[int, ...], repeats: tuple[int, ...], stride_on: StrideOn, style: Style
-) -> OrderedDict[str, nn.Module]:
+) -> dict[str, nn.Module]:
     """The stages, and the norm and activation that follow the last addition."""
     if stride_on == "1x1" and kind == "basic":
         raise UsageError("stride_on", "the blocks of this depth have no 1x1 convolution", "another depth")
 
     def block(inputs: int, filters: int, stride: int, first: bool = False) -> nn.Module:
         if kind == "basic":
-            return activated_basic(inputs, filters, stride, style, first=first)
-        return activated_bottleneck(inputs, filters, 4 * filters, stride, style, stride_on=stride_on, first=first)
+            return ActivatedBasic(inputs, filters, stride, style, first=first)
+        return ActivatedBottleneck(inputs, filters, 4 * filters, stride, style, stride_on=stride_on, first=first)
 
-    layers = stages(block, inputs, filters, repeats, EXPANSION[kind], first=partial(block, first=True))
-    layers["bn_last"] = normalise(style.norm, filters[-1] * EXPANSION[kind])
-    layers["relu_last"] = style.activation()
-    return layers
-
-
-def activated_basic(
-    inputs: int, filters: int, stride: int, style: Style, *, first: bool, dropout: float = 0.0
-) -> nn.Module:
-    """Fig. 4 (e), with its shortcut or, where there is none, the same layers in a row."""
-    block = ActivatedBasic(inputs, filters, stride, style, first, dropout)
-    return plain(block) if style.shortcut == "none" else block
-
-
-def activated_bottleneck(
-    inputs: int, width: int, outputs: int, stride: int, style: Style, *, stride_on: StrideOn, first: bool
-) -> nn.Module:
-    """Section 4, with its shortcut or, where there is none, the same layers in a row."""
-    block = ActivatedBottleneck(inputs, width, outputs, stride, style, stride_on, first)
-    return plain(block) if style.shortcut == "none" else block
+    layers = stages(block, inputs, filters, repeats, style, EXPANSION[kind], first=partial(block, first=True))
+    last = normalise(style.norm, filters[-1] * EXPANSION[kind])
+    return layers | {"bn_last": last, "relu_last": style.activation()}
 
 
 @final
@@ -147,7 +114,9 @@ class ActivatedBasic(nn.Module):
     Zagoruyko and Komodakis 2016, Fig. 1 (d).
     """
 
-    def __init__(self, inputs: int, filters: int, stride: int, style: Style, first: bool, dropout: float) -> None:
+    def __init__(
+        self, inputs: int, filters: int, stride: int, style: Style, *, first: bool, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.first = first
         if not first:
@@ -177,7 +146,7 @@ class ActivatedBottleneck(nn.Module):
     """Section 4: convolutions of 1x1, 3x3 and 1x1, each after a norm and an activation; see `ActivatedBasic`."""
 
     def __init__(
-        self, inputs: int, width: int, outputs: int, stride: int, style: Style, stride_on: StrideOn, first: bool
+        self, inputs: int, width: int, outputs: int, stride: int, style: Style, *, stride_on: StrideOn, first: bool
     ) -> None:
         super().__init__()
         first_stride, second_stride = (stride, 1) if stride_on == "1x1" else (1, stride)

@@ -4,16 +4,14 @@ He et al. 2015, "Deep Residual Learning for Image Recognition". Each family's ow
 or takes those of resnet.py, and says how wide each block is.
 """
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from torch import nn
 
-from striate.base.errors import UsageError
 from striate.base.options import Whole
-from striate.layers import conv, dropout_layer, normalise
+from striate.layers import chain, conv, normalise
 from striate.models.entry import Line
 from striate.models.options import Activation, Init, Norm, Stem
 
@@ -50,25 +48,25 @@ class Style:
     init: Init = "paper"
 
 
-def large_stem(channels: int, stem: Stem, style: Style) -> OrderedDict[str, nn.Module]:
+def large_stem(channels: int, stem: Stem, style: Style) -> dict[str, nn.Module]:
     """What comes before the stages for ImageNet, to 64 maps: He et al. 2015, Table 1; or `small_stem` and no pool."""
     if stem == "32":
-        return OrderedDict({**small_stem(channels, 64, style), "maxpool": nn.Identity()})
-    return OrderedDict[str, nn.Module](
-        conv1=conv(channels, 64, 7, stride=2, norm=style.norm),
-        bn1=normalise(style.norm, 64),
-        relu=style.activation(),
-        maxpool=nn.MaxPool2d(3, stride=2, padding=1),
-    )
+        return small_stem(channels, 64, style) | {"maxpool": nn.Identity()}
+    return {
+        "conv1": conv(channels, 64, 7, stride=2, norm=style.norm),
+        "bn1": normalise(style.norm, 64),
+        "relu": style.activation(),
+        "maxpool": nn.MaxPool2d(3, stride=2, padding=1),
+    }
 
 
-def small_stem(channels: int, maps: int, style: Style) -> OrderedDict[str, nn.Module]:
+def small_stem(channels: int, maps: int, style: Style) -> dict[str, nn.Module]:
     """What comes before the stages for CIFAR, one 3x3 convolution: He et al. 2015, section 4.2."""
-    return OrderedDict[str, nn.Module](
-        conv1=conv(channels, maps, 3, norm=style.norm),
-        bn1=normalise(style.norm, maps),
-        relu=style.activation(),
-    )
+    return {
+        "conv1": conv(channels, maps, 3, norm=style.norm),
+        "bn1": normalise(style.norm, maps),
+        "relu": style.activation(),
+    }
 
 
 def stages(
@@ -76,39 +74,28 @@ def stages(
     inputs: int,
     filters: Sequence[int],
     repeats: Sequence[int],
+    style: Style,
     expansion: int = 1,
     first: Callable[[int, int, int], nn.Module] | None = None,
-) -> OrderedDict[str, nn.Module]:
+) -> dict[str, nn.Module]:
     """layer1, layer2 ...: every stage but the first halves the map in its first block.
 
-    `block` takes (inputs, filters, stride) and gives filters * expansion maps; `first`, where given, builds
-    the first block of all.
+    `block` takes (inputs, filters, stride) and gives filters * expansion maps; `first`, where given, builds the first
+    block of all. A plain net has each block's layers in a row, without the shortcut.
     """
-    built: OrderedDict[str, nn.Module] = OrderedDict()
+    built: dict[str, nn.Module] = {}
     for number, (width, times) in enumerate(zip(filters, repeats, strict=True), start=1):
         opening = first or block if number == 1 else block
         blocks = [opening(inputs, width, 1 if number == 1 else 2)]
         inputs = width * expansion
         blocks += [block(inputs, width, 1) for _ in range(times - 1)]
-        built[f"layer{number}"] = nn.Sequential(*blocks)
+        built[f"layer{number}"] = nn.Sequential(*(map(plain, blocks) if style.shortcut == "none" else blocks))
     return built
 
 
-def head(features: int, classes: int, dropout: float) -> OrderedDict[str, nn.Module]:
-    """Global average pooling and one linear layer."""
-    return OrderedDict[str, nn.Module](
-        avgpool=nn.AdaptiveAvgPool2d(1),
-        flatten=nn.Flatten(),
-        **dropout_layer(dropout),
-        fc=nn.Linear(features, classes),
-    )
-
-
-def check_depth(depth: int, known: Iterable[int], where: str) -> None:
-    """A `UsageError` when `depth` is not one of those that the table called `where` lists."""
-    if depth not in known:
-        hint = f"one of {', '.join(map(str, known))}"
-        raise UsageError("depth", f"{where} has no network of {depth} layers", hint)
+def plain(block: nn.Module) -> nn.Sequential:
+    """The same layers in a row, without a shortcut: the comparison of the paper in one line."""
+    return chain(**{name: layer for name, layer in block.named_children() if name != "downsample"})
 
 
 def imagenet_table(names: Sequence[str], blocks: Sequence[str]) -> list[Line]:

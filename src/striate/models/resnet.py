@@ -1,6 +1,5 @@
 """Residual networks and their plain twins: He et al. 2015, "Deep Residual Learning for Image Recognition"."""
 
-from collections import OrderedDict
 from typing import final
 
 import torch
@@ -9,15 +8,13 @@ from torch.nn import functional
 
 from striate.base.errors import Option, UsageError
 from striate.base.options import Rate, Whole
-from striate.layers import SqueezeExcitation, conv, initialise, normalise
+from striate.layers import SqueezeExcitation, chain, conv, head, initialise, normalise
 from striate.models.entry import Line
-from striate.models.options import Stem
+from striate.models.options import Stem, check_depth
 from striate.models.residual import (
     EXPANSION,
     StrideOn,
     Style,
-    check_depth,
-    head,
     imagenet_table,
     large_stem,
     small_stem,
@@ -74,14 +71,14 @@ def resnet(
 
     def block(inputs: int, filters: int, stride: int) -> nn.Module:
         if kind == "basic":
-            return basic(inputs, filters, stride, style)
+            return BasicBlock(inputs, filters, stride, style)
         middle = groups * (filters * width // 64)
-        return bottleneck(inputs, middle, 4 * filters, stride, style, stride_on=stride_on, groups=groups)
+        return Bottleneck(inputs, middle, 4 * filters, stride, style, stride_on=stride_on, groups=groups)
 
     layers = large_stem(channels, stem, style)
-    layers.update(stages(block, 64, TABLE_1_FILTERS, repeats, EXPANSION[kind]))
-    layers.update(head(TABLE_1_FILTERS[-1] * EXPANSION[kind], classes, dropout))
-    return initialised(nn.Sequential(layers), style, zero_init)
+    layers |= stages(block, 64, TABLE_1_FILTERS, repeats, style, EXPANSION[kind])
+    layers |= head(TABLE_1_FILTERS[-1] * EXPANSION[kind], classes, dropout)
+    return initialised(chain(**layers), style, zero_init)
 
 
 def small_resnet(
@@ -102,27 +99,12 @@ def small_resnet(
     first, *_, last = SECTION_4_2_FILTERS
 
     def block(inputs: int, filters: int, stride: int) -> nn.Module:
-        return basic(inputs, filters, stride, style)
+        return BasicBlock(inputs, filters, stride, style)
 
     layers = small_stem(channels, first, style)
-    layers.update(stages(block, first, SECTION_4_2_FILTERS, [(depth - 2) // 6] * 3))
-    layers.update(head(last, classes, dropout))
-    return initialised(nn.Sequential(layers), style, zero_init)
-
-
-def basic(inputs: int, filters: int, stride: int, style: Style) -> nn.Module:
-    """Fig. 5, left, with its shortcut or, in a plain net, without."""
-    block = BasicBlock(inputs, filters, stride, style)
-    return plain(block) if style.shortcut == "none" else block
-
-
-def bottleneck(
-    inputs: int, width: int, outputs: int, stride: int, style: Style, *,
-    stride_on: StrideOn = "3x3", groups: int = 1, narrow: int | None = None, projection: int = 1,
-) -> nn.Module:  # fmt: skip
-    """Fig. 5, right, with its shortcut or, in a plain net, without; options as in `Bottleneck`."""
-    block = Bottleneck(inputs, width, outputs, stride, style, stride_on, groups, narrow or width, projection)
-    return plain(block) if style.shortcut == "none" else block
+    layers |= stages(block, first, SECTION_4_2_FILTERS, [(depth - 2) // 6] * 3, style)
+    layers |= head(last, classes, dropout)
+    return initialised(chain(**layers), style, zero_init)
 
 
 @final
@@ -147,10 +129,6 @@ class BasicBlock(nn.Module):
         y = self.se(y) if self.se is not None else y
         return self.relu(y + self.downsample(x))  # type: ignore[no-any-return]
 
-    @property
-    def last_norm(self) -> nn.Module:
-        return self.bn2
-
 
 @final
 class Bottleneck(nn.Module):
@@ -161,10 +139,11 @@ class Bottleneck(nn.Module):
     """
 
     def __init__(
-        self, inputs: int, width: int, outputs: int, stride: int, style: Style, stride_on: StrideOn, groups: int,
-        narrow: int, projection: int,
+        self, inputs: int, width: int, outputs: int, stride: int, style: Style, *,
+        stride_on: StrideOn = "3x3", groups: int = 1, narrow: int | None = None, projection: int = 1,
     ) -> None:  # fmt: skip
         super().__init__()
+        narrow = narrow or width
         first, second = (stride, 1) if stride_on == "1x1" else (1, stride)
         self.conv1 = conv(inputs, narrow, 1, stride=first, norm=style.norm)
         self.bn1 = normalise(style.norm, narrow)
@@ -185,16 +164,6 @@ class Bottleneck(nn.Module):
         y = self.bn3(self.conv3(y))
         y = self.se(y) if self.se is not None else y
         return self.relu(y + self.downsample(x))  # type: ignore[no-any-return]
-
-    @property
-    def last_norm(self) -> nn.Module:
-        return self.bn3
-
-
-def plain(block: nn.Module) -> nn.Sequential:
-    """The same layers in a row, without a shortcut: the comparison of the paper in one line."""
-    layers = block.named_children()
-    return nn.Sequential(OrderedDict((name, layer) for name, layer in layers if name != "downsample"))
 
 
 def shortcut(inputs: int, outputs: int, stride: int, style: Style, kernel: int = 1) -> nn.Module:
@@ -237,7 +206,8 @@ def initialised(net: nn.Sequential, style: Style, zero_init: bool) -> nn.Sequent
     """
     initialise(net, style.init)
     if zero_init:
-        lasts = [block.last_norm for block in net.modules() if isinstance(block, BasicBlock | Bottleneck)]
+        blocks = [block for block in net.modules() if isinstance(block, BasicBlock | Bottleneck)]
+        lasts = [block.bn2 if isinstance(block, BasicBlock) else block.bn3 for block in blocks]
         if not lasts or any(not isinstance(getattr(last, "weight", None), nn.Parameter) for last in lasts):
             cause = "only blocks with a shortcut, whose last norm has a scale, can start as their shortcut"
             raise UsageError("zero_init", cause, (Option("zero_init", False, "model_options"),))

@@ -1,14 +1,13 @@
 """ResNeXt: Xie et al. 2017, "Aggregated Residual Transformations for Deep Neural Networks"."""
 
-from collections import OrderedDict
-
 from torch import nn
 
 from striate.base.options import Rate, Whole
+from striate.layers import chain, head
 from striate.models.entry import Line
-from striate.models.options import Stem
-from striate.models.residual import Style, check_depth, head, imagenet_table, large_stem, small_stem, stages
-from striate.models.resnet import bottleneck, initialised
+from striate.models.options import Stem, check_depth
+from striate.models.residual import Style, imagenet_table, large_stem, small_stem, stages
+from striate.models.resnet import Bottleneck, initialised
 
 # fmt: off
 # Table 1, right, for ImageNet: ResNeXt-50 (32x4d); section 5.1 deepens conv4 for 101 layers.
@@ -19,13 +18,8 @@ TABLE_1 = {
 }
 TABLE_1_OUTPUTS = (256, 512, 1024, 2048)
 
-# Section 5.3, for CIFAR: 3 stages of 3 blocks.
-#     layers  32x32  16x16  8x8
-SECTION_5_3 = {
-      29:    (3,     3,     3),
-}
-SECTION_5_3_OUTPUTS = (256, 512, 1024)
 # fmt: on
+SECTION_5_3_OUTPUTS = (256, 512, 1024)  # section 5.3, for CIFAR: 29 layers, 3 stages of 3 blocks
 
 
 def resnext(
@@ -49,9 +43,9 @@ def resnext(
     """
     check_depth(depth, TABLE_1, "Table 1")
     layers = large_stem(channels, stem, style)
-    layers.update(_stages(TABLE_1_OUTPUTS, TABLE_1[depth], groups, width, style))
-    layers.update(head(TABLE_1_OUTPUTS[-1], classes, dropout))
-    return initialised(nn.Sequential(layers), style, zero_init)
+    layers |= _stages(TABLE_1_OUTPUTS, TABLE_1[depth], groups, width, style)
+    layers |= head(TABLE_1_OUTPUTS[-1], classes, dropout)
+    return initialised(chain(**layers), style, zero_init)
 
 
 def small_resnext(
@@ -70,20 +64,20 @@ def small_resnext(
     `groups` and `width` are 8 and 64 (34.4 M parameters) or 16 and 64 (68.1 M) in the paper; the other
     options are those of `resnext`. Raises `UsageError` for another depth.
     """
-    check_depth(depth, SECTION_5_3, "section 5.3")
+    check_depth(depth, (29,), "section 5.3")
     layers = small_stem(channels, 64, style)
-    layers.update(_stages(SECTION_5_3_OUTPUTS, SECTION_5_3[depth], groups, width, style))
-    layers.update(head(SECTION_5_3_OUTPUTS[-1], classes, dropout))
-    return initialised(nn.Sequential(layers), style, zero_init)
+    layers |= _stages(SECTION_5_3_OUTPUTS, (3, 3, 3), groups, width, style)
+    layers |= head(SECTION_5_3_OUTPUTS[-1], classes, dropout)
+    return initialised(chain(**layers), style, zero_init)
 
 
 def _stages(
     outputs: tuple[int, ...], repeats: tuple[int, ...], groups: int, width: int, style: Style
-) -> OrderedDict[str, nn.Module]:
+) -> dict[str, nn.Module]:
     def block(inputs: int, outputs: int, stride: int) -> nn.Module:
-        return bottleneck(inputs, groups * width * outputs // 256, outputs, stride, style, groups=groups)
+        return Bottleneck(inputs, groups * width * outputs // 256, outputs, stride, style, groups=groups)
 
-    return stages(block, 64, outputs, repeats)
+    return stages(block, 64, outputs, repeats, style)
 
 
 def table_1(depth: int, groups: int, width: int) -> list[Line]:

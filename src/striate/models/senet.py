@@ -1,15 +1,13 @@
 """Squeeze-and-excitation networks: Hu et al. 2018, "Squeeze-and-Excitation Networks"."""
 
-from collections import OrderedDict
-
 from torch import nn
 
 from striate.base.options import Rate, Whole
-from striate.layers import conv, normalise
+from striate.layers import chain, conv, head, normalise
 from striate.models.entry import Line
 from striate.models.options import Stem
-from striate.models.residual import StrideOn, Style, head, imagenet_table, stages
-from striate.models.resnet import TABLE_1, TABLE_1_FILTERS, bottleneck, initialised, resnet
+from striate.models.residual import StrideOn, Style, imagenet_table, stages
+from striate.models.resnet import TABLE_1, TABLE_1_FILTERS, Bottleneck, initialised, resnet
 
 # Table 1 prints SE-ResNet-50 and SE-ResNeXt-50 (32x4d): its stages, and those of the other depths, are ResNet's.
 SENET_154 = (3, 8, 36, 3)  # appendix: ResNeXt-152 (64x4d), changed in four places
@@ -58,33 +56,22 @@ def senet154(
 
     def block(inputs: int, filters: int, stride: int) -> nn.Module:
         width, kernel = 64 * (filters * 4 // 64), 1 if stride == 1 else 3
-        return bottleneck(
-            inputs, width, 4 * filters, stride, style, groups=64, narrow=width // 2, projection=kernel
-        )  # fmt: skip
+        return Bottleneck(inputs, width, 4 * filters, stride, style, groups=64, narrow=width // 2, projection=kernel)
 
-    layers = _deep_stem(channels, style)
-    layers.update(stages(block, 128, TABLE_1_FILTERS, SENET_154, 4))
-    layers.update(head(4 * TABLE_1_FILTERS[-1], classes, dropout))
-    return initialised(nn.Sequential(layers), style, zero_init)
-
-
-def _deep_stem(channels: int, style: Style) -> OrderedDict[str, nn.Module]:
-    """Three 3x3 convolutions to 128 maps and a pool; timm keeps all but the last norm under `conv1`."""
-    convolutions = nn.Sequential(
-        conv(channels, 64, 3, stride=2, norm=style.norm),
-        normalise(style.norm, 64),
-        style.activation(),
-        conv(64, 64, 3, norm=style.norm),
-        normalise(style.norm, 64),
-        style.activation(),
-        conv(64, 128, 3, norm=style.norm),
-    )
-    return OrderedDict[str, nn.Module](
-        conv1=convolutions,
-        bn1=normalise(style.norm, 128),
-        relu=style.activation(),
-        maxpool=nn.MaxPool2d(3, stride=2, padding=1),
-    )
+    norm, activation = style.norm, style.activation
+    layers: dict[str, nn.Module] = {
+        "conv1": nn.Sequential(  # timm keeps all of the stem but its last norm under this name
+            conv(channels, 64, 3, stride=2, norm=norm), normalise(norm, 64), activation(),
+            conv(64, 64, 3, norm=norm), normalise(norm, 64), activation(),
+            conv(64, 128, 3, norm=norm),
+        ),
+        "bn1": normalise(norm, 128),
+        "relu": activation(),
+        "maxpool": nn.MaxPool2d(3, stride=2, padding=1),
+    }  # fmt: skip
+    layers |= stages(block, 128, TABLE_1_FILTERS, SENET_154, style, 4)
+    layers |= head(4 * TABLE_1_FILTERS[-1], classes, dropout)
+    return initialised(chain(**layers), style, zero_init)
 
 
 def table_1(depth: int, groups: int = 1, width: int = 64, **_: object) -> list[Line]:

@@ -6,12 +6,14 @@ from torch import nn
 
 from striate.base.errors import UsageError
 from striate.base.options import Rate, Whole
-from striate.layers import initialise, normalise
+from striate.layers import chain, head, initialise, normalise
 from striate.models.entry import Line
-from striate.models.options import Stem
-from striate.models.preact import activated_basic
-from striate.models.residual import Style, check_depth, head, large_stem, small_stem, stages
-from striate.models.resnet import bottleneck, initialised
+from striate.models.options import Stem, check_depth
+from striate.models.preact import ActivatedBasic
+from striate.models.residual import Style, large_stem, small_stem, stages
+from striate.models.resnet import TABLE_1 as RESNET
+from striate.models.resnet import TABLE_1_FILTERS as RESNET_FILTERS
+from striate.models.resnet import Bottleneck, initialised
 
 # fmt: off
 # Table 1, for CIFAR, widened k times; N = (depth - 4) / 6.
@@ -22,15 +24,8 @@ TABLE_1 = (
      ("conv3",    16,          "[3x3, 32xk; 3x3, 32xk] x N", 32),
      ("conv4",    8,           "[3x3, 64xk; 3x3, 64xk] x N", 64),
 )
-
-# Section 3, ImageNet: ResNet's bottlenecks with only the 3x3 convolution widened.
-#     layers  conv2_x conv3_x conv4_x conv5_x
-IMAGENET = {
-      50:    (3,      4,      6,      3),
-      101:   (3,      4,      23,     3),
-}
-IMAGENET_FILTERS = (64, 128,  256,    512)
 # fmt: on
+IMAGENET = (50, 101)  # layers; section 3: ResNet's bottlenecks with only the 3x3 convolution widened
 
 
 def wide_resnet(
@@ -54,12 +49,12 @@ def wide_resnet(
     check_depth(depth, IMAGENET, "section 3")
 
     def block(inputs: int, filters: int, stride: int) -> nn.Module:
-        return bottleneck(inputs, widening * filters, 4 * filters, stride, style)
+        return Bottleneck(inputs, widening * filters, 4 * filters, stride, style)
 
     layers = large_stem(channels, stem, style)
-    layers.update(stages(block, 64, IMAGENET_FILTERS, IMAGENET[depth], 4))
-    layers.update(head(4 * IMAGENET_FILTERS[-1], classes, dropout))
-    return initialised(nn.Sequential(layers), style, zero_init)
+    layers |= stages(block, 64, RESNET_FILTERS, RESNET[depth][1], style, 4)
+    layers |= head(4 * RESNET_FILTERS[-1], classes, dropout)
+    return initialised(chain(**layers), style, zero_init)
 
 
 def small_wide_resnet(
@@ -83,15 +78,13 @@ def small_wide_resnet(
     filters = [widening * width for *_, width in groups]
 
     def block(inputs: int, filters: int, stride: int, first: bool = False) -> nn.Module:
-        return activated_basic(inputs, filters, stride, style, first=first, dropout=dropout)
+        return ActivatedBasic(inputs, filters, stride, style, first=first, dropout=dropout)
 
     layers = small_stem(channels, stem, style)
-    layers.update(stages(block, stem, filters, [(depth - 4) // 6] * 3, first=partial(block, first=True)))
-    layers["bn_last"], layers["relu_last"] = normalise(style.norm, filters[-1]), style.activation()
-    layers.update(head(filters[-1], classes, dropout=0))
-    net = nn.Sequential(layers)
-    initialise(net, style.init)
-    return net
+    layers |= stages(block, stem, filters, [(depth - 4) // 6] * 3, style, first=partial(block, first=True))
+    layers |= {"bn_last": normalise(style.norm, filters[-1]), "relu_last": style.activation()}
+    layers |= head(filters[-1], classes, dropout=0)
+    return initialise(chain(**layers), style.init)
 
 
 def table_1(depth: int, widening: int) -> list[Line]:
