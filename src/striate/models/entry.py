@@ -87,6 +87,9 @@ class Sides:
     usual: int
 
 
+SMALL_STEM = (Sides("stem", "32", 8, 32),)  # of the networks for ImageNet that have one for small pictures
+
+
 @dataclass(frozen=True)
 class Entry:
     """One network of the catalogue.

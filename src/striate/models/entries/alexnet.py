@@ -3,19 +3,12 @@
 from striate.models.entry import Entry, Paper, Weights
 from striate.models.facts import parameters, top, torchvision
 
-KRIZHEVSKY = Paper(
-    "Krizhevsky, Sutskever and Hinton",
-    2012,
-    "ImageNet Classification with Deep Convolutional Neural Networks",
-    "Fig. 2",
-)
-
 ALEXNET = Entry(
-    name="alexnet",
-    builder="striate.models.alexnet:alexnet",
-    options={},
-    paper=KRIZHEVSKY,
-    input=(3, 227, 227),
+    name="alexnet", builder="striate.models.alexnet:alexnet", options={}, input=(3, 227, 227),
+    paper=Paper(
+        "Krizhevsky, Sutskever and Hinton", 2012,
+        "ImageNet Classification with Deep Convolutional Neural Networks", "Fig. 2",
+    ),
     published=(
         parameters("60", "M"),
         *top("40.7", "18.2", subset="validation", how="1 net"),
@@ -35,18 +28,13 @@ ALEXNET = Entry(
         "The two halves that shared the paper's two graphics cards are two groups in conv2, conv4 and conv5.",
         "Biases start at 1 in conv2, conv4, conv5, fc6 and fc7 as printed; Caffe starts them at 0.1.",
     ),
-    least=227,
-    fixed=True,
-    table="striate.models.alexnet:figure_2",
-)
+    least=227, fixed=True, table="striate.models.alexnet:figure_2",
+)  # fmt: skip
 
 ALEXNET_OWT = Entry(
-    name="alexnet_owt",
-    builder="striate.models.alexnet:alexnet_owt",
-    options={},
+    name="alexnet_owt", builder="striate.models.alexnet:alexnet_owt", options={},
     paper=Paper("Krizhevsky", 2014, "One weird trick for parallelizing convolutional neural networks", "section 5"),
-    input=(3, 224, 224),
-    published=torchvision(("56.522", "79.066"), counted=(61_100_840, "0.714")),
+    input=(3, 224, 224), published=torchvision(("56.522", "79.066"), counted=(61_100_840, "0.714")),
     known_for="AlexNet as most libraries ship it: one tower, no response normalisation.",
     differences=(
         "Keys and shapes are torchvision's, so its published weights load.",
@@ -55,9 +43,7 @@ ALEXNET_OWT = Entry(
         "Dropout comes before fc6 and fc7, as in torchvision; in 2012 it came after them.",
         "An adaptive pool brings any map to 6x6: other sizes than 224 run.",
     ),
-    least=63,
-    table="striate.models.alexnet:one_tower",
-    weights=Weights("torchvision", "alexnet"),
-)
+    least=63, table="striate.models.alexnet:one_tower", weights=Weights("torchvision", "alexnet"),
+)  # fmt: skip
 
 ENTRIES: tuple[Entry, ...] = (ALEXNET, ALEXNET_OWT)

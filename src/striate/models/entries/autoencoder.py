@@ -2,17 +2,12 @@
 
 from striate.models.entry import Entry, Paper
 
-MASCI = Paper(
-    "Masci, Meier, Ciresan and Schmidhuber", 2011,
-    "Stacked Convolutional Auto-Encoders for Hierarchical Feature Extraction",
-)  # fmt: skip
-
 AUTOENCODER = Entry(
-    name="autoencoder",
-    builder="striate.models.autoencoder:autoencoder",
-    options={},
-    paper=MASCI,
-    input=(1, 28, 28),
+    name="autoencoder", builder="striate.models.autoencoder:autoencoder", options={}, input=(1, 28, 28),
+    paper=Paper(
+        "Masci, Meier, Ciresan and Schmidhuber", 2011,
+        "Stacked Convolutional Auto-Encoders for Hierarchical Feature Extraction",
+    ),
     published=(),
     known_for="Learns a picture's code without labels, by drawing the picture again from it; removes noise.",
     differences=(
@@ -21,9 +16,7 @@ AUTOENCODER = Entry(
         "Weights start with variance 2 / fan-in, biases at 0: the paper does not say.",
         "The decoder repeats each cell 2x2 and convolves; weights are not tied to the encoder's.",
     ),
-    least=4,
-    step=4,
-    task="reconstruct",
-)
+    least=4, step=4, task="reconstruct",
+)  # fmt: skip
 
 ENTRIES: tuple[Entry, ...] = (AUTOENCODER,)

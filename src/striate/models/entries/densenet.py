@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from striate.models.entry import Entry, Paper, Sides, Weights
+from striate.models.entry import SMALL_STEM, Entry, Paper, Weights
 from striate.models.facts import Fact, error, parameters, top, torchvision
 
 HUANG = Paper("Huang, Liu, van der Maaten and Weinberger", 2017, "Densely Connected Convolutional Networks")
-DENSENET, SMALL_DENSENET = "striate.models.densenet:densenet", "striate.models.densenet:small_densenet"
 
 _KEYS = "Keys and shapes are torchvision's, so its published weights load."
 _RELU = "A transition has a ReLU before its convolution: not in section 3, but in Table 1's caption and in the code."
@@ -20,43 +19,28 @@ _MEMORY = "memory_efficient=true keeps what grows with depth, not with its squar
 
 def _imagenet(depth: int, published: tuple[Fact, ...], known_for: str, *differences: str, source: str) -> Entry:
     """A network for pictures of 224 pixels."""
-    released = depth != 264  # torchvision has the other four
+    name, released = f"densenet{depth}", depth != 264  # torchvision has the other four
     return Entry(
-        name=f"densenet{depth}",
-        builder=DENSENET,
-        options={"depth": depth},
-        paper=HUANG.at(source),
-        input=(3, 224, 224),
-        published=published,
-        known_for=known_for,
-        differences=(*differences, *([_KEYS] if released else []), _RELU, _MEMORY),
+        name, "striate.models.densenet:densenet", {"depth": depth}, HUANG.at(source), (3, 224, 224), published,
+        known_for, (*differences, *([_KEYS] if released else []), _RELU, _MEMORY),
         least=29,  # 29, 15, 8 through the stem, which rounds up; 4, 2, 1 through the transitions, which round down
-        sizes=(Sides("stem", "32", 8, 32),),
-        table="striate.models.densenet:table_1",
-        weights=Weights("torchvision", f"densenet{depth}") if released else None,
-    )
+        sizes=SMALL_STEM, table="striate.models.densenet:table_1",
+        weights=Weights("torchvision", name) if released else None,
+    )  # fmt: skip
+
+
+def _cifar(name: str, published: tuple[Fact, ...], known_for: str, stem: str, **options: Any) -> Entry:
+    """A network for pictures of 32 pixels: two transitions halve the map."""
+    return Entry(
+        name, "striate.models.densenet:small_densenet", options, HUANG.at("section 3 and Table 2"), (3, 32, 32),
+        published, known_for, (stem, _DROPOUT, _RELU, _MEMORY), least=4, table="striate.models.densenet:section_3",
+    )  # fmt: skip
 
 
 def _printed(millions: str, ten: str, hundred: str) -> tuple[Fact, ...]:
     """A row of Table 2."""
     how = "augmented"
     return parameters(millions, "M"), error("CIFAR-10", ten, how=how), error("CIFAR-100", hundred, how=how)
-
-
-def _cifar(name: str, published: tuple[Fact, ...], known_for: str, stem: str, **options: Any) -> Entry:
-    """A network for pictures of 32 pixels: two transitions halve the map."""
-    return Entry(
-        name=name,
-        builder=SMALL_DENSENET,
-        options=options,
-        paper=HUANG.at("section 3 and Table 2"),
-        input=(3, 32, 32),
-        published=published,
-        known_for=known_for,
-        differences=(stem, _DROPOUT, _RELU, _MEMORY),
-        least=4,
-        table="striate.models.densenet:section_3",
-    )
 
 
 # fmt: off

@@ -8,11 +8,8 @@ SZEGEDY = Paper("Szegedy, Liu, Jia et al.", 2015, "Going Deeper with Convolution
 _HEADS = "While training it also answers with two auxiliary classifiers, whose losses count 0.3; aux=False has none."
 
 GOOGLENET = Entry(
-    name="googlenet",
-    builder="striate.models.googlenet:googlenet",
-    options={},
-    paper=SZEGEDY.at("Table 1, Fig. 3 and section 5"),
-    input=(3, 224, 224),
+    name="googlenet", builder="striate.models.googlenet:googlenet", options={},
+    paper=SZEGEDY.at("Table 1, Fig. 3 and section 5"), input=(3, 224, 224),
     published=(
         multiply_adds("1.5"),
         *top("", "10.07", how="1 net", crops=1),
@@ -36,16 +33,11 @@ GOOGLENET = Entry(
         "initial weights, which are those of Caffe's replication.",
         _HEADS,
     ),
-    least=79,
-    sizes=(Sides("aux", False, 31, 224),),
-    table="striate.models.googlenet:table_1",
-)
+    least=79, sizes=(Sides("aux", False, 31, 224),), table="striate.models.googlenet:table_1",
+)  # fmt: skip
 GOOGLENET_BN = Entry(
-    name="googlenet_bn",
-    builder="striate.models.googlenet:googlenet_bn",
-    options={},
-    paper=SZEGEDY.at("Table 1, as torchvision has it"),
-    input=(3, 224, 224),
+    name="googlenet_bn", builder="striate.models.googlenet:googlenet_bn", options={},
+    paper=SZEGEDY.at("Table 1, as torchvision has it"), input=(3, 224, 224),
     published=(
         parameters(6_624_904, source="torchvision", how="without auxiliary classifiers"),
         multiply_adds("1.498", source="torchvision"),
@@ -62,9 +54,7 @@ GOOGLENET_BN = Entry(
         "pixels normalised as torchvision does, and its auxiliary classifiers were never trained.",
         _HEADS,
     ),
-    least=15,
-    table="striate.models.googlenet:table_1",
-    weights=Weights("torchvision", "googlenet"),
-)
+    least=15, table="striate.models.googlenet:table_1", weights=Weights("torchvision", "googlenet"),
+)  # fmt: skip
 
 ENTRIES: tuple[Entry, ...] = (GOOGLENET, GOOGLENET_BN)

@@ -3,17 +3,12 @@
 from striate.models.entry import Entry, Paper, Sides, Weights
 from striate.models.facts import multiply_adds, parameters, top, torchvision
 
-SZEGEDY = Paper(
-    "Szegedy, Vanhoucke, Ioffe et al.", 2016, "Rethinking the Inception Architecture for Computer Vision",
-    "Table 1 and Figs. 5 to 8 and 10", first=2015,
-)  # fmt: skip
-
 INCEPTION_V3 = Entry(
-    name="inception_v3",
-    builder="striate.models.inception:inception_v3",
-    options={},
-    paper=SZEGEDY,
-    input=(3, 299, 299),
+    name="inception_v3", builder="striate.models.inception:inception_v3", options={}, input=(3, 299, 299),
+    paper=Paper(
+        "Szegedy, Vanhoucke, Ioffe et al.", 2016, "Rethinking the Inception Architecture for Computer Vision",
+        "Table 1 and Figs. 5 to 8 and 10", first=2015,
+    ),
     published=(
         parameters("25", "M", bound="below"),
         multiply_adds("5"),
@@ -33,10 +28,8 @@ INCEPTION_V3 = Entry(
         "Keys and shapes are torchvision's. Its weights want transform_input=True with pixels normalised as "
         "torchvision does.",
     ),
-    least=299,
-    sizes=(Sides("aux", False, 75, 299),),
-    table="striate.models.inception:table_1",
+    least=299, sizes=(Sides("aux", False, 75, 299),), table="striate.models.inception:table_1",
     weights=Weights("torchvision", "inception_v3"),
-)
+)  # fmt: skip
 
 ENTRIES: tuple[Entry, ...] = (INCEPTION_V3,)

@@ -14,12 +14,8 @@ PUBLISHED = (
 )
 
 LENET5 = Entry(
-    name="lenet5",
-    builder="striate.models.lenet:lenet5",
-    options={},
-    paper=LECUN.at("Fig. 2 and section II.B"),
-    input=(1, 32, 32),
-    published=PUBLISHED,
+    name="lenet5", builder="striate.models.lenet:lenet5", options={}, paper=LECUN.at("Fig. 2 and section II.B"),
+    input=(1, 32, 32), published=PUBLISHED,
     known_for="The network that read bank cheques: convolution, pooling, convolution, pooling, then dense.",
     differences=(
         "61,706 parameters, not 60,000: every C3 map sees all six S2 maps, where 1998 wired them by a table.",
@@ -29,18 +25,12 @@ LENET5 = Entry(
         "C5 is fully connected, the same sum as the published 5x5 convolution at 32x32, so only 32x32 fits.",
         'Weights start as PyTorch starts them; init="paper" draws them as 1998 did.',
     ),
-    least=32,
-    fixed=True,
-    table="striate.models.lenet:figure_2",
-)
+    least=32, fixed=True, table="striate.models.lenet:figure_2",
+)  # fmt: skip
 
 LENET5_1998 = Entry(
-    name="lenet5_1998",
-    builder="striate.models.lenet:lenet5_1998",
-    options={},
-    paper=LECUN.at("Fig. 2, Table I, section II.B and appendix A"),
-    input=(1, 32, 32),
-    published=PUBLISHED,
+    name="lenet5_1998", builder="striate.models.lenet:lenet5_1998", options={},
+    paper=LECUN.at("Fig. 2, Table I, section II.B and appendix A"), input=(1, 32, 32), published=PUBLISHED,
     known_for="LeNet-5 as printed: C3 wired by a table, learned subsampling, answers compared with drawn digits.",
     differences=(
         "60,000 parameters as published: 1,706 fewer than the network practised under this name.",
@@ -52,10 +42,7 @@ LENET5_1998 = Entry(
         "The paper trained with a stochastic diagonal Levenberg-Marquardt method on pictures whose background is "
         "-0.1 and whose ink is 1.175; optimizer and normalisation are the recipe's here.",
     ),
-    least=32,
-    fixed=True,
-    table="striate.models.lenet:figure_2",
-    recipe={"label_smoothing": 0.0},
-)
+    least=32, fixed=True, table="striate.models.lenet:figure_2", recipe={"label_smoothing": 0.0},
+)  # fmt: skip
 
 ENTRIES: tuple[Entry, ...] = (LENET5, LENET5_1998)

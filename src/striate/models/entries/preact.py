@@ -1,10 +1,9 @@
 """The catalogue's entries of models/preact.py."""
 
-from striate.models.entry import Entry, Paper, Sides
+from striate.models.entry import SMALL_STEM, Entry, Paper
 from striate.models.facts import Fact, error, parameters, top
 
 HE = Paper("He, Zhang, Ren and Sun", 2016, "Identity Mappings in Deep Residual Networks")
-PREACT, SMALL_PREACT = "striate.models.preact:preact_resnet", "striate.models.preact:small_preact_resnet"
 
 _FIRST = "The norm and activation of the first block stand right after the first convolution, before the split."
 _STRIDE = (
@@ -23,34 +22,20 @@ def _imagenet(depth: int, published: tuple[Fact, ...], known_for: str, *differen
     """The stages of a ResNet for ImageNet, with pre-activated blocks."""
     halved = () if depth < 50 else (_STRIDE.format("231,211,008"),)
     return Entry(
-        name=f"preact_resnet{depth}",
-        builder=PREACT,
-        options={"depth": depth},
-        paper=HE.at("Fig. 4 (e) and section 4"),
-        input=(3, 224, 224),
-        published=published,
-        known_for=known_for,
-        differences=(_FIRST, *halved, *differences, _NO_KEYS),
-        unused=() if halved else ("stride_on",),
-        least=32,
-        sizes=(Sides("stem", "32", 8, 32),),
-    )
+        f"preact_resnet{depth}", "striate.models.preact:preact_resnet", {"depth": depth},
+        HE.at("Fig. 4 (e) and section 4"), (3, 224, 224), published, known_for,
+        (_FIRST, *halved, *differences, _NO_KEYS),
+        unused=() if halved else ("stride_on",), least=32, sizes=SMALL_STEM,
+    )  # fmt: skip
 
 
 def _cifar(depth: int, published: tuple[Fact, ...], known_for: str, *differences: str) -> Entry:
     """A network for CIFAR: two of its three stages halve the map."""
     return Entry(
-        name=f"preact_resnet{depth}",
-        builder=SMALL_PREACT,
-        options={"depth": depth},
-        paper=HE.at("Fig. 4 (e) and Table 4"),
-        input=(3, 32, 32),
-        published=published,
-        known_for=known_for,
-        differences=(_FIRST, *differences, _NO_KEYS),
-        unused=("stride_on",) if depth == 110 else (),
-        least=4,
-    )
+        f"preact_resnet{depth}", "striate.models.preact:small_preact_resnet", {"depth": depth},
+        HE.at("Fig. 4 (e) and Table 4"), (3, 32, 32), published, known_for, (_FIRST, *differences, _NO_KEYS),
+        unused=("stride_on",) if depth == 110 else (), least=4,
+    )  # fmt: skip
 
 
 _SHALLOW = "The paper's own networks for ImageNet are deeper; these are its blocks on the stages of a ResNet."

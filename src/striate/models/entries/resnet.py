@@ -2,15 +2,14 @@
 
 from typing import Any
 
-from striate.models.entry import Entry, Paper, Sides, Weights
+from striate.models.entry import SMALL_STEM, Entry, Paper, Weights
 from striate.models.facts import Fact, error, multiply_adds, parameters, top, torchvision
 
 HE = Paper("He, Zhang, Ren and Sun", 2015, "Deep Residual Learning for Image Recognition")
-RESNET, SMALL_RESNET = "striate.models.resnet:resnet", "striate.models.resnet:small_resnet"
 
 _KEYS = "Keys and shapes are torchvision's, so its published weights load."
-_TABLE_1, _TABLE_4_2 = "striate.models.resnet:table_1", "striate.models.resnet:table_4_2"
 _OPTION_B = 'Shortcuts that change shape are projections, option B; shortcut="A" or "C" gives the others.'
+_FIRST_A = 'Published with option A first, shortcut="A": no projections and 173,824 parameters less.'
 _OPTION_A = "Option A puts its zero channels after the others; the paper does not say where they go."
 _V1 = "Bottlenecks halve the map in their first 1x1 convolution, as published."
 _V1_5 = (
@@ -26,40 +25,21 @@ def _imagenet(name: str, published: tuple[Fact, ...], known_for: str, *differenc
     """A network of Table 1 for ImageNet; blocks of two layers have no 1x1 to stride on and no 3x3 between two 1x1."""
     unused = ("stride_on", "groups", "width") if options["depth"] in (18, 34) else ()
     return Entry(
-        name=name,
-        builder=RESNET,
-        options=options,
-        paper=HE.at("Table 1"),
-        input=(3, 224, 224),
-        published=published,
-        known_for=known_for,
-        differences=differences,
-        least=32,
-        sizes=(Sides("stem", "32", 8, 32),),
-        table=_TABLE_1,
+        name, "striate.models.resnet:resnet", options, HE.at("Table 1"), (3, 224, 224), published, known_for,
+        differences, least=32, sizes=SMALL_STEM, table="striate.models.resnet:table_1",
         unused=(*unused, "zero_init") if options.get("shortcut") == "none" else unused,
         weights=Weights("torchvision", name) if _KEYS in differences else None,
-    )
+    )  # fmt: skip
 
 
 def _cifar(name: str, published: tuple[Fact, ...], known_for: str, *differences: str, **options: Any) -> Entry:
     """A network of section 4.2 for CIFAR-10: two of its three stages halve the map."""
     return Entry(
-        name=name,
-        builder=SMALL_RESNET,
-        options=options,
-        paper=HE.at("section 4.2"),
-        input=(3, 32, 32),
-        published=published,
-        known_for=known_for,
-        differences=differences,
-        least=4,
-        table=_TABLE_4_2,
+        name, "striate.models.resnet:small_resnet", options, HE.at("section 4.2"), (3, 32, 32), published, known_for,
+        differences, least=4, table="striate.models.resnet:table_4_2",
         unused=("zero_init",) if options.get("shortcut") == "none" else (),
-    )
+    )  # fmt: skip
 
-
-_FIRST_A = 'Published with option A first, shortcut="A": no projections and 173,824 parameters less.'
 
 # fmt: off
 ENTRIES: tuple[Entry, ...] = (

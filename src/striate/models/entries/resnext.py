@@ -1,6 +1,6 @@
 """The catalogue's entries of models/resnext.py."""
 
-from striate.models.entry import Entry, Paper, Sides, Weights
+from striate.models.entry import SMALL_STEM, Entry, Paper, Weights
 from striate.models.facts import Fact, error, parameters, top, torchvision
 
 XIE = Paper("Xie, Girshick, Dollár, Tu and He", 2017, "Aggregated Residual Transformations for Deep Neural Networks")
@@ -9,39 +9,24 @@ _WIDER = "16x64d"
 
 def _imagenet(depth: int, groups: int, width: int, weights: str, published: tuple[Fact, ...], known_for: str) -> Entry:
     """A network of Table 1 with another depth, cardinality or width."""
-    name = f"resnext{depth}_{groups}x{width}d"
+    name, options = f"resnext{depth}_{groups}x{width}d", {"depth": depth, "groups": groups, "width": width}
     return Entry(
-        name=name,
-        builder="striate.models.resnext:resnext",
-        options={"depth": depth, "groups": groups, "width": width},
-        paper=XIE.at("Table 1"),
-        input=(3, 224, 224),
-        published=published,
-        known_for=known_for,
+        name, "striate.models.resnext:resnext", options, XIE.at("Table 1"), (3, 224, 224), published, known_for,
         differences=(
             "The paths of a block are one grouped convolution, form (c) of Fig. 3, which equals the others.",
             f"Keys and shapes are torchvision's, so the weights that {weights} publishes load.",
         ),
-        least=32,
-        sizes=(Sides("stem", "32", 8, 32),),
-        table="striate.models.resnext:table_1",
-        weights=Weights(weights, name),
-    )
+        least=32, sizes=SMALL_STEM, table="striate.models.resnext:table_1", weights=Weights(weights, name),
+    )  # fmt: skip
 
 
 CIFAR = Entry(
-    name="resnext29_8x64d",
-    builder="striate.models.resnext:small_resnext",
-    options={"depth": 29, "groups": 8, "width": 64},
-    paper=XIE.at("section 5.3"),
-    input=(3, 32, 32),
+    name="resnext29_8x64d", builder="striate.models.resnext:small_resnext",
+    options={"depth": 29, "groups": 8, "width": 64}, paper=XIE.at("section 5.3"), input=(3, 32, 32),
     published=(
-        parameters("34.4", "M"),
-        parameters("68.1", "M", of=_WIDER),
-        error("CIFAR-10", "3.65"),
-        error("CIFAR-10", "3.58", of=_WIDER),
-        error("CIFAR-100", "17.77"),
-        error("CIFAR-100", "17.31", of=_WIDER),
+        parameters("34.4", "M"), parameters("68.1", "M", of=_WIDER),
+        error("CIFAR-10", "3.65"), error("CIFAR-10", "3.58", of=_WIDER),
+        error("CIFAR-100", "17.77"), error("CIFAR-100", "17.31", of=_WIDER),
     ),
     known_for="ResNeXt for 32-pixel pictures: three stages of three wide, grouped blocks.",
     differences=(
@@ -49,7 +34,7 @@ CIFAR = Entry(
         "68,155,210 parameters, which round to 68.2 M; the paper prints 68.1.",
     ),
     least=4,
-)
+)  # fmt: skip
 
 # fmt: off
 ENTRIES: tuple[Entry, ...] = (

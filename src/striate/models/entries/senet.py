@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from striate.models.entry import Entry, Paper, Sides, Weights
+from striate.models.entry import SMALL_STEM, Entry, Paper, Weights
 from striate.models.facts import Fact, multiply_adds, top
 
 HU = Paper("Hu, Shen and Sun", 2018, "Squeeze-and-Excitation Networks")
-SENET, TABLE_1 = "striate.models.senet:senet", "striate.models.senet:table_1"
 
 _KEYS = "Keys and shapes are timm's."
 _LOADS = "Keys and shapes are timm's, so its published weights load."
@@ -27,34 +26,21 @@ def _net(
 ) -> Entry:
     """SE-ResNet or SE-ResNeXt; only 50 layers are printed as a table."""
     return Entry(
-        name=name,
-        builder=SENET,
-        options=options,
-        paper=HU.at(paper),
-        input=(3, 224, 224),
-        published=published,
-        known_for=known_for,
-        differences=(*differences, _BIASED),
-        least=32,
-        sizes=(Sides("stem", "32", 8, 32),),
-        table=TABLE_1 if options["depth"] == 50 else "",
+        name, "striate.models.senet:senet", options, HU.at(paper), (3, 224, 224), published, known_for,
+        (*differences, _BIASED), least=32, sizes=SMALL_STEM,
+        table="striate.models.senet:table_1" if options["depth"] == 50 else "",
         unused=("groups", "width", "stride_on") if options["depth"] in (18, 34) else (),
         weights=Weights("timm", name) if _LOADS in differences else None,
-    )
+    )  # fmt: skip
 
 
 SENET154 = Entry(
-    name="senet154",
-    builder="striate.models.senet:senet154",
-    options={},
-    paper=HU.at("appendix"),
-    input=(3, 224, 224),
+    name="senet154", builder="striate.models.senet:senet154", options={}, paper=HU.at("appendix"), input=(3, 224, 224),
     published=_released("18.68", "4.47"),
     known_for="The network of the team that won ILSVRC 2017, released as one model.",
     differences=("timm builds it without the dropout of 0.2 that stands before the last layer here.", _LOADS, _BIASED),
-    least=32,
-    weights=Weights("timm", "senet154"),
-)
+    least=32, weights=Weights("timm", "senet154"),
+)  # fmt: skip
 
 # fmt: off
 ENTRIES: tuple[Entry, ...] = (

@@ -9,21 +9,10 @@ RONNEBERGER = Paper(
     "Ronneberger, Fischer and Brox", 2015, "U-Net: Convolutional Networks for Biomedical Image Segmentation"
 )
 _ISBI, _TRACKING = "ISBI EM segmentation", "ISBI cell tracking"
-
-_DROPOUT = (
-    "The paper does not print the rate of its dropout: 0.5, on the last two levels down, is the released network's."
-)
-_ORDER = (
-    "Maps from the way down stand first in a concatenation, as Figure 1 draws them; the released network has them last."
-)
 _CHILDREN = "Figure 1 names no layers: encoder.down1 ... encoder.bottom, decoder.up4 ... decoder.up1 and last are ours."
 
 UNET = Entry(
-    name="unet",
-    builder="striate.models.unet:unet",
-    options={},
-    paper=RONNEBERGER.at("Fig. 1"),
-    input=(1, 572, 572),
+    name="unet", builder="striate.models.unet:unet", options={}, paper=RONNEBERGER.at("Fig. 1"), input=(1, 572, 572),
     published=(
         Fact("convolutions", Decimal(23), how="up-convolutions among them"),
         Fact("sides of the output", Decimal(388), "pixels", how="input of 572"),
@@ -37,25 +26,21 @@ UNET = Entry(
     differences=(
         "Convolutions are not padded: the outer 92 pixels are context only, and the caller mirrors pictures there.",
         "31,030,658 parameters and 150.4 G multiply-adds by our arithmetic: the paper prints neither.",
-        _DROPOUT,
-        _ORDER,
+        "The paper does not print the rate of its dropout: 0.5, on the last two levels down, is the released "
+        "network's.",
+        "Maps from the way down stand first in a concatenation, as Figure 1 draws them; the released network has them "
+        "last.",
         "The paper trains one picture at a time with momentum 0.99, and weighs pixels (w0 = 10, sigma = 5 pixels) so "
         "that the gaps between touching cells count; nothing here segments in training yet.",
         _CHILDREN,
     ),
     least=188,  # 4 pixels of answer
-    step=16,
-    task="segment",
-    table="striate.models.unet:figure_1",
-)
+    step=16, task="segment", table="striate.models.unet:figure_1",
+)  # fmt: skip
 
 UNET_PADDED = Entry(
-    name="unet_padded",
-    builder="striate.models.unet:unet_padded",
-    options={},
-    paper=RONNEBERGER.at("Fig. 1, as practised"),
-    input=(3, 512, 512),
-    published=(),
+    name="unet_padded", builder="striate.models.unet:unet_padded", options={},
+    paper=RONNEBERGER.at("Fig. 1, as practised"), input=(3, 512, 512), published=(),
     known_for="The U-Net of most programs: the answer has the size of the picture.",
     differences=(
         "Every 3x3 convolution is padded with zeros, where the paper loses a ring of pixels to each.",
@@ -63,33 +48,23 @@ UNET_PADDED = Entry(
         "It takes 3 channels; the paper's pictures have 1.",
         _CHILDREN,
     ),
-    least=16,
-    step=16,
-    task="segment",
-    table="striate.models.unet:figure_1_padded",
-)
+    least=16, step=16, task="segment", table="striate.models.unet:figure_1_padded",
+)  # fmt: skip
 
 
 def _on_resnet(depth: int, known_for: str) -> Entry:
     """A U-Net whose contracting path is a ResNet."""
     return Entry(
-        name=f"unet_resnet{depth}",
-        builder="striate.models.unet:unet_resnet",
-        options={"depth": depth},
-        paper=RONNEBERGER.at("its contracting path replaced by a ResNet (He et al. 2015)"),
-        input=(3, 224, 224),
-        published=(),
-        known_for=known_for,
+        name=f"unet_resnet{depth}", builder="striate.models.unet:unet_resnet", options={"depth": depth},
+        paper=RONNEBERGER.at("its contracting path replaced by a ResNet (He et al. 2015)"), input=(3, 224, 224),
+        published=(), known_for=known_for,
         differences=(
             f"No paper prints it. encoder is resnet{depth} up to layer4, whose published weights fit it.",
             "The way up has 256, 128, 64, 32 and 16 maps, padded, with batch normalisation.",
             "The ResNet halves the picture before its first kept map, so the last step up has none to concatenate.",
         ),
-        least=32,
-        step=32,
-        weights=Weights("torchvision", f"resnet{depth}", part="encoder"),
-        task="segment",
-    )
+        least=32, step=32, weights=Weights("torchvision", f"resnet{depth}", part="encoder"), task="segment",
+    )  # fmt: skip
 
 
 ENTRIES: tuple[Entry, ...] = (

@@ -31,19 +31,12 @@ def _vgg(
     name: str, published: tuple[Fact, ...], known_for: str, *differences: str, weights: bool = True, **options: Any
 ) -> Entry:
     """A column of Table 1."""
+    column = f"Table 1, {options['configuration']}{'-LRN' if options.get('lrn') else ''}"
     return Entry(
-        name=name,
-        builder="striate.models.vgg:vgg",
-        options=options,
-        paper=SIMONYAN.at(f"Table 1, {options['configuration']}{'-LRN' if options.get('lrn') else ''}"),
-        input=(3, 224, 224),
-        published=published,
-        known_for=known_for,
-        differences=(*differences, _KEYS if weights else _NO_WEIGHTS, _SIZES, _TEST, _START),
-        least=32,
-        table="striate.models.vgg:table_1",
-        weights=Weights("torchvision", name) if weights else None,
-    )
+        name, "striate.models.vgg:vgg", options, SIMONYAN.at(column), (3, 224, 224), published, known_for,
+        (*differences, _KEYS if weights else _NO_WEIGHTS, _SIZES, _TEST, _START),
+        least=32, table="striate.models.vgg:table_1", weights=Weights("torchvision", name) if weights else None,
+    )  # fmt: skip
 
 
 def _normed(name: str, published: tuple[Fact, ...], **options: Any) -> Entry:

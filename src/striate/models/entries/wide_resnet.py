@@ -1,6 +1,6 @@
 """The catalogue's entries of models/wide_resnet.py."""
 
-from striate.models.entry import Entry, Paper, Sides, Weights
+from striate.models.entry import SMALL_STEM, Entry, Paper, Weights
 from striate.models.facts import Fact, error, parameters, top, torchvision
 
 ZAGORUYKO = Paper("Zagoruyko and Komodakis", 2016, "Wide Residual Networks")
@@ -8,43 +8,32 @@ ZAGORUYKO = Paper("Zagoruyko and Komodakis", 2016, "Wide Residual Networks")
 
 def _imagenet(depth: int, published: tuple[Fact, ...], known_for: str) -> Entry:
     """ResNet's bottlenecks with the 3x3 convolution twice as wide."""
+    name, options = f"wide_resnet{depth}_2", {"depth": depth, "widening": 2}
     return Entry(
-        name=f"wide_resnet{depth}_2",
-        builder="striate.models.wide_resnet:wide_resnet",
-        options={"depth": depth, "widening": 2},
-        paper=ZAGORUYKO.at("section 3"),
-        input=(3, 224, 224),
-        published=published,
-        known_for=known_for,
+        name, "striate.models.wide_resnet:wide_resnet", options, ZAGORUYKO.at("section 3"), (3, 224, 224), published,
+        known_for,
         differences=(
             "Only the 3x3 convolution of a block is widened; the blocks' outputs stay those of ResNet.",
             "Bottlenecks halve the map in their 3x3 convolution.",
             "Keys and shapes are torchvision's, so its published weights load.",
         ),
-        least=32,
-        sizes=(Sides("stem", "32", 8, 32),),
-        weights=Weights("torchvision", f"wide_resnet{depth}_2"),
-    )
+        least=32, sizes=SMALL_STEM, weights=Weights("torchvision", name),
+    )  # fmt: skip
 
 
 def _cifar(depth: int, widening: int, published: tuple[Fact, ...], known_for: str) -> Entry:
     """A network of Table 1."""
+    name, options = f"wide_resnet{depth}_{widening}", {"depth": depth, "widening": widening}
     return Entry(
-        name=f"wide_resnet{depth}_{widening}",
-        builder="striate.models.wide_resnet:small_wide_resnet",
-        options={"depth": depth, "widening": widening},
-        paper=ZAGORUYKO.at("Table 1"),
-        input=(3, 32, 32),
-        published=published,
-        known_for=known_for,
+        name, "striate.models.wide_resnet:small_wide_resnet", options, ZAGORUYKO.at("Table 1"), (3, 32, 32), published,
+        known_for,
         differences=(
             "The norm and activation of the first block stand right after the first convolution: the same sum.",
             "Without dropout unless asked for: dropout=0.3 is the paper's rate for CIFAR.",
             "Errors are for pictures normalised by mean and deviation, not whitened.",
         ),
-        least=4,
-        table="striate.models.wide_resnet:table_1",
-    )
+        least=4, table="striate.models.wide_resnet:table_1",
+    )  # fmt: skip
 
 
 # fmt: off

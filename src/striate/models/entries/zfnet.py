@@ -4,13 +4,10 @@ from striate.models.entry import Entry, Paper
 from striate.models.facts import top
 
 ZFNET = Entry(
-    name="zfnet",
-    builder="striate.models.zfnet:zfnet",
-    options={},
+    name="zfnet", builder="striate.models.zfnet:zfnet", options={}, input=(3, 224, 224),
     paper=Paper(
-        "Zeiler and Fergus", 2014, "Visualizing and Understanding Convolutional Networks", "Fig. 3", first=2013
+        "Zeiler and Fergus", 2014, "Visualizing and Understanding Convolutional Networks", "Fig. 3", first=2013,
     ),
-    input=(3, 224, 224),
     published=(
         *top("38.4", "16.5", subset="validation", how="1 net"),
         *top("38.3", "16.4", subset="validation", how="1 net", source="the paper's first version"),
@@ -27,9 +24,7 @@ ZFNET = Entry(
         "that belongs to a training and is not done here.",
         "The 11.2 % that won ILSVRC 2013 were Clarifai's, not this network's.",
     ),
-    least=224,
-    fixed=True,
-    table="striate.models.zfnet:figure_3",
-)
+    least=224, fixed=True, table="striate.models.zfnet:figure_3",
+)  # fmt: skip
 
 ENTRIES: tuple[Entry, ...] = (ZFNET,)
