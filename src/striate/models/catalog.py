@@ -54,7 +54,7 @@ def find(name: str) -> Entry:
     An unknown name is a `UsageError` that gives the three nearest.
     """
     if name.startswith(outside.PREFIX):
-        return outside.find(name)
+        return outside.entry_of(name)
     if name not in _ENTRIES:
         first, second, third = nearest(name.lower(), _ENTRIES, 3)
         raise UsageError(f"model {name}", "no network has this name", f"{first}, {second} or {third}")

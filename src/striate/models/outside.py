@@ -29,7 +29,7 @@ def names(pattern: str = "timm:*") -> list[str]:
     return [PREFIX + name for name in library("timm").list_models() if fnmatchcase(PREFIX + name, pattern)]
 
 
-def find(name: str) -> Entry:
+def entry_of(name: str) -> Entry:
     """What timm's configuration says of `timm:NAME` or `timm:NAME.TAG`.
 
     timm tells neither paper nor year of a network: the year is 0. An unknown name or tag is a `UsageError` that

@@ -77,7 +77,7 @@ def _of_timm(pattern: str, json: bool) -> None:
     from striate.survey.listed import counted, is_pattern
 
     if not is_pattern(pattern):
-        _show(counted(outside.find(pattern)), json)
+        _show(counted(outside.entry_of(pattern)), json)
         return
     names = outside.names(pattern)
     if not names:
