@@ -91,12 +91,11 @@ def _torchvision(where: Weights, which: str) -> Published:
     if chosen is None:
         raise UsageError("weights", f"torchvision has no {which!r} for {name}", _choices(known))
     pictures = chosen.transforms()
-    found = re.search(r"-([0-9a-f]{8,64})\.", chosen.url.rpartition("/")[2])
     return Published(
         source=f"torchvision:{name}",
         tag=chosen.name,
         place=chosen.url,
-        sha256=found[1] if found else "",
+        sha256=_told_hash(chosen.url),
         mean=tuple(pictures.mean),
         deviation=tuple(pictures.std),
         crop=pictures.crop_size[0],
@@ -113,26 +112,30 @@ def _timm(where: Weights, which: str) -> Published:
     if tag and tag not in known:
         raise UsageError("weights", f"timm has no {which!r} for {architecture}", _choices(known))
     config = timm.get_pretrained_cfg(f"{architecture}.{tag}" if tag else architecture)
-    place, found = "", None
     if config.hf_hub_id:
-        place = f"{HUB}{config.hf_hub_id}/{config.hf_hub_filename or 'model.safetensors'}"
+        place, sha256 = f"{HUB}{config.hf_hub_id}/{config.hf_hub_filename or 'model.safetensors'}", ""
     elif config.url and str(config.url).endswith(SUFFIXES):
-        place = config.url
-        found = re.search(r"-([0-9a-f]{8,64})\.", place.rpartition("/")[2])
-    if not place:
+        place, sha256 = config.url, _told_hash(config.url)
+    else:
         raise UsageError("weights", f"timm publishes none for {architecture} that striate can read", _choices(known))
     crop = config.input_size[1]
     return Published(
         source=f"timm:{architecture}",
         tag=config.tag or "default",
         place=place,
-        sha256=found[1] if found else "",
+        sha256=sha256,
         mean=tuple(config.mean),
         deviation=tuple(config.std),
         crop=crop,
         resize=math.floor(crop / config.crop_pct),
         interpolation=config.interpolation,
     )
+
+
+def _told_hash(address: str) -> str:
+    """The beginning of a file's sha256, as its name tells it, or nothing."""
+    found = re.search(r"-([0-9a-f]{8,64})\.", address.rpartition("/")[2])
+    return found[1] if found else ""
 
 
 def _choices(known: Any) -> str:
@@ -151,14 +154,13 @@ def _from_hub(repository: str, file: str) -> Path:
     except hub.errors.LocalEntryNotFoundError:
         pass
     address = hub.hf_hub_url(repository, file)
-    if not hub.constants.HF_HUB_OFFLINE:
-        _reach(address, _by_hand(f"weights=PATH with the file {file} of {repository}"))
+    if not hub.constants.HF_HUB_OFFLINE:  # the hub's client would try for half a minute without a connection
+        _answer(address, _by_hand(f"weights=PATH with the file {file} of {repository}"), "HEAD").close()
     try:
         path = Path(hub.hf_hub_download(repository, file, force_download=damaged))
     except Exception as error:  # the client lets through what three libraries below it raise
-        raise MachineError(
-            address, f"cannot be fetched ({error.__cause__ or error})", _by_hand("weights=PATH")
-        ) from error
+        cause = f"cannot be fetched ({error.__cause__ or error})"
+        raise MachineError(address, cause, _by_hand("weights=PATH")) from error
     if not _sound(path):
         raise RunError(path, "is not the file that the hub names (sha256 differs)", "fetching it again later")
     return path
@@ -224,25 +226,15 @@ def _chunks(url: str, target: Path) -> Iterator[bytes]:
             raise MachineError(url, f"the connection broke after {done:,} of {size:,} bytes", by_hand)
 
 
-def _reach(url: str, by_hand: str) -> None:
-    """A `MachineError` at once without a connection, where the hub's client would try for half a minute."""
-    with contextlib.suppress(urllib.error.HTTPError):  # an answer all the same; the client says what it means
-        _open(url, by_hand, "HEAD").close()
-
-
-def _answer(url: str, by_hand: str) -> Any:
-    try:
-        return _open(url, by_hand, "GET")
-    except urllib.error.HTTPError as error:
-        error.close()
-        raise MachineError(url, f"its server answers {error.code} {error.reason}", by_hand) from None
-
-
-def _open(url: str, by_hand: str, method: str) -> Any:
+def _answer(url: str, by_hand: str, method: str = "GET") -> Any:
+    """What its server answers; to HEAD that may be an error, which tells all the same that there is a connection."""
     request = urllib.request.Request(url, method=method, headers={"User-Agent": "striate"})
     try:
         return urllib.request.urlopen(request, timeout=TIMEOUT)
-    except urllib.error.HTTPError:
-        raise
+    except urllib.error.HTTPError as error:
+        if method == "HEAD":
+            return error
+        error.close()
+        raise MachineError(url, f"its server answers {error.code} {error.reason}", by_hand) from None
     except (OSError, http.client.HTTPException) as error:
         raise MachineError(url, f"no connection ({getattr(error, 'reason', error)})", by_hand) from error
