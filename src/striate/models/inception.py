@@ -62,60 +62,59 @@ class Layer(NamedTuple):
     stride: int = 1
 
 
-Branch = tuple[tuple[Layer, ...], ...]  # step after step; two layers of the last step stand side by side
+Branch = tuple[Layer | tuple[Layer, Layer], ...]  # one after another; two at its end may stand side by side
 
 
 # fmt: off
 def figure_5(pooled: int) -> tuple[Branch, ...]:
     """At 35x35. Figure 5 has no 5x5 kernel; the released network keeps one in its second branch."""
     return (
-        ((Layer("branch1x1", 64, 1),),),
-        ((Layer("branch5x5_1", 48, 1),), (Layer("branch5x5_2", 64, 5),)),
-        ((Layer("branch3x3dbl_1", 64, 1),), (Layer("branch3x3dbl_2", 96, 3),), (Layer("branch3x3dbl_3", 96, 3),)),
-        ((Layer("pool", 0, 3),), (Layer("branch_pool", pooled, 1),)),
+        (Layer("branch1x1", 64, 1),),
+        (Layer("branch5x5_1", 48, 1), Layer("branch5x5_2", 64, 5)),
+        (Layer("branch3x3dbl_1", 64, 1), Layer("branch3x3dbl_2", 96, 3), Layer("branch3x3dbl_3", 96, 3)),
+        (Layer("pool", 0, 3), Layer("branch_pool", pooled, 1)),
     )
 
 
 def figure_10_to_17(_: int) -> tuple[Branch, ...]:
     """From 35x35 to 17x17."""
     return (
-        ((Layer("branch3x3", 384, 3, 2),),),
-        ((Layer("branch3x3dbl_1", 64, 1),), (Layer("branch3x3dbl_2", 96, 3),), (Layer("branch3x3dbl_3", 96, 3, 2),)),
-        ((Layer("pool", 0, 3, 2),),),
+        (Layer("branch3x3", 384, 3, 2),),
+        (Layer("branch3x3dbl_1", 64, 1), Layer("branch3x3dbl_2", 96, 3), Layer("branch3x3dbl_3", 96, 3, 2)),
+        (Layer("pool", 0, 3, 2),),
     )
 
 
 def figure_6(narrow: int) -> tuple[Branch, ...]:
     """At 17x17, with n = 7."""
     return (
-        ((Layer("branch1x1", 192, 1),),),
-        ((Layer("branch7x7_1", narrow, 1),), (Layer("branch7x7_2", narrow, (1, 7)),),
-         (Layer("branch7x7_3", 192, (7, 1)),)),
-        ((Layer("branch7x7dbl_1", narrow, 1),), (Layer("branch7x7dbl_2", narrow, (7, 1)),),
-         (Layer("branch7x7dbl_3", narrow, (1, 7)),), (Layer("branch7x7dbl_4", narrow, (7, 1)),),
-         (Layer("branch7x7dbl_5", 192, (1, 7)),)),
-        ((Layer("pool", 0, 3),), (Layer("branch_pool", 192, 1),)),
+        (Layer("branch1x1", 192, 1),),
+        (Layer("branch7x7_1", narrow, 1), Layer("branch7x7_2", narrow, (1, 7)), Layer("branch7x7_3", 192, (7, 1))),
+        (Layer("branch7x7dbl_1", narrow, 1), Layer("branch7x7dbl_2", narrow, (7, 1)),
+         Layer("branch7x7dbl_3", narrow, (1, 7)), Layer("branch7x7dbl_4", narrow, (7, 1)),
+         Layer("branch7x7dbl_5", 192, (1, 7))),
+        (Layer("pool", 0, 3), Layer("branch_pool", 192, 1)),
     )
 
 
 def figure_10_to_8(_: int) -> tuple[Branch, ...]:
     """From 17x17 to 8x8."""
     return (
-        ((Layer("branch3x3_1", 192, 1),), (Layer("branch3x3_2", 320, 3, 2),)),
-        ((Layer("branch7x7x3_1", 192, 1),), (Layer("branch7x7x3_2", 192, (1, 7)),),
-         (Layer("branch7x7x3_3", 192, (7, 1)),), (Layer("branch7x7x3_4", 192, 3, 2),)),
-        ((Layer("pool", 0, 3, 2),),),
+        (Layer("branch3x3_1", 192, 1), Layer("branch3x3_2", 320, 3, 2)),
+        (Layer("branch7x7x3_1", 192, 1), Layer("branch7x7x3_2", 192, (1, 7)),
+         Layer("branch7x7x3_3", 192, (7, 1)), Layer("branch7x7x3_4", 192, 3, 2)),
+        (Layer("pool", 0, 3, 2),),
     )
 
 
 def figure_7(_: int) -> tuple[Branch, ...]:
     """At 8x8: two branches end in a 1x3 and a 3x1 side by side."""
     return (
-        ((Layer("branch1x1", 320, 1),),),
-        ((Layer("branch3x3_1", 384, 1),), (Layer("branch3x3_2a", 384, (1, 3)), Layer("branch3x3_2b", 384, (3, 1)))),
-        ((Layer("branch3x3dbl_1", 448, 1),), (Layer("branch3x3dbl_2", 384, 3),),
+        (Layer("branch1x1", 320, 1),),
+        (Layer("branch3x3_1", 384, 1), (Layer("branch3x3_2a", 384, (1, 3)), Layer("branch3x3_2b", 384, (3, 1)))),
+        (Layer("branch3x3dbl_1", 448, 1), Layer("branch3x3dbl_2", 384, 3),
          (Layer("branch3x3dbl_3a", 384, (1, 3)), Layer("branch3x3dbl_3b", 384, (3, 1)))),
-        ((Layer("pool", 0, 3),), (Layer("branch_pool", 192, 1),)),
+        (Layer("pool", 0, 3), Layer("branch_pool", 192, 1)),
     )
 
 
@@ -192,12 +191,15 @@ def inception_v3(
 class Mixed(nn.Module):
     """Branches over one map, their outputs one after another, then the rescaling if any.
 
-    The layers of all branches are children of the module itself: the keys of the published weights.
+    The layers of all branches are children of the module itself: the keys of the published weights. `branches` are
+    their names, step after step.
     """
 
-    def __init__(self, branches: Sequence[Branch], layers: Mapping[str, nn.Module], se: nn.Module) -> None:
+    def __init__(
+        self, branches: Sequence[Sequence[Sequence[str]]], layers: Mapping[str, nn.Module], se: nn.Module
+    ) -> None:
         super().__init__()
-        self.branches = tuple(tuple(tuple(layer.name for layer in step) for step in branch) for branch in branches)
+        self.branches = branches
         for name, layer in layers.items():
             self.add_module(name, layer)
         self.se = se
@@ -226,16 +228,15 @@ def table_1() -> list[Line]:
 def _mixed(branches: Sequence[Branch], inputs: int, make: Unit, se: int | None) -> tuple[Mixed, int]:
     """A module and the number of maps that leave it."""
     layers: dict[str, nn.Module] = {}
-    outputs = 0
+    names, outputs = [], 0
     for branch in branches:
-        maps = inputs
-        for step in branch:
-            for layer in step:
-                layers[layer.name] = _layer(layer, maps, make)
+        steps, maps = [(step,) if isinstance(step, Layer) else step for step in branch], inputs
+        for step in steps:
+            layers |= {layer.name: _layer(layer, maps, make) for layer in step}
             maps = step[0].filters or maps
-        outputs += maps * len(branch[-1])
-    rescale = SqueezeExcitation(outputs, se) if se else nn.Identity()
-    return Mixed(branches, layers, rescale), outputs
+        names.append([tuple(layer.name for layer in step) for step in steps])
+        outputs += maps * len(steps[-1])
+    return Mixed(names, layers, SqueezeExcitation(outputs, se) if se else nn.Identity()), outputs
 
 
 def _layer(layer: Layer, inputs: int, make: Unit) -> nn.Module:
