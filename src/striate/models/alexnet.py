@@ -117,8 +117,7 @@ def alexnet_owt(
     61,100,840 parameters. Keys and shapes are torchvision's, dropout comes before fc6 and fc7 as it does there.
 
     `norm`, `activation` and `dropout` as in `alexnet`. `init`: the paper of 2014 says nothing, so "paper" is
-    "he", `layers.he_initialise`, and linear layers start as PyTorch starts them; or "xavier". Raises
-    `UsageError` for groups that do not divide the maps.
+    "he", `layers.he_initialise`, and linear layers start as PyTorch starts them; or "xavier".
     """
     features: list[nn.Module] = []
     inputs = channels

@@ -40,8 +40,7 @@ def autoencoder(
     - `init`: the paper does not say; "paper" is `layers.he_initialise` by fan-in, so that the last convolution, of few
       maps, starts with small answers; "he" or "xavier" as `layers.initialise`.
     """
-    first = BLOCKS[0][1]
-    maps = [max(1, width * each // first) for _, each, _ in BLOCKS]
+    blocks = [(number, max(1, width * maps // BLOCKS[0][1])) for number, maps, _ in BLOCKS]
 
     def block(number: int, inputs: int, outputs: int) -> dict[str, nn.Module]:
         return {
@@ -53,10 +52,10 @@ def autoencoder(
     encoder: dict[str, nn.Module] = {}
     decoder: dict[str, nn.Module] = {}
     before = channels
-    for (number, *_), here in zip(BLOCKS, maps, strict=True):
+    for number, here in blocks:
         encoder |= block(number, before, here) | {f"pool{number}": nn.MaxPool2d(2)}
         before = here
-    for (number, *_), here in zip(BLOCKS[::-1], maps[::-1], strict=True):
+    for number, here in blocks[::-1]:
         decoder |= block(number, before, here) | {f"up{number}": nn.Upsample(scale_factor=2)}
         before = here
     decoder["output"] = convolution(before, channels, 3)

@@ -48,8 +48,6 @@ SECTION_5 = (
 # fmt: on
 
 AUXILIARY_WORDS = "average pooling 5x5/3, 1x1 convolution 128, fully connected 1024, dropout 70%, linear, softmax"
-AUXILIARY_WEIGHT = 0.3
-LAST_LAYERS = ("fc", "aux1.fc2", "aux2.fc2")
 
 
 def googlenet(
@@ -136,7 +134,7 @@ def replicated(net: nn.Module) -> nn.Module:
             bound = math.sqrt(3 / module.weight[0].numel())
             nn.init.uniform_(module.weight, -bound, bound)
             if module.bias is not None:
-                nn.init.constant_(module.bias, 0.0 if name in LAST_LAYERS else 0.2)
+                nn.init.constant_(module.bias, 0.0 if name in ("fc", "aux1.fc2", "aux2.fc2") else 0.2)
     return net
 
 
@@ -197,7 +195,7 @@ def _network(
             "dropout": nn.Dropout(0.7),
             "fc2": nn.Linear(1024, classes),
         }
-        layers[name] = AuxiliaryHead(auxiliary, after=after, weight=AUXILIARY_WEIGHT)
+        layers[name] = AuxiliaryHead(auxiliary, after=after, weight=0.3)
     return network(layers | head(inputs, classes, dropout))
 
 

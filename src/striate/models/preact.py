@@ -12,15 +12,7 @@ from striate.base.errors import UsageError
 from striate.base.options import Rate, Whole
 from striate.layers import SqueezeExcitation, chain, conv, head, initialise, normalise
 from striate.models.options import Stem, check_depth
-from striate.models.residual import (
-    EXPANSION,
-    Shortcut,
-    StrideOn,
-    Style,
-    large_stem,
-    small_stem,
-    stages,
-)
+from striate.models.residual import EXPANSION, Shortcut, StrideOn, Style, large_stem, small_stem, stages
 from striate.models.resnet import TABLE_1, TABLE_1_FILTERS, unprojected
 
 # Section 4, ImageNet: the stages of He et al. 2015, Table 1, and 200 layers.

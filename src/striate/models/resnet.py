@@ -11,15 +11,7 @@ from striate.base.options import Rate, Whole
 from striate.layers import SqueezeExcitation, chain, conv, head, initialise, normalise
 from striate.models.entry import Line
 from striate.models.options import Stem, check_depth
-from striate.models.residual import (
-    EXPANSION,
-    StrideOn,
-    Style,
-    imagenet_table,
-    large_stem,
-    small_stem,
-    stages,
-)
+from striate.models.residual import EXPANSION, StrideOn, Style, imagenet_table, large_stem, small_stem, stages
 
 # fmt: off
 # Table 1, for pictures of 224 pixels: how often each stage repeats its block.

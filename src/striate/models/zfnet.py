@@ -36,8 +36,7 @@ def zfnet(
 
     - `lrn`: contrast normalisation across maps after the first two pools. The paper prints no constants; those
       of Krizhevsky et al. 2012, whose network it starts from, are taken.
-    - `norm`: a norm between each convolution and its activation, which then has no bias; none as published.
-    - `dropout`: the rate after the activations of fc6 and fc7.
+    - `norm` and `dropout`: as in `alexnet`.
     - `init`: "paper" draws weights from N(0, 0.01), biases are 0 (section 3: "initialized to 10^-2"); "he" or
       "xavier".
 
