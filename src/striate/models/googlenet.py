@@ -95,10 +95,9 @@ def googlenet_bn(
 ) -> nn.Sequential:
     """GoogLeNet as torchvision and TensorFlow's model collection have it, with keys that fit torchvision's weights.
 
-    It differs from 2015 in this: batch normalisation (epsilon 0.001 for the word "batch") instead of local
-    response normalisation; the kernel of the branch called 5x5 is 3x3 (pytorch/vision issue 906); the last of
-    the four pools is 2x2; the auxiliary pools cut any map into 4x4 cells; dropout is 0.2; weights are drawn as
-    by `layers.he_initialise`.
+    Instead of local response normalisation it has batch normalisation, whose epsilon is 0.001 for the word "batch";
+    the kernel of the branch called 5x5 is 3x3, the last of the four pools 2x2; the auxiliary pools cut any map into
+    4x4 cells; weights are drawn as by `layers.he_initialise`.
 
     Shapes and options are those of `googlenet`, and `transform_input`: True for pixels normalised as
     torchvision does, when the weights are torchvision's, see `heads.FromImagenetPixels`.

@@ -21,15 +21,9 @@ IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def unit(
-    inputs: int,
-    outputs: int,
-    kernel: int | tuple[int, int],
-    *,
-    stride: int = 1,
-    padding: int | tuple[int, int] = 0,
-    norm: Norm,
-    activation: Activation,
-) -> nn.Sequential:
+    inputs: int, outputs: int, kernel: int | tuple[int, int], *,
+    stride: int = 1, padding: int | tuple[int, int] = 0, norm: Norm, activation: Activation,
+) -> nn.Sequential:  # fmt: skip
     """A convolution with its norm and activation, under the names of the published keys."""
     convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=norm is None)
     return chain(conv=convolution, bn=normalise(norm, outputs), relu=activation())

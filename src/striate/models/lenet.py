@@ -66,11 +66,9 @@ def lenet5(
 ) -> nn.Sequential:
     """LeNet-5 as practised: (n, channels, 32, 32) -> (n, classes) logits; 61,706 parameters for 1 and 10.
 
-    It differs from 1998 in this: every C3 map sees all six S2 maps (there a table connects 60 pairs); S2 and
-    S4 average without the coefficient and bias of each map; the activation is plain tanh (there
-    1.7159 tanh(2x/3)); the output is linear, for softmax and cross-entropy (there distances to fixed 7x12
-    codes, a radial basis function). C5, printed as a 5x5 convolution over 5x5 maps, is the fully connected
-    layer that it equals at 32x32, with the same 48,120 parameters.
+    C3 sees all six S2 maps, S2 and S4 only average, the activation is plain tanh, and the output is linear, for
+    softmax and cross-entropy; see `lenet5_1998`. C5, printed as a 5x5 convolution over 5x5 maps, is the fully
+    connected layer that it equals at 32x32, with the same 48,120 parameters.
 
     `init` is "torch", as PyTorch starts its layers; "paper", see `uniform_by_fan_in`; "he" or "xavier".
 

@@ -52,9 +52,7 @@ def preact_resnet(
     check_depth(depth, IMAGENET, "section 4")
     kind, repeats = IMAGENET[depth]
     layers = large_stem(channels, stem, style)
-    layers |= _trunk(kind, 64, TABLE_1_FILTERS, repeats, stride_on, style)
-    layers |= head(TABLE_1_FILTERS[-1] * EXPANSION[kind], classes, dropout)
-    return initialise(chain(**layers), style.init)
+    return _network(layers, kind, TABLE_1_FILTERS, repeats, stride_on, style, classes, dropout)
 
 
 def small_preact_resnet(
@@ -76,15 +74,14 @@ def small_preact_resnet(
     kind, repeats, published = CIFAR[depth]
     style = replace(style, shortcut=published if shortcut == "paper" else shortcut)
     layers = small_stem(channels, CIFAR_FILTERS[0], style)
-    layers |= _trunk(kind, CIFAR_FILTERS[0], CIFAR_FILTERS, repeats, stride_on, style)
-    layers |= head(CIFAR_FILTERS[-1] * EXPANSION[kind], classes, dropout)
-    return initialise(chain(**layers), style.init)
+    return _network(layers, kind, CIFAR_FILTERS, repeats, stride_on, style, classes, dropout)
 
 
-def _trunk(
-    kind: str, inputs: int, filters: tuple[int, ...], repeats: tuple[int, ...], stride_on: StrideOn, style: Style
-) -> dict[str, nn.Module]:
-    """The stages, and the norm and activation that follow the last addition."""
+def _network(
+    layers: dict[str, nn.Module], kind: str, filters: tuple[int, ...], repeats: tuple[int, ...], stride_on: StrideOn,
+    style: Style, classes: int, dropout: float,
+) -> nn.Sequential:  # fmt: skip
+    """The stem's `layers`, the stages, the norm and activation that follow the last addition, and the classifier."""
     if stride_on == "1x1" and kind == "basic":
         raise UsageError("stride_on", "the blocks of this depth have no 1x1 convolution", "another depth")
 
@@ -93,9 +90,10 @@ def _trunk(
             return ActivatedBasic(inputs, filters, stride, style, first=first)
         return ActivatedBottleneck(inputs, filters, 4 * filters, stride, style, stride_on=stride_on, first=first)
 
-    layers = stages(block, inputs, filters, repeats, style, EXPANSION[kind], first=partial(block, first=True))
-    last = normalise(style.norm, filters[-1] * EXPANSION[kind])
-    return layers | {"bn_last": last, "relu_last": style.activation()}
+    features = filters[-1] * EXPANSION[kind]
+    layers |= stages(block, filters[0], filters, repeats, style, EXPANSION[kind], first=partial(block, first=True))
+    layers |= {"bn_last": normalise(style.norm, features), "relu_last": style.activation()}
+    return initialise(chain(**layers | head(features, classes, dropout)), style.init)
 
 
 @final

@@ -70,14 +70,9 @@ def small_stem(channels: int, maps: int, style: Style) -> dict[str, nn.Module]:
 
 
 def stages(
-    block: Callable[[int, int, int], nn.Module],
-    inputs: int,
-    filters: Sequence[int],
-    repeats: Sequence[int],
-    style: Style,
-    expansion: int = 1,
-    first: Callable[[int, int, int], nn.Module] | None = None,
-) -> dict[str, nn.Module]:
+    block: Callable[[int, int, int], nn.Module], inputs: int, filters: Sequence[int], repeats: Sequence[int],
+    style: Style, expansion: int = 1, first: Callable[[int, int, int], nn.Module] | None = None,
+) -> dict[str, nn.Module]:  # fmt: skip
     """layer1, layer2 ...: every stage but the first halves the map in its first block.
 
     `block` takes (inputs, filters, stride) and gives filters * expansion maps; `first`, where given, builds the first

@@ -7,13 +7,11 @@ from torch import nn
 from striate.base.errors import UsageError
 from striate.base.options import Rate, Whole
 from striate.layers import chain, head, initialise, normalise
+from striate.models import resnet
 from striate.models.entry import Line
 from striate.models.options import Stem, check_depth
 from striate.models.preact import ActivatedBasic
 from striate.models.residual import Style, large_stem, small_stem, stages
-from striate.models.resnet import TABLE_1 as RESNET
-from striate.models.resnet import TABLE_1_FILTERS as RESNET_FILTERS
-from striate.models.resnet import Bottleneck, initialised
 
 # fmt: off
 # Table 1, for CIFAR, widened k times; N = (depth - 4) / 6.
@@ -49,12 +47,12 @@ def wide_resnet(
     check_depth(depth, IMAGENET, "section 3")
 
     def block(inputs: int, filters: int, stride: int) -> nn.Module:
-        return Bottleneck(inputs, widening * filters, 4 * filters, stride, style)
+        return resnet.Bottleneck(inputs, widening * filters, 4 * filters, stride, style)
 
     layers = large_stem(channels, stem, style)
-    layers |= stages(block, 64, RESNET_FILTERS, RESNET[depth][1], style, 4)
-    layers |= head(4 * RESNET_FILTERS[-1], classes, dropout)
-    return initialised(chain(**layers), style, zero_init)
+    layers |= stages(block, 64, resnet.TABLE_1_FILTERS, resnet.TABLE_1[depth][1], style, 4)
+    layers |= head(4 * resnet.TABLE_1_FILTERS[-1], classes, dropout)
+    return resnet.initialised(chain(**layers), style, zero_init)
 
 
 def small_wide_resnet(

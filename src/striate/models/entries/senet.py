@@ -34,14 +34,6 @@ def _net(
     )  # fmt: skip
 
 
-SENET154 = Entry(
-    name="senet154", builder="striate.models.senet:senet154", options={}, paper=HU.at("appendix"), input=(3, 224, 224),
-    published=_released("18.68", "4.47"),
-    known_for="The network of the team that won ILSVRC 2017, released as one model.",
-    differences=("timm builds it without the dropout of 0.2 that stands before the last layer here.", _LOADS, _BIASED),
-    least=32, weights=Weights("timm", "senet154"),
-)  # fmt: skip
-
 # fmt: off
 ENTRIES: tuple[Entry, ...] = (
     _net("seresnet18", (), "ResNet-18 that weighs its maps; the paper has none of this depth.",
@@ -69,6 +61,14 @@ ENTRIES: tuple[Entry, ...] = (
     _net("seresnext101_32x4d", top("20.70", "5.01", crops=1),
          "The same at ResNet-101's depth.",
          _LOADS, depth=101, groups=32, width=4, stride_on="3x3"),
-    SENET154,
+    Entry(
+        name="senet154", builder="striate.models.senet:senet154", options={}, paper=HU.at("appendix"),
+        input=(3, 224, 224), published=_released("18.68", "4.47"),
+        known_for="The network of the team that won ILSVRC 2017, released as one model.",
+        differences=(
+            "timm builds it without the dropout of 0.2 that stands before the last layer here.", _LOADS, _BIASED,
+        ),
+        least=32, weights=Weights("timm", "senet154"),
+    ),
 )
 # fmt: on
