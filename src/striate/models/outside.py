@@ -51,19 +51,13 @@ def entry_of(name: str) -> Entry:
     if not config.num_classes:
         differences.append("timm trained it without classes: say how many there are.")
     return Entry(
-        name=name,
-        builder="striate.models.outside:network",
-        options={"architecture": architecture},
+        name=name, builder="striate.models.outside:network", options={"architecture": architecture},
         paper=Paper("not told by timm", 0, "", f"but for its weights: {config.paper_ids}" if config.paper_ids else ""),
-        input=tuple(config.input_size),
-        published=(),
-        known_for="One of timm's networks, known here by its configuration alone.",
-        differences=tuple(differences),
-        least=config.input_size[1] if fixed else least,
-        fixed=fixed,
-        more_options=True,
+        input=tuple(config.input_size), published=(),
+        known_for="One of timm's networks, known here by its configuration alone.", differences=tuple(differences),
+        least=config.input_size[1] if fixed else least, fixed=fixed, more_options=True,
         weights=Weights("timm", architecture, config.tag or "") if config.has_weights else None,
-    )
+    )  # fmt: skip
 
 
 def network(

@@ -76,8 +76,7 @@ def fetch(where: Published) -> Path:
     if where.place.startswith(HUB):
         owner, repository, file = where.place.removeprefix(HUB).split("/", 2)
         return _from_hub(f"{owner}/{repository}", file)
-    name = where.place.rpartition("/")[2]
-    target = Path(torch.hub.get_dir()) / "checkpoints" / name
+    target = Path(torch.hub.get_dir()) / "checkpoints" / where.place.rpartition("/")[2]
     if not (target.is_file() and _sha256(target).startswith(where.sha256)):
         _download(where.place, target, where.sha256)
     return target
@@ -92,17 +91,11 @@ def _torchvision(where: Weights, which: str) -> Published:
         raise UsageError("weights", f"torchvision has no {which!r} for {name}", _choices(known))
     pictures = chosen.transforms()
     return Published(
-        source=f"torchvision:{name}",
-        tag=chosen.name,
-        place=chosen.url,
-        sha256=_told_hash(chosen.url),
-        mean=tuple(pictures.mean),
-        deviation=tuple(pictures.std),
-        crop=pictures.crop_size[0],
-        resize=pictures.resize_size[0],
-        interpolation=pictures.interpolation.value,
+        source=f"torchvision:{name}", tag=chosen.name, place=chosen.url, sha256=_told_hash(chosen.url),
+        mean=tuple(pictures.mean), deviation=tuple(pictures.std),
+        crop=pictures.crop_size[0], resize=pictures.resize_size[0], interpolation=pictures.interpolation.value,
         accuracy={key: value for key, value in chosen.meta["_metrics"]["ImageNet-1K"].items() if value == value},
-    )
+    )  # fmt: skip
 
 
 def _timm(where: Weights, which: str) -> Published:
@@ -120,16 +113,10 @@ def _timm(where: Weights, which: str) -> Published:
         raise UsageError("weights", f"timm publishes none for {architecture} that striate can read", _choices(known))
     crop = config.input_size[1]
     return Published(
-        source=f"timm:{architecture}",
-        tag=config.tag or "default",
-        place=place,
-        sha256=sha256,
-        mean=tuple(config.mean),
-        deviation=tuple(config.std),
-        crop=crop,
-        resize=math.floor(crop / config.crop_pct),
-        interpolation=config.interpolation,
-    )
+        source=f"timm:{architecture}", tag=config.tag or "default", place=place, sha256=sha256,
+        mean=tuple(config.mean), deviation=tuple(config.std),
+        crop=crop, resize=math.floor(crop / config.crop_pct), interpolation=config.interpolation,
+    )  # fmt: skip
 
 
 def _told_hash(address: str) -> str:
@@ -146,13 +133,11 @@ def _from_hub(repository: str, file: str) -> Path:
     """The hub's client keeps a file under its sha256; where it cannot (Windows without links), sizes alone count."""
     hub = outside.library("huggingface_hub")
     damaged = False
-    try:
+    with contextlib.suppress(hub.errors.LocalEntryNotFoundError):
         path = Path(hub.hf_hub_download(repository, file, local_files_only=True))
-        damaged = not _sound(path)
-        if not damaged:
+        if _sound(path):
             return path
-    except hub.errors.LocalEntryNotFoundError:
-        pass
+        damaged = True
     address = hub.hf_hub_url(repository, file)
     if not hub.constants.HF_HUB_OFFLINE:  # the hub's client would try for half a minute without a connection
         _answer(address, _by_hand(f"weights=PATH with the file {file} of {repository}"), "HEAD").close()

@@ -9,6 +9,7 @@ import re
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from striate.base import durable
 from striate.base.errors import RunError, UsageError
 from striate.models import outside
-from striate.models.catalog import catalog, construct, find
+from striate.models.catalog import catalog, construct
 from striate.models.entry import Entry
 from striate.models.lenet import RadialBasis
 from striate.models.published import HUB, SUFFIXES, Published, fetch, published
@@ -273,9 +274,10 @@ def _renamed(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str
 
 def _networks_that_fit(state: Mapping[str, Tensor]) -> list[str]:
     """The networks with published weights that a file fits as they are; built without storage."""
-    names = [name for name, entry in catalog().items() if entry.weights and not entry.weights.part]
+    entries = [entry for entry in catalog().values() if entry.weights and not entry.weights.part]
     with torch.device("meta"):
-        return [name for name in names if not _fit(construct(find(name)), state).problems][:SHOWN]
+        fitting = (entry.name for entry in entries if not _fit(construct(entry), state).problems)
+        return list(islice(fitting, SHOWN))
 
 
 def _module(key: str) -> str:
