@@ -43,12 +43,13 @@ def head(features: int, classes: int, dropout: float) -> dict[str, nn.Module]:
     return layers | {"fc": nn.Linear(features, classes)}
 
 
-def response_norm(n: int = 5, *, k: float = 2, alpha: float = 1e-4, beta: float = 0.75) -> nn.LocalResponseNorm:
+def response_norm() -> nn.LocalResponseNorm:
     """Local response normalisation as Krizhevsky et al. 2012 print it, section 3.3, with their constants.
 
     b = a / (k + alpha * sum of a^2 over n neighbouring maps)^beta. PyTorch divides alpha by n, the paper does
     not: hence the factor.
     """
+    n, k, alpha, beta = 5, 2, 1e-4, 0.75
     return ResponseNorm(n, alpha=alpha * n, beta=beta, k=k)
 
 

@@ -114,8 +114,7 @@ def library(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except (ImportError, RuntimeError) as error:  # torchvision of another torch raises RuntimeError
-        cause = f"cannot be used here ({error})"
-        raise MachineError(name, cause, "pip install 'striate[zoo]'") from error
+        raise MachineError(name, f"cannot be used here ({error})", "pip install 'striate[zoo]'") from error
 
 
 def _three(name: str, known: Any) -> str:

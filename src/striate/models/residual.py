@@ -1,4 +1,4 @@
-"""What the residual families share: the options of their blocks, the stem, the stages and the last layer.
+"""What the residual families share: the options of their blocks, the stem and the stages.
 
 He et al. 2015, "Deep Residual Learning for Image Recognition". Each family's own file holds its table and its blocks,
 or takes those of resnet.py, and says how wide each block is.

@@ -53,8 +53,7 @@ def vgg(
     torchvision's.
     """
     if configuration not in TABLE_1:
-        cause = f"Table 1 has no column {configuration}"
-        raise UsageError("configuration", cause, f"one of {', '.join(TABLE_1)}")
+        raise UsageError("configuration", f"Table 1 has no column {configuration}", f"one of {', '.join(TABLE_1)}")
     features: list[nn.Module] = []
     inputs = channels
     for kernels, maps in zip(TABLE_1[configuration], TABLE_1_MAPS, strict=True):
