@@ -71,12 +71,13 @@ def striate_steps(case: Case, device: torch.device, compiled: bool, folder: Path
     from striate.models.build import build
     from striate.tasks.classify import Classify
     from striate.training import machine as machines
-    from striate.training.loop import Job, Trainer
-    from striate.training.recipe import FOR_PHOTOGRAPHS, make, resolve
+    from striate.training.loop import Trainer
+    from striate.training.plan import Job
+    from striate.training.recipe import FOR_PHOTOGRAPHS, recipe_of, resolve
     from striate.training.signals import Stop
 
     count, side, stem = case.batch, case.pixels, "32" if case.pixels == 32 else "224"
-    recipe = make(
+    recipe = recipe_of(
         data="noise", batch=count, rate=RATE, momentum=MOMENTUM, nesterov=False, schedule="constant",
         warmup=0.0, augment="none", weight_decay=0.0, label_smoothing=0.0, device=str(device), compile=compiled,
     )  # fmt: skip
@@ -90,8 +91,8 @@ def striate_steps(case: Case, device: torch.device, compiled: bool, folder: Path
     measured = Measured(preprocess.mean, preprocess.deviation, ((0.0,) * 3,) * 3)
     feed = open_feed(samples, indices, preprocess, chosen.device, memory="resident")
     job = Job(
-        recipe=recipe, net=net, task=Classify(tuple(map(str, range(CLASSES)))), samples=samples,
-        split=Split(indices, indices, indices), preprocess=preprocess,
+        recipe=recipe, data="noise", network={}, net=net, samples=samples,
+        task=Classify(tuple(map(str, range(CLASSES)))), split=Split(indices, indices, indices), preprocess=preprocess,
         augmenter=Augmenter(PRESETS["none"], side, measured, recipe.seed), train=feed, val=feed,
         machine=chosen, checkpoints=folder, save_every=float("inf"), workers=0,
     )  # fmt: skip

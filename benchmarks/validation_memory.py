@@ -52,7 +52,7 @@ def peak(count: int, side: int) -> float:
     digests = tuple(f"{index:064x}" for index in range(count))
     samples = Samples("made", "made", None, names, Made(side), digests, Nothing(count))
     network = torch.nn.Conv2d(3, 3, 1)
-    predictor = Predictor((Member(network, Preprocess(side, 3), registry.make("denoise", (), {}, {})),))
+    predictor = Predictor((Member(network, Preprocess(side, 3), registry.task_named("denoise", (), {}, {})),))
     indices = np.arange(count)
     feed = open_feed(samples, indices, predictor.members[0].preprocess, torch.device("cpu"), memory="streamed")
     rows(predictor, samples, indices[:1], [feed])  # what torch takes once

@@ -10,9 +10,9 @@ from PIL import Image
 from striate.data.picture.laid import Laid
 from striate.tasks import registry
 from striate.training import plan as planning
-from striate.training import train as training
-from striate.training.loop import Job
-from striate.training.recipe import make
+from striate.training.plan import Job
+from striate.training.recipe import recipe_of
+from striate.training.train import start_run
 
 
 class Notes:
@@ -35,15 +35,15 @@ def train(runs: Path, *, execution: dict[str, Any] | None = None, listener: Any 
     if held is not None:  # pictures in memory
         values["data"] = "arrays"
     how = planning.Execution(runs=runs, **(execution or {}))
-    return training.train(make(**values), how, listener or Notes(), held)
+    return start_run(recipe_of(**values), how, listener or Notes(), held)
 
 
 def job(folder: Path, **recipe: Any) -> Job:
     """A training ready for its first step."""
     folder.mkdir(parents=True, exist_ok=True)
     execution = planning.Execution(runs=folder)
-    plan = planning.plan(make(**({"data": "digits", "epochs": 2} | recipe)), execution, Notes())
-    return planning.job(plan, folder, execution)
+    plan = planning.plan_of(recipe_of(**({"data": "digits", "epochs": 2} | recipe)), execution, Notes())
+    return planning.job_of(plan, folder, execution)
 
 
 def digest(run: Any) -> str:
@@ -75,7 +75,7 @@ def data_of(source: str, home: Path) -> Any:
 
 def recipe_for(task: str) -> dict[str, Any]:
     """A short training of a task with as much of what is random as it takes."""
-    kind = registry.find(task)
+    kind, _ = registry.found(task)
     values = {"task": task, "model": kind.recipe.get("model", "resnet20"), "size": 32, "batch": 9, "epochs": 2}
     return values | {"augment": "strong", "ema": 0.9} | ({} if kind.mixes else {"mixup": 0.0, "cutmix": 0.0})
 

@@ -11,11 +11,9 @@ from striate.data.load import Data, load
 from striate.predictor import Predictor, together
 from striate.report import collect
 from striate.runs.run import Run, open_run
-from striate.training.loop import Listener
-from striate.training.plan import Execution
-from striate.training.recipe import make, read_toml
-from striate.training.train import resume as resume_run
-from striate.training.train import train as train_recipe
+from striate.training.plan import Execution, Listener
+from striate.training.recipe import read_toml, recipe_of
+from striate.training.train import resume_run, start_run
 
 
 @final
@@ -57,14 +55,14 @@ def train(
             raise UsageError("resume", f"a run goes on with its own recipe, not with {given}", "--resume RUN alone")
         run = _resumed(Path(resume), execution, listener, held)
     elif held is not None:
-        run = train_recipe(make(data="arrays", **recipe), execution, listener, held)
+        run = start_run(recipe_of(data="arrays", **recipe), execution, listener, held)
     elif named is None:
         hint = "`striate train digits`, a folder of class folders, a table, or --resume RUN"
         raise UsageError("data", "nothing to train on", hint)
     elif os.fspath(named).endswith(".toml"):
-        run = train_recipe(read_toml(Path(named), **recipe), execution, listener)
+        run = start_run(read_toml(Path(named), **recipe), execution, listener)
     else:
-        run = train_recipe(make(data=os.fspath(named), **recipe), execution, listener)
+        run = start_run(recipe_of(data=os.fspath(named), **recipe), execution, listener)
     if run is not None:
         write_report(run, held)
     return run

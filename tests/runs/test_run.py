@@ -15,7 +15,7 @@ from striate.runs.run import open_run
 from striate.shell.cli import main
 from striate.training import plan as planning
 from striate.training.plan import Execution
-from striate.training.train import resume
+from striate.training.train import resume_run
 
 pytestmark = pytest.mark.slow
 
@@ -132,7 +132,7 @@ def test_a_kill_between_the_opening_and_the_result_opens_no_test_set_again(run):
     for name in ("result.json", "predictions.csv", "report.html"):
         (run / name).unlink()
     facts_of(run, status="running")
-    resumed = resume(run, Execution(), Notes())
+    resumed = resume_run(run, Execution(), Notes())
     assert resumed.result == whole
     assert (run / "kept" / "test.safetensors").read_bytes() == rows
     assert openings(run) == 1
@@ -149,7 +149,7 @@ def test_a_run_that_goes_on_reads_its_split_and_cuts_none(run, monkeypatch):
     (run / "result.json").unlink()
     before = subsets.lines(run)
     monkeypatch.setattr(planning.splits, "cut", lambda *_: pytest.fail("the split was cut again"))
-    assert resume(run, Execution(), Notes()).status == "done"
+    assert resume_run(run, Execution(), Notes()).status == "done"
     assert subsets.lines(run) == before
     assert open_run(run).evaluate().numbers["n"] == 9
 
@@ -165,7 +165,7 @@ def test_a_run_that_goes_on_from_another_folder_still_knows_its_data(tmp_path, m
         folder = train(tmp_path / "runs", data=named, model="lenet5", batch=9, epochs=1).folder
         facts_of(folder, status="running")
         monkeypatch.chdir(tmp_path / "elsewhere")
-        assert resume(folder, Execution(), Notes()).facts["data"]["path"] == str(tmp_path / named)
+        assert resume_run(folder, Execution(), Notes()).facts["data"]["path"] == str(tmp_path / named)
         assert open_run(folder).evaluate().numbers["n"] == 9
 
 
@@ -180,7 +180,7 @@ def test_a_split_that_is_not_that_of_the_data_is_refused(run, harm):
         lines[1], lines[2] = lines[2], lines[1]
         path.write_text("\n".join(lines) if harm == "swapped" else "nothing of this kind")
     with pytest.raises(RunError, match=r"split\.csv"):
-        resume(run, Execution(), Notes())
+        resume_run(run, Execution(), Notes())
 
 
 def older(run, decoder):
@@ -224,7 +224,7 @@ def test_a_run_of_format_1_goes_on(run):
     for name in ("result.json", "report.html"):
         (run / name).unlink()
     notes = Notes()
-    finished = resume(run, Execution(), notes)
+    finished = resume_run(run, Execution(), notes)
     assert finished.status == "done"
     assert any("not bit-exact" in said and "resizing was 1, is 2" in said for said in notes.said)
     assert set(kept.read(run)) == {"val", "test"}

@@ -207,13 +207,13 @@ def test_a_task_comes_back_from_its_saved_form() -> None:
 
 
 def test_options_are_read_as_words_and_refused_by_name() -> None:
-    made = registry.make("classify", CLASSES, {"calibrate": "true"}, {"label_smoothing": 0.2})
+    made = registry.task_named("classify", CLASSES, {"calibrate": "true"}, {"label_smoothing": 0.2})
     assert made == Classify(CLASSES, label_smoothing=0.2, calibrate=True)
     for options, cause in (({"calibrate": "maybe"}, "not one of true, false"), ({"temperature": 2}, "no such option")):
         with pytest.raises(UsageError, match=cause):
-            registry.make("classify", CLASSES, options, {})
+            registry.task_named("classify", CLASSES, options, {})
     with pytest.raises(UsageError, match="classify"):
-        registry.find("clasify")
+        registry.found("clasify")
     for values in ({"name": "classify"}, {"name": "gone"}, {"name": "classify", "classes": [], "odd": 1}):
         with pytest.raises(RunError):
             registry.from_dict(values)

@@ -20,7 +20,7 @@ from striate.tasks.reconstruct import Reconstruct, psnr
 
 pytestmark = pytest.mark.slow
 
-PLAIN, NOISY = (registry.make(name, (), {}, {}) for name in ("reconstruct", "denoise"))
+PLAIN, NOISY = (registry.task_named(name, (), {}, {}) for name in ("reconstruct", "denoise"))
 
 
 def batch(count=6, side=8, channels=1, seed=0, indices=None):

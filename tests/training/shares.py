@@ -10,7 +10,7 @@ from small import Notes
 from striate.base import processes
 from striate.training import plan as planning
 from striate.training.loop import fit
-from striate.training.recipe import make
+from striate.training.recipe import recipe_of
 from striate.training.signals import Stop
 
 
@@ -28,11 +28,11 @@ class Watched:
 
 folder = Path(sys.argv[1], os.environ.get("WORLD_SIZE", "1"))
 folder.mkdir(exist_ok=True)
-recipe = make(data="digits", task=sys.argv[2], epochs=2, precision="float32", device="cpu")
+recipe = recipe_of(data="digits", task=sys.argv[2], epochs=2, precision="float32", device="cpu")
 execution = planning.Execution(runs=folder)
 with processes.group("cpu"):
-    plan = planning.plan(recipe, execution, Notes())
-    job = planning.job(plan, folder, execution)
+    plan = planning.plan_of(recipe, execution, Notes())
+    job = planning.job_of(plan, folder, execution)
     seen = []
     trainer = fit(dataclasses.replace(job, train=Watched(job.train, seen)), Notes(), Stop())
 threads = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]

@@ -13,7 +13,7 @@ from small import SOURCES, TASKS, Notes, data_of, digest, photographs, recipe_fo
 from striate.base.errors import Interrupted, RunError
 from striate.runs.run import open_run
 from striate.training.plan import Execution
-from striate.training.train import resume
+from striate.training.train import resume_run
 
 # Two workers are asked for on one core as well.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:This DataLoader will create")]
@@ -67,7 +67,7 @@ def test_a_training_that_was_stopped_ends_with_the_same_bits_and_rows(tmp_path, 
         train(tmp_path / "b", data=data, listener=Impatient(4), **recipe)
     (folder,) = (path for path in (tmp_path / "b").iterdir() if path.is_dir())
     assert open_run(folder).status == "stopped"
-    resumed = resume(folder, Execution(), Notes(), None if isinstance(data, str) else data)
+    resumed = resume_run(folder, Execution(), Notes(), None if isinstance(data, str) else data)
     assert (digest(resumed), rows(resumed)) == (digest(whole), rows(whole))
     assert resumed.result["numbers"] == whole.result["numbers"]
     assert [row["train_loss"] for row in resumed.epochs] == [row["train_loss"] for row in whole.epochs]
@@ -116,7 +116,7 @@ def test_a_damaged_generation_is_stepped_over_and_named_and_the_bits_stay(tmp_pa
     data[len(data) // 2] ^= 1
     weights.write_bytes(bytes(data))
     notes = Notes()
-    resumed = resume(other.folder, Execution(save_every=0.0), notes)
+    resumed = resume_run(other.folder, Execution(save_every=0.0), notes)
     assert any(newest.name in text and "damaged" in text for text in notes.said)
     assert digest(resumed) == digest(whole)
 
@@ -127,7 +127,7 @@ def test_the_best_weights_of_before_a_stop_are_kept(tmp_path):
     whole = train(tmp_path / "a", **recipe)
     with pytest.raises(Interrupted):
         train(tmp_path / "b", listener=Impatient(), **recipe)
-    resumed = resume(tmp_path / "b" / "digits-lenet5-1", Execution(), Notes())
+    resumed = resume_run(tmp_path / "b" / "digits-lenet5-1", Execution(), Notes())
     assert whole.result["best_epoch"] == 1
     assert digest(resumed) == digest(whole)
 
@@ -140,11 +140,11 @@ def test_resume_refuses_when_the_pictures_changed(tmp_path):
     victim = data / "class 0" / "01.png"
     victim.write_bytes((data / "class 0" / "02.png").read_bytes())
     with pytest.raises(RunError, match="1 gone"):
-        resume(run.folder, Execution(), Notes())
+        resume_run(run.folder, Execution(), Notes())
 
 
 def test_a_finished_training_is_not_resumed_and_its_test_set_not_opened_again(tmp_path):
     run = train(tmp_path, epochs=1)
     with pytest.raises(RunError, match="finished"):
-        resume(run.folder, Execution(), Notes())
+        resume_run(run.folder, Execution(), Notes())
     assert len((tmp_path / "test-openings.jsonl").read_text().splitlines()) == 1

@@ -19,7 +19,7 @@ from striate.runs import checkpoint
 from striate.training.loop import Objective, Trainer, fit
 from striate.training.plan import Execution
 from striate.training.signals import Stop
-from striate.training.train import resume
+from striate.training.train import resume_run
 
 pytestmark = pytest.mark.slow
 
@@ -144,7 +144,7 @@ def test_two_trainings_never_share_a_folder(tmp_path):
     facts = json.loads((run.folder / "run.json").read_text())
     (run.folder / "run.json").write_text(json.dumps(facts | {"status": "running"}))
     with FileLock(run.folder / ".lock"), pytest.raises(RunError, match="another process"):
-        resume(run.folder, Execution(), Notes())
+        resume_run(run.folder, Execution(), Notes())
 
 
 def test_float32_and_bfloat16_both_train(tmp_path):
@@ -246,7 +246,7 @@ def test_a_network_with_auxiliary_heads_trains_and_resumes_to_the_same_bits(tmp_
         train(tmp_path / "broken", listener=Interrupting(after=4), execution={"save_every": 0.0}, **values)
     (folder,) = (tmp_path / "broken").glob("pictures-*")
     assert not (folder / "result.json").exists()
-    resumed = resume(folder, Execution(), Notes())
+    resumed = resume_run(folder, Execution(), Notes())
     assert digest(resumed) == digest(whole)
     assert resumed.epochs[-1]["train_loss"] == whole.epochs[-1]["train_loss"]
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import types
 from pathlib import Path
 from typing import Any, get_args
@@ -11,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from striate.base.errors import UsageError
-from striate.training.recipe import FOR_DIGITS, FOR_PHOTOGRAPHS, Recipe, as_dict, make, read_toml, resolve
+from striate.training.recipe import FOR_DIGITS, FOR_PHOTOGRAPHS, Recipe, read_toml, recipe_of, resolve
 
 FIELDS = {each.name: each for each in dataclasses.fields(Recipe)}
 RANGED = [
     (name, end, limit)
     for name, each in FIELDS.items()
     for end in ("least", "most")
-    if (limit := each.metadata.get(end)) is not None
+    if (limit := getattr(each.metadata["within"], end, math.inf)) < math.inf
 ]
 
 
@@ -29,7 +30,7 @@ def kinds(name: str) -> tuple[Any, ...]:
 
 def refusal(**values: Any) -> UsageError:
     with pytest.raises(UsageError) as caught:
-        make(**{"data": "digits", **values})
+        recipe_of(**{"data": "digits", **values})
     return caught.value
 
 
@@ -84,7 +85,7 @@ def test_C3_every_range_holds_its_ends_and_refuses_what_lies_beyond(name: str, e
         typed = int(value) if whole else float(value)
         given_value = [typed] if name == "step_epochs" else typed
         if value == limit:
-            assert getattr(make(data="digits", **{name: given_value}), name) in (typed, (typed,))
+            assert getattr(recipe_of(data="digits", **{name: given_value}), name) in (typed, (typed,))
         else:
             error = refusal(**{name: given_value})
             assert error.where == name
@@ -109,7 +110,7 @@ def test_a_step_schedule_needs_its_epochs_and_a_recipe_its_data() -> None:
     assert refusal(schedule="step").where == "step_epochs"
     assert refusal(split="60/40").where == "split"
     with pytest.raises(UsageError, match="a recipe needs data"):
-        make(epochs=3)
+        recipe_of(epochs=3)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,7 @@ def test_C4_what_is_not_toml_is_a_sentence_that_names_the_file(tmp_path: Path, t
 def test_C4_bytes_that_are_no_text_and_files_above_1_mb_are_refused(tmp_path: Path) -> None:
     path = written(tmp_path, "data = 'digits'\n#")
     path.write_bytes(path.read_bytes().ljust(1_000_000, b"x"))
-    assert read_toml(path) == make(data="digits")
+    assert read_toml(path) == recipe_of(data="digits")
     path.write_bytes(path.read_bytes() + b"x")
     assert "larger than 1 MB" in refused(path).cause
     path.write_bytes(b"data = '\xff'")
@@ -177,14 +178,14 @@ def test_an_error_in_a_table_names_its_line(tmp_path: Path) -> None:
 
 
 def test_silence_is_filled_in_and_words_are_kept() -> None:
-    filled = resolve(make(data="digits", epochs=3, mirror=True), FOR_DIGITS)
+    filled = resolve(recipe_of(data="digits", epochs=3, mirror=True), FOR_DIGITS)
     assert (filled.epochs, filled.mirror, filled.model) == (3, True, FOR_DIGITS["model"])
-    assert resolve(make(data="digits"), FOR_DIGITS).mirror is False  # a mirrored 2 is no digit
+    assert resolve(recipe_of(data="digits"), FOR_DIGITS).mirror is False  # a mirrored 2 is no digit
 
 
 @pytest.mark.parametrize("suggested", [FOR_DIGITS, FOR_PHOTOGRAPHS], ids=["digits", "photographs"])
 def test_what_is_suggested_is_itself_a_recipe(suggested: dict[str, Any]) -> None:
-    assert as_dict(make(data="digits", **suggested)) == as_dict(resolve(make(data="digits"), suggested))
+    assert recipe_of(data="digits", **suggested) == resolve(recipe_of(data="digits"), suggested)
 
 
 values = st.fixed_dictionaries(
@@ -202,7 +203,7 @@ values = st.fixed_dictionaries(
 
 @given(values)
 def test_a_recipe_comes_back_from_json(values: dict[str, Any]) -> None:
-    recipe = make(**values)
-    assert make(**json.loads(json.dumps(as_dict(recipe)))) == recipe
+    recipe = recipe_of(**values)
+    assert recipe_of(**json.loads(json.dumps(dataclasses.asdict(recipe)))) == recipe
     with pytest.raises(dataclasses.FrozenInstanceError):
         recipe.epochs = 9  # type: ignore[misc]

@@ -4,13 +4,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.optim import lr_scheduler
 
+from striate.training.recipe import Recipe
 from striate.training.schedule import rate
 
 STEPS, EPOCHS, HIGHEST = 10, 12, 0.5
 
 
+def recipe(schedule: str, epochs: int = EPOCHS, **options: object) -> Recipe:
+    return Recipe(data="digits", schedule=schedule, rate=HIGHEST, epochs=epochs, **options)  # type: ignore[arg-type]
+
+
 def rates(schedule: str, **options: object) -> list[float]:
-    return [rate(schedule, HIGHEST, step, STEPS, EPOCHS, **options) for step in range(STEPS * EPOCHS)]  # type: ignore[arg-type]
+    return [rate(recipe(schedule, **options), step, STEPS) for step in range(STEPS * EPOCHS)]
 
 
 def by_torch(scheduler: type[lr_scheduler.LRScheduler], steps: int, **options: object) -> list[float]:
@@ -54,7 +59,7 @@ def test_steps_are_those_of_torch() -> None:
 def test_one_cycle_starts_at_a_25th_peaks_at_30_per_cent_and_falls_to_nothing() -> None:
     # One picture a step: steps of 1/100,000 of the whole, so that a step's middle is its beginning.
     total = 100_000
-    found = [rate("one-cycle", HIGHEST, step, 1, total) for step in (0, total * 3 // 10, total - 1)]
+    found = [rate(recipe("one-cycle", total), step, 1) for step in (0, total * 3 // 10, total - 1)]
     assert found == pytest.approx([HIGHEST / 25, HIGHEST, 0.0], abs=1e-8)
     shape = rates("one-cycle")
     peak = shape.index(max(shape))
@@ -62,7 +67,7 @@ def test_one_cycle_starts_at_a_25th_peaks_at_30_per_cent_and_falls_to_nothing() 
     assert shape[: peak + 1] == sorted(shape[: peak + 1])
     assert shape[peak:] == sorted(shape[peak:], reverse=True)
     expected = by_torch(lr_scheduler.OneCycleLR, total := 2000, max_lr=HIGHEST, total_steps=total, final_div_factor=1e9)
-    ours = [rate("one-cycle", HIGHEST, step, 1, total) for step in range(total)]
+    ours = [rate(recipe("one-cycle", total), step, 1) for step in range(total)]
     assert ours == pytest.approx(expected, abs=HIGHEST * 0.004)  # ours is half a step further
 
 
@@ -81,4 +86,4 @@ def test_every_rate_is_above_0_and_at_most_the_highest(
     schedule: str, steps: int, epochs: int, warmup: float, data: st.DataObject
 ) -> None:
     step = data.draw(st.integers(0, steps * epochs - 1))
-    assert 0 < rate(schedule, HIGHEST, step, steps, epochs, warmup, (1, 2)) <= HIGHEST
+    assert 0 < rate(recipe(schedule, epochs, warmup=warmup, step_epochs=(1, 2)), step, steps) <= HIGHEST

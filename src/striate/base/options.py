@@ -44,11 +44,10 @@ def read(name: str, declared: Any, value: Any, table: str = "model_options") -> 
     `table`; but of what is declared without a range or words, any value is taken as it is.
     """
     kind, *marks = get_args(declared) if get_origin(declared) is Annotated else (declared,)
-    if get_origin(kind) in (Union, UnionType):
-        kinds = get_args(kind)
-        if type(None) in kinds and (value is None or str(value).lower() == "none"):
+    kind, optional = besides_none(kind)
+    if optional:
+        if value is None or str(value).lower() == "none":
             return None
-        kind = next(each for each in kinds if each is not type(None))
         return read(name, Annotated[kind, *marks] if marks else kind, value, table)
     if marks and isinstance(marks[0], Mapping):
         return _named(Option(name, value, table), marks[0])
@@ -57,6 +56,12 @@ def read(name: str, declared: Any, value: Any, table: str = "model_options") -> 
     if kind is bool:
         return _truth(Option(name, value, table))
     return _number(Option(name, value, table), kind, marks[0]) if marks else value
+
+
+def besides_none(declared: Any) -> tuple[Any, bool]:
+    """What is declared besides None, and whether None is."""
+    kinds = get_args(declared) if get_origin(declared) in (Union, UnionType) else (declared,)
+    return next(each for each in kinds if each is not type(None)), type(None) in kinds
 
 
 def _word(given: Option, words: Iterable[str]) -> str:

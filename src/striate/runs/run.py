@@ -176,7 +176,7 @@ def _as_now(facts: Mapping[str, Any]) -> Mapping[str, Any]:
     if facts["format"] > 1:
         return facts
     network = facts["network"]["name"]
-    task = registry.make(find(network).task, tuple(facts["classes"]), {}, {})
+    task = registry.task_named(find(network).task, tuple(facts["classes"]), {}, {})
     return {**facts, "task": registry.as_dict(task)}
 
 

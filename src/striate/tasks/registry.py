@@ -22,9 +22,12 @@ def tasks() -> Mapping[str, tuple[type[Any], Mapping[str, Any]]]:
     return types.MappingProxyType(found)
 
 
-def find(name: str) -> type[Task]:
-    """The class of the task called `name`; a UsageError with the nearest name where there is none."""
-    return _found(name)[0]
+def found(name: str) -> tuple[type[Any], Mapping[str, Any]]:
+    """The class of the task called `name`, and the fields; a UsageError with the nearest name where there is none."""
+    known = tasks()
+    if name not in known:
+        raise UsageError("task", f"{name!r} is not one of {', '.join(known)}", f"{nearest(name, known)[0]!r}")
+    return known[name]
 
 
 def learning(kind: str) -> str:
@@ -36,23 +39,22 @@ def learning(kind: str) -> str:
     raise UsageError("model", f"a network to {kind}, and only {names} are learned yet", "a network of another task")
 
 
-def make(name: str, classes: tuple[str, ...], options: Mapping[str, Any], recipe: Mapping[str, Any]) -> Task:
+def task_named(name: str, classes: tuple[str, ...], options: Mapping[str, Any], recipe: Mapping[str, Any]) -> Task:
     """The task called `name` with the options given to it, as values or as the words of a command line.
 
     Keys of a recipe that are fields of the task are taken from there.
     """
-    kind, fields = _found(name)
-    known = {each.name: each for each in dataclasses.fields(kind)}
-    free = [each.name for each in known.values() if "help" in each.metadata and each.name not in fields]
-    values = dict(fields)
+    kind, fields = found(name)
+    known = {each.name: each.type for each in dataclasses.fields(kind)}
+    free = [option for option, _, _ in options_of(name)]
+    values = {"name": name, **fields}
     for key, value in options.items():
         if key not in free:
             one_of = f"one of {', '.join(free)}" if free else "leaving it out"
             raise UsageError(f"task_options.{key}", f"{name} has no such option", one_of)
-        values[key] = read(key, known[key].type, value, "task_options")
+        values[key] = read(key, known[key], value, "task_options")
     values |= {key: value for key, value in recipe.items() if key in known and value is not None}
-    values |= {"name": name} | ({"classes": classes} if kind.labelled else {})
-    task: Task = kind(**values)
+    task: Task = kind(**values, **({"classes": classes} if kind.labelled else {}))
     return task
 
 
@@ -74,16 +76,9 @@ def from_dict(values: Mapping[str, Any]) -> Task:
 
 def options_of(name: str) -> list[tuple[str, Any, str]]:
     """Each option of a task with what it is otherwise and what it does."""
-    kind, fields = _found(name)
+    kind, fields = found(name)
     return [
         (each.name, each.default, str(each.metadata["help"]))
         for each in dataclasses.fields(kind)
         if "help" in each.metadata and each.name not in fields
     ]
-
-
-def _found(name: str) -> tuple[type[Any], Mapping[str, Any]]:
-    known = tasks()
-    if name not in known:
-        raise UsageError("task", f"{name!r} is not one of {', '.join(known)}", f"{nearest(name, known)[0]!r}")
-    return known[name]

@@ -19,8 +19,9 @@ from striate.runs.kept import Kept
 from striate.runs.run import Run
 from striate.tasks import registry
 from striate.tasks.task import Rows
-from striate.training.loop import Job, Trainer
+from striate.training.loop import Trainer
 from striate.training.machine import Clock
+from striate.training.plan import Job
 
 
 def finish(trainer: Trainer, folder: Path, facts: Mapping[str, Any], clock: Clock) -> Run:

@@ -7,10 +7,8 @@ is stopped anywhere and resumed ends with the same bits.
 import dataclasses
 import math
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, NoReturn, Protocol, final
+from typing import Any, NoReturn, final
 
 import numpy as np
 import torch
@@ -20,48 +18,17 @@ from torch.nn.parallel import DistributedDataParallel
 from striate.base import durable, processes
 from striate.base.errors import MachineError, RunError
 from striate.base.randomness import key, permutation
-from striate.data.augment import Augmenter
-from striate.data.feed import Batch, Feed, cut
-from striate.data.preprocess import Preprocess
-from striate.data.samples import Indices, Samples
-from striate.data.splits import Split
+from striate.data.feed import Batch, cut
+from striate.data.samples import Indices
 from striate.evaluate.rows import rows
 from striate.predictor import Member, Predictor
 from striate.runs import checkpoint
 from striate.tasks.task import Outputs, Task
 from striate.training import optimizers
 from striate.training.machine import Machine
-from striate.training.recipe import Recipe
+from striate.training.plan import Job, Listener
 from striate.training.schedule import rate
 from striate.training.signals import Stop
-
-
-class Listener(Protocol):
-    """Who is told of progress."""
-
-    def say(self, text: str) -> None: ...
-
-    def progress(self, name: str, done: int, total: int) -> None: ...
-
-
-@dataclass(frozen=True)
-class Job:
-    """All that stays the same during a training."""
-
-    recipe: Recipe
-    net: nn.Module
-    task: Task
-    samples: Samples
-    split: Split
-    preprocess: Preprocess
-    augmenter: Augmenter
-    train: Feed
-    val: Feed
-    machine: Machine
-    checkpoints: Path
-    save_every: float
-    workers: int
-    """Processes that read pictures, beside this one."""
 
 
 @dataclass
@@ -107,7 +74,7 @@ def fit(job: Job, listener: Listener, stop: Stop) -> "Trainer":
             trainer.epoch()
         trainer.save()
     finally:
-        trainer.part()
+        trainer.objective = None  # a group of processes that anything still holds keeps its threads when it is left
     return trainer
 
 
@@ -118,35 +85,28 @@ class Trainer:
     def __init__(self, job: Job, listener: Listener, stop: Stop) -> None:
         self.job, self.progress = job, Progress(parts=job.recipe.accumulate)
         self.best: dict[str, Tensor] | None = None
-        self._listener, self._stop, self._saved_at = listener, stop, time.monotonic()
-        self._failed_saves = 0
+        self._listener, self._stop, self._saved_at, self._failed_saves = listener, stop, time.monotonic(), 0
         recipe, net = job.recipe, job.net
         self._parameters = [parameter for parameter in net.parameters() if parameter.requires_grad]
-        self._optimizer = optimizers.make(net, recipe)
+        self._optimizer = optimizers.optimizer_of(net, recipe)
         self._average = optimizers.Average(net, recipe.ema) if recipe.ema else None
         objective: Any = Objective(net, job.task, job.machine)
         objective = DistributedDataParallel(objective) if job.machine.world > 1 else objective
-        self._objective: Any = torch.compile(objective) if recipe.compile else objective
-        self._steps_per_epoch = len(cut(job.split.train, _batch(job)))
-
-    def part(self) -> None:
-        """Let go of the other processes: a group that anything still holds keeps its threads when it is left."""
-        self._objective = None
+        self.objective: Any = torch.compile(objective) if recipe.compile else objective
+        self._steps_per_epoch = len(cut(job.split.train, job.batch))
 
     # An epoch
 
     def finished(self) -> bool:
         progress, recipe = self.progress, self.job.recipe
         waited = progress.epoch - 1 - (progress.best_epoch or 0)
-        return progress.epoch >= (recipe.epochs or 0) or (
-            recipe.patience is not None and progress.best_epoch is not None and waited >= recipe.patience
-        )
+        return progress.epoch >= (recipe.epochs or 0) or waited >= (recipe.patience or math.inf)
 
     def epoch(self) -> None:
         """The steps of an epoch that are still to do, then validation and the choice of the best."""
         job, progress, began = self.job, self.progress, time.monotonic()
         order = job.split.train[permutation(job.recipe.seed, "order", progress.epoch, len(job.split.train))]
-        groups = cut(order, _batch(job))[progress.done :]
+        groups = cut(order, job.batch)[progress.done :]
         shares = [_share(group, job.machine, job.augmenter.mixes) for group in groups]
         job.net.train()
         for group, batch in zip(groups, job.train.batches(shares), strict=True):
@@ -173,9 +133,14 @@ class Trainer:
         if progress.best_score is None or score > progress.best_score:
             progress.best_score, progress.best_epoch = score, progress.epoch
             self.best = {name: tensor.detach().clone() for name, tensor in net.state_dict().items()}
-        row = {"epoch": progress.epoch + 1, "steps": progress.step, "rate": self._rate(progress.step - 1)}
-        row["train_loss"] = progress.loss_sum / len(job.split.train)
-        row |= {f"val_{name}": value for name, value in summary.items()} | {"seconds": round(seconds, 3)}
+        row = {
+            "epoch": progress.epoch + 1,
+            "steps": progress.step,
+            "rate": rate(job.recipe, progress.step - 1, self._steps_per_epoch),
+            "train_loss": progress.loss_sum / len(job.split.train),
+            **{f"val_{name}": value for name, value in summary.items()},
+            "seconds": round(seconds, 3),
+        }
         progress.history.append(row)
         if job.machine.first:
             table = (list(each.values()) for each in progress.history)
@@ -203,7 +168,7 @@ class Trainer:
         machine, mixes = job.machine, job.augmenter.mixes
         machine.seed(key(job.recipe.seed, "dropout", progress.step, machine.rank))
         for group in self._optimizer.param_groups:
-            group["lr"] = self._rate(progress.step)
+            group["lr"] = rate(job.recipe, progress.step, self._steps_per_epoch)
         self._optimizer.zero_grad()
         total = torch.zeros((), device=machine.device)
         count = len(batch) - mixes
@@ -211,14 +176,14 @@ class Trainer:
             loss = self._loss(batch[int(part[0]) : int(part[-1]) + 1 + mixes])
             last = part[-1] == count - 1
             # gradients of the processes are averaged with the last part; each divides by the whole batch
-            with self._objective.no_sync() if machine.world > 1 and not last else torch.enable_grad():
+            with self.objective.no_sync() if machine.world > 1 and not last else torch.enable_grad():
                 torch.autograd.backward(loss * (machine.world / whole))
             total += loss.detach()
         gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         value = float(total)
         if not math.isfinite(value) or not math.isfinite(float(norm)):
-            names = [self.job.samples.names[index] for index in batch.indices]
+            names = [job.samples.names[index] for index in batch.indices]
             listed = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
             self._not_finite(f"the loss is {value:g} and the gradient's norm {float(norm):g}; the batch was {listed}")
         if job.recipe.clip is not None:
@@ -232,25 +197,16 @@ class Trainer:
         """The summed loss of a part of a batch: changed, given as the task gives it, normalised, perhaps mixed."""
         job, epoch = self.job, self.progress.epoch
         given = job.task.given(job.augmenter(part, epoch), job.recipe.seed, epoch)
-        values = job.preprocess.normalise(given.pictures)
-        if not job.augmenter.mixes:
-            return self._summed(dataclasses.replace(given, pictures=values))
-        own, other = given[:-1], given[1:]
-        mixed, weight = job.augmenter.mix(values[:-1], values[1:], own.indices, epoch)
-        return self._summed(dataclasses.replace(own, pictures=mixed), other, weight)
-
-    def _summed(self, batch: Batch, *mixed: Any) -> Tensor:
-        if self.job.machine.bfloat16:
-            batch = dataclasses.replace(batch, pictures=batch.pictures.contiguous(memory_format=torch.channels_last))
-        losses: Tensor = self._objective(batch, *mixed)
+        pictures = job.preprocess.normalise(given.pictures)
+        mixed: tuple[Any, ...] = ()
+        if job.augmenter.mixes:
+            given, other = given[:-1], given[1:]
+            pictures, weight = job.augmenter.mix(pictures[:-1], pictures[1:], given.indices, epoch)
+            mixed = (other, weight)
+        if job.machine.bfloat16:
+            pictures = pictures.contiguous(memory_format=torch.channels_last)
+        losses: Tensor = self.objective(dataclasses.replace(given, pictures=pictures), *mixed)
         return losses.sum()
-
-    def _rate(self, step: int) -> float:
-        recipe = self.job.recipe
-        return rate(
-            str(recipe.schedule), recipe.rate or 0.0, step, self._steps_per_epoch, recipe.epochs or 1,
-            recipe.warmup or 0.0, recipe.step_epochs, recipe.step_factor,
-        )  # fmt: skip
 
     def _halve(self, share: int) -> None:
         if self.progress.parts >= share:
@@ -260,7 +216,7 @@ class Trainer:
         if self.job.machine.device.type == "cuda":
             torch.cuda.empty_cache()
         self._listener.say(
-            f"out of memory: each batch of {_batch(self.job)} is now worked through in {self.progress.parts} parts; "
+            f"out of memory: each batch of {self.job.batch} is now worked through in {self.progress.parts} parts; "
             "batch normalisation sees the parts"
         )
 
@@ -313,18 +269,16 @@ class Trainer:
         if generation is None:
             self.save()
             return
-        _fits(generation.weights, self.job.net.state_dict(), self.job.checkpoints)
-        self.job.net.load_state_dict(generation.weights)
+        try:
+            self.job.net.load_state_dict(generation.weights)
+        except RuntimeError:
+            cause = "the saved weights are those of another network"
+            raise RunError(self.job.checkpoints, cause, "a fresh run") from None
         optimizers.restore(self._optimizer, self.job.net, generation.optimizer)
         if self._average:
             self._average.restore(generation.optimizer)
         self.best = None if generation.best is None else dict(generation.best)
         self.progress = Progress(step=generation.step, **generation.state)
-
-
-def _batch(job: Job) -> int:
-    """Pictures per step over all processes."""
-    return job.recipe.batch or 1
 
 
 def _share(group: Indices, machine: Machine, mixes: bool) -> Indices:
@@ -346,9 +300,3 @@ def _float32(outputs: Outputs) -> Outputs:
 
 def _out_of_memory(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
-
-
-def _fits(saved: Mapping[str, Tensor], net: Mapping[str, Tensor], where: Path) -> None:
-    shapes = {name: tuple(tensor.shape) for name, tensor in net.items()}
-    if {name: tuple(tensor.shape) for name, tensor in saved.items()} != shapes:
-        raise RunError(where, "the saved weights are those of another network", "a fresh run")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from striate.training.recipe import Recipe
 
 
-def make(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def optimizer_of(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """Weight decay on weights of two and more dimensions only: not on norms and biases."""
     trained = [parameter for parameter in net.parameters() if parameter.requires_grad]
     decay = recipe.weight_decay or 0.0

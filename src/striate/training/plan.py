@@ -1,11 +1,14 @@
-"""What is known before step one: a recipe with everything filled in, samples, their split, a machine, a network."""
+"""What is known before step one: a recipe with everything filled in, samples, their split, a machine, a network.
+
+A `Job` has the network, the pictures and the preprocessing besides, ready for its first step.
+"""
 
 import dataclasses
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import nn
@@ -15,22 +18,30 @@ from striate.base.errors import MachineError, RunError, UsageError
 from striate.base.randomness import key
 from striate.data import splits
 from striate.data.augment import Augment, Augmenter, canvas_size, preset
-from striate.data.feed import Memory, cut, open_feed
+from striate.data.feed import Feed, Memory, cut, open_feed
 from striate.data.load import BUILT_IN, READING, Data, load, reading_workers
 from striate.data.preprocess import Preprocess, measure
 from striate.data.samples import Samples
 from striate.models.catalog import check_size, find, usual_size
+from striate.models.entry import Entry
 from striate.predictor import network_for
 from striate.runs import run, subsets
 from striate.runs.run import Run
 from striate.tasks import registry
 from striate.tasks.task import Task
 from striate.training import machine as machines
-from striate.training.loop import Job, Listener
 from striate.training.machine import Machine
-from striate.training.recipe import FOR_DIGITS, FOR_PHOTOGRAPHS, OF_TASKS, Recipe, as_dict, resolve
+from striate.training.recipe import FOR_DIGITS, FOR_PHOTOGRAPHS, OF_TASKS, Recipe, resolve
 
 MOST_WORKERS = 256
+
+
+class Listener(Protocol):
+    """Who is told of progress."""
+
+    def say(self, text: str) -> None: ...
+
+    def progress(self, name: str, done: int, total: int) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -51,7 +62,7 @@ class Execution:
             raise UsageError("save-every", f"{self.save_every} is out of range", "a number of seconds, 0 or more")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """`data` names the samples from any folder; `network` is what run.json says of it: its name and its options."""
 
@@ -63,8 +74,27 @@ class Plan:
     machine: Machine
     network: Mapping[str, Any]
 
+    @property
+    def batch(self) -> int:
+        """Pictures per step over all processes."""
+        return self.recipe.batch or 1
 
-def plan(
+
+@dataclass(frozen=True, kw_only=True)
+class Job(Plan):
+    """All that stays the same during a training; `workers` processes read pictures, beside this one."""
+
+    net: nn.Module
+    preprocess: Preprocess
+    augmenter: Augmenter
+    train: Feed
+    val: Feed
+    checkpoints: Path
+    save_every: float
+    workers: int
+
+
+def plan_of(
     recipe: Recipe, execution: Execution, listener: Listener, data: Data | None = None, before: Run | None = None
 ) -> Plan:
     """Fill in a recipe, read its samples and split them; `data` are the samples where the recipe cannot name them.
@@ -72,14 +102,13 @@ def plan(
     `before` is a run that goes on: its split.csv says which sample is where, and nothing is split anew; a RunError
     where its data have changed. A UsageError for options that cannot be meant is raised before any picture is read.
     """
-    recipe, network = _filled(recipe)
-    entry, options = find(network["name"]), network["options"]
+    recipe, entry, options = _filled(recipe)
     size = recipe.size or usual_size(entry, **options)
-    channels = recipe.channels or (3 if entry.input[0] == 3 else 1)
+    channels: Literal[1, 3] = recipe.channels or (3 if entry.input[0] == 3 else 1)
     check_size(entry, size, size, **options)
     for name in {"classes", "channels", "weights"} & set(options):
         raise UsageError("model_options", f"{name} is not an option here", "the class folders, or --channels")
-    recipe = dataclasses.replace(recipe, size=size, channels=1 if channels == 1 else 3)
+    recipe = dataclasses.replace(recipe, size=size, channels=channels)
     task = _task(recipe, ("one", "two"))
     with torch.device("meta"):  # a wrong option is told before any picture is read
         net = network_for(entry.name, task, channels, options)
@@ -95,9 +124,17 @@ def plan(
     else:
         _refuse_other_data(samples, before)
         split = subsets.read(before.folder, samples)
-    _refuse_small_batches(net, split, recipe, machine)
-    named = samples.name if samples.root is None else str(Path(recipe.data).expanduser().resolve())
-    return Plan(recipe, named, _task(recipe, samples.targets.classes), samples, split, machine, network)
+    plan = Plan(
+        recipe=recipe,
+        data=samples.name if samples.root is None else str(Path(recipe.data).expanduser().resolve()),
+        task=_task(recipe, samples.targets.classes),
+        samples=samples,
+        split=split,
+        machine=machine,
+        network={"name": entry.name, "options": options},
+    )
+    _refuse_small_batches(plan, net)
+    return plan
 
 
 def _refuse_other_data(samples: Samples, before: Run) -> None:
@@ -123,16 +160,16 @@ def _refuse_other_answers(net: nn.Module, task: Task, name: str, channels: int, 
         raise UsageError("model", cause, "one whose answer has the picture's size: autoencoder, unet_padded")
 
 
-def _filled(recipe: Recipe) -> tuple[Recipe, dict[str, Any]]:
-    """The recipe with what suits the data, the task and the network, and the network's name and options."""
+def _filled(recipe: Recipe) -> tuple[Recipe, Entry, dict[str, Any]]:
+    """The recipe with what suits the data, the task and the network; that network, and its options."""
     suggested = FOR_DIGITS if recipe.data in BUILT_IN else FOR_PHOTOGRAPHS
     named = recipe.task or registry.learning(find(recipe.model or suggested["model"]).task)
-    kind = registry.find(named)
+    kind, _ = registry.found(named)
     entry = find(recipe.model or {**suggested, **kind.recipe}["model"])
     if entry.task not in kind.networks:
         cause = f"{entry.name} is a network to {entry.task}, and the task is to {named}"
         raise UsageError("model", cause, f"{kind.recipe.get('model', suggested['model'])}, or --task {entry.task}")
-    reads = {each.name for each in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    reads = {each.name for each in dataclasses.fields(kind)}
     for name in OF_TASKS:
         if name not in reads and getattr(recipe, name) is not None:
             raise UsageError(name, f"it means nothing to the task {named}", "leaving it out")
@@ -140,14 +177,13 @@ def _filled(recipe: Recipe) -> tuple[Recipe, dict[str, Any]]:
     recipe = resolve(recipe, {key: value for key, value in values.items() if key not in OF_TASKS or key in reads})
     if not kind.mixes and augment_of(recipe).mixes:
         raise UsageError("mixup", f"pictures are not mixed in the task {named}", "--mixup 0 --cutmix 0")
-    options: dict[str, Any] = dict(recipe.model_options)
-    options |= {} if recipe.dropout is None else {"dropout": recipe.dropout}
-    return recipe, {"name": entry.name, "options": options}
+    dropout = {} if recipe.dropout is None else {"dropout": recipe.dropout}
+    return recipe, entry, {**recipe.model_options, **dropout}
 
 
 def _task(recipe: Recipe, classes: tuple[str, ...]) -> Task:
     values = {name: getattr(recipe, name) for name in OF_TASKS}
-    return registry.make(str(recipe.task), classes, recipe.task_options, values)
+    return registry.task_named(str(recipe.task), classes, recipe.task_options, values)
 
 
 def new_folder(plan: Plan, execution: Execution) -> Path:
@@ -160,38 +196,31 @@ def new_folder(plan: Plan, execution: Execution) -> Path:
     return Path(processes.from_first(str(run.create(root, name)) if plan.machine.first else ""))
 
 
-def job(plan: Plan, folder: Path, execution: Execution) -> Job:
+def job_of(plan: Plan, folder: Path, execution: Execution) -> Job:
     """Network, pictures and preprocessing, ready for the first step."""
-    recipe, samples, split, machine = plan.recipe, plan.samples, plan.split, plan.machine
+    recipe, samples, split, device = plan.recipe, plan.samples, plan.split, plan.machine.device
     torch.manual_seed(key(recipe.seed, "weights"))
     channels, size = recipe.channels or 3, recipe.size or 0
     net = network_for(plan.network["name"], plan.task, channels, plan.network["options"])
-    net = machines.channels_last(net, machine)
+    net = machines.channels_last(net, plan.machine)
     _refuse_small_disk(net, folder)
     changes = augment_of(recipe)
     blank = Preprocess(size, channels, recipe.resize)
     larger = dataclasses.replace(blank, size=canvas_size(changes, size))
-    workers = execution.workers
-    if workers is None:
-        workers = reading_workers(samples)
+    workers = reading_workers(samples) if execution.workers is None else execution.workers
     train, val = (
-        open_feed(samples, indices, each, machine.device, memory=execution.memory, workers=workers)
+        open_feed(samples, indices, each, device, memory=execution.memory, workers=workers)
         for indices, each in ((split.train, larger), (split.val, blank))
     )
     groups = cut(split.train, max(1, 2**22 // larger.size**2))
     measured = measure(batch.pictures for batch in train.batches(groups))
-    preprocess = dataclasses.replace(blank, mean=measured.mean, deviation=measured.deviation)
     return Job(
-        recipe=recipe,
+        **vars(plan),
         net=net,
-        task=plan.task,
-        samples=samples,
-        split=split,
-        preprocess=preprocess,
+        preprocess=dataclasses.replace(blank, mean=measured.mean, deviation=measured.deviation),
         augmenter=Augmenter(changes, size, measured, recipe.seed),
         train=train,
         val=val,
-        machine=machine,
         checkpoints=folder / "checkpoints",
         save_every=execution.save_every,
         workers=workers,
@@ -204,52 +233,45 @@ def augment_of(recipe: Recipe) -> Augment:
     return preset(str(recipe.augment), **{name: getattr(recipe, name) for name in names})
 
 
-def facts(plan: Plan, job: Job) -> dict[str, Any]:
+def facts_of(job: Job) -> dict[str, Any]:
     """What run.json holds besides the status."""
-    samples, split = plan.samples, plan.split
-    parameters = sum(parameter.numel() for parameter in job.net.parameters())
+    samples, split = job.samples, job.split
     return {
-        "recipe": as_dict(plan.recipe),
-        "task": registry.as_dict(plan.task),
-        "classes": list(samples.targets.classes),
+        "recipe": dataclasses.asdict(job.recipe),
+        "task": registry.as_dict(job.task),
+        "classes": samples.targets.classes,
         "preprocess": job.preprocess.as_dict(),
-        "network": {**plan.network, "parameters": parameters},
+        "network": {**job.network, "parameters": sum(parameter.numel() for parameter in job.net.parameters())},
         "augment": dataclasses.asdict(job.augmenter.augment),
         "measured": dataclasses.asdict(job.augmenter.measured),
         "data": {
             "name": samples.name,
             "source": samples.source,
-            "path": plan.data,
+            "path": job.data,
             "root": None if samples.root is None else str(samples.root.resolve()),
             "pictures": len(samples),
             "fingerprint": samples.fingerprint,
-            "skipped": [[skip.name, skip.cause] for skip in samples.skipped],
-            "notes": list(samples.notes),
+            "skipped": [(skip.name, skip.cause) for skip in samples.skipped],
+            "notes": samples.notes,
         },
         "split": {
             name: {"n": len(indices), "digest": splits.digest(samples, indices)}
             for name, indices in (("train", split.train), ("val", split.val), ("test", split.test))
         },
-        "versions": machines.versions(plan.machine),
+        "versions": machines.versions(job.machine),
     }
 
 
-def _refuse_small_batches(net: nn.Module, split: splits.Split, recipe: Recipe, machine: Machine) -> None:
+def _refuse_small_batches(plan: Plan, net: nn.Module) -> None:
     """Every process needs a picture of every batch, and batch normalisation two in every part."""
-    batch = recipe.batch or 1
-    share = min(map(len, cut(split.train, batch))) // machine.world
+    batch, world, parts = plan.batch, plan.machine.world, plan.recipe.accumulate
+    share = min(map(len, cut(plan.split.train, batch))) // world
     if share < 1:
-        raise UsageError(
-            "batch", f"{batch} leaves one of {machine.world} processes without a picture", "a larger batch"
-        )
-    smallest = share // recipe.accumulate
+        raise UsageError("batch", f"{batch} leaves one of {world} processes without a picture", "a larger batch")
     normalised = any(isinstance(each, nn.modules.batchnorm._BatchNorm) for each in net.modules())
-    if normalised and smallest < 2:
-        raise UsageError(
-            "batch",
-            f"{batch} in {machine.world} x {recipe.accumulate} parts leaves single pictures to batch normalisation",
-            "a larger batch, fewer parts, or --model-options.norm none",
-        )  # fmt: skip
+    if normalised and share // parts < 2:
+        cause = f"{batch} in {world} x {parts} parts leaves single pictures to batch normalisation"
+        raise UsageError("batch", cause, "a larger batch, fewer parts, or --model-options.norm none")
 
 
 def _refuse_small_disk(net: nn.Module, folder: Path) -> None:
@@ -257,6 +279,5 @@ def _refuse_small_disk(net: nn.Module, folder: Path) -> None:
     generation = 5 * sum(tensor.numel() * tensor.element_size() for tensor in net.state_dict().values())
     free = shutil.disk_usage(folder).free
     if free < 3 * generation:
-        raise MachineError(
-            folder, f"{free:,} bytes are free, checkpoints may need {3 * generation:,}", "--runs on a larger disk"
-        )
+        cause = f"{free:,} bytes are free, checkpoints may need {3 * generation:,}"
+        raise MachineError(folder, cause, "--runs on a larger disk")

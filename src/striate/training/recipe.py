@@ -11,35 +11,37 @@ import re
 import tomllib
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from striate.base.errors import UsageError, nearest
+from striate.base.options import Range, besides_none
 
 
-def _key(default: Any, help: str, group: str, *, least: float | None = None, most: float | None = None) -> Any:
-    return field(default=default, metadata={"help": help, "group": group, "least": least, "most": most})
+def _key(default: Any, help: str, group: str, *, least: float | None = None, most: float = math.inf) -> Any:
+    """A key with its help, its group there, and the range of its numbers; `dict`: a fresh one for each recipe."""
+    within = None if least is None else Range(such=least, least=least, most=most)
+    made = {"default_factory": dict} if default is dict else {"default": default}
+    return field(**made, metadata={"help": help, "group": group, "within": within})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Frozen; `check` has approved every value of one made by `make` or `read_toml`."""
+    """Frozen; `check` has approved every value of one made by `recipe_of` or `read_toml`."""
 
-    data: str = field(metadata={"help": "built-in set, folder of class folders, or table of paths", "group": "Data"})
+    data: str = _key(MISSING, "built-in set, folder of class folders, or table of paths", "Data")
     model: str | None = _key(None, "a name of the catalogue; see `striate models`", "Network")
-    model_options: Mapping[str, str | float | bool] = field(
-        default_factory=dict,
-        metadata={"help": "options of the network's builder: --model-options.stem 32", "group": "Network"},
+    model_options: Mapping[str, str | float | bool] = _key(
+        dict, "options of the network's builder: --model-options.stem 32", "Network"
     )
     dropout: float | None = _key(
         None, "share of features dropped; the network's own rate when left out", "Network", least=0, most=0.99
     )
 
     task: str | None = _key(None, "what is learned; by default what the network was made for", "Task")
-    task_options: Mapping[str, str | float | bool] = field(
-        default_factory=dict,
-        metadata={"help": "options of the task: --task-options.calibrate true", "group": "Task"},
+    task_options: Mapping[str, str | float | bool] = _key(
+        dict, "options of the task: --task-options.calibrate true", "Task"
     )
     label_smoothing: float | None = _key(None, "probability spread over all classes", "Task", least=0, most=0.99)
 
@@ -119,15 +121,15 @@ FOR_PHOTOGRAPHS: Mapping[str, Any] = types.MappingProxyType({
 })  # fmt: skip
 
 
-def make(**values: Any) -> Recipe:
+def recipe_of(**values: Any) -> Recipe:
     """A checked recipe from keywords; an unknown key is an error with the nearest name."""
-    known = {each.name for each in dataclasses.fields(Recipe)}
+    known = {each.name: each.type for each in dataclasses.fields(Recipe)}
     for name in values:
         if name not in known:
             raise UsageError(name, "no such key in a recipe", f"{nearest(name, known)[0]!r}, the nearest key")
     if "data" not in values:
         raise UsageError("data", "a recipe needs data", "data = 'digits', a folder or a table")
-    recipe = Recipe(**{name: _as_declared(name, value) for name, value in values.items()})
+    recipe = Recipe(**{name: _as_declared(name, known[name], value) for name, value in values.items()})
     check(recipe)
     return recipe
 
@@ -149,7 +151,7 @@ def read_toml(path: Path, **changes: Any) -> Recipe:
         if isinstance(values.get(name), dict) and name in changes:
             changes[name] = values[name] | changes[name]
     try:
-        return make(**{**values, **changes})
+        return recipe_of(**{**values, **changes})
     except UsageError as error:
         if error.where in changes:
             raise
@@ -164,22 +166,13 @@ def resolve(recipe: Recipe, suggested: Mapping[str, Any]) -> Recipe:
     return dataclasses.replace(recipe, **empty)
 
 
-def as_dict(recipe: Recipe) -> dict[str, Any]:
-    """Plain values for JSON; `make(**as_dict(recipe)) == recipe`."""
-    values = {each.name: getattr(recipe, each.name) for each in dataclasses.fields(Recipe)}
-    options = {name: dict(values[name]) for name in OPTIONS}
-    return {**values, **options, "step_epochs": list(recipe.step_epochs)}
-
-
 def check(recipe: Recipe) -> None:
     """Refuse what no training can mean, naming the key and the range."""
     for each in dataclasses.fields(recipe):
-        value, least, most = getattr(recipe, each.name), each.metadata.get("least"), each.metadata.get("most")
+        value, within = getattr(recipe, each.name), each.metadata["within"]
         for number in value if isinstance(value, tuple) else (value,):
-            if not isinstance(number, bool) and isinstance(number, int | float):
-                low, high = -float("inf") if least is None else least, float("inf") if most is None else most
-                if not (low <= number <= high and math.isfinite(number)):
-                    raise UsageError(each.name, f"{number} is out of range", _range(least, most))
+            if within and number is not None and number not in within:
+                raise UsageError(each.name, f"{number} is out of range", f"a number {within}")
     if not recipe.data:
         raise UsageError("data", "it is empty", "digits, a folder of class folders, or a table")
     for place, name, value in ((key, *each) for key in OPTIONS for each in getattr(recipe, key).items()):
@@ -192,30 +185,32 @@ def check(recipe: Recipe) -> None:
     shares(recipe.split)
 
 
-def _as_declared(name: str, value: Any) -> Any:
-    """`value` as the field's declared type, or an error that names both."""
-    declared = next(each.type for each in dataclasses.fields(Recipe) if each.name == name)
-    options = get_args(declared) if get_origin(declared) in (Union, types.UnionType) else (declared,)
-    for option in options:
-        origin = get_origin(option)
-        if origin is Literal:
-            if value in get_args(option) and type(value) is type(get_args(option)[0]):
-                return value
-        elif origin is tuple:
-            if isinstance(value, list | tuple) and all(_is_number(part) for part in value):
-                return tuple(map(_float, value))
-        elif origin is not None:
-            if isinstance(value, Mapping):
-                return dict(value)
-        elif option is float and _is_number(value):
-            return _float(value)
-        elif isinstance(option, type) and type(value) is option:
-            return value
-    choices = [choice for option in options if get_origin(option) is Literal for choice in get_args(option)]
+# The types of keys as a person calls them.
+TOLD = {
+    int: "whole number", float: "number", str: "text", bool: "true or false", tuple: "list of numbers",
+    Mapping: "table",
+}  # fmt: skip
+
+
+def _as_declared(name: str, declared: Any, value: Any) -> Any:
+    """`value` as TOML's types allow it, unlike words of a command line; or an error that names both types."""
+    kind, optional = besides_none(declared)
+    origin = get_origin(kind)
+    choices = get_args(kind) if origin is Literal else ()
     if choices and type(value) is type(choices[0]):
+        if value in choices:
+            return value
         near = nearest(str(value), map(str, choices))[0]
         raise UsageError(name, f"{value!r} is not one of {', '.join(map(str, choices))}", f"{near!r}")
-    wanted = " or ".join(_spelled(option) for option in options if option is not type(None))
+    if type(value) is kind or (value is None and optional):
+        return value
+    if kind is float and _is_number(value):
+        return _float(value)
+    if origin is tuple and isinstance(value, list | tuple) and all(map(_is_number, value)):
+        return tuple(map(_float, value))
+    if origin is Mapping and isinstance(value, Mapping):
+        return dict(value)
+    wanted = " or ".join(map(str, choices)) or TOLD[origin or kind]
     raise UsageError(name, f"{value!r} is a {type(value).__name__}, not {wanted}", f"{name} = a {wanted}")
 
 
@@ -229,19 +224,6 @@ def _float(value: float) -> float:
         return float(value)
     except OverflowError:
         return math.inf if value > 0 else -math.inf
-
-
-def _spelled(option: Any) -> str:
-    names = {int: "whole number", float: "number", str: "text", bool: "true or false"}
-    if get_origin(option) is Literal:
-        return " or ".join(map(str, get_args(option)))
-    return names.get(option, "list of numbers" if get_origin(option) is tuple else "table")
-
-
-def _range(least: float | None, most: float | None) -> str:
-    if most is None:
-        return f"a number of at least {least:g}"
-    return f"a number from {least:g} to {most:g}"
 
 
 def _beside(path: Path, data: Any) -> Any:

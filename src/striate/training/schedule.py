@@ -1,41 +1,34 @@
 """Learning rates as pure functions of the step."""
 
 import math
-from collections.abc import Sequence
+
+from striate.training.recipe import Recipe
 
 
-def rate(
-    schedule: str,
-    highest: float,
-    step: int,
-    steps_per_epoch: int,
-    epochs: int,
-    warmup: float = 0.0,
-    step_epochs: Sequence[float] = (),
-    step_factor: float = 0.1,
-) -> float:
-    """The rate of step number `step`, counted from 0; `warmup` and `step_epochs` are in epochs.
+def rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
+    """The rate of step number `step`, counted from 0, by a recipe that is filled in.
 
-    During the warm-up the rate rises linearly to `highest`. After it:
+    During the warm-up it rises linearly to the highest. After it:
     cosine     falls to 0 along half a cosine (Loshchilov and Hutter 2017, without restarts)
     one-cycle  rises over 30 % of the steps and falls to 0, both along half cosines (after Smith 2018)
     step       is multiplied by `step_factor` at each of `step_epochs`
     constant   stays
     """
+    highest, epochs, warmup = recipe.rate or 0.0, recipe.epochs or 1, recipe.warmup or 0.0
     warm = round(warmup * steps_per_epoch)
     if step < warm:
         return highest * (step + 1) / warm
     total = max(1, epochs * steps_per_epoch - warm)
     share = (step - warm + 0.5) / total
-    if schedule == "cosine":
+    if recipe.schedule == "cosine":
         return highest * _fall(share)
-    if schedule == "one-cycle":
+    if recipe.schedule == "one-cycle":
         peak = 0.3
         return highest * (
             1 - (1 - 1 / 25) * _fall(share / peak) if share < peak else _fall((share - peak) / (1 - peak))
         )
-    if schedule == "step":
-        return highest * float(step_factor) ** sum(step >= epoch * steps_per_epoch for epoch in step_epochs)
+    if recipe.schedule == "step":
+        return highest * recipe.step_factor ** sum(step >= epoch * steps_per_epoch for epoch in recipe.step_epochs)
     return highest
 
 

@@ -16,86 +16,87 @@ from striate.runs import run, subsets
 from striate.runs.run import Run
 from striate.training import machine as machines
 from striate.training.finish import finish
-from striate.training.loop import Job, Listener, fit
+from striate.training.loop import fit
 from striate.training.machine import Clock, Machine
-from striate.training.plan import Execution, Plan, facts, job, new_folder, plan
-from striate.training.recipe import Recipe, make
+from striate.training.plan import Execution, Job, Listener, Plan, facts_of, job_of, new_folder, plan_of
+from striate.training.recipe import Recipe, recipe_of
 from striate.training.signals import listening
 
 # Skipped files that are named one by one on the screen.
 SHOWN = 20
 
 
-def train(recipe: Recipe, execution: Execution, listener: Listener, data: Data | None = None) -> Run | None:
+def start_run(recipe: Recipe, execution: Execution, listener: Listener, data: Data | None = None) -> Run | None:
     """Train `recipe` in a new run folder; None in a process that is not the first of its group.
 
     `data` are pictures in memory, where the recipe cannot name them.
     """
     with processes.group(recipe.device):
         clock = Clock()
-        planned = plan(recipe, execution, listener, data)
+        plan = plan_of(recipe, execution, listener, data)
         clock.mark("scan and split")
-        folder = new_folder(planned, execution)
+        folder = new_folder(plan, execution)
         try:
-            return _train(planned, folder, execution, listener, clock)
+            return _carry_out(plan, folder, execution, listener, clock)
         finally:
-            if planned.machine.first and not (folder / "run.json").exists():  # it never came to a first step
+            if plan.machine.first and not (folder / "run.json").exists():  # it never came to a first step
                 shutil.rmtree(folder)
 
 
-def resume(folder: Path, execution: Execution, listener: Listener, data: Data | None = None) -> Run | None:
+def resume_run(folder: Path, execution: Execution, listener: Listener, data: Data | None = None) -> Run | None:
     """Go on with a run where its newest whole generation stands; the same bits as never having stopped."""
     before = run.open_run(folder)
     if before.status == "done":
         raise RunError(folder, "this training is finished", f"`striate evaluate {folder}`, or a fresh run")
-    recipe = make(**before.recipe)
+    recipe = recipe_of(**before.recipe)
     if before.facts["data"].get("source") == "arrays" and data is None:
         hint = "striate.train((pictures, labels), resume=...) from Python"
         raise RunError(folder, "its pictures were in memory and are nowhere on disk", hint)
     with processes.group(recipe.device):
         clock = Clock()
         named = dataclasses.replace(recipe, data=before.facts["data"]["path"])
-        planned = dataclasses.replace(plan(named, execution, listener, data, before), recipe=recipe)
-        changed = _versions_changed(before, planned.machine)
+        plan = dataclasses.replace(plan_of(named, execution, listener, data, before), recipe=recipe)
+        changed = _versions_changed(before, plan.machine)
         earlier = list(before.facts.get("earlier", []))
         if changed:
             earlier.append(f"not bit-exact with the earlier part: {changed}")
-            if planned.machine.first:
+            if plan.machine.first:
                 listener.say(earlier[-1])
         clock.mark("scan and split")
-        return _train(planned, folder, execution, listener, clock, earlier)
+        return _carry_out(plan, folder, execution, listener, clock, earlier)
 
 
-def _train(
+def _carry_out(
     plan: Plan, folder: Path, execution: Execution, listener: Listener, clock: Clock, earlier: Sequence[str] = ()
 ) -> Run | None:
     """`earlier`: how the parts before this one differed, for run.json."""
     lock = FileLock(folder / run.LOCK, timeout=0)
+    first = plan.machine.first
     try:
-        if plan.machine.first:
+        if first:
             lock.acquire()
     except Timeout:
         raise RunError(folder, "another process is training this run", "waiting for it, or a fresh run") from None
-    known: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
     try:
         with machines.repeatable(plan.machine.device):
-            work = job(plan, folder, execution)
-            known = {**facts(plan, work), "earlier": list(earlier)}
-            if plan.machine.first:
-                run.record(folder, {**known, "status": "running"})
+            job = job_of(plan, folder, execution)
+            facts = {**facts_of(job), "earlier": earlier}
+            if first:
+                run.record(folder, {**facts, "status": "running"})
                 subsets.write(folder, plan.samples, plan.split)
             clock.mark("read pictures")
-            if plan.machine.first:
-                _introduce(work, folder, listener)
+            if first:
+                _introduce(job, folder, listener)
             with listening() as stop:
-                trainer = fit(work, listener, stop)
+                trainer = fit(job, listener, stop)
             clock.mark("training")
         processes.leave()
-        return finish(trainer, folder, known, clock) if plan.machine.first else None
+        return finish(trainer, folder, facts, clock) if first else None
     except StriateError as error:
-        if known and plan.machine.first:
+        if facts and first:
             status = "stopped" if error.exit_code > 100 else "failed"
-            run.record(folder, known | {"status": status, "cause": str(error)})
+            run.record(folder, facts | {"status": status, "cause": str(error)})
         raise
     finally:
         lock.release()
