@@ -128,7 +128,7 @@ def test_a_predictor_needs_no_folder(runs, pictures, tmp_path):
     assert answer[1].as_dict() == {
         "file": str(tmp_path / "missing.png"), "status": "no such file", "label": None, "probability": None, "top": [],
     }  # fmt: skip
-    assert decode.read(pictures[0]).pixels.shape == (40, 48, 3)
+    assert decode.read(pictures[0].read_bytes()).pixels.shape == (40, 48, 3)
 
 
 def test_answering_leaves_a_network_in_the_mode_it_was_in(runs, pictures):

@@ -149,8 +149,8 @@ def _examine(path: Path, check: str) -> _Look:
     try:
         data = decode.read_bytes(path)
         if check == "headers":
-            header = decode.header(data, str(path))
-            return _Look(hashlib.sha256(data).hexdigest(), grey=header.grey, notes=header.notes)
+            grey, notes = decode.header(data, str(path))
+            return _Look(hashlib.sha256(data).hexdigest(), grey=grey, notes=notes)
         picture = decode.decode(data, str(path))
     except DataError as error:
         return _Look(cause=error.cause)

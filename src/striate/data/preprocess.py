@@ -51,7 +51,7 @@ class Preprocess:
         """The picture's pixels, uint8 (height, width, 1 or 3); a large JPEG's at a half, a quarter or an eighth of
         its size while both sides stay at least twice what is looked at."""
         if isinstance(picture, bytes):
-            return decode.read(picture, where=where, at_least=self.side).pixels
+            return decode.read(picture, where, at_least=self.side).pixels
         return picture
 
     @property

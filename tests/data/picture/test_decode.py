@@ -25,7 +25,7 @@ from PIL import Image
 from pictures import chunk, encode, grey_tiff, odd_profile, photo, png, put, tiff
 from striate.base.errors import DataError
 from striate.data.picture import decode
-from striate.data.picture.decode import Limits, inspect, read
+from striate.data.picture.decode import Picture
 
 # cjpeg 2.1.5 -arithmetic on photo(16, 16); its first three pixels by djpeg 2.1.5.
 ARITHMETIC = base64.b64decode(
@@ -35,6 +35,13 @@ ARITHMETIC = base64.b64decode(
     "P7CDuOi8X/FLZluckFuMx1XJf/U5SwogERYoHP/Z"
 )
 ARITHMETIC_PIXELS = [[0x75, 0x01, 0x0C], [0x77, 0x08, 0x0E], [0x7B, 0x14, 0x0D]]
+
+
+def read(source: Path | bytes, at_least: int | None = None) -> Picture:
+    """Of a file, or of bytes."""
+    if isinstance(source, Path):
+        return decode.read(decode.read_bytes(source), str(source), at_least=at_least)
+    return decode.read(source, at_least=at_least)
 
 
 def cause(source: Path | bytes) -> str:
@@ -304,12 +311,6 @@ def test_I18_a_strip_is_refused_by_its_ratio_and_a_long_one_by_its_side() -> Non
     assert read(png(500, 10, 8, 0, bytes(501) * 10)).pixels.shape == (10, 500, 1)
 
 
-def test_I18_limits_can_be_set() -> None:
-    with pytest.raises(DataError):
-        read(encode(photo()), limits=Limits(pixels=96 * 128 - 1))
-    assert read(encode(photo()), limits=Limits(pixels=96 * 128)).pixels.shape == (96, 128, 3)
-
-
 @pytest.mark.parametrize(
     ("head", "words"),
     [
@@ -379,13 +380,12 @@ def test_only_jpeg_is_reduced() -> None:
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM"])
-def test_inspect_tells_what_read_gives(form: str) -> None:
+def test_a_header_tells_what_reading_gives(form: str) -> None:
     for image in (Image.fromarray(photo()), Image.fromarray(photo()[..., 0])):
         data = encode(image, form)
-        header, picture = inspect(data), read(data)
-        assert (header.height, header.width) == picture.pixels.shape[:2] == (96, 128)
-        assert header.format == form
-        assert header.grey == (picture.pixels.shape[2] == 1)
+        (grey, notes), picture = decode.header(data, "picture"), read(data)
+        assert picture.pixels.shape[:2] == (96, 128)
+        assert (grey, notes) == (picture.pixels.shape[2] == 1, picture.notes)
 
 
 def test_lossless_formats_give_the_very_pixels() -> None:

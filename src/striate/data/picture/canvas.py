@@ -42,9 +42,8 @@ def _laid(height: int, width: int, size: int, how: Resize) -> Laid:
     if how == "crop":
         side = min(height, width)
         scale = size / side
-        return Laid(
-            (height, width), (size, size), (scale, scale), (-(height - side) / 2 * scale, -(width - side) / 2 * scale)
-        )
+        cut = (-(height - side) / 2 * scale, -(width - side) / 2 * scale)
+        return Laid((height, width), (size, size), (scale, scale), cut)
     longest = max(height, width)
     tall, wide = max(1, round(size * height / longest)), max(1, round(size * width / longest))
     return Laid((height, width), (size, size), (tall / height, wide / width), ((size - tall) // 2, (size - wide) // 2))

@@ -28,12 +28,9 @@ def failure(data: bytes, image: Any, error: Exception) -> str:
     text = re.sub(r" at 0x[0-9a-f]+", "", str(error)) or type(error).__name__
     if "truncat" not in text.lower() and not isinstance(error, EOFError):
         return f"damaged: {text}"
-    share = None
     if image.format in {"JPEG", "MPO"} and not image.info.get("progressive"):
-        share = attempt(lambda: _rows_before_grey(data))
-    else:
-        share = share_of_bytes(image.format, data)
-    return "truncated" if share is None else f"truncated at {percent(share)} %"
+        return truncated(attempt(lambda: _rows_before_grey(data)))
+    return truncated(share_of_bytes(image.format, data))
 
 
 def share_of_bytes(form: str, data: bytes) -> float | None:
@@ -45,8 +42,9 @@ def share_of_bytes(form: str, data: bytes) -> float | None:
     return None
 
 
-def percent(share: float) -> int:
-    return min(99, max(0, int(100 * share)))
+def truncated(share: float | None) -> str:
+    """How much of a picture there is, where it can be told."""
+    return "truncated" if share is None else f"truncated at {min(99, max(0, int(100 * share)))} %"
 
 
 def checked_png(data: bytes, where: str, notes: list[str]) -> bytes:
@@ -89,8 +87,8 @@ def check_jpeg(data: bytes, where: str) -> None:
             return
 
 
-def jpeg_damage(data: bytes, image: Any, fast: bool) -> str | None:
-    """Signs that libjpeg filled in what a JPEG lacks; it warns of that, and Pillow drops the warning.
+def sign_in_jpeg(data: bytes, image: Any, fast: bool) -> str | None:
+    """A sign that libjpeg filled in what a JPEG lacks; it warns of that, and Pillow drops the warning.
 
     A valid coded stream ends with the last block. So: bytes put before the end marker change no pixel unless
     the stream stopped early, and a stream that decodes without its last bytes holds more than is needed.
@@ -139,7 +137,7 @@ def _rows_before_grey(data: bytes) -> float:
 def _png_cut(data: bytes) -> str:
     """How much of a cut PNG's pixels can still be inflated."""
     if len(data) < 33 or data[12:16] != b"IHDR":
-        return "truncated"
+        return truncated(None)
     width, height, bits, colour = struct.unpack(">IIBB", data[16:26])
     whole = height * (1 + (width * bits * {2: 3, 4: 2, 6: 4}.get(colour, 1) + 7) // 8)
     stream, at, found = zlib.decompressobj(), 33, 0
@@ -153,8 +151,8 @@ def _png_cut(data: bytes) -> str:
                     rest = stream.unconsumed_tail
             at += 12 + size
     except zlib.error:
-        return "truncated"
-    return f"truncated at {percent(found / max(1, whole))} %"
+        return truncated(None)
+    return truncated(found / max(1, whole))
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:

@@ -17,19 +17,9 @@ from PIL import Image, ImageCms, TiffImagePlugin, features
 from PIL import __version__ as pillow_version
 
 from striate.base.errors import DataError
-from striate.data.picture.damage import (
-    CONVERT,
-    FETCH,
-    attempt,
-    check_jpeg,
-    checked_png,
-    failure,
-    jpeg_damage,
-    percent,
-    share_of_bytes,
-)
+from striate.data.picture import damage
+from striate.data.picture.damage import CONVERT, FETCH, attempt
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 SUFFIXES = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".mpo": "JPEG", ".png": "PNG",
     ".apng": "PNG", ".webp": "WEBP", ".bmp": "BMP", ".dib": "BMP", ".tif": "TIFF", ".tiff": "TIFF",
@@ -42,6 +32,8 @@ DECODER = f"pillow {pillow_version}, libjpeg-turbo {features.version('libjpeg_tu
 # O_NONBLOCK: opening a pipe must not wait for its writer. O_BINARY exists on Windows only.
 OPEN = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_NONBLOCK", "O_BINARY"))
 
+# The largest picture that is decoded.
+_MOST_PIXELS, _LONGEST_SIDE, _LONGEST_TO_SHORTEST, _MOST_BYTES = 50_000_000, 30_000, 50, 1 << 29
 _PROFILE_BYTES = 4 << 20
 _TURN = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -62,50 +54,14 @@ class Picture:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Limits:
-    """The largest picture that is decoded: pixels, longer side, longer to shorter side, bytes of the file."""
-
-    pixels: int = 50_000_000
-    side: int = 30_000
-    ratio: float = 50.0
-    bytes: int = 1 << 29
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a file says of itself; `mode` is Pillow's name. Size as stored, before any turning."""
-
-    format: str
-    width: int
-    height: int
-    mode: str
-    notes: tuple[str, ...]
-
-    @property
-    def grey(self) -> bool:
-        """One channel after decoding."""
-        return self.mode in {"1", "L", "LA", "La"} or self.mode.startswith("I")
-
-
-def read(
-    source: Path | bytes, *, where: str = "picture", limits: Limits = Limits(), at_least: int | None = None
-) -> Picture:
+def read(data: bytes, where: str = "picture", *, at_least: int | None = None) -> Picture:
     """The pixels of one picture; `DataError` when there are none to be trusted.
 
-    `where` names bytes in an error. `at_least`: a JPEG is decoded at 1/2, 1/4 or 1/8 while both sides stay at least
+    `where` names it in an error. `at_least`: a JPEG is decoded at 1/2, 1/4 or 1/8 while both sides stay at least
     twice this, in pixels. The result depends on the bytes and `at_least` alone.
     """
-    data, where = _bytes_of(source, limits, where)
     with quiet():
-        return decode(data, where, limits=limits, at_least=at_least)
-
-
-def inspect(source: Path | bytes, *, limits: Limits = Limits()) -> Header:
-    """The header alone, under the same checks as `read`; no memory for pixels is taken."""
-    data, where = _bytes_of(source, limits, "picture")
-    with quiet():
-        return header(data, where, limits=limits)
+        return decode(data, where, at_least=at_least)
 
 
 @contextmanager
@@ -117,7 +73,7 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def read_bytes(path: Path, *, most: int = Limits.bytes) -> bytes:
+def read_bytes(path: Path) -> bytes:
     """The bytes of a regular file; a pipe or a device is refused, never waited for."""
     try:
         handle = os.open(path, OPEN)
@@ -130,10 +86,10 @@ def read_bytes(path: Path, *, most: int = Limits.bytes) -> bytes:
     with os.fdopen(handle, "rb") as file:
         if path.suffix.lower() in RAW:
             raise DataError(path, "a camera raw file", CONVERT)
-        if status.st_size > most:
-            raise DataError(path, f"{status.st_size:,} bytes, more than the {most:,} that are read", CONVERT)
+        if status.st_size > _MOST_BYTES:
+            raise DataError(path, f"{status.st_size:,} bytes, more than the {_MOST_BYTES:,} that are read", CONVERT)
         try:
-            return file.read(most)
+            return file.read(_MOST_BYTES)
         except OSError as error:
             raise DataError(path, unreadable(path, error), FETCH) from None
 
@@ -209,15 +165,16 @@ _KNOWN = (
 )
 
 
-def header(data: bytes, where: str, *, limits: Limits = Limits()) -> Header:
-    """As `inspect`, for bytes named `where`; the caller holds `quiet`."""
-    image, notes = _open(data, where, limits)
-    return Header(image.format or "", image.width, image.height, image.mode, tuple(notes))
+def header(data: bytes, where: str) -> tuple[bool, tuple[str, ...]]:
+    """Whether a picture has one channel once it is decoded, and the notes of its header alone, checked as by `decode`;
+    no memory for pixels is taken. The caller holds `quiet`."""
+    image, notes = _open(data, where)
+    return image.mode in {"1", "L", "LA", "La"} or image.mode.startswith("I"), tuple(notes)
 
 
-def decode(data: bytes, where: str, *, limits: Limits = Limits(), at_least: int | None = None) -> Picture:
-    """As `read`, for bytes named `where`; the caller holds `quiet`."""
-    image, notes = _open(data, where, limits)
+def decode(data: bytes, where: str, *, at_least: int | None = None) -> Picture:
+    """As `read`; the caller holds `quiet`."""
+    image, notes = _open(data, where)
     frames = attempt(lambda: int(getattr(image, "n_frames", 1)))
     if frames is None or frames > 1:
         notes.append(f"first of {frames or 'several'} frames")
@@ -228,9 +185,9 @@ def decode(data: bytes, where: str, *, limits: Limits = Limits(), at_least: int 
     try:
         image.load()
     except Exception as error:
-        raise DataError(where, failure(data, image, error), FETCH) from None
-    if image.format in {"JPEG", "MPO"} and (damage := jpeg_damage(data, image, at_least is not None)):
-        notes.append(f"damaged? {damage}")
+        raise DataError(where, damage.failure(data, image, error), FETCH) from None
+    if image.format in {"JPEG", "MPO"} and (sign := damage.sign_in_jpeg(data, image, at_least is not None)):
+        notes.append(f"damaged? {sign}")
     if image.format != "TIFF":  # Pillow turns TIFF itself
         exif = attempt(lambda: dict(image.getexif()))
         if exif is None or (image.info.get("exif") and not exif):  # Pillow mostly swallows what is broken
@@ -247,13 +204,7 @@ def decode(data: bytes, where: str, *, limits: Limits = Limits(), at_least: int 
     return Picture(np.ascontiguousarray(pixels), tuple(notes))
 
 
-def _bytes_of(source: Path | bytes, limits: Limits, where: str) -> tuple[bytes, str]:
-    if isinstance(source, bytes):
-        return source, where
-    return read_bytes(source, most=limits.bytes), str(source)
-
-
-def _open(data: bytes, where: str, limits: Limits) -> tuple[Any, list[str]]:
+def _open(data: bytes, where: str) -> tuple[Any, list[str]]:
     """Pillow's unloaded picture, inside the limits, and the notes so far."""
     form, cause, hint = sniff(data[:512])
     if form is None:
@@ -263,34 +214,32 @@ def _open(data: bytes, where: str, limits: Limits) -> tuple[Any, list[str]]:
     if named != form:
         notes.append(f"{form} named as {named}")
     if form == "PNG":
-        data = checked_png(data, where, notes)
+        data = damage.checked_png(data, where, notes)
     if form == "JPEG":
-        check_jpeg(data, where)
+        damage.check_jpeg(data, where)
     channels, bits = _tiff_layout(data) if form == "TIFF" else (1, 0)
     if channels > 4:
         raise DataError(where, f"{channels} channels, at most 4 are read", "save the ones you need as RGB")
     try:
         image: Any = Image.open(io.BytesIO(data), formats=(form,))
     except Image.DecompressionBombError:
-        raise DataError(where, f"far more than the {limits.pixels:,} pixels that are read", CONVERT) from None
+        raise DataError(where, f"far more than the {_MOST_PIXELS:,} pixels that are read", CONVERT) from None
     except Exception:
         cause = f"begins as {form} but its header cannot be read"
         if bits:
             cause = f"a TIFF of a kind that is not read (channels: {channels}, bits: {bits})"
-        elif (share := share_of_bytes(form, data)) is not None and share < 1:
-            cause = f"truncated at {percent(share)} %"
+        elif (share := damage.share_of_bytes(form, data)) is not None and share < 1:
+            cause = damage.truncated(share)
         raise DataError(where, cause, CONVERT if bits else FETCH) from None
     width, height = image.size
     if min(width, height) < 1:
         raise DataError(where, "has no pixels", FETCH)
-    if width * height > limits.pixels or max(width, height) > limits.side:
-        raise DataError(
-            where,
-            f"{width:,} x {height:,} pixels, more than {limits.pixels:,} or a side above {limits.side:,}",
-            "make it smaller first",
-        )
-    if max(width, height) > limits.ratio * min(width, height):
-        raise DataError(where, f"{width} x {height} is longer than {limits.ratio:g} to 1", "crop it or leave it out")
+    if width * height > _MOST_PIXELS or max(width, height) > _LONGEST_SIDE:
+        cause = f"{width:,} x {height:,} pixels, more than {_MOST_PIXELS:,} or a side above {_LONGEST_SIDE:,}"
+        raise DataError(where, cause, "make it smaller first")
+    if max(width, height) > _LONGEST_TO_SHORTEST * min(width, height):
+        cause = f"{width} x {height} is longer than {_LONGEST_TO_SHORTEST} to 1"
+        raise DataError(where, cause, "crop it or leave it out")
     return image, notes
 
 
@@ -302,7 +251,7 @@ def _pixels(image: Any, where: str, notes: list[str]) -> np.ndarray:
         if layers[..., -1].min() == 255:
             return layers[..., :-1]
         notes.append("transparent: composited on white")
-        return on_white(layers)
+        return _on_white(layers)
     if mode == "F":
         bad = int(np.isnan(np.asarray(image)).sum())
         cause = f"floating-point pixels{f', {bad:,} of them NaN' if bad else ''}: no range is known"
@@ -318,7 +267,7 @@ def _pixels(image: Any, where: str, notes: list[str]) -> np.ndarray:
     raise DataError(where, f"pixels of kind {mode} are not read", "save it as RGB or grey")
 
 
-def on_white(layers: np.ndarray) -> np.ndarray:
+def _on_white(layers: np.ndarray) -> np.ndarray:
     """uint8 (h, w, c + 1) with alpha last, laid on white: round((c a + 255 (255 - a)) / 255)."""
     alpha = layers[..., -1:].astype(np.uint16)
     mixed = layers[..., :-1] * alpha + 255 * (255 - alpha)  # at most 65,025
@@ -344,16 +293,9 @@ def _from_ink(image: Any, notes: list[str]) -> np.ndarray:
     """CMYK to sRGB by the picture's own ICC profile, else by Pillow's plain formula."""
     profile = image.info.get("icc_profile")
     if profile and len(profile) <= _PROFILE_BYTES:
-        srgb = ImageCms.createProfile("sRGB")
-        seen = attempt(
-            lambda: ImageCms.profileToProfile(
-                image,
-                ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-                srgb,
-                renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-                outputMode="RGB",
-            )
-        )
+        own, srgb = io.BytesIO(profile), ImageCms.createProfile("sRGB")
+        intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
+        seen = attempt(lambda: ImageCms.profileToProfile(image, own, srgb, intent, "RGB"))
         if seen is not None:
             notes.append("CMYK through its ICC profile")
             return np.array(seen)

@@ -13,6 +13,7 @@ Array = npt.NDArray[Any]
 # What geometry does to a part of a picture's targets: it stays, goes to the nearest pixel, is interpolated, or
 # moves by its corners.
 Kind = Literal["number", "ids", "field", "boxes"]
+Pair = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,8 @@ class Laid:
 
     picture: tuple[int, int]
     canvas: tuple[int, int]
-    scale: tuple[float, float]
-    offset: tuple[float, float] = (0.0, 0.0)
+    scale: Pair
+    offset: Pair = (0.0, 0.0)
     context: int = 0
 
     def forward(self, part: Array, kind: Kind, outside: float = 0) -> Array:
@@ -41,29 +42,24 @@ class Laid:
         """A part on the canvas, of the canvas's size or, where there is context, of what is inside it, in the
         picture's own pixels; `outside` where the canvas did not reach."""
         scale = (1 / self.scale[0], 1 / self.scale[1])
-        offset = tuple((self.context - at) * by for at, by in zip(self.offset, scale, strict=True))
-        return _moved(part, kind, self.picture, scale, (offset[0], offset[1]), outside)
+        down, across = ((self.context - at) * by for at, by in zip(self.offset, scale, strict=True))
+        return _moved(part, kind, self.picture, scale, (down, across), outside)
 
     def shows(self) -> tuple[float, float, float, float]:
         """The part of the picture that the canvas shows: (top, left, bottom, right) in its own pixels."""
-        ends = [
+        (top, bottom), (left, right) = (
             sorted(((0 - at) / by, (side - at) / by))
             for at, by, side in zip(self.offset, self.scale, self.canvas, strict=True)
-        ]
-        (top, bottom), (left, right) = ends
+        )
         height, width = self.picture
         return max(0.0, top), max(0.0, left), min(float(height), bottom), min(float(width), right)
 
 
-def _moved(
-    part: Array, kind: Kind, shape: tuple[int, int], scale: tuple[float, float], offset: tuple[float, float],
-    outside: float,
-) -> Array:  # fmt: skip
+def _moved(part: Array, kind: Kind, shape: tuple[int, int], scale: Pair, offset: Pair, outside: float) -> Array:
     if kind == "number":
         return part
     if kind == "boxes":
-        across_down = np.array([scale[1], scale[0]] * 2), np.array([offset[1], offset[0]] * 2)
-        corners = part * across_down[0] + across_down[1]
+        corners = part * np.tile(scale[::-1], 2) + np.tile(offset[::-1], 2)
         low, high = np.minimum(corners[:, :2], corners[:, 2:]), np.maximum(corners[:, :2], corners[:, 2:])
         return np.concatenate([low, high], 1)
     if kind == "ids":
@@ -73,42 +69,36 @@ def _moved(
     return moved[..., 0] if part.ndim == 2 else moved
 
 
-def _nearest(
-    part: Array, shape: tuple[int, int], scale: tuple[float, float], offset: tuple[float, float], outside: float
-) -> Array:
+def _nearest(part: Array, shape: tuple[int, int], scale: Pair, offset: Pair, outside: float) -> Array:
     """The value under the centre of each pixel."""
-    found = [
+    rows, columns = (
         np.floor((np.arange(side) + 0.5 - at) / by).astype(np.int64)
         for side, by, at in zip(shape, scale, offset, strict=True)
-    ]
-    inside = [(places >= 0) & (places < side) for places, side in zip(found, part.shape[:2], strict=True)]
-    rows, columns = (np.clip(places, 0, side - 1) for places, side in zip(found, part.shape[:2], strict=True))
-    moved = part[rows[:, None], columns[None, :]]
-    moved[~(inside[0][:, None] & inside[1][None, :])] = outside
+    )
+    height, width = part.shape[:2]
+    moved = part[np.ix_(rows.clip(0, height - 1), columns.clip(0, width - 1))]
+    moved[(rows < 0) | (rows >= height)] = outside
+    moved[:, (columns < 0) | (columns >= width)] = outside
     return np.asarray(moved)
 
 
-def _interpolated(
-    layer: Array, shape: tuple[int, int], scale: tuple[float, float], offset: tuple[float, float], outside: float
-) -> Array:
+def _interpolated(layer: Array, shape: tuple[int, int], scale: Pair, offset: Pair, outside: float) -> Array:
     """Bilinear, antialiased where it shrinks: the same filter as for the picture, without rounding to bytes."""
     moved = np.full(shape, outside, np.float32)
     if scale[0] < 0:
         layer, scale, offset = layer[::-1], (-scale[0], scale[1]), (offset[0] + scale[0] * layer.shape[0], offset[1])
     if scale[1] < 0:
         layer, scale, offset = layer[:, ::-1], (scale[0], -scale[1]), (offset[0], offset[1] + scale[1] * layer.shape[1])
-    places, box = [], []
+    ends = []
     for side, own, by, at in zip(shape, layer.shape, scale, offset, strict=True):
         first = min(max(0, math.ceil(at - 0.5)), side)
         last = max(first, min(side, math.floor(at + by * own + 0.5)))
-        places.append((first, last))
-        box.append((max(0.0, (first - at) / by), min(float(own), (last - at) / by)))
-    (top, bottom), (left, right) = places
+        ends.append((first, last, max(0.0, (first - at) / by), min(float(own), (last - at) / by)))
+    (top, bottom, *down), (left, right, *across) = ends
     if top < bottom and left < right:
         image = Image.fromarray(np.ascontiguousarray(layer, np.float32))
-        moved[top:bottom, left:right] = np.asarray(
-            resized(image, right - left, bottom - top, (box[1][0], box[0][0], box[1][1], box[0][1]))
-        )
+        box = (across[0], down[0], across[1], down[1])
+        moved[top:bottom, left:right] = np.asarray(resized(image, right - left, bottom - top, box))
     return moved
 
 
