@@ -9,7 +9,7 @@ import torch
 import striate
 from small import photographs, train
 from striate.base.errors import UsageError
-from striate.data.load import load
+from striate.data.load import read_samples
 from striate.data.picture import decode
 from striate.evaluate import rows
 from striate.predictor import Predictor, together
@@ -83,10 +83,10 @@ def test_ten_crops_are_the_mean_over_the_corners_the_centre_and_their_mirrors(ru
 
 def test_rows_and_predictions_come_by_the_same_road(runs, home, pictures):
     """Also where networks of two sizes answer together, in ten crops each."""
-    samples = load(str(home / "photos"))
+    samples = read_samples(str(home / "photos"))
     indices = np.flatnonzero(samples.targets.strata == 1)
     for predictor in (runs[1].predictor, striate.ensemble(*runs).looking("ten")):
-        kept = rows.kept(predictor, samples, indices)
+        kept = rows.rows_anew(predictor, samples, indices)
         np.testing.assert_allclose(
             predictor.task.probabilities(kept[:, :-1]), probabilities(predictor.predict(pictures)), atol=1e-5
         )

@@ -7,7 +7,7 @@ from typing import Any, Literal, final
 
 from striate.base import processes
 from striate.base.errors import RunError, UsageError
-from striate.data.load import Data, load
+from striate.data.load import Data, read_samples
 from striate.predictor import Predictor, together
 from striate.report import collect
 from striate.runs.run import Run, open_run
@@ -84,7 +84,7 @@ def write_report(run: str | os.PathLike[str] | Run, data: Data | None = None) ->
     opened = run if isinstance(run, Run) else open_run(run)
     if data is None:
         return collect.write(opened)
-    samples = load(data, labelled=opened.task.labelled, learnable=False)
+    samples = read_samples(data, labelled=opened.task.labelled, learnable=False)
     if samples.fingerprint != opened.facts["data"]["fingerprint"]:
         raise RunError(
             opened.folder, "these are not the pictures that it was trained on", "the same pictures and labels"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from striate.base.errors import DataError, StriateError, UsageError
-from striate.data.load import load
+from striate.data.load import read_samples
 from striate.data.sources.arrays import from_arrays
 
 GREY = np.random.default_rng(0).integers(0, 256, (6, 5, 7), dtype=np.uint8)
@@ -68,8 +68,10 @@ def test_what_is_no_picture_or_no_label_is_told(pictures: Any, labels: Any, caus
 
 def test_a_task_with_labels_needs_them_and_one_without_drops_them() -> None:
     with pytest.raises(UsageError, match="without labels"):
-        load(GREY)
-    assert load((GREY, [0, 1] * 3), labelled=False).fingerprint == load(GREY, labelled=False).fingerprint
+        read_samples(GREY)
+    assert (
+        read_samples((GREY, [0, 1] * 3), labelled=False).fingerprint == read_samples(GREY, labelled=False).fingerprint
+    )
 
 
 def test_arrays_are_judged_like_files_where_they_are_to_be_learned() -> None:
@@ -78,10 +80,10 @@ def test_arrays_are_judged_like_files_where_they_are_to_be_learned() -> None:
         ([0, 0, 1, 1, 1, 2], "classes with one usable picture: '2'"),
     ):
         with pytest.raises(DataError, match=cause):
-            load((GREY, labels))
-        assert len(load((GREY, labels), learnable=False)) == 6
+            read_samples((GREY, labels))
+        assert len(read_samples((GREY, labels), learnable=False)) == 6
     copies = np.concatenate([GREY, GREY[:2], np.zeros((1, 5, 7), np.uint8)])
-    notes = load((copies, ["a", "b"] * 3 + ["a", "a", "b"])).notes
+    notes = read_samples((copies, ["a", "b"] * 3 + ["a", "a", "b"])).notes
     assert any("byte-identical copies" in note for note in notes)
     assert any("label conflicts" in note for note in notes)
     assert any("of one colour only" in note for note in notes)
@@ -89,7 +91,7 @@ def test_arrays_are_judged_like_files_where_they_are_to_be_learned() -> None:
 
 def test_what_the_caller_does_to_the_arrays_afterwards_changes_nothing() -> None:
     mine = GREY.copy()
-    samples = load((mine, [0, 1] * 3))
+    samples = read_samples((mine, [0, 1] * 3))
     mine[:] = 0
     assert (samples.read(3)[..., 0] == GREY[3]).all()
 
@@ -106,7 +108,7 @@ def test_what_the_caller_does_to_the_arrays_afterwards_changes_nothing() -> None
 )
 def test_what_is_no_array_is_one_sentence(pictures: Any, labels: Any, cause: str) -> None:
     with pytest.raises(StriateError, match=cause):
-        load((pictures, labels))
+        read_samples((pictures, labels))
 
 
 def test_labels_in_bytes_are_their_text() -> None:

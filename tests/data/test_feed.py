@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pictures import encode, photo, put
 from striate.base.errors import DataError
 from striate.data.audit import scan
-from striate.data.feed import Batch, Streamed, cut, open_feed
+from striate.data.feed import Batch, Streamed, cut_batches, open_feed
 from striate.data.preprocess import Preprocess
 from striate.data.samples import Samples
 from striate.data.sources.folder import list_folder
@@ -44,7 +44,7 @@ def no_worker_is_left() -> Iterator[None]:
 
 
 def groups(samples: Samples, batch: int = 5, seed: int = 0) -> list[np.ndarray]:
-    return cut(np.random.default_rng(seed).permutation(len(samples)), batch)
+    return cut_batches(np.random.default_rng(seed).permutation(len(samples)), batch)
 
 
 def same(one: Batch, other: Batch) -> bool:
@@ -125,7 +125,7 @@ def test_a_part_of_a_batch_is_a_batch(samples: Samples) -> None:
 @given(st.integers(1, 500), st.integers(1, 600))
 def test_an_order_is_cut_into_the_fewest_batches_of_nearly_equal_size(length: int, batch: int) -> None:
     order = np.random.default_rng(0).permutation(length)
-    found = cut(order, batch)
+    found = cut_batches(order, batch)
     sizes = {len(part) for part in found}
     assert np.concatenate(found).tolist() == order.tolist()
     assert len(found) == -(-length // batch)
@@ -143,7 +143,7 @@ def test_a_file_that_changed_or_vanished_after_the_scan_is_named(samples: Sample
         path.write_bytes(encode(photo(15, 20, 999), "JPEG"))
     source = streamed(samples, workers)
     with pytest.raises(DataError, match=harm) as caught:
-        list(source.batches(cut(np.arange(len(samples)), 5)))
+        list(source.batches(cut_batches(np.arange(len(samples)), 5)))
     assert caught.value.where == str(path)
     assert len(list(source.batches([np.array([1, 2])]))) == 1
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pictures import encode, fill, photo, put, snapshot
 from striate.base.errors import DataError
 from striate.data.audit import scan
-from striate.data.load import load
+from striate.data.load import read_samples
 from striate.data.sources.folder import list_alone, list_folder, list_pictures
 from striate.data.sources.listing import Listing
 
@@ -383,4 +383,4 @@ def test_subsets_without_train_are_refused_but_for_answering_on_them(tmp_path: P
     alone(tmp_path, "val/a.png", "b.png")
     with pytest.raises(DataError, match="'val' but no train/"):
         list_alone(tmp_path)
-    assert len(load(tmp_path, labelled=False, learnable=False)) == 2
+    assert len(read_samples(tmp_path, labelled=False, learnable=False)) == 2

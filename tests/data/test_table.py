@@ -10,7 +10,7 @@ import pytest
 from pictures import encode, photo, put
 from striate.base.errors import DataError
 from striate.data.audit import scan
-from striate.data.load import load
+from striate.data.load import read_samples
 from striate.data.sources.table import list_table
 
 
@@ -164,23 +164,25 @@ def test_a_column_of_subsets_gives_the_subsets(home: Path) -> None:
 
 
 def test_pictures_alone_need_no_labels(home: Path) -> None:
-    samples = load(table(home, "path,label", *rows()), labelled=False)
+    samples = read_samples(table(home, "path,label", *rows()), labelled=False)
     assert (samples.targets.classes, samples.targets.kinds, len(samples)) == ((), {}, 8)
-    assert load(table(home, "path", *(row.split(",")[0] for row in rows())), labelled=False).names == samples.names
+    assert (
+        read_samples(table(home, "path", *(row.split(",")[0] for row in rows())), labelled=False).names == samples.names
+    )
 
 
 def test_a_table_is_the_same_data_as_the_folder_that_it_lists(home: Path) -> None:
     for place, label in enumerate("aabbabab"):
         put(home / "sorted" / label / f"{place}.png", (home / "photos" / f"{place}.png").read_bytes())
-    folder = load(home / "sorted")
+    folder = read_samples(home / "sorted")
     lines = [f"{name},{name[0]}" for name in folder.names]
-    listed = load(table(home / "sorted", "path,label", *lines))
+    listed = read_samples(table(home / "sorted", "path,label", *lines))
     assert (listed.fingerprint, listed.digests) == (folder.fingerprint, folder.digests)
 
 
 def test_a_table_that_is_not_there_is_told_like_a_folder(home: Path) -> None:
     with pytest.raises(DataError, match="no such"):
-        load(home / "gone.csv")
+        read_samples(home / "gone.csv")
 
 
 def test_a_row_with_more_cells_than_the_head_is_told_with_its_line(home: Path) -> None:
@@ -196,11 +198,11 @@ def test_a_row_with_more_cells_than_the_head_is_told_with_its_line(home: Path) -
 def test_labels_equal_but_for_case_are_refused_or_merged_as_folders_are(home: Path) -> None:
     path = table(home, "path,label", *rows("aAbbaBab"))
     assert "--merge-classes" in refusal(path).hint
-    merged = load(path, merge_classes=True)
+    merged = read_samples(path, merge_classes=True)
     assert merged.targets.classes == ("A", "B")
     assert merged.targets.strata.tolist() == [0, 0, 1, 1, 0, 1, 0, 1]
 
 
 def test_a_table_of_test_pictures_alone_can_be_answered_on(home: Path) -> None:
     path = table(home, "path,label,subset", *(row + ",test" for row in rows()))
-    assert load(path, learnable=False).subsets == ("test",) * 8
+    assert read_samples(path, learnable=False).subsets == ("test",) * 8

@@ -56,7 +56,7 @@ def hurt(path: Path, parts: int = 64) -> Iterator[str]:
 def test_what_is_saved_is_what_is_loaded(tmp_path: Path) -> None:
     for best in (True, False):
         checkpoint.save(tmp_path, generation(7, best))
-        found, notes = checkpoint.load(tmp_path)
+        found, notes = checkpoint.read_newest(tmp_path)
         assert equal(found, generation(7, best))
         assert notes == []
 
@@ -65,13 +65,13 @@ def test_two_generations_are_kept_and_the_newest_is_loaded(tmp_path: Path) -> No
     for step in (1, 20, 999_999_999, 1_000_000_000):
         checkpoint.save(tmp_path, generation(step))
     assert steps(tmp_path) == ["step-1000000000", "step-999999999"]
-    assert equal(checkpoint.load(tmp_path)[0], generation(1_000_000_000))
+    assert equal(checkpoint.read_newest(tmp_path)[0], generation(1_000_000_000))
 
 
 def test_nothing_saved_is_nothing_to_resume(tmp_path: Path) -> None:
-    assert checkpoint.load(tmp_path / "none") == (None, [])
+    assert checkpoint.read_newest(tmp_path / "none") == (None, [])
     (tmp_path / ".step-000000001.partial").mkdir()
-    assert checkpoint.load(tmp_path) == (None, [])
+    assert checkpoint.read_newest(tmp_path) == (None, [])
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_any_damage_to_the_newest_steps_back_to_the_older_and_names_both(tmp_pat
         checkpoint.save(tmp_path, generation(step))
     stepped = 0
     for damage in hurt(tmp_path / "step-000000020" / name):
-        found, notes = checkpoint.load(tmp_path)
+        found, notes = checkpoint.read_newest(tmp_path)
         if name == "manifest.json" and not notes:  # white space became other white space: nothing is lost
             assert equal(found, generation(20)), damage
             continue
@@ -92,7 +92,7 @@ def test_any_damage_to_the_newest_steps_back_to_the_older_and_names_both(tmp_pat
         stepped += 1
     assert stepped > 100
     (tmp_path / "step-000000020" / name).unlink()
-    assert equal(checkpoint.load(tmp_path)[0], generation(10))
+    assert equal(checkpoint.read_newest(tmp_path)[0], generation(10))
 
 
 def test_both_damaged_is_an_error_that_names_both(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_both_damaged_is_an_error_that_names_both(tmp_path: Path) -> None:
         checkpoint.save(tmp_path, generation(step))
         (tmp_path / f"step-{step:09d}" / "weights.safetensors").write_bytes(b"")
     with pytest.raises(RunError) as caught:
-        checkpoint.load(tmp_path)
+        checkpoint.read_newest(tmp_path)
     assert caught.value.where == str(tmp_path)
     assert "no generation verifies: step-000000020 is damaged" in caught.value.cause
 
@@ -109,7 +109,7 @@ def test_a_sound_folder_that_lacks_a_part_is_stepped_over(tmp_path: Path) -> Non
     checkpoint.save(tmp_path, generation(10))
     checkpoint.save_best(tmp_path, generation(20).weights)
     (tmp_path / "best").rename(tmp_path / "step-000000020")
-    found, notes = checkpoint.load(tmp_path)
+    found, notes = checkpoint.read_newest(tmp_path)
     assert equal(found, generation(10))
     assert "state.json is missing" in notes[0]
 
@@ -121,18 +121,18 @@ def test_after_stepping_back_the_next_saves_leave_two_sound_generations(tmp_path
     for step in (12, 14):
         checkpoint.save(tmp_path, generation(step))
     assert steps(tmp_path) == ["step-000000012", "step-000000014"]
-    assert checkpoint.load(tmp_path)[1] == []
+    assert checkpoint.read_newest(tmp_path)[1] == []
 
 
 def test_the_best_weights_come_back_and_damaged_ones_are_stepped_over_and_named(tmp_path: Path) -> None:
     checkpoint.save(tmp_path, generation(10))
     weights = generation(3).weights
     checkpoint.save_best(tmp_path, weights)
-    found, place, notes = checkpoint.load_best(tmp_path)
+    found, place, notes = checkpoint.read_best(tmp_path)
     assert same(found, weights)
     assert (place, notes) == ("best", [])
     for _ in hurt(tmp_path / "best" / "weights.safetensors", 8):
-        found, place, notes = checkpoint.load_best(tmp_path)
+        found, place, notes = checkpoint.read_best(tmp_path)
         assert same(found, generation(10).best)
         assert place == "step-000000010"
         assert notes[0].startswith("best is damaged and was stepped over")
@@ -141,24 +141,24 @@ def test_the_best_weights_come_back_and_damaged_ones_are_stepped_over_and_named(
 
 def test_before_the_first_epoch_ends_the_weights_are_those_of_the_step(tmp_path: Path) -> None:
     checkpoint.save(tmp_path, generation(10, best=False))
-    assert same(checkpoint.load_best(tmp_path)[0], generation(10).weights)
+    assert same(checkpoint.read_best(tmp_path)[0], generation(10).weights)
 
 
 def test_without_weights_the_error_says_whether_there_were_none_or_they_are_damaged(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no weights are saved here"):
-        checkpoint.load_best(tmp_path)
+        checkpoint.read_best(tmp_path)
     checkpoint.save_best(tmp_path, generation(3).weights)
     (tmp_path / "best" / "weights.safetensors").write_bytes(b"")
     with pytest.raises(RunError, match="best is damaged"):
-        checkpoint.load_best(tmp_path)
+        checkpoint.read_best(tmp_path)
     shutil.rmtree(tmp_path / "best")
     checkpoint.save(tmp_path, generation(10))
     (tmp_path / "step-000000010" / "weights.safetensors").write_bytes(b"")
     with pytest.raises(RunError, match="no generation verifies"):
-        checkpoint.load_best(tmp_path)
+        checkpoint.read_best(tmp_path)
 
 
 def test_weights_in_any_memory_layout_are_saved_by_their_values(tmp_path: Path) -> None:
     odd = {"a": torch.randn(2, 3, 4, 4).contiguous(memory_format=torch.channels_last), "b": torch.randn(4, 3).T}
     checkpoint.save_best(tmp_path, odd)
-    assert same(checkpoint.load_best(tmp_path)[0], odd)
+    assert same(checkpoint.read_best(tmp_path)[0], odd)

@@ -30,7 +30,7 @@ def test_a_save_that_cannot_be_written_is_survived_once_and_stops_the_second_tim
     assert "not saved" in done.stdout
     assert "could not be written" in done.stderr
     folder = tmp_path / "digits-lenet5-1" / "checkpoints"
-    kept, notes = checkpoint.load(folder)
+    kept, notes = checkpoint.read_newest(folder)
     assert (kept.step, notes) == (0, [])
     assert [path.name for path in folder.iterdir()] == ["step-000000000"]
 

@@ -10,7 +10,8 @@ import striate
 from small import Notes, photographs, train
 from striate.base.errors import DataError, RunError, StriateError
 from striate.evaluate.result import result
-from striate.runs import kept, subsets
+from striate.runs import subsets
+from striate.runs.kept import read_kept
 from striate.runs.run import open_run
 from striate.shell.cli import main
 from striate.training import plan as planning
@@ -62,7 +63,7 @@ def run(original, tmp_path):
 
 def test_rows_of_validation_and_test_are_all_that_the_numbers_need(run):
     opened = open_run(run)
-    found, lines = kept.read(run), subsets.lines(run)
+    found, lines = read_kept(run), subsets.lines(run)
     for subset in ("val", "test"):
         assert found[subset].samples.tolist() == subsets.places(lines, subset).tolist()
         assert found[subset].rows.dtype == np.float64
@@ -140,8 +141,8 @@ def test_a_kill_between_the_opening_and_the_result_opens_no_test_set_again(run):
 
 def test_rows_of_other_weights_are_not_taken_for_these(run):
     of = json.loads((run / "kept" / "of.json").read_text())["weights"]
-    assert set(kept.read(run, of)) == {"val", "test"}
-    assert kept.read(run, "0" * 64) == {}
+    assert set(read_kept(run, of)) == {"val", "test"}
+    assert read_kept(run, "0" * 64) == {}
 
 
 def test_a_run_that_goes_on_reads_its_split_and_cuts_none(run, monkeypatch):
@@ -227,7 +228,7 @@ def test_a_run_of_format_1_goes_on(run):
     finished = resume_run(run, Execution(), notes)
     assert finished.status == "done"
     assert any("not bit-exact" in said and "resizing was 1, is 2" in said for said in notes.said)
-    assert set(kept.read(run)) == {"val", "test"}
+    assert set(read_kept(run)) == {"val", "test"}
     assert any("resizing was 1, is 2" in note for note in open_run(run).warnings), "also after it went on"
     assert "resizing was 1, is 2" in striate.write_report(run).read_text()
 
@@ -317,7 +318,7 @@ def test_a_temperature_that_was_asked_for_is_settled_kept_and_used(tmp_path):
     assert (plain.task.temperature, "temperature" in plain.result) == (1.0, False)
     temperature = settled.result["temperature"]
     assert settled.task.temperature == temperature != 1.0
-    assert settled.task.settled(kept.read(settled.folder)["val"].rows).temperature == temperature
+    assert settled.task.settled(read_kept(settled.folder)["val"].rows).temperature == temperature
     before, after = (run.result["numbers"] for run in (plain, settled))
     assert before[0] == after[0], "no answer changes"
     assert before[-1]["value"] != after[-1]["value"]

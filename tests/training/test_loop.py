@@ -71,7 +71,7 @@ def test_a_loss_that_is_not_finite_stops_names_the_files_and_keeps_good_weights(
     with pytest.raises(RunError, match=r"the batch was digits/\d+") as caught:
         fit(work, Notes(), Stop())
     assert "epoch 1, step" in str(caught.value)
-    kept, _ = checkpoint.load(work.checkpoints)
+    kept, _ = checkpoint.read_newest(work.checkpoints)
     assert all(torch.isfinite(tensor).all() for tensor in kept.weights.values())
 
 
@@ -80,7 +80,7 @@ def test_a_validation_that_is_not_finite_is_never_chosen(tmp_path):
     work = job(tmp_path, model="resnet20", channels=1, model_options={"norm": "none"}, augment="none", **options)
     with pytest.raises(RunError, match=r"validation gave|the loss is"):
         fit(work, Notes(), Stop())
-    assert checkpoint.load(work.checkpoints)[0].best is None
+    assert checkpoint.read_newest(work.checkpoints)[0].best is None
 
 
 def test_the_best_epoch_by_validation_is_kept(tmp_path):
@@ -101,10 +101,10 @@ def test_patience_ends_training(tmp_path):
 def test_averaged_weights_are_the_ones_chosen(tmp_path):
     plain = train(tmp_path, epochs=1)
     averaged = train(tmp_path, epochs=1, ema=0.99)
-    last, _ = checkpoint.load(averaged.folder / "checkpoints")
-    chosen, _, _ = checkpoint.load_best(averaged.folder / "checkpoints")
+    last, _ = checkpoint.read_newest(averaged.folder / "checkpoints")
+    chosen, _, _ = checkpoint.read_best(averaged.folder / "checkpoints")
     assert all(torch.equal(chosen[name], last.optimizer[f"average/{name}"]) for name in chosen)
-    same, _ = checkpoint.load(plain.folder / "checkpoints")
+    same, _ = checkpoint.read_newest(plain.folder / "checkpoints")
     assert all(torch.equal(last.weights[name], same.weights[name]) for name in same.weights), "averaging steered"
 
 

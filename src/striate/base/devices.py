@@ -6,7 +6,7 @@ from striate.base import processes
 from striate.base.errors import MachineError
 
 
-def find(name: str) -> torch.device:
+def named(name: str) -> torch.device:
     """auto, cpu, cuda or cuda:N; "auto" is the GPU when there is one. A MachineError lists what is there."""
     gpus = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
     if name == "auto" and not gpus:

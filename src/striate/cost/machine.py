@@ -60,7 +60,7 @@ def rates(device: str = "cpu", *, again: bool = False) -> Rates:
 
     The cache is `striate/machine.json` in XDG_CACHE_HOME, with a line for each device, number of threads and torch.
     """
-    where = devices.find(device)
+    where = devices.named(device)
     key = f"{_name(where)}, {torch.get_num_threads()} threads, torch {torch.__version__}"
     path = _cache()
     known = _read(path)

@@ -53,7 +53,7 @@ class Feed(Protocol):
         ...
 
 
-def cut(order: Indices, batch: int) -> list[Indices]:
+def cut_batches(order: Indices, batch: int) -> list[Indices]:
     """An epoch's order in the fewest batches of at most `batch`, of nearly equal size: no straggler of one."""
     return np.array_split(order, -(-len(order) // batch))
 
@@ -86,7 +86,7 @@ class Resident:
         self._rows = np.full(count, -1, dtype=np.int64)
         self._rows[indices] = np.arange(len(indices))
         self._device = source.device
-        chunks = list(source.batches(cut(indices, 256))) if len(indices) else []
+        chunks = list(source.batches(cut_batches(indices, 256))) if len(indices) else []
         self._store = torch.cat([chunk.pictures for chunk in chunks]) if chunks else torch.empty(0, dtype=torch.uint8)
         names = chunks[0].targets if chunks else ()
         self._targets = {name: torch.cat([chunk.targets[name] for chunk in chunks]) for name in names}

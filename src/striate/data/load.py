@@ -26,7 +26,7 @@ _WORTH_A_POOL = 500
 Data = str | os.PathLike[str] | np.ndarray | list[Any] | tuple[Any, Any]
 
 
-def load(
+def read_samples(
     data: Data,
     *,
     check: Literal["full", "headers"] = "full",

@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from striate.base import processes
-from striate.data.feed import Batch, Feed, cut, open_feed
+from striate.data.feed import Batch, Feed, cut_batches, open_feed
 from striate.data.load import reading_workers
 from striate.data.preprocess import scaled
 from striate.data.samples import Indices, Samples
@@ -31,7 +31,7 @@ def rows(
     rank, world = processes.place()
     shares = np.array_split(indices, world)
     batch = predictor.at_once
-    groups = cut(shares[rank], batch) if len(shares[rank]) else []
+    groups = cut_batches(shares[rank], batch) if len(shares[rank]) else []
     own: Tensor | None = None
     done = 0
     for batches in zip(*(source.batches(groups) for source in sources), strict=True):
@@ -47,7 +47,7 @@ def rows(
     return processes.gathered(own, sum(map(len, shares[:rank])), len(indices), predictor.device)
 
 
-def kept(predictor: Predictor, samples: Samples, indices: Indices, workers: int | None = None) -> Rows:
+def rows_anew(predictor: Predictor, samples: Samples, indices: Indices, workers: int | None = None) -> Rows:
     """As `rows`, as a NumPy array; samples are read anew, by `workers` processes or as many as are worth it."""
     sources = [_read(each, predictor, samples, indices, workers) for each in predictor.members]
     return np.asarray(rows(predictor, samples, indices, sources).cpu().numpy())
@@ -62,7 +62,7 @@ def given(task: Task, batch: Batch, samples: Samples) -> Batch:
 def as_given(predictor: Predictor, samples: Samples, indices: Indices, workers: int | None = None) -> Iterator[Batch]:
     """Samples as the first member is given them, for those who answer without a network."""
     source = _read(predictor.members[0], predictor, samples, indices, workers)
-    for batch in source.batches(cut(indices, predictor.at_once)):
+    for batch in source.batches(cut_batches(indices, predictor.at_once)):
         yield given(predictor.task, batch, samples)
 
 

@@ -14,14 +14,14 @@ from striate.base.errors import DataError, RunError
 from striate.base.sections import Seen
 from striate.data.augment import Augment, Augmenter, canvas_size
 from striate.data.feed import Batch
-from striate.data.load import BUILT_IN, load
+from striate.data.load import BUILT_IN, read_samples
 from striate.data.picture.laid import Array, Pixels
 from striate.data.preprocess import Measured, Preprocess
 from striate.data.samples import Samples, checked
 from striate.report import page
 from striate.report.page import Example, Material
-from striate.runs import kept, subsets
-from striate.runs.kept import Kept
+from striate.runs import subsets
+from striate.runs.kept import Kept, read_kept
 from striate.runs.run import Run
 from striate.runs.subsets import Line
 
@@ -79,7 +79,7 @@ class Pictures:
         self._lines = lines
         self._root = facts["data"].get("root") or facts["data"]["path"]
         if samples is None and facts["data"]["path"] in BUILT_IN:
-            samples = load(facts["data"]["path"])
+            samples = read_samples(facts["data"]["path"])
         self._memory = samples
         self._gone = facts["data"].get("source") == "arrays" and samples is None
 
@@ -141,7 +141,7 @@ class Shown:
 def _sections(run: Run, result: Mapping[str, Any], pictures: Pictures) -> tuple[list[Any], list[str]]:
     """What the task says of its rows; or, in a sentence, why there are none."""
     try:
-        found = kept.read(run.folder).get(page.field(result, "subset"))
+        found = read_kept(run.folder).get(page.field(result, "subset"))
     except RunError as error:
         return [], [f"What was kept of each picture is damaged ({error.cause}): mistakes are not shown."]
     if found is None:

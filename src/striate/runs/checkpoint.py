@@ -35,7 +35,7 @@ class Generation:
 def save(folder: Path, generation: Generation) -> None:
     """Write `folder`/step-N, then remove all generations but it and the one before it.
 
-    A newer one is there only when `load` stepped over it: it must not take the place of a sound one.
+    A newer one is there only when `read_newest` stepped over it: it must not take the place of a sound one.
     """
     files = {
         "weights.safetensors": tensors_to_bytes(generation.weights),
@@ -52,7 +52,7 @@ def save(folder: Path, generation: Generation) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def load(folder: Path) -> tuple[Generation | None, list[str]]:
+def read_newest(folder: Path) -> tuple[Generation | None, list[str]]:
     """The newest generation that verifies, and a sentence for each newer one that did not."""
     notes = []
     for path in _newest_first(folder):
@@ -76,7 +76,7 @@ def save_best(folder: Path, weights: Tensors) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def load_best(folder: Path) -> tuple[Tensors, str, list[str]]:
+def read_best(folder: Path) -> tuple[Tensors, str, list[str]]:
     """The chosen weights, the name of the folder they came from, and a sentence when that is not `best`."""
     notes = []
     if (folder / "best").is_dir():
@@ -84,7 +84,7 @@ def load_best(folder: Path) -> tuple[Tensors, str, list[str]]:
             return _tensors(folder / "best", durable.read_folder(folder / "best")["weights.safetensors"]), "best", []
         except (RunError, KeyError) as error:
             notes.append(f"best is damaged and was stepped over ({error})")
-    generation, older = load(folder)
+    generation, older = read_newest(folder)
     if generation is None:
         cause = "; ".join(notes) or "no weights are saved here"
         raise RunError(folder, cause, "training first, or another run")

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from striate.base.errors import DataError, RunError
-from striate.data.load import READING, Data, load
+from striate.data.load import READING, Data, read_samples
 from striate.data.samples import Samples
 from striate.evaluate.result import result
-from striate.evaluate.rows import kept
+from striate.evaluate.rows import rows_anew
 from striate.predictor import Predictor
-from striate.runs import openings, subsets
+from striate.runs import subsets
+from striate.runs.openings import record_opening
 from striate.tasks.task import Rows
 
 Facts = Mapping[str, Any]
@@ -40,14 +41,14 @@ def on_own(predictor: Predictor, run: Of, others: Sequence[Of], status: str, wor
         raise RunError(folder, f"this training is {status}: its test set stays closed", "resuming it")
     predictor.try_out()
     samples = own_samples(predictor, facts, workers)
-    split = subsets.read(folder, samples)
+    split = subsets.read_split(folder, samples)
     if len(split.test) == 0:
-        rows = kept(predictor, samples, split.val, workers)
+        rows = rows_anew(predictor, samples, split.val, workers)
         return Evaluation(result(predictor.task, rows, "val"), rows)
     digests = [samples.digests[index] for index in split.test]
-    opened = openings.record(folder, facts["split"]["test"]["digest"], len(split.test))
+    opened = record_opening(folder, facts["split"]["test"]["digest"], len(split.test))
     notes = [note for other in others for note in _seen_before(other, digests, [run], other[0].name)]
-    rows = kept(predictor, samples, split.test, workers)
+    rows = rows_anew(predictor, samples, split.test, workers)
     return Evaluation({**result(predictor.task, rows, "test"), "openings": opened}, rows, tuple(notes))
 
 
@@ -58,7 +59,7 @@ def own_samples(predictor: Predictor, facts: Facts, workers: int | None) -> Samp
         cause = "pictures that were in memory, and are nowhere on disk"
         raise DataError(data["path"], cause, "run.evaluate((pictures, labels)) from Python")
     reading = {name: recipe[name] for name in READING}
-    samples = load(data["path"], workers=workers, labelled=predictor.task.labelled, **reading)
+    samples = read_samples(data["path"], workers=workers, labelled=predictor.task.labelled, **reading)
     if samples.fingerprint != data["fingerprint"]:
         raise DataError(data["path"], "is not the data of this run any more", "naming other data")
     return samples
@@ -67,14 +68,14 @@ def own_samples(predictor: Predictor, facts: Facts, workers: int | None) -> Samp
 def on_others(predictor: Predictor, run: Of, others: Sequence[Of], data: Data, workers: int | None) -> Evaluation:
     """Labelled pictures of any source; those that a run has seen are counted and told."""
     labelled = predictor.task.labelled
-    samples = load(data, max_bad=0.0, workers=workers, labelled=labelled, learnable=False)
+    samples = read_samples(data, max_bad=0.0, workers=workers, labelled=labelled, learnable=False)
     samples = dataclasses.replace(samples, targets=samples.targets.named(predictor.task.classes))
     predictor.try_out()
     notes, counted = _seen_before(run, samples.digests, []), [run]
     for other in others:
         notes += _seen_before(other, samples.digests, counted, other[0].name)
         counted.append(other)
-    rows = kept(predictor, samples, np.arange(len(samples)), workers)
+    rows = rows_anew(predictor, samples, np.arange(len(samples)), workers)
     subset = f"{samples.name}/" if samples.name in ("train", "val", "test") else samples.name  # a name of theirs
     return Evaluation(result(predictor.task, rows, subset), rows, tuple(notes))
 
@@ -95,7 +96,7 @@ def _seen_before(run: Of, digests: Sequence[str], counted: Sequence[Of], other: 
         notes.append(f"{used}{f' of {other}' if other else ''}: the numbers flatter")
     if sealed and not any(_list_of(each) == _list_of(run) for each in counted):
         test = facts["split"]["test"]
-        opened = openings.record(folder, test["digest"], test["n"])
+        opened = record_opening(folder, test["digest"], test["n"])
         whose = f"{other}'s" if other else "this run's"
         notes.append(f"{sealed} are of {whose} sealed test set, which has now been opened {opened} times")
     return notes

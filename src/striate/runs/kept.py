@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -28,9 +28,9 @@ class Kept:
 
     rows: Rows
     samples: Indices
-    places: Indices
-    given: Array
-    answers: Array
+    places: Indices = field(default_factory=lambda: np.empty(0, np.int64))
+    given: Array = field(default_factory=lambda: np.empty(0, np.uint8))
+    answers: Array = field(default_factory=lambda: np.empty(0, np.float32))
 
     def of(self, place: int) -> Mapping[str, Array]:
         """What was kept of one row's picture."""
@@ -38,13 +38,7 @@ class Kept:
         return {"given": self.given[found[0]], "answer": self.answers[found[0]]} if len(found) else {}
 
 
-def plain(rows: Rows, samples: Indices) -> Kept:
-    """Rows alone."""
-    nothing = np.empty(0, dtype=np.int64)
-    return Kept(rows, samples, nothing, np.empty((0,), np.uint8), np.empty((0,), np.float32))
-
-
-def write(folder: Path, subsets: Mapping[str, Kept], weights: str) -> None:
+def write_kept(folder: Path, subsets: Mapping[str, Kept], weights: str) -> None:
     """All subsets at once, whole or not at all; `weights` is the digest of those that answered."""
     files = {
         f"{name}.safetensors": save({key: np.ascontiguousarray(part) for key, part in vars(kept).items()})
@@ -53,7 +47,7 @@ def write(folder: Path, subsets: Mapping[str, Kept], weights: str) -> None:
     durable.save_folder(folder / NAME, {**files, _OF: durable.to_json({"weights": weights})})
 
 
-def read(folder: Path, weights: str | None = None) -> dict[str, Kept]:
+def read_kept(folder: Path, weights: str | None = None) -> dict[str, Kept]:
     """By subset; a RunError where a file was damaged. Runs of before rows were kept have none.
 
     `weights`: none but rows of these, for a training that was stopped at its very end.

@@ -9,7 +9,7 @@ from striate.base.errors import RunError, printable
 NAME = "test-openings.jsonl"
 
 
-def record(folder: Path, digest: str, count: int) -> int:
+def record_opening(folder: Path, digest: str, count: int) -> int:
     """Append an opening of this test set by the run in `folder`; how often it has been opened, this one included."""
     path = folder.parent / NAME
     line = json.dumps({"test_set": digest, "n": count, "run": printable(folder.name)}) + "\n"
@@ -27,7 +27,7 @@ def record(folder: Path, digest: str, count: int) -> int:
     return 1 + _times(before, digest)
 
 
-def count(folder: Path, digest: str) -> int:
+def times_opened(folder: Path, digest: str) -> int:
     """How often this test set has been opened, as far as the list beside `folder` tells."""
     path = folder.parent / NAME
     return _times(path.read_bytes(), digest) if path.exists() else 0

@@ -106,7 +106,7 @@ class Run:
     @cached_property
     def _chosen(self) -> tuple[checkpoint.Tensors, list[str]]:
         """The chosen weights, and what is to be said of them."""
-        weights, _, notes = checkpoint.load_best(self.folder / "checkpoints")
+        weights, _, notes = checkpoint.read_best(self.folder / "checkpoints")
         return weights, notes
 
     @cached_property
@@ -134,7 +134,7 @@ class Run:
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> list[Prediction]:
         """One prediction per picture of the files, folders and patterns; a bad picture is one with its cause."""
-        return self.predictor.on(devices.find(device)).predict(pictures, top=top, progress=progress)
+        return self.predictor.on(devices.named(device)).predict(pictures, top=top, progress=progress)
 
     def evaluate(
         self,
@@ -150,7 +150,7 @@ class Run:
         `beside`: runs that answer together with this one. `views`: "ten" looks at ten crops of each picture.
         """
         predictor = together([self.predictor, *(run.predictor for run in beside)]).looking(views)
-        predictor = predictor.on(devices.find(device))
+        predictor = predictor.on(devices.named(device))
         others = [(run.folder, run.facts) for run in beside]
         if data is not None:
             return evaluation.on_others(predictor, (self.folder, self.facts), others, data, workers)
@@ -213,7 +213,7 @@ def create(root: Path, name: str) -> Path:
         ) from None
 
 
-def record(folder: Path, facts: Mapping[str, Any]) -> Run:
+def write_facts(folder: Path, facts: Mapping[str, Any]) -> Run:
     """Write run.json and give the run back."""
     durable.write_json(folder / "run.json", {**facts, "format": FORMAT})
     return open_run(folder)

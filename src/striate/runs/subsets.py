@@ -27,7 +27,7 @@ class Line:
     subset: str
 
 
-def write(folder: Path, samples: Samples, split: Split) -> None:
+def write_split(folder: Path, samples: Samples, split: Split) -> None:
     subset = split.subset_of()
     rows = (
         (samples.names[i], samples.digests[i], samples.targets.content(i).decode("utf-8", "surrogateescape"), "",
@@ -53,7 +53,7 @@ def _own(cell: str) -> str:
     return cell[1:] if cell[:1] == "'" and cell[1:2] in tuple("=+-@") else cell
 
 
-def read(folder: Path, samples: Samples) -> Split:
+def read_split(folder: Path, samples: Samples) -> Split:
     """The split that a run began with, of the same samples: it is never cut again."""
     found = lines(folder)
     if [line.digest for line in found] != list(samples.digests):

@@ -14,8 +14,9 @@ from striate.evaluate import rows
 from striate.evaluate.numbers import number
 from striate.evaluate.result import result
 from striate.predictor import Predictor
-from striate.runs import checkpoint, kept, openings, run
-from striate.runs.kept import Kept
+from striate.runs import checkpoint, run
+from striate.runs.kept import Kept, read_kept, write_kept
+from striate.runs.openings import record_opening, times_opened
 from striate.runs.run import Run
 from striate.tasks import registry
 from striate.tasks.task import Rows
@@ -44,20 +45,20 @@ def finish(trainer: Trainer, folder: Path, facts: Mapping[str, Any], clock: Cloc
     durable.write_csv(folder / "predictions.csv", ("sample", *table.head), lines)
     told = {
         **result(predictor.task, found, subset),
-        **({"openings": max(1, openings.count(folder, facts["split"]["test"]["digest"]))} if subset == "test" else {}),
+        **({"openings": max(1, times_opened(folder, facts["split"]["test"]["digest"]))} if subset == "test" else {}),
         "baselines": [number(each, subset).as_dict() for each in beside],
         "weights": "checkpoints/best",
         "best_epoch": (progress.best_epoch or 0) + 1,
     }
     durable.write_json(folder / "result.json", told)
     ended = {"status": "done", "task": registry.as_dict(predictor.task), "timings": clock.seconds}
-    return run.record(folder, {**facts, **ended})
+    return run.write_facts(folder, {**facts, **ended})
 
 
 def _before(folder: Path, weights: str) -> dict[str, Kept]:
     """What these weights have answered before a kill: no test set is opened twice for one result."""
     try:
-        return kept.read(folder, weights)
+        return read_kept(folder, weights)
     except RunError:
         return {}
 
@@ -69,17 +70,17 @@ def _answered(
     val = rows.rows(predictor, job.samples, job.split.val, [job.val]).cpu().numpy()
     found = val
     if subset == "test":
-        openings.record(folder, facts["split"]["test"]["digest"], len(indices))
-        found = rows.kept(predictor, job.samples, indices, job.workers)
-    saved = {"val": kept.plain(val, job.split.val), subset: _with_shown(predictor, job, found, indices)}
-    kept.write(folder, saved, weights)
+        record_opening(folder, facts["split"]["test"]["digest"], len(indices))
+        found = rows.rows_anew(predictor, job.samples, indices, job.workers)
+    saved = {"val": Kept(val, job.split.val), subset: _with_shown(predictor, job, found, indices)}
+    write_kept(folder, saved, weights)
     return saved
 
 
 def _with_shown(predictor: Predictor, job: Job, found: Rows, indices: Indices) -> Kept:
     """The rows, and of a few pictures that the task asks to remember what they were given as and answered with."""
     places = predictor.task.remembered(found)
-    plain = kept.plain(found, indices)
+    plain = Kept(found, indices)
     if not len(places):
         return plain
     given, answers = [], []

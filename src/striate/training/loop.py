@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from striate.base import durable, processes
 from striate.base.errors import MachineError, RunError
 from striate.base.randomness import key, permutation
-from striate.data.feed import Batch, cut
+from striate.data.feed import Batch, cut_batches
 from striate.data.samples import Indices
 from striate.evaluate.rows import rows
 from striate.predictor import Member, Predictor
@@ -93,7 +93,7 @@ class Trainer:
         objective: Any = Objective(net, job.task, job.machine)
         objective = DistributedDataParallel(objective) if job.machine.world > 1 else objective
         self.objective: Any = torch.compile(objective) if recipe.compile else objective
-        self._steps_per_epoch = len(cut(job.split.train, job.batch))
+        self._steps_per_epoch = len(cut_batches(job.split.train, job.batch))
 
     # An epoch
 
@@ -106,7 +106,7 @@ class Trainer:
         """The steps of an epoch that are still to do, then validation and the choice of the best."""
         job, progress, began = self.job, self.progress, time.monotonic()
         order = job.split.train[permutation(job.recipe.seed, "order", progress.epoch, len(job.split.train))]
-        groups = cut(order, job.batch)[progress.done :]
+        groups = cut_batches(order, job.batch)[progress.done :]
         shares = [_share(group, job.machine, job.augmenter.mixes) for group in groups]
         job.net.train()
         for group, batch in zip(groups, job.train.batches(shares), strict=True):
@@ -262,7 +262,7 @@ class Trainer:
 
     def restore(self) -> None:
         """Take up the newest generation that verifies, or write the first one."""
-        generation, notes = checkpoint.load(self.job.checkpoints)
+        generation, notes = checkpoint.read_newest(self.job.checkpoints)
         if self.job.machine.first:
             for note in notes:
                 self._listener.say(note)

@@ -48,7 +48,7 @@ class Machine:
 
 def choose(device: str, precision: str) -> Machine:
     """The machine a recipe asks for; "auto" takes the GPU when there is one, and bfloat16 where it is fast."""
-    chosen = devices.find(device)
+    chosen = devices.named(device)
     fast = torch.cuda.is_bf16_supported(including_emulation=False) if chosen.type == "cuda" else _fast_on_cpu()
     return Machine(chosen, fast if precision == "auto" else precision == "bfloat16", *processes.place())
 

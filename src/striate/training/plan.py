@@ -18,8 +18,8 @@ from striate.base.errors import MachineError, RunError, UsageError
 from striate.base.randomness import key
 from striate.data import splits
 from striate.data.augment import Augment, Augmenter, canvas_size, preset
-from striate.data.feed import Feed, Memory, cut, open_feed
-from striate.data.load import BUILT_IN, READING, Data, load, reading_workers
+from striate.data.feed import Feed, Memory, cut_batches, open_feed
+from striate.data.load import BUILT_IN, READING, Data, read_samples, reading_workers
 from striate.data.preprocess import Preprocess, measure
 from striate.data.samples import Samples
 from striate.models.catalog import check_size, find, usual_size
@@ -114,7 +114,7 @@ def plan_of(
         net = network_for(entry.name, task, channels, options)
         _refuse_other_answers(net, task, entry.name, channels, size)
     machine = machines.choose(recipe.device, recipe.precision)
-    samples = load(
+    samples = read_samples(
         recipe.data if data is None else data, workers=execution.workers, labelled=task.labelled,
         **{name: getattr(recipe, name) for name in READING},
         progress=lambda done, total: listener.progress("scanning pictures", done, total),
@@ -123,7 +123,7 @@ def plan_of(
         split = splits.cut(samples, splits.shares(recipe.split), recipe.split_seed)
     else:
         _refuse_other_data(samples, before)
-        split = subsets.read(before.folder, samples)
+        split = subsets.read_split(before.folder, samples)
     plan = Plan(
         recipe=recipe,
         data=samples.name if samples.root is None else str(Path(recipe.data).expanduser().resolve()),
@@ -212,7 +212,7 @@ def job_of(plan: Plan, folder: Path, execution: Execution) -> Job:
         open_feed(samples, indices, each, device, memory=execution.memory, workers=workers)
         for indices, each in ((split.train, larger), (split.val, blank))
     )
-    groups = cut(split.train, max(1, 2**22 // larger.size**2))
+    groups = cut_batches(split.train, max(1, 2**22 // larger.size**2))
     measured = measure(batch.pictures for batch in train.batches(groups))
     return Job(
         **vars(plan),
@@ -265,7 +265,7 @@ def facts_of(job: Job) -> dict[str, Any]:
 def _refuse_small_batches(plan: Plan, net: nn.Module) -> None:
     """Every process needs a picture of every batch, and batch normalisation two in every part."""
     batch, world, parts = plan.batch, plan.machine.world, plan.recipe.accumulate
-    share = min(map(len, cut(plan.split.train, batch))) // world
+    share = min(map(len, cut_batches(plan.split.train, batch))) // world
     if share < 1:
         raise UsageError("batch", f"{batch} leaves one of {world} processes without a picture", "a larger batch")
     normalised = any(isinstance(each, nn.modules.batchnorm._BatchNorm) for each in net.modules())

@@ -83,8 +83,8 @@ def _carry_out(
             job = job_of(plan, folder, execution)
             facts = {**facts_of(job), "earlier": earlier}
             if first:
-                run.record(folder, {**facts, "status": "running"})
-                subsets.write(folder, plan.samples, plan.split)
+                run.write_facts(folder, {**facts, "status": "running"})
+                subsets.write_split(folder, plan.samples, plan.split)
             clock.mark("read pictures")
             if first:
                 _introduce(job, folder, listener)
@@ -96,7 +96,7 @@ def _carry_out(
     except StriateError as error:
         if facts and first:
             status = "stopped" if error.exit_code > 100 else "failed"
-            run.record(folder, facts | {"status": status, "cause": str(error)})
+            run.write_facts(folder, facts | {"status": status, "cause": str(error)})
         raise
     finally:
         lock.release()

@@ -36,7 +36,7 @@ def latency(
 
     shape, options = asked.sample(model, input, model_options, batch)
     try:
-        devices.find(device)
+        devices.named(device)
     except MachineError as error:
         raise MachineError(f"--device {device}", "this machine has none that torch can use", "--device cpu") from error
     rates, layers, whole = measured(model, shape, batch, options, device, bfloat16=precision == "bfloat16", again=again)

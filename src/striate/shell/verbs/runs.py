@@ -98,7 +98,7 @@ def predict(
         opened, others = striate.open_run(run), [striate.open_run(each) for each in beside]
         for warning in _warnings(opened, others):
             screen.say(warning)
-        predictor = together([each.predictor for each in (opened, *others)]).looking(looks).on(devices.find(device))
+        predictor = together([each.predictor for each in (opened, *others)]).looking(looks).on(devices.named(device))
         if out is not None:
             _check_folder(out, predictor.task.pictures)
         found = predictor.predict(
