@@ -16,10 +16,10 @@ import numpy as np
 
 from striate.base.errors import DataError, MachineError, UsageError
 from striate.base.words import plural, some
+from striate.data.listing import Listing
 from striate.data.picture import decode
 from striate.data.picture.laid import Pixels
 from striate.data.samples import Files, InMemory, Read, Samples, Skip
-from striate.data.sources.listing import Listing
 from striate.data.targets import Labels, Nothing, Targets
 
 SECONDS = 10.0

@@ -8,9 +8,9 @@ import numpy as np
 
 from striate.base.errors import DataError, UsageError
 from striate.data.audit import looked_at
+from striate.data.listing import Listing
 from striate.data.picture.laid import Pixels
 from striate.data.samples import Samples
-from striate.data.sources.listing import Listing
 
 HINT = "uint8 (n, height, width), (n, height, width, 1) or (n, height, width, 3), or a list of such pictures"
 

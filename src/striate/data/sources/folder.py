@@ -11,8 +11,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from striate.base.errors import DataError, nearest
+from striate.data.listing import Listing, one_name_each
 from striate.data.picture import decode
-from striate.data.sources.listing import Listing, one_name_each
 
 DEPTH = 64
 SUBSETS = {

@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
 from striate.base.errors import DataError
+from striate.data.listing import Listing, one_name_each
 from striate.data.picture import decode
 from striate.data.sources.folder import SUBSETS
-from striate.data.sources.listing import Listing, one_name_each
 
 SUFFIXES = (".csv", ".tsv")
 # The heads that are understood, in any case.
