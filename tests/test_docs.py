@@ -83,3 +83,24 @@ def test_nothing_is_unpickled_or_evaluated(path):
 )
 def test_what_could_run_foreign_code_is_found(source, name, found):
     assert list(offences(source, name)) == found
+
+
+WALKS = re.findall(
+    r"^\d\. `([\w/]+\.py)`, (.*?)(?=^\d\. |^\n|\Z)", (ROOT / "docs" / "walks.md").read_text(), re.M | re.S
+)
+
+
+@pytest.mark.parametrize(("place", "told"), WALKS, ids=[place for place, _ in WALKS])
+def test_every_name_on_the_walks_is_where_they_say(place, told):
+    source = (ROOT / "src" / "striate" / place).read_text()
+    names = re.findall(r"`([A-Za-z_][\w.]*)(?<!json)(?<!csv)`", told)
+    assert len(names) >= 1
+    for name in names:
+        assert re.search(rf"\b{re.escape(name.rpartition('.')[2])}\b", source), name
+    first = names[0].rpartition(".")[2]
+    assert re.search(rf"def {first}\(", source), first
+
+
+def test_a_walk_opens_three_files_at_most():
+    walks = (ROOT / "docs" / "walks.md").read_text().split("\n## ")[1:]
+    assert [len(re.findall(r"^\d\. ", walk, re.M)) for walk in walks] == [3, 3, 3]
