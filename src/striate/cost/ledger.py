@@ -68,7 +68,7 @@ class Ledger(Observer):
         self.fields.begin(traced)
         self._net = traced.net
         self._kinds = {name: type(module).__name__ for module, name in traced.names.items()}
-        self._leaves = frozenset(name for module, name in traced.names.items() if not list(module.children()))
+        self._leaves = frozenset(name for module, name in traced.names.items() if next(module.children(), None) is None)
 
     def module_entered(self, name: str, call: int, inputs: tuple[Tensor, ...]) -> None:
         shapes = tuple([tuple(each.shape) for each in inputs])

@@ -12,7 +12,7 @@ from striate.base.tables import Table
 from striate.cost.field.fields import FeatureMap, Field
 from striate.cost.memory import Peak
 from striate.cost.walk.events import PHASES, Phase
-from striate.cost.work import OPERATIONS, TALLY, Tally, Work, summed, total
+from striate.cost.work import OPERATIONS, TALLY, Tally, Work, summed, tally_of, total
 
 Shape = tuple[int, ...]
 
@@ -37,7 +37,7 @@ class Part(Tally):
     outputs: int
 
     def __post_init__(self) -> None:
-        for column, value in _columns(self.tally).items():
+        for column, value in zip(TALLY, tally_of(self.tally), strict=True):
             object.__setattr__(self, column, value)
 
     @property

@@ -52,7 +52,7 @@ class Tally(Operations):
 OPERATIONS = {each.name: str(each.metadata["head"]) for each in fields(Operations)}  # column -> head
 TALLY = tuple(each.name for each in fields(Tally))
 _SAID = {each.name: each.metadata["said"] for each in fields(Operations)}
-_operations, _tally = attrgetter(*OPERATIONS), attrgetter(*TALLY)
+_operations, tally_of = attrgetter(*OPERATIONS), attrgetter(*TALLY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +77,19 @@ class Work(Operations):
         return "\n".join(lines)
 
 
+NOTHING = (0,) * len(OPERATIONS)
+
+
 def summed(works: Iterable[Operations]) -> tuple[Any, ...]:
     """The operations of all of them, column by column."""
-    return tuple(map(sum, zip((0,) * len(OPERATIONS), *map(_operations, works), strict=True)))
+    columns = [_operations(each) for each in works]
+    return columns[0] if len(columns) == 1 else tuple(map(sum, zip(NOTHING, *columns, strict=True)))
 
 
 def total(tallies: Iterable[Tally]) -> Tally:
     """All of them together."""
     parts = list(tallies)
-    return parts[0] if len(parts) == 1 else Tally(*map(sum, zip(*map(_tally, parts), strict=True)))
+    return parts[0] if len(parts) == 1 else Tally(*map(sum, zip(*map(tally_of, parts), strict=True)))
 
 
 NONE = Work()

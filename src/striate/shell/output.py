@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
 
-from striate.base import durable, tables
 from striate.base.errors import printable
 
 EVERYWHERE = Group("Everywhere", sort_key=90)
@@ -127,6 +126,8 @@ def print_rows(
     head: Sequence[str], rows: Sequence[Sequence[object]], *, form: str = "text", as_json: bool = False
 ) -> None:
     """A table whose numbers stand to the right with commas; or Markdown, CSV or one JSON object with bare numbers."""
+    from striate.base import tables
+
     table = tables.Table(tuple(head), rows)
     if as_json:
         print_json({"rows": [dict(zip(head, row, strict=True)) for row in rows]})
@@ -138,5 +139,7 @@ def print_rows(
 
 def write(path: Path, text: str) -> None:
     """A file that was asked for, whole or not at all."""
+    from striate.base import durable
+
     durable.write(path, text.encode())
     print(f"wrote {path}", file=sys.stderr)
