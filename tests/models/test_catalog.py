@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from samples import sampled
 from striate.base.errors import UsageError
 from striate.cost.count import count
 from striate.models import facts
@@ -169,7 +170,7 @@ def test_a_very_deep_network_has_the_options_and_the_least_side_of_its_shallow_t
     assert least_size(deep) == least_size(shallow)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in DEEP])
+@pytest.mark.parametrize("name", sampled(name for name in NAMES if name not in DEEP))
 def test_every_option_that_a_network_lists_can_be_used(name):
     for key in set(options_of(find(name))) - {"classes", "channels"}:  # those are tried in test_every_network.py
         assert key in OTHER, f"{key} is not tried"

@@ -11,7 +11,7 @@ from safetensors.torch import load, save
 from torch import nn
 from torch.nn import functional
 
-from samples import of_one_process, sampled
+from samples import DEEP, sampled
 from striate.layers import Heads
 from striate.models import catalog as catalogue
 from striate.models.build import build
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 NARROW = {"unet": {"width": 16}, "unet_padded": {"width": 16}}  # so that its real passes take seconds, not minutes
 
 
-@pytest.fixture(params=[pytest.param(name, marks=of_one_process(name)) for name in catalog()])
+@pytest.fixture(params=sampled(catalog(), kept=set(catalog()) - DEEP))
 def any_name(request: pytest.FixtureRequest) -> str:
     return request.param
 
