@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from striate.base import figures
 from striate.base.errors import UsageError, nearest, printable
+from striate.base.units import by
 from striate.cost.field.fields import Field, fields
 from striate.cost.field.steps import Interval
 
@@ -78,7 +79,7 @@ class GradientField:
         return row, column
 
     def __str__(self) -> str:
-        predicted = "unknown" if self.field is None else "x".join(map(str, self.field.size))
+        predicted = "unknown" if self.field is None else by(self.field.size)
         height, width = self.strength.shape
         rows, columns = map(_length, self.square)
         return (

@@ -9,6 +9,7 @@ from typing import Any, final
 from striate.base import tables
 from striate.base.errors import MachineError
 from striate.base.tables import Table
+from striate.base.units import by
 from striate.cost.field.fields import FeatureMap, Field
 from striate.cost.memory import Peak
 from striate.cost.walk.events import PHASES, Phase
@@ -263,4 +264,4 @@ def _columns(tally: Tally) -> dict[str, int]:
 
 
 def _by(shape: Shape) -> str:
-    return "x".join(map(str, shape)) or "1 number"
+    return by(shape) or "1 number"

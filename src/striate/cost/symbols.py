@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._sympy import functions as torchs
 
 from striate.base.errors import UsageError
+from striate.base.units import by
 from striate.cost.count import count
 from striate.cost.rules import PRODUCTS
 from striate.cost.walk.events import Call, Observer
@@ -133,7 +134,7 @@ class NetworkFormula:
         return trials
 
     def _differs(self, size: tuple[int, ...], value: Any, counted: int, multiple_of: int, decision: Any) -> UsageError:
-        shown, which = "x".join(map(str, size)), f"multiples of {multiple_of}" if multiple_of > 1 else "sizes"
+        shown, which = by(size), f"multiples of {multiple_of}" if multiple_of > 1 else "sizes"
         cause = f"no single formula holds for all {which}: it gives {value} multiply-adds at {shown}, not {counted}"
         if decision is not None:
             told = f"{decision.lhs} = {decision.rhs}" if isinstance(decision, sympy.Eq) else decision

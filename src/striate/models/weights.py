@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from striate.base import durable
 from striate.base.errors import RunError, UsageError
+from striate.base.units import by
 from striate.models import outside
 from striate.models.catalog import catalog, construct
 from striate.models.entry import Entry
@@ -285,7 +286,7 @@ def _module(key: str) -> str:
 
 
 def _sides(value: Tensor) -> str:
-    return "x".join(map(str, value.shape)) or "one number"
+    return by(value.shape) or "one number"
 
 
 def _some(keys: list[str]) -> str:

@@ -16,6 +16,7 @@ from torch import nn
 from striate.base import processes
 from striate.base.errors import MachineError, RunError, UsageError
 from striate.base.randomness import key
+from striate.base.units import by
 from striate.data import splits
 from striate.data.augment import Augment, Augmenter, canvas_size, preset
 from striate.data.feed import Feed, Memory, cut_batches, open_feed
@@ -155,7 +156,7 @@ def _refuse_other_answers(net: nn.Module, task: Task, name: str, channels: int, 
     answer = net.eval()(torch.empty(1, maps, size, size, device="meta"))
     net.train()
     if tuple(answer.shape) != (1, numbers, size, size):
-        told = "x".join(map(str, answer.shape[2:]))
+        told = by(answer.shape[2:])
         cause = f"{name} answers {told} of a picture of {size}x{size}"
         raise UsageError("model", cause, "one whose answer has the picture's size: autoencoder, unet_padded")
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from striate.base.units import by
 from striate.cost.geometry import geometry
 from striate.cost.walk.events import Call, Observer, Phase, Traced
 from striate.cost.walk.trace import Inputs, trace
@@ -236,7 +237,7 @@ def _named(call: Call) -> tuple[str, str]:
         return PLAIN[operator]
     if operator is aten.convolution:
         how = geometry(call)
-        sizes = _by(how.kernel) + _stride(how.stride)
+        sizes = by(how.kernel) + _stride(how.stride)
         return ("upsampling", f"up-conv {sizes}") if how.transposed else ("convolution", f"conv {sizes}")
     if operator in POOLS:
         how = geometry(call)
@@ -244,7 +245,7 @@ def _named(call: Call) -> tuple[str, str]:
             return NOT_DRAWN  # over channels: a response norm
         # torch pools a sequence as a picture of one row
         axes = 1 if args[0].shape[-2] == how.kernel[0] == 1 else len(how.kernel)
-        return "pooling", f"{POOLS[operator]} {_by(how.kernel[-axes:])}{_stride(how.stride[-axes:])}"
+        return "pooling", f"{POOLS[operator]} {by(how.kernel[-axes:])}{_stride(how.stride[-axes:])}"
     if operator is aten.mean and args[0].ndim >= 4 and len(args) > 1 and len(args[1] or ()) > 1:
         return "pooling", "global avg pool"
     if operator in (aten.addmm, aten.mm) and call.outputs[0].ndim == 2:
@@ -253,11 +254,7 @@ def _named(call: Call) -> tuple[str, str]:
 
 
 def _stride(stride: Sequence[int]) -> str:
-    return "" if set(stride) == {1} else f" /{stride[0] if len(set(stride)) == 1 else _by(stride)}"
-
-
-def _by(values: Sequence[int]) -> str:
-    return "x".join(map(str, values))
+    return "" if set(stride) == {1} else f" /{stride[0] if len(set(stride)) == 1 else by(stride)}"
 
 
 def _shape(tensor: Tensor) -> tuple[int, ...]:

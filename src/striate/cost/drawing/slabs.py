@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from striate.base.errors import printable
+from striate.base.units import by
 from striate.cost.drawing.flow import Layer
 
 HIGHEST = 190.0  # points of the largest map's height
@@ -89,7 +90,7 @@ def height_width(layer: Layer) -> tuple[int, int]:
 
 
 def size_text(layer: Layer) -> str:
-    return "x".join(map(str, layer.shape))
+    return by(layer.shape)
 
 
 def times(layer: Layer, pattern: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any, final
 from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from striate.base.units import by
 from striate.cost.field.rules import passed_on
 from striate.cost.field.seen import Atom, Seen, Unclear, is_placed, plain, united, unrepeated
 from striate.cost.field.steps import NOTHING, PIXELS, Interval, Steps, hull
@@ -302,4 +303,4 @@ def fields(net: nn.Module, input_size: Inputs) -> Fields:
 
 def _by(values: Sequence[int | Fraction]) -> str:
     """Equal numbers once, others as 3x5."""
-    return str(values[0]) if len(set(values)) == 1 else "x".join(map(str, values))
+    return str(values[0]) if len(set(values)) == 1 else by(values)

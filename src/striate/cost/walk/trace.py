@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 from striate.base.errors import Option, UsageError
+from striate.base.units import by
 from striate.cost.walk.autocast import Autocast
 from striate.cost.walk.events import NO_CALL, Call, Observer, Phase, Traced
 from striate.cost.walk.kernels import as_on_a_cpu
@@ -282,7 +283,7 @@ def _one_number(value: Any) -> Tensor:
 
 
 def _shapes(tensors: Sequence[Tensor]) -> str:
-    return " and ".join("x".join(map(str, each.shape)) for each in tensors) or "nothing"
+    return " and ".join(by(each.shape) for each in tensors) or "nothing"
 
 
 def _on_meta(value: Any) -> Any:
