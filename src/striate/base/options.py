@@ -95,12 +95,14 @@ def _truth(given: Option) -> bool:
 
 
 def _number(given: Option, kind: type[int] | type[float], within: Range) -> int | float:
-    """Written as a number, and in the range; true and false are none, and 2.5 is no whole one."""
+    """Written as a number, and in the range; true and false are none, and 2.0 and 1e1 are not written as whole ones."""
+    text = str(given.value)
+    whole = text.isascii() and text.removeprefix("-").isdigit()
     try:
-        number = math.nan if isinstance(given.value, bool) else float(given.value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
+        number = math.nan if isinstance(given.value, bool) or (kind is int and not whole) else kind(text)
+    except (ValueError, OverflowError):
         number = math.nan
-    if number not in within or (kind is int and not number.is_integer()):
+    if number not in within:
         cause = f"{given.value!r} is not a {'whole ' if kind is int else ''}number {within}"
         raise UsageError(given.name, cause, (replace(given, value=within.such),))
-    return kind(number)
+    return number
