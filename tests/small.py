@@ -43,7 +43,7 @@ def job(folder: Path, **recipe: Any) -> Job:
     folder.mkdir(parents=True, exist_ok=True)
     execution = planning.Execution(runs=folder)
     plan = planning.plan_of(recipe_of(**({"data": "digits", "epochs": 2} | recipe)), execution, Notes())
-    return planning.job_of(plan, folder, execution)
+    return planning.job_of(plan, folder, execution, Notes())
 
 
 def digest(run: Any) -> str:

@@ -32,7 +32,7 @@ recipe = recipe_of(data="digits", task=sys.argv[2], epochs=2, precision="float32
 execution = planning.Execution(runs=folder)
 with processes.group("cpu"):
     plan = planning.plan_of(recipe, execution, Notes())
-    job = planning.job_of(plan, folder, execution)
+    job = planning.job_of(plan, folder, execution, Notes())
     seen = []
     trainer = fit(dataclasses.replace(job, train=Watched(job.train, seen)), Notes(), Stop())
 threads = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]

@@ -5,13 +5,44 @@
 
 import contextlib
 import importlib
+import multiprocessing
 import os
+import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from multiprocessing.context import BaseContext, SpawnContext, SpawnProcess
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, final
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+
+@final
+class _Started(SpawnProcess):
+    """A new Python that is not told of the script that runs here, and so cannot run it again."""
+
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:  # what multiprocessing starts a process by
+        script = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            return SpawnProcess._Popen(process_obj)
+        finally:
+            sys.modules["__main__"] = script
+
+
+@final
+class Afresh(SpawnContext):
+    """Starts processes anew. A script needs no `if __name__ == "__main__"` for them: they never see it."""
+
+    Process = _Started
+
+
+def usual() -> BaseContext:
+    """Copies of this process where that is the system's way, which start at once; new ones elsewhere."""
+    chosen = multiprocessing.get_start_method(allow_none=True) or multiprocessing.get_all_start_methods()[0]
+    return multiprocessing.get_context("fork") if chosen == "fork" else Afresh()
 
 
 def speaks() -> bool:
@@ -22,6 +53,11 @@ def speaks() -> bool:
 def on_this_machine() -> int:
     """This process's number among those of the group that run on this machine."""
     return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def together_here() -> int:
+    """How many processes of the group run on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def place() -> tuple[int, int]:

@@ -9,12 +9,12 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
 from striate.base.errors import DataError, MachineError, UsageError
+from striate.base.processes import Afresh
 from striate.base.words import plural, some
 from striate.data.listing import Listing
 from striate.data.picture import decode
@@ -122,7 +122,7 @@ def _looks(listing: Listing, check: str, workers: int, seconds: float) -> Iterat
     if not workers:
         yield from map(look, listing.names)
         return
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, Afresh()) as pool:
         try:
             yield from pool.map(look, listing.names, chunksize=16)
         except BrokenProcessPool:

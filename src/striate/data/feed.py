@@ -4,8 +4,6 @@ Both hand out the same batches for the same indices, so nothing later can tell t
 """
 
 import os
-import signal
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, final
@@ -13,15 +11,13 @@ from typing import Any, Literal, Protocol, final
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
-from striate.base.errors import DataError, MachineError
 from striate.data.picture.laid import Laid
 from striate.data.preprocess import Preprocess
 from striate.data.samples import Indices, Keys, Samples
+from striate.data.workers import Looks, Reading, Say, nobody
 
 Memory = Literal["auto", "resident", "streamed"]
-_RESTARTS = 3
 
 
 @dataclass(frozen=True)
@@ -66,12 +62,13 @@ def open_feed(
     *,
     memory: Memory = "auto",
     workers: int = 0,
+    say: Say = nobody,
 ) -> "Resident | Streamed":
     """Resident when the canvases fit in a quarter of the free memory (or as asked), else streamed.
 
     Several looks at a picture are always streamed: nothing looks twice at them.
     """
-    streamed = Streamed(samples, preprocess, device, workers)
+    streamed = Streamed(samples, preprocess, device, workers, say=say)
     needed = len(indices) * preprocess.channels * preprocess.side**2
     if preprocess.views != "one" or memory == "streamed" or (memory == "auto" and needed > free_memory(device) / 4):
         return streamed
@@ -108,105 +105,18 @@ class Resident:
 class Streamed:
     """Read anew each time, by `workers` processes, or by this one when there are none."""
 
-    def __init__(self, samples: Samples, preprocess: Preprocess, device: torch.device, workers: int) -> None:
-        self.device = device
-        self._groups = _Groups()
-        self._loader: DataLoader[Any] = DataLoader(
-            _Looks(samples, preprocess),
-            batch_sampler=self._groups,
-            num_workers=workers,
-            collate_fn=_batch,
-            pin_memory=device.type == "cuda",
-            persistent_workers=workers > 0,
-        )
+    def __init__(
+        self, samples: Samples, preprocess: Preprocess, device: torch.device, workers: int, say: Say = nobody
+    ) -> None:
+        self.device, self._reading = device, Reading(Looks(samples, preprocess), workers, device.type == "cuda", say)
 
     def batches(self, groups: Sequence[Indices]) -> Iterator[Batch]:
-        done = 0
-        for _ in range(_RESTARTS):
-            self._groups.waiting = [group.tolist() for group in groups[done:]]
-            try:
-                for batch in self._begin():
-                    if isinstance(batch, DataError):
-                        raise batch
-                    done += 1
-                    yield self._moved(batch)
-                return
-            except (RuntimeError, ConnectionError, EOFError) as error:
-                # a killed worker, or its socket, with pictures not yet handed over; the order goes on with new ones
-                if isinstance(error, RuntimeError) and "exited unexpectedly" not in str(error):
-                    raise
-                self._loader._iterator = None
-        raise MachineError(
-            "workers", f"worker processes died {_RESTARTS} times in one pass", "--workers 0, or more memory"
-        )
+        for indices, pictures, targets, laid in self._reading.batches(groups):
+            moved = {name: self._moved(values) for name, values in targets.items()}
+            yield Batch(np.asarray(indices), self._moved(pictures), moved, laid)
 
-    def _moved(self, batch: "_Plain") -> Batch:
-        indices, pictures, targets, laid = batch
-        moved = {name: values.to(self.device, non_blocking=True) for name, values in targets.items()}
-        return Batch(indices.numpy(), pictures.to(self.device, non_blocking=True), moved, tuple(laid))
-
-    def _begin(self) -> Iterator[Any]:
-        """A pass of the loader, whose workers may die without stopping what this process is busy with.
-
-        Torch's handler of SIGCHLD raises wherever the main thread is, a training step as well. Without it the
-        loader finds a dead worker when it waits for it, within five seconds.
-        """
-        handled = hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread()
-        before = signal.getsignal(signal.SIGCHLD) if handled else None
-        begun = iter(self._loader)
-        if handled:
-            signal.signal(signal.SIGCHLD, before)
-        return begun
-
-
-@final
-class _Groups:
-    """The batches of the pass that is about to start; the loader and its workers outlive a pass."""
-
-    def __init__(self) -> None:
-        self.waiting: list[list[int]] = []
-
-    def __iter__(self) -> Iterator[list[int]]:
-        return iter(self.waiting)
-
-    def __len__(self) -> int:
-        return len(self.waiting)
-
-
-# What a worker hands over: indices, canvases, targets, how they lie; plain, so that pinning memory finds the tensors.
-_Plain = tuple[Tensor, Tensor, dict[str, Tensor], tuple[Laid, ...]]
-_Look = tuple[int, Tensor, dict[str, Tensor], Laid]
-
-
-@final
-class _Looks(Dataset[Any]):
-    """Sample index -> the rows of its looks, or the DataError that reading it gave."""
-
-    def __init__(self, samples: Samples, preprocess: Preprocess) -> None:
-        self._samples, self._preprocess = samples, preprocess
-
-    def __getitem__(self, index: int) -> list[_Look] | DataError:
-        samples = self._samples
-        try:
-            looks = self._preprocess.looks(samples.read(index), samples.read.where(index))
-            parts = [samples.targets.on(index, laid) for _, laid in looks]
-        except DataError as error:
-            return error
-        return [
-            (index, torch.from_numpy(canvas), {name: torch.from_numpy(part) for name, part in on.items()}, laid)
-            for (canvas, laid), on in zip(looks, parts, strict=True)
-        ]
-
-
-def _batch(items: list[list[_Look] | DataError]) -> _Plain | DataError:
-    rows: list[_Look] = []
-    for item in items:
-        if isinstance(item, DataError):
-            return item
-        rows += item
-    indices, canvases, parts, laid = zip(*rows, strict=True)
-    targets = {name: torch.stack([part[name] for part in parts]) for name in parts[0]}
-    return torch.tensor(indices), torch.stack(canvases), targets, laid
+    def _moved(self, values: Any) -> Tensor:
+        return torch.as_tensor(values).to(self.device, non_blocking=True)
 
 
 def free_memory(device: torch.device) -> int:

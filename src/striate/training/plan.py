@@ -7,6 +7,7 @@ import dataclasses
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -197,7 +198,7 @@ def new_folder(plan: Plan, execution: Execution) -> Path:
     return Path(processes.from_first(str(run.create(root, name)) if plan.machine.first else ""))
 
 
-def job_of(plan: Plan, folder: Path, execution: Execution) -> Job:
+def job_of(plan: Plan, folder: Path, execution: Execution, listener: Listener) -> Job:
     """Network, pictures and preprocessing, ready for the first step."""
     recipe, samples, split, device = plan.recipe, plan.samples, plan.split, plan.machine.device
     torch.manual_seed(key(recipe.seed, "weights"))
@@ -209,8 +210,9 @@ def job_of(plan: Plan, folder: Path, execution: Execution) -> Job:
     blank = Preprocess(size, channels, recipe.resize)
     larger = dataclasses.replace(blank, size=canvas_size(changes, size))
     workers = reading_workers(samples) if execution.workers is None else execution.workers
+    say = cache(listener.say)  # what both feeds have to tell is told once
     train, val = (
-        open_feed(samples, indices, each, device, memory=execution.memory, workers=workers)
+        open_feed(samples, indices, each, device, memory=execution.memory, workers=workers, say=say)
         for indices, each in ((split.train, larger), (split.val, blank))
     )
     groups = cut_batches(split.train, max(1, 2**22 // larger.size**2))

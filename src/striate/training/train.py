@@ -80,7 +80,7 @@ def _carry_out(
     facts: dict[str, Any] = {}
     try:
         with machines.repeatable(plan.machine.device):
-            job = job_of(plan, folder, execution)
+            job = job_of(plan, folder, execution, listener)
             facts = {**facts_of(job), "earlier": earlier}
             if first:
                 run.write_facts(folder, {**facts, "status": "running"})
