@@ -1,12 +1,16 @@
 """Worker processes on machines that give them little, and under scripts that do not expect them."""
 
+import dataclasses
 import multiprocessing
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,18 +92,31 @@ def test_little_shared_memory_is_met_with_a_sentence_and_the_same_pictures(
     assert "Traceback" not in done.stderr
 
 
-def test_batches_go_through_a_pipe_where_none_come_through_shared_memory(samples: Samples) -> None:
+class Dying:
+    """A reader of pictures whose process dies, the first two times that it is asked."""
+
+    def __init__(self, read: Any, died: Path) -> None:
+        self.read, self.died = read, died
+
+    def __call__(self, index: int) -> Any:
+        if index == 7 and len(list(self.died.iterdir())) < 2:
+            (self.died / str(os.getpid())).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.read(index)
+
+    def where(self, index: int) -> str:
+        return str(self.read.where(index))
+
+
+def test_batches_go_through_a_pipe_where_workers_die_again(samples: Samples, tmp_path: Path) -> None:
+    groups, preprocess = cut_batches(np.arange(len(samples)), 5), Preprocess(12, 3)
+    expected = list(Streamed(samples, preprocess, torch.device("cpu"), 0).batches(groups))
+    (tmp_path / "died").mkdir()
+    dying = dataclasses.replace(samples, read=Dying(samples.read, tmp_path / "died"))
     said: list[str] = []
-    reading = Reading(Looks(samples, Preprocess(12, 3)), 2, False, said.append)
-    groups = cut_batches(np.arange(len(samples)), 5)
-    expected = list(Streamed(samples, Preprocess(12, 3), torch.device("cpu"), 0).batches(groups))
-    found = []
-    for indices, pictures, _, _ in reading.batches(groups):
-        found.append((np.asarray(indices).tolist(), torch.as_tensor(pictures)))
-        for worker in multiprocessing.active_children() if len(found) in (1, 2) else ():
-            worker.kill()
-    assert [indices for indices, _ in found] == [each.indices.tolist() for each in expected]
-    assert all(torch.equal(one, each.pictures) for (_, one), each in zip(found, expected, strict=True))
+    found = list(Reading(Looks(dying, preprocess), 2, False, said.append).batches(groups))
+    assert [np.asarray(each[0]).tolist() for each in found] == [each.indices.tolist() for each in expected]
+    assert all(torch.equal(torch.as_tensor(one[1]), each.pictures) for one, each in zip(found, expected, strict=True))
     assert "through a pipe" in " ".join(said)
 
 
@@ -115,8 +132,8 @@ class Stuck:
 
 
 def test_a_worker_that_gives_nothing_is_not_waited_for_without_end(samples: Samples) -> None:
-    object.__setattr__(samples, "read", Stuck())
-    reading = Reading(Looks(samples, Preprocess(12, 3)), 1, False, wait=0.2)
+    stuck = dataclasses.replace(samples, read=Stuck())
+    reading = Reading(Looks(stuck, Preprocess(12, 3)), 1, False, wait=0.2)
     with pytest.raises(MachineError, match="no batch came from worker processes"):
         list(reading.batches([np.array([0])]))
 

@@ -24,7 +24,7 @@ from striate.data.preprocess import Preprocess
 from striate.data.samples import Indices, Samples
 
 # Seconds that a batch is waited for: no machine needs so many. And how often a dead worker is looked for.
-WAIT, _GLANCE = 300.0, 5.0
+WAIT, _GLANCE = 300.0, 1.0
 _RESTARTS = 3
 # Bytes of shared memory without which not even the locks of worker processes can be made.
 _LEAST = 1 << 18
