@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from striate.base.errors import (
     DataError,
+    HungUp,
     Interrupted,
     MachineError,
     Option,
@@ -18,8 +19,8 @@ from striate.base.errors import (
     printable,
 )
 
-# The exit codes are public: scripts ask for them. 130 and 143 are 128 + SIGINT and 128 + SIGTERM.
-CODES = {UsageError: 2, DataError: 3, RunError: 4, MachineError: 5, Interrupted: 130, Terminated: 143}
+# The exit codes are public: scripts ask for them. 129, 130 and 143 are 128 + SIGHUP, SIGINT, SIGTERM.
+CODES = {UsageError: 2, DataError: 3, RunError: 4, MachineError: 5, HungUp: 129, Interrupted: 130, Terminated: 143}
 
 
 def test_each_kind_has_its_exit_code() -> None:

@@ -88,6 +88,12 @@ class Interrupted(StriateError):
     kind, exit_code = "interrupted", 130
 
 
+class HungUp(StriateError):
+    """The terminal is gone, and what was done is saved."""
+
+    kind, exit_code = "hung up", 129
+
+
 class Terminated(StriateError):
     """SIGTERM asked the program to stop, and what was done is saved."""
 

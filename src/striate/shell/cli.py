@@ -2,7 +2,6 @@
 
 import inspect
 import json
-import os
 import signal
 import sys
 import traceback
@@ -14,6 +13,7 @@ from cyclopts import App, CycloptsError, Parameter, Token, convert
 from striate.base.errors import StriateError, UsageError
 from striate.base.processes import speaks
 from striate.shell.asked import typed
+from striate.shell.streams import guarded
 from striate.shell.verbs.counting import count
 from striate.shell.verbs.draw import draw
 from striate.shell.verbs.formula import formula
@@ -74,6 +74,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     debug, as_json = "--debug" in words, "--json" in words
     words = [_underscored(word) for word in words if word != "--debug"]
     try:
+        with guarded(lasting=words[:1] == ["train"]):  # a training outlives the terminal that it was started from
+            _answer(words, debug, as_json)
+    except BrokenPipeError:  # the reader of our output has left; nothing more to say to it
+        sys.exit(128 + signal.SIGPIPE)
+
+
+def _answer(words: Sequence[str], debug: bool, as_json: bool) -> NoReturn:
+    try:
         app(words, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
         sys.exit(0)
@@ -83,9 +91,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _fail(_usage(error, words), debug, as_json)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
-    except BrokenPipeError:  # the reader of our output has left; nothing more to say to it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(128 + signal.SIGPIPE)
 
 
 def _underscored(word: str) -> str:

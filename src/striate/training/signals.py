@@ -1,4 +1,7 @@
-"""SIGTERM and SIGINT ask once for a stop at the next step; a second one stops at once."""
+"""SIGTERM, SIGINT and SIGHUP ask once for a stop at the next step; a second one stops at once.
+
+One that is ignored already, as under nohup, stays so.
+"""
 
 import contextlib
 import signal
@@ -7,7 +10,14 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import final
 
-from striate.base.errors import Interrupted, StriateError, Terminated
+from striate.base.errors import HungUp, Interrupted, StriateError, Terminated
+
+# Windows has no SIGHUP.
+_STOPS = {
+    getattr(signal, name): kind
+    for name, kind in (("SIGTERM", Terminated), ("SIGINT", Interrupted), ("SIGHUP", HungUp))
+    if hasattr(signal, name)
+}
 
 
 @final
@@ -18,9 +28,10 @@ class Stop:
         self.by: int | None = None
 
     def error(self, where: object, saved: bool) -> StriateError:
-        kind = Terminated if self.by == signal.SIGTERM else Interrupted
         what = "everything so far is saved" if saved else "the last save failed, an older one stands"
-        return kind(where, f"stopped by a signal, {what}", f"striate train --resume {where}")
+        return _STOPS[self.by or signal.SIGTERM](
+            where, f"stopped by a signal, {what}", f"striate train --resume {where}"
+        )
 
 
 @contextlib.contextmanager
@@ -37,7 +48,8 @@ def listening() -> Iterator[Stop]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {number: signal.signal(number, receive) for number in (signal.SIGTERM, signal.SIGINT)}
+    heeded = [number for number in _STOPS if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, receive) for number in heeded}
     try:
         yield stop
     finally:
