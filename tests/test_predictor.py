@@ -8,7 +8,7 @@ import torch
 
 import striate
 from small import photographs, train
-from striate.base.errors import UsageError
+from striate.base.errors import MachineError, UsageError
 from striate.data.load import read_samples
 from striate.data.picture import decode
 from striate.evaluate import rows
@@ -184,3 +184,43 @@ def test_as_many_looks_as_fit_are_answered_together(runs):
     (member,) = predictor.members
     large = dataclasses.replace(member, preprocess=dataclasses.replace(member.preprocess, size=2000))
     assert Predictor((large,)).at_once == 1
+
+
+class Greedy(torch.nn.Module):
+    """A network that answers no more than so many rows at once."""
+
+    def __init__(self, net, most):
+        super().__init__()
+        self.net, self.most, self.rows = net, most, []
+
+    def forward(self, pictures):
+        if len(pictures) > self.most:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
+        self.rows.append(len(pictures))
+        return self.net(pictures)
+
+
+def greedy(predictor, most):
+    members = (dataclasses.replace(each, network=Greedy(each.network, most)) for each in predictor.members)
+    return dataclasses.replace(predictor, members=tuple(members))
+
+
+@pytest.mark.parametrize(("views", "most"), [("one", 2), ("ten", 10)])
+def test_what_does_not_fit_into_memory_is_answered_in_parts_of_whole_pictures(runs, home, pictures, views, most):
+    plenty = together([run.predictor for run in runs]).looking(views)
+    little = greedy(plenty, most)
+    samples = read_samples(home / "photos")
+    indices, sources = np.arange(7), [rows._read(each, plenty, samples, np.arange(7), 0) for each in plenty.members]
+    said = []
+    found = rows.rows(little, samples, indices, sources, say=said.append)
+    torch.testing.assert_close(found, rows.rows(plenty, samples, indices, sources), rtol=0, atol=1e-5)
+    assert said[-1] == f"out of memory: pictures are now answered {2 if views == 'one' else 1} at a time"
+    assert set(little.members[0].network.rows) <= {1, 2, 10}
+    np.testing.assert_allclose(
+        probabilities(little.predict(pictures)), probabilities(plenty.predict(pictures)), atol=1e-6
+    )
+
+
+def test_a_single_picture_that_does_not_fit_is_a_sentence(runs, pictures):
+    with pytest.raises(MachineError, match="not even one picture at a time fits"):
+        greedy(runs[0].predictor, 0).predict(pictures)

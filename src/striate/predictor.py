@@ -4,25 +4,28 @@ import contextlib
 import dataclasses
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from striate.base.errors import DataError, UsageError
+from striate.base import devices
+from striate.base.errors import DataError, MachineError, UsageError
 from striate.data.feed import Batch
 from striate.data.picture import decode
 from striate.data.picture.laid import Pixels
 from striate.data.preprocess import Preprocess, Views
 from striate.data.sources.folder import list_pictures
+from striate.data.workers import Say, nobody
 from striate.models.build import build
 from striate.models.catalog import find, options_of
 from striate.tasks.task import Answer, Task
 
+T = TypeVar("T")
 # The most pictures that a network sees at once, and the most pixels of one channel: a GPU has memory for more.
 BATCH, PIXELS, PIXELS_OF_A_GPU = 256, 2**19, 2**23
 # The most that are decoded before the network sees them, so that progress is seen.
@@ -202,9 +205,10 @@ class Predictor:
                 looks[which] += [(place, canvas, laid) for canvas, laid in each]
         said: dict[int, Answer] = {}
         if looks[0]:
-            answers, batch = self.answers([_batch(each, self.device) for each in looks])
-            given = task.answers(answers.cpu().numpy(), batch.laid)
-            said = dict(zip(batch.indices.tolist(), given, strict=True))
+            answered, _ = in_parts(self.answers, [_batch(each, self.device) for each in looks])
+            for answers, batch in answered:
+                given = task.answers(answers.cpu().numpy(), batch.laid)
+                said |= dict(zip(batch.indices.tolist(), given, strict=True))
         return [
             Prediction(str(path), causes.get(place, "ok"), said.get(place, task.nothing()))
             for place, path in enumerate(paths)
@@ -232,6 +236,37 @@ def together(predictors: Sequence[Predictor], weights: Sequence[float] | None = 
         for member in each.members
     ]
     return Predictor(tuple(members))
+
+
+def in_parts(
+    work: Callable[[Sequence[Batch]], T], batches: Sequence[Batch], parts: int = 1, say: Say = nobody
+) -> tuple[list[T], int]:
+    """`work` on each part of the same pictures for each member, and how many parts there were.
+
+    Where memory is too small for one they are twice as many. A single picture that does not fit is a `MachineError`.
+    """
+    pictures = len(_starts(batches[0].indices))
+    while True:
+        try:
+            return [work(part) for part in _cut(batches, min(parts, pictures))], parts
+        except (MemoryError, RuntimeError) as error:
+            if not devices.out_of_memory(error):
+                raise
+        if parts >= pictures:
+            raise MachineError("memory", "not even one picture at a time fits", "a smaller size or network")
+        parts *= 2
+        devices.give_back(batches[0].pictures.device)
+        say(f"out of memory: pictures are now answered {-(-pictures // parts)} at a time")
+
+
+def _cut(batches: Sequence[Batch], parts: int) -> Iterator[list[Batch]]:
+    """The batches in so many parts, each with whole pictures."""
+    if parts == 1:
+        yield list(batches)
+        return
+    bounds = [np.append(_starts(batch.indices), len(batch)) for batch in batches]
+    for part in np.array_split(np.arange(len(bounds[0]) - 1), parts):
+        yield [batch[bound[part[0]] : bound[part[-1] + 1]] for batch, bound in zip(batches, bounds, strict=True)]
 
 
 def network_for(name: str, task: Task, channels: int, options: Mapping[str, Any]) -> nn.Module:

@@ -16,3 +16,19 @@ def named(name: str) -> torch.device:
     if name not in ("cpu", *gpus):
         raise MachineError("device", f"{name!r} is not on this machine", f"one of auto, {', '.join(['cpu', *gpus])}")
     return torch.device(name)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether memory was lacking; torch says it in many ways."""
+    lacking = ("can't allocate memory", "out of memory", "STATUS_ALLOC_FAILED")
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in lacking)
+
+
+def give_back(device: torch.device) -> None:
+    """What torch keeps for itself of a device's memory."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()

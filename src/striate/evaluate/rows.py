@@ -11,7 +11,8 @@ from striate.data.feed import Batch, Feed, cut_batches, open_feed
 from striate.data.load import reading_workers
 from striate.data.preprocess import scaled
 from striate.data.samples import Indices, Samples
-from striate.predictor import Member, Predictor
+from striate.data.workers import Say, nobody
+from striate.predictor import Member, Predictor, in_parts
 from striate.tasks.task import Rows, Task
 
 
@@ -22,10 +23,12 @@ def rows(
     sources: Sequence[Feed],
     *,
     between: Callable[[], None] = lambda: None,
+    say: Say = nobody,
 ) -> Tensor:
     """`Task.kept` of each sample of `indices`, (n, k) float64; nothing else of the answers stays in memory.
 
-    `sources` are one for each member. `between` is called equally often in each process. Under `torchrun` every
+    `sources` are one for each member. `between` is called equally often in each process; `say` is told where memory
+    is too small for a batch, which is then answered in parts. Under `torchrun` every
     process works through its share and all receive the whole, each sample counted once.
     """
     rank, world = processes.place()
@@ -33,15 +36,19 @@ def rows(
     batch = predictor.at_once
     groups = cut_batches(shares[rank], batch) if len(shares[rank]) else []
     own: Tensor | None = None
-    done = 0
+    done, parts = 0, 1
+
+    def kept(batches: Sequence[Batch]) -> Tensor:
+        return predictor.task.kept(*predictor.answers([given(predictor.task, each, samples) for each in batches]))
+
     for batches in zip(*(source.batches(groups) for source in sources), strict=True):
         between()
-        asked = [given(predictor.task, each, samples) for each in batches]
-        found = predictor.task.kept(*predictor.answers(asked))
-        # one place for all, taken once: small pieces that stay between large ones that go would split the memory
-        own = found.new_empty(len(shares[rank]), found.shape[1]) if own is None else own
-        own[done : done + len(found)] = found
-        done += len(found)
+        answered, parts = in_parts(kept, batches, parts, say)
+        for found in answered:
+            # one place for all, taken once: small pieces that stay between large ones that go would split the memory
+            own = found.new_empty(len(shares[rank]), found.shape[1]) if own is None else own
+            own[done : done + len(found)] = found
+            done += len(found)
     for _ in range(-(-len(indices) // (world * batch)) - len(groups)):  # a process whose share is one batch shorter
         between()
     return processes.gathered(own, sum(map(len, shares[:rank])), len(indices), predictor.device)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from striate.base import durable, processes
+from striate.base import devices, durable, processes
 from striate.base.errors import MachineError, RunError
 from striate.base.randomness import key, permutation
 from striate.data.feed import Batch, cut_batches
@@ -126,7 +126,8 @@ class Trainer:
         if self._average:
             self._average.take_buffers(job.net)
         predictor = Predictor((Member(net, job.preprocess, job.task),), job.machine.bfloat16)
-        summary = job.task.summary(rows(predictor, job.samples, job.split.val, [job.val], between=self._between))
+        kept = rows(predictor, job.samples, job.split.val, [job.val], between=self._between, say=self._listener.say)
+        summary = job.task.summary(kept)
         if not all(map(math.isfinite, summary.values())):
             self._not_finite("validation gave " + ", ".join(f"{name} {value:g}" for name, value in summary.items()))
         score = list(job.task.score(summary))
@@ -158,8 +159,8 @@ class Trainer:
         while True:
             try:
                 return self._step(batch, whole)
-            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                if not _out_of_memory(error):
+            except (MemoryError, RuntimeError) as error:
+                if not devices.out_of_memory(error):
                     raise
             self._halve(len(batch))
 
@@ -213,8 +214,7 @@ class Trainer:
             raise MachineError("batch", "not even one picture at a time fits into memory", "a smaller size or network")
         self.progress.parts *= 2
         self._optimizer.zero_grad()
-        if self.job.machine.device.type == "cuda":
-            torch.cuda.empty_cache()
+        devices.give_back(self.job.machine.device)
         self._listener.say(
             f"out of memory: each batch of {self.job.batch} is now worked through in {self.progress.parts} parts; "
             "batch normalisation sees the parts"
@@ -296,7 +296,3 @@ def _float32(outputs: Outputs) -> Outputs:
         parts = map(_float32, outputs)
         return type(outputs)(*parts) if hasattr(outputs, "_fields") else tuple(parts)
     return outputs
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
