@@ -129,12 +129,16 @@ class Predictor:
         return dataclasses.replace(self, members=tuple(members))
 
     def answers(self, batches: Sequence[Batch]) -> tuple[Tensor, Batch]:
-        """One answer a picture, (n, ...), and the batch with one row a picture.
+        """One answer a picture, (n, ...), and the batch with one row a picture, both where float64 can be had.
 
         `batches` are the same pictures for each member: canvases as read, or in 0..1. One look by one network is
         that network's output, unchanged.
         """
-        outputs = [self._outputs(each, batch.pictures) for each, batch in zip(self.members, batches, strict=True)]
+        place = devices.exact(self.device)
+        outputs = [
+            self._outputs(each, batch.pictures).to(place) for each, batch in zip(self.members, batches, strict=True)
+        ]
+        batches = [batch.to(place) for batch in batches]
         first = batches[0]
         starts = [_starts(batch.indices) for batch in batches]
         if len(outputs) == 1 and len(starts[0]) == len(first):
@@ -157,7 +161,7 @@ class Predictor:
 
     @torch.no_grad()
     def _outputs(self, member: Member, pictures: Tensor) -> Tensor:
-        values = member.preprocess.normalise(pictures)
+        values = member.preprocess.normalise(pictures.to(self.device))
         if self.bfloat16:
             values = values.contiguous(memory_format=torch.channels_last)
         training = member.network.training

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import pty
 import select
 import signal
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from shell import call
 from striate.runs.run import open_run
 
 pytestmark = pytest.mark.slow
@@ -79,3 +81,15 @@ def test_a_hang_up_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
     assert process.wait() == 0
     (run,) = tmp_path.glob("digits-*")
     assert json.loads((run / "run.json").read_text())["status"] == "done"
+
+
+def test_a_system_without_promises_is_told_so_first(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    told = []
+    for system in ("Linux", "Darwin", "Windows"):
+        monkeypatch.setattr(platform, "system", lambda system=system: system)
+        code, _, err = call(capsys, "models", "lenet*")
+        assert code == 0
+        told.append(err)
+    assert told[:2] == ["", ""]
+    assert told[2].startswith("striate is promised on Linux and macOS.")
+    assert told[2].count("\n") == 1

@@ -7,15 +7,21 @@ from striate.base.errors import MachineError
 
 
 def named(name: str) -> torch.device:
-    """auto, cpu, cuda or cuda:N; "auto" is the GPU when there is one. A MachineError lists what is there."""
+    """auto, cpu, cuda, cuda:N or mps; "auto" is cuda or cpu. A MachineError lists what is there."""
     gpus = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    apples = ["mps"] if torch.backends.mps.is_available() else []
     if name == "auto" and not gpus:
         return torch.device("cpu")
     if name in ("auto", "cuda") and gpus:  # each process of a group takes its own
         return torch.device(gpus[processes.on_this_machine() % len(gpus)])
-    if name not in ("cpu", *gpus):
-        raise MachineError("device", f"{name!r} is not on this machine", f"one of auto, {', '.join(['cpu', *gpus])}")
+    if name not in (there := ["cpu", *gpus, *apples]):
+        raise MachineError("device", f"{name!r} is not on this machine", f"one of auto, {', '.join(there)}")
     return torch.device(name)
+
+
+def exact(device: torch.device) -> torch.device:
+    """Where what this device computed is added up in float64: there, or on the CPU where it has no such numbers."""
+    return torch.device("cpu") if device.type == "mps" else device
 
 
 def out_of_memory(error: BaseException) -> bool:

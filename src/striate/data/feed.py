@@ -36,6 +36,10 @@ class Batch:
     def __len__(self) -> int:
         return len(self.indices)
 
+    def to(self, device: torch.device) -> "Batch":
+        targets = {name: values.to(device) for name, values in self.targets.items()}
+        return Batch(self.indices, self.pictures.to(device), targets, self.laid)
+
     def __getitem__(self, part: slice) -> "Batch":
         targets = {name: values[part] for name, values in self.targets.items()}
         return Batch(self.indices[part], self.pictures[part], targets, self.laid[part])
@@ -123,6 +127,8 @@ def free_memory(device: torch.device) -> int:
     """Bytes free on the device: of the GPU, or of the machine's memory."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
+    if device.type == "mps":
+        return int(torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
     if hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return 4 << 30  # no portable answer: assume a small machine

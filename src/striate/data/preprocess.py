@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from striate.base import devices
 from striate.base.errors import RunError
 from striate.data.picture import decode
 from striate.data.picture.canvas import Resize, square, ten_crops
@@ -109,7 +110,7 @@ def measure(batches: Iterable[Tensor]) -> Measured:
     products: npt.NDArray[np.object_] | int = 0
     for batch in batches:
         # float64 holds sums of products of bytes exactly up to 2^53, about 1e11 pixels a batch
-        values = batch.transpose(0, 1).flatten(1).double()
+        values = batch.transpose(0, 1).flatten(1).to(devices.exact(batch.device)).double()
         count += values.shape[1]
         total = total + np.vectorize(int, otypes=[object])(values.sum(1).cpu().numpy())
         products = products + np.vectorize(int, otypes=[object])((values @ values.T).cpu().numpy())

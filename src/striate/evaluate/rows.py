@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from torch import Tensor
 
-from striate.base import processes
+from striate.base import devices, processes
 from striate.data.feed import Batch, Feed, cut_batches, open_feed
 from striate.data.load import reading_workers
 from striate.data.preprocess import scaled
@@ -51,7 +51,7 @@ def rows(
             done += len(found)
     for _ in range(-(-len(indices) // (world * batch)) - len(groups)):  # a process whose share is one batch shorter
         between()
-    return processes.gathered(own, sum(map(len, shares[:rank])), len(indices), predictor.device)
+    return processes.gathered(own, sum(map(len, shares[:rank])), len(indices), devices.exact(predictor.device))
 
 
 def rows_anew(predictor: Predictor, samples: Samples, indices: Indices, workers: int | None = None) -> Rows:
@@ -70,7 +70,7 @@ def as_given(predictor: Predictor, samples: Samples, indices: Indices, workers: 
     """Samples as the first member is given them, for those who answer without a network."""
     source = _read(predictor.members[0], predictor, samples, indices, workers)
     for batch in source.batches(cut_batches(indices, predictor.at_once)):
-        yield given(predictor.task, batch, samples)
+        yield given(predictor.task, batch, samples).to(devices.exact(predictor.device))
 
 
 def _read(member: Member, predictor: Predictor, samples: Samples, indices: Indices, workers: int | None) -> Feed:

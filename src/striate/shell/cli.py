@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import platform
 import signal
 import sys
 import traceback
@@ -36,6 +37,12 @@ MOVED = {
     "--draw": "striate draw MODEL --to FILE.svg",
     "--seen": "striate draw MODEL --of field --to FILE.svg",
 }
+
+PROMISED = ("Linux", "Darwin")
+ELSEWHERE = (
+    "striate is promised on Linux and macOS. Here it is not: a save may not outlive a power cut, and a closed window "
+    "may end a training without one."
+)
 
 app = App(
     name="striate",
@@ -73,6 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug, as_json = "--debug" in words, "--json" in words
     words = [_underscored(word) for word in words if word != "--debug"]
+    if platform.system() not in PROMISED and speaks():
+        print(ELSEWHERE, file=sys.stderr)
     try:
         with guarded(lasting=words[:1] == ["train"]):  # a training outlives the terminal that it was started from
             _answer(words, debug, as_json)

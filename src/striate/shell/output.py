@@ -16,7 +16,7 @@ EVERYWHERE = Group("Everywhere", sort_key=90)
 Json = Annotated[
     bool, Parameter(name="--json", negative="", group=EVERYWHERE, help="The last line of output is one JSON object.")
 ]
-Device = Annotated[str, Parameter(group=EVERYWHERE, help="cpu, cuda or cuda:N.")]
+Device = Annotated[str, Parameter(group=EVERYWHERE, help="cpu, cuda, cuda:N or mps.")]
 # "-3GB" is an amount that is refused, and not another option
 Amount = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
 SENTENCE = 16  # columns that a folded sentence has at least

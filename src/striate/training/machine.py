@@ -30,6 +30,9 @@ class Machine:
 
     def seed(self, number: int) -> None:
         """Seeds what dropout draws from; `torch.manual_seed` would seek out every other device, each step."""
+        if self.device.type == "mps":
+            torch.mps.manual_seed(number % 2**63)
+            return
         cuda = self.device.type == "cuda"
         generator = torch.cuda.default_generators[self.device.index or 0] if cuda else torch.default_generator
         generator.manual_seed(number % 2**63)
@@ -49,7 +52,10 @@ class Machine:
 def choose(device: str, precision: str) -> Machine:
     """The machine a recipe asks for; "auto" takes the GPU when there is one, and bfloat16 where it is fast."""
     chosen = devices.named(device)
-    fast = torch.cuda.is_bf16_supported(including_emulation=False) if chosen.type == "cuda" else _fast_on_cpu()
+    if chosen.type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = chosen.type == "cpu" and _fast_on_cpu()
     return Machine(chosen, fast if precision == "auto" else precision == "bfloat16", *processes.place())
 
 

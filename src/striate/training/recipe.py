@@ -98,7 +98,7 @@ class Recipe:
     seed: int = _key(0, "of initial weights, order, augmentation and dropout", "Training", least=0, most=2**32 - 1)
 
     precision: Literal["auto", "float32", "bfloat16"] = _key("auto", "what the device does well", "Machine")
-    device: str = _key("auto", "auto, cpu, cuda or cuda:N", "Machine")
+    device: str = _key("auto", "auto, cpu, cuda, cuda:N or mps", "Machine")
     compile: bool = _key(False, "torch.compile the network", "Machine")
 
 

@@ -1,0 +1,21 @@
+import pytest
+import torch
+
+from striate.base import devices
+from striate.base.errors import MachineError
+
+
+def test_a_device_that_is_not_there_is_refused_with_those_that_are() -> None:
+    there = ["auto", "cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        pytest.skip("this machine has one")
+    with pytest.raises(MachineError, match="'mps' is not on this machine") as caught:
+        devices.named("mps")
+    assert str(caught.value).endswith(f"Try: one of {', '.join(there)}")
+
+
+def test_apples_device_is_taken_where_it_is_there_and_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert devices.named("mps") == torch.device("mps")
+    assert devices.named("auto").type != "mps"
+    assert devices.exact(devices.named("mps")) == torch.device("cpu")  # it has no float64
