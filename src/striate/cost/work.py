@@ -65,6 +65,11 @@ class Work(Operations):
         sums = dict(zip(OPERATIONS, map(add, _operations(self), _operations(other)), strict=True))
         return Work(**sums, terms=self.terms + other.terms)
 
+    def scaled(self, *, macs: int, others: int) -> "Work":
+        """So many times the multiply-adds, and so many times everything else; the formulas begin with the factor."""
+        times = {name: macs if name.startswith("macs") else others for name in OPERATIONS}
+        return work(**{name: [_times(times[name], term) for own, term in self.terms if own == name] for name in times})
+
     @property
     def why(self) -> str:
         """Each column that is not 0 as a formula with its numbers filled in, one a line."""
@@ -203,6 +208,12 @@ def _taps(given: int, result: int, kernel: int, stride: int, padding: int, dilat
         first, last = max(0, -(-shift // stride)), min(result - 1, (given - 1 + shift) // stride)
         count += max(0, last - first + 1)
     return count
+
+
+def _times(factor: int, term: Term) -> Term:
+    """The term so many times; what subtracts says so first."""
+    minus = term[0] == (-1,)
+    return (*term[:minus], (factor,), *term[minus:])
 
 
 def _formula(terms: Sequence[Term]) -> str:

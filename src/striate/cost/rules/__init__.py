@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from striate.cost.rules.complex_numbers import on_complex
 from striate.cost.rules.elements import ELEMENTS
 from striate.cost.rules.norms import NORMS
 from striate.cost.rules.products import PRODUCTS
-from striate.cost.rules.rare import RARE
+from striate.cost.rules.rare import RARE, TRANSFORMS
 from striate.cost.rules.rule import Rule, nothing, operators
 from striate.cost.rules.windows import WINDOWS
 from striate.cost.walk.events import NO_CALL, Call
@@ -34,14 +35,14 @@ FREE = operators(
 MOVED = operators(
     """
     _fused_dropout _to_copy _unsafe_index _unsafe_masked_index _upsample_nearest_exact1d _upsample_nearest_exact2d
-    _upsample_nearest_exact3d arange as_strided_copy as_strided_scatter bernoulli cat channel_shuffle clone
+    _upsample_nearest_exact3d arange as_strided_copy as_strided_scatter bernoulli cat channel_shuffle clone complex
     constant_pad_nd copy copysign diag_embed diagonal_backward diagonal_scatter embedding expand_copy exponential eye
     fill flip full full_like gather im2col index index_copy index_fill index_select linspace masked_fill max_unpool2d
     max_unpool3d native_channel_shuffle new_full new_ones new_zeros nonzero normal ones ones_like permute_copy
     pixel_shuffle pixel_unshuffle rand rand_like randint randint_like randn randn_like random randperm reflection_pad1d
     reflection_pad2d reflection_pad3d repeat replication_pad1d replication_pad2d replication_pad3d roll rot90
-    scalar_tensor scatter select_backward select_scatter slice_backward slice_scatter stack tril triu uniform
-    unfold_copy upsample_nearest1d upsample_nearest2d upsample_nearest3d view_copy where zero zeros zeros_like
+    scalar_tensor scatter select_backward select_scatter slice_backward slice_scatter stack tril triu unfold_copy
+    uniform upsample_nearest1d upsample_nearest2d upsample_nearest3d view_copy where zero zeros zeros_like
     """,
     nothing,
 )
@@ -59,7 +60,13 @@ DRAWN = frozenset(
     )
 )
 
-RULES: dict[object, Rule] = {**FREE, **MOVED, **PRODUCTS, **WINDOWS, **NORMS, **ELEMENTS, **RARE}
+_REAL: dict[object, Rule] = {**PRODUCTS, **WINDOWS, **NORMS, **ELEMENTS, **RARE}
+RULES: dict[object, Rule] = {
+    **FREE,
+    **MOVED,
+    **TRANSFORMS,
+    **{packet: on_complex(packet, rule) for packet, rule in _REAL.items()},
+}
 
 
 def rule_of(operator: torch._ops.OpOverload) -> Rule | None:

@@ -13,7 +13,7 @@ ELEMENTWISE: tuple[tuple[Each, str], ...] = (
     ((3, 0, 0), "lerp"),                                   # a + w (b - a)
     ((0, 1, 0), "relu threshold clamp_min clamp_max maximum minimum fmax fmin abs sign sgn eq ne lt le gt ge "
                 "logical_and logical_or logical_not logical_xor bitwise_and bitwise_or bitwise_not bitwise_xor isnan "
-                "isinf floor ceil round trunc hardshrink"),
+                "isinf floor ceil round trunc hardshrink angle"),
     ((0, 2, 0), "hardtanh"),
     ((1, 2, 0), "softshrink"),
     ((1, 1, 0), "leaky_relu _prelu_kernel rrelu_with_noise rrelu_with_noise_functional"),

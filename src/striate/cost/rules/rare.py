@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from math import ceil, inf, prod
 
-from striate.cost.rules.rule import Each, Rule, both, each_given, each_row, table
+from striate.cost.rules.complex_numbers import PRODUCT
+from striate.cost.rules.rule import Each, Rule, both, each_given, each_result, each_row, table
 from striate.cost.walk.events import Call
 from striate.cost.work import Sizes, Term, Work, elementwise, matmul, work
 
@@ -315,9 +316,9 @@ SHRUNK: Mapping[str, Rule] = {
 
 # --- Fourier transforms, by halves: a row of n numbers is n/2 log2 n butterflies --------------------------------------
 
-# A butterfly is a product of two complex numbers (4 products and 2 sums of real ones) and two complex sums (4). The
-# logarithm is rounded up, as if a row that is no power of 2 took as many floors as the next one that is.
-BUTTERFLY = 10
+# A butterfly is a product of two complex numbers and two complex sums (4). The logarithm is rounded up, as if a row
+# that is no power of 2 took as many floors as the next one that is.
+BUTTERFLY = PRODUCT + 4
 
 
 def _from_real(call: Call) -> Work:
@@ -349,10 +350,14 @@ def _scaled(call: Call, parts: int) -> list[Term]:
     return [(call.result, (parts,))] if call.args[2] else []
 
 
-TRANSFORMS: Mapping[str, Rule] = {
-    "_fft_c2c": lambda call: work(additions=[*_butterflies(call.shape(), call.args[1]), *_scaled(call, 2)]),
-    "_fft_r2c": _from_real,
-    "_fft_c2r": _to_real,
-}
+# From real numbers to complex ones and back: what is said here is of real operations already.
+TRANSFORMS = table(
+    {
+        "_fft_c2c": lambda call: work(additions=[*_butterflies(call.shape(), call.args[1]), *_scaled(call, 2)]),
+        "_fft_r2c": _from_real,
+        "_fft_c2r": _to_real,
+        "polar": each_result(2, 0, 2),  # r cos t + i r sin t
+    }
+)
 
-RARE = table({**DISTANCES, **BAGS, **ORDERS, **MARGINS, **SAMPLING, **SHRUNK, **TRANSFORMS})
+RARE = table({**DISTANCES, **BAGS, **ORDERS, **MARGINS, **SAMPLING, **SHRUNK})

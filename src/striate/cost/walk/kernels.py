@@ -1,14 +1,15 @@
 """Operators that torch takes apart or refuses on meta and runs whole on a CPU: they are whole here, and so counted."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, final
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 aten = torch.ops.aten
-
+CONVOLUTIONS = tuple(getattr(aten, f"conv{kind}{axes}d") for kind in ("", "_transpose") for axes in (1, 2, 3))
 
 WITHOUT_A_META_KERNEL = (
     "mish_backward",
@@ -25,6 +26,10 @@ def as_on_a_cpu() -> Iterator[None]:
         # torch's own `Library.impl` takes no second implementation of an operator; what lies below it does
         register: Any = library.m
         register.impl("scaled_dot_product_attention", "AutogradMeta", _attention)
+        for operator in CONVOLUTIONS:
+            for overload in operator.overloads():
+                whole = getattr(operator, overload)
+                register.impl(whole.name(), "AutogradMeta", _convolution_of(whole))
         for name in WITHOUT_A_META_KERNEL:
             register.impl(name, "Meta", _like_what_was_given)
         yield
@@ -59,3 +64,52 @@ def _attention(
     parts = [each.unsqueeze(0) if three else each for each in (query, key, value)]
     whole = aten._scaled_dot_product_flash_attention_for_cpu(*parts, 0.0, is_causal, attn_mask=attn_mask, scale=scale)
     return whole[0].squeeze(0) if three else whole[0]  # type: ignore[no-any-return]
+
+
+def _convolution_of(operator: torch._ops.OpOverload) -> Callable[..., Tensor]:
+    """As torch does it where all is real. One of complex numbers stays whole: torch makes three real ones of it."""
+    transposed = "output_padding" in (names := [each.name for each in operator._schema.arguments])
+
+    def convolution(given: Tensor, weight: Tensor, bias: Tensor | None = None, *how: Any) -> Tensor:
+        if not (given.is_complex() and weight.is_complex()):
+            return operator.decompose(given, weight, bias, *how)  # type: ignore[no-any-return]
+        axes = weight.ndim - 2
+        default = {"stride": 1, "padding": 0, "output_padding": 0, "groups": 1, "dilation": 1}
+        named = default | dict(zip(names[3:], how, strict=False))
+        sides = {name: _for_all(each, axes) for name, each in named.items() if name not in ("groups", "padding")}
+        padding = named["padding"]
+        batch = given if given.ndim == weight.ndim else given.unsqueeze(0)
+        if isinstance(padding, str):
+            spans = zip(sides["dilation"], weight.shape[2:], strict=True)
+            around = [step * (taps - 1) if padding == "same" else 0 for step, taps in spans]
+            if any(each % 2 for each in around):  # one more cell behind than before
+                batch = functional.pad(batch, [side for each in reversed(around) for side in (0, each % 2)])
+            padding = [each // 2 for each in around]
+        order = (sides["stride"], _for_all(padding, axes), sides["dilation"], transposed, sides["output_padding"])
+        result: Tensor = _Whole.apply(batch, weight, bias, *order, named["groups"])
+        return result if batch.ndim == given.ndim else result.squeeze(0)
+
+    return convolution
+
+
+def _for_all(sides: Any, axes: int) -> list[int]:
+    """One number for each axis."""
+    given = [sides] if isinstance(sides, int) else list(sides)
+    return given * axes if len(given) == 1 else given
+
+
+@final
+class _Whole(torch.autograd.Function):
+    """A convolution of complex numbers with its gradients, each one operator."""
+
+    @staticmethod
+    def forward(ctx: Any, given: Tensor, weight: Tensor, bias: Tensor | None, *how: Any) -> Tensor:
+        ctx.save_for_backward(given, weight)
+        ctx.biases, ctx.how = None if bias is None else list(bias.shape), how
+        return aten.convolution(given, weight, bias, *how)  # type: ignore[no-any-return]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        asked = list(ctx.needs_input_grad[:3])
+        gradients = aten.convolution_backward(gradient, *ctx.saved_tensors, ctx.biases, *ctx.how, asked)
+        return (*gradients, *(None for _ in ctx.how))

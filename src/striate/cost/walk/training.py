@@ -53,6 +53,9 @@ def optimizer_state(net: nn.Module, optimizer: str | None) -> dict[str, tuple[Te
 
 def optimizer_step(optimizer: str, parameter: Tensor, gradient: Tensor, state: tuple[Tensor, ...]) -> None:
     """The operators of `torch.optim`'s loop over single tensors, its default on a CPU, on any step but the first."""
+    if parameter.is_complex():  # both parts are parameters of their own
+        parameter, gradient = torch.view_as_real(parameter), torch.view_as_real(gradient)
+        state = tuple(torch.view_as_real(each) if each.is_complex() else each for each in state)
     if optimizer == "sgd":
         parameter.add_(gradient, alpha=-0.1)
     elif optimizer == "momentum":
