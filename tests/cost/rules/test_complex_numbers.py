@@ -36,6 +36,13 @@ def test_a_linear_layer_makes_four_real_products_of_each_complex_one():
     assert (step.phases["forward"].macs, step.phases["backward"].macs) == (4 * 24, 4 * 24)
 
 
+def test_a_shape_stands_for_complex_numbers_where_all_weights_are():
+    step = count(nn.Linear(3, 4, dtype=COMPLEX), (3,), training=True, input_gradient=True, loss=magnitude)
+    assert (step.phases["forward"].macs, step.phases["backward"].macs) == (4 * 12, 2 * 4 * 12)
+    mixed = nn.Sequential(nn.Linear(3, 4, dtype=COMPLEX), Call(lambda x: x.real), nn.Linear(4, 2))
+    assert count(mixed, (3,)).macs == 2 * 12 + 8
+
+
 CONVOLUTIONS = [
     (nn.Conv1d, (2, 7), 5, {}),
     (nn.Conv2d, (2, 5, 5), 9, {}),

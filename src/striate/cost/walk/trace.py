@@ -49,7 +49,7 @@ def trace(
       add theirs.
     - `optimizer`: "sgd", "momentum", "adamw", or None for no step. Its state is that of any step but the first.
     - `autocast`: bfloat16, as `torch.autocast("cpu", torch.bfloat16)` would choose it for forward and loss.
-    - `input_gradient`: floating-point inputs ask for a gradient.
+    - `input_gradient`: floating-point and complex inputs ask for a gradient.
 
     Hooks on modules are not called, except torch's own (weight and spectral norm). Raises `UsageError` naming the
     module: a size that it cannot take, a missing input, control flow that depends on values, a lazy or scripted module.
@@ -62,7 +62,9 @@ def trace(
         hint = (Option("training", False), ", or parameters that are not frozen")
         raise UsageError(named(twin), cause, hint)
     if input_gradient:
-        given = tuple(each.requires_grad_() if each.is_floating_point() else each for each in given)
+        given = tuple(
+            each.requires_grad_() if each.is_floating_point() or each.is_complex() else each for each in given
+        )
     state = optimizer_state(twin, optimizer) if training else {}
     names = {module: name for name, module in twin.named_modules()}
     traced = Traced(twin, given, names, state, training)

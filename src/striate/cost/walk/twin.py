@@ -74,8 +74,9 @@ def meta_inputs(net: nn.Module, inputs: Sequence[Any] | Tensor, batch: int) -> t
         inputs = (tuple(inputs),)
     if not isinstance(batch, SupportsIndex) or batch < 1:
         raise UsageError("batch", f"{batch!r} is no number of samples", "1 or more")
-    floating = (each.dtype for each in net.parameters() if each.is_floating_point())
-    dtype = next(floating, torch.get_default_dtype())
+    dtypes = [each.dtype for each in net.parameters() if each.is_floating_point() or each.is_complex()]
+    # Complex numbers only where nothing is real: spectral weights beside real ones are met by what a transform gives.
+    dtype = next((each for each in dtypes if each.is_floating_point), (*dtypes, torch.get_default_dtype())[0])
     tensors = []
     for each in inputs:
         if isinstance(each, Tensor):
