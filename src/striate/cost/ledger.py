@@ -11,7 +11,7 @@ from torch import Tensor
 from striate.base.errors import Option, UsageError
 from striate.cost.field.fields import Field, Fields
 from striate.cost.rows import Row, Shape
-from striate.cost.rules import DRAWN, FREE, GATHERED, PRODUCTS, rule_of
+from striate.cost.rules import DRAWN, FREE, GATHERED, is_product, rule_of
 from striate.cost.walk.events import NO_CALL, Call, Observer, Phase, Traced, tensors
 from striate.cost.walk.twin import named
 from striate.cost.work import NONE, Tally, Work, summed
@@ -106,7 +106,7 @@ class Ledger(Observer):
         if call.phase == "forward":
             size = call.outputs[0].numel() if call.outputs else 0
             entry.outputs += size
-            if packet in PRODUCTS:
+            if is_product(call.operator):
                 entry.activations += size
 
     def phase_ended(self, phase: Phase) -> None:

@@ -23,7 +23,7 @@ from torch.utils._sympy import functions as torchs
 from striate.base.errors import UsageError
 from striate.base.units import by
 from striate.cost.count import count
-from striate.cost.rules import PRODUCTS
+from striate.cost.rules import is_product, rule_of
 from striate.cost.walk.events import Call, Observer
 from striate.cost.walk.trace import trace
 from striate.cost.walk.twin import named
@@ -175,8 +175,8 @@ class _Products(Observer):
         self.total: Any = 0
 
     def called(self, call: Call) -> None:
-        rule = PRODUCTS.get(call.packet)
-        if rule is not None:
+        rule = rule_of(call.operator)
+        if rule is not None and is_product(call.operator):
             self.total = self.total + rule(call).macs
 
 

@@ -40,17 +40,12 @@ REDUCED: tuple[tuple[Each, Each, str], ...] = (
 # fmt: on
 
 
-def has_complex(call: Call) -> bool:
-    """Whether a tensor that is given or made is complex."""
-    return any(each.is_complex() for each in (*call.outputs, *call.tensors()))
-
-
 def on_complex(packet: object, rule: Rule) -> Rule:
     """The same rule, and what it becomes on complex numbers."""
     own = COMPLEX.get(packet)
 
     def heeding(call: Call) -> Work:
-        if not has_complex(call):
+        if not any(map(_is_complex, (*call.tensors(), *call.args))):
             return rule(call)
         return _on_both_parts(call, rule(call)) if own is None else own(call)
 

@@ -9,18 +9,27 @@ from striate.cost.work import NONE, Work, elementwise
 # fmt: off
 #    additions, comparisons, transcendental: for each element of the result
 ELEMENTWISE: tuple[tuple[Each, str], ...] = (
-    ((1, 0, 0), "mul div neg reciprocal square floor_divide remainder fmod multiply divide"),
+    ((1, 0, 0), "mul div neg reciprocal square floor_divide remainder fmod multiply divide deg2rad rad2deg ldexp"),
+    ((1, 1, 0), "frac"),                                   # x less its whole part
+    ((1, 1, 0), "gcd lcm"),                                # one step of Euclid's: how many there are, values say
+    ((0, 0, 0), "conj_physical _conj_physical"),           # of real numbers
     ((3, 0, 0), "lerp"),                                   # a + w (b - a)
     ((0, 1, 0), "relu threshold clamp_min clamp_max maximum minimum fmax fmin abs sign sgn eq ne lt le gt ge "
                 "logical_and logical_or logical_not logical_xor bitwise_and bitwise_or bitwise_not bitwise_xor isnan "
-                "isinf floor ceil round trunc hardshrink angle"),
-    ((0, 2, 0), "hardtanh"),
+                "isinf floor ceil round trunc hardshrink angle signbit isposinf isneginf bitwise_left_shift "
+                "bitwise_right_shift nextafter frexp"),
+    ((0, 2, 0), "hardtanh heaviside"),
+    ((0, 3, 0), "nan_to_num"),                             # none, or above or below all?
     ((1, 2, 0), "softshrink"),
     ((1, 1, 0), "leaky_relu _prelu_kernel rrelu_with_noise rrelu_with_noise_functional"),
     ((2, 2, 0), "hardsigmoid"),                            # clamp(x + 3, 0, 6) / 6
     ((3, 2, 0), "hardswish"),                              # x clamp(x + 3, 0, 6) / 6
     ((0, 0, 1), "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt sin cos tan asin acos atan atan2 sinh cosh tanh erf "
-                "erfc erfinv"),
+                "erfc erfinv acosh asinh atanh lgamma digamma polygamma igamma igammac i0 special_i0e special_i1 "
+                "special_i1e special_erfcx special_ndtri special_log_ndtr special_zeta"),
+    ((3, 0, 1), "hypot"),                                  # the root of a a + b b
+    ((2, 1, 1), "sinc special_entr special_xlog1py"),      # sin(pi x) / (pi x); -x log x; x log(1 + y); or 0 or 1
+    ((3, 1, 2), "logaddexp logaddexp2"),                   # a + log(1 + e^(b - a)) with a the larger
     ((3, 0, 1), "sigmoid silu"),                           # 1 / (1 + e^-x), x / (1 + e^-x)
     ((1, 1, 1), "xlogy"),                                  # x log y, or 0
     ((1, 1, 1), "elu celu selu"),                          # x, or a (e^x - 1)
@@ -54,7 +63,7 @@ REDUCTIONS: tuple[tuple[Each, Each, str], ...] = (
     ((0, 1, 0), (0, -1, 0), "amax amin max min argmax argmin all any aminmax"),
     ((4, 0, 0), (0, 0, 0),  "var var_mean"),               # mean n; difference, square, their mean 3 n
     ((4, 0, 0), (0, 0, 1),  "std std_mean"),
-    ((2, 0, 0), (-1, 0, 1), "linalg_vector_norm norm"),    # the square root of the sum of squares
+    ((2, 0, 0), (-1, 0, 1), "linalg_vector_norm norm native_norm"),    # the square root of the sum of squares
     ((2, 1, 1), (0, -1, 1), "logsumexp"),                  # largest, subtract, e^, sum, log, add the largest
 )
 #    ... and losses: for each element of the output, without the sum
@@ -85,6 +94,18 @@ def _power(call: Call) -> Work:
 def _clamp(call: Call) -> Work:
     bounds = [*call.args[1:], call.kwargs.get("min"), call.kwargs.get("max")]
     return elementwise(call.result, comparisons=sum(bound is not None for bound in bounds))
+
+
+def _logit(call: Call) -> Work:
+    """log(x / (1 - x)), with x between bounds if there are any."""
+    bounds = 0 if call.argument(1, None) is None else 2
+    return elementwise(call.result, 2, bounds, 1)
+
+
+def _logit_backward(call: Call) -> Work:
+    """g / (x (1 - x)), or nothing outside the bounds."""
+    bounds = 0 if call.argument(2, None) is None else 2
+    return elementwise(call.result, 3, bounds)
 
 
 def _gelu_backward(call: Call) -> Work:
@@ -120,6 +141,10 @@ ELEMENTS = table(
         "addcmul addcdiv": lambda call: elementwise(call.result, 2 if call.kwargs.get("value", 1) == 1 else 3),
         "pow": _power,
         "clamp": _clamp,
+        "logit": _logit,
+        "logit_backward": _logit_backward,
+        # the sum of so many logarithms of gamma functions, of x - j/2
+        "mvlgamma": lambda call: elementwise(call.result, 2 * call.args[1], 0, call.args[1]),
         # 0.5 x (1 + erf(x / sqrt 2)), or 0.5 x (1 + tanh(b (x + k x x x)))
         "gelu": lambda call: elementwise(call.result, 8 if call.kwargs.get("approximate") == "tanh" else 4, 0, 1),
         "gelu_backward": _gelu_backward,
@@ -136,7 +161,9 @@ ELEMENTS = table(
             elementwise(call.shape(2), 1) if call.argument(3, call.kwargs.get("accumulate")) else NONE
         ),
         "embedding_dense_backward": each_given(1),
-        "index_add scatter_add scatter_reduce": each_given(1, position=3),
+        "index_add scatter_add scatter_reduce index_reduce": each_given(1, position=3),
+        "put": lambda call: elementwise(call.shape(1), 1) if call.argument(3, False) else NONE,
+        "segment_reduce": each_given(1),
         "equal": each_given(0, 1),
         "count_nonzero": _reduction((1, 1, 0), (-1, 0, 0)),
     }

@@ -9,7 +9,7 @@ from torch import Tensor
 from striate.cost.geometry import geometry
 from striate.cost.rules.rule import Rule, aten, operators
 from striate.cost.walk.events import Call
-from striate.cost.work import Sizes, Term, Work, attention, convolution, matmul, work
+from striate.cost.work import Sizes, Term, Work, attention, convolution, elementwise, matmul, work
 
 
 def _convolution(call: Call) -> Work:
@@ -48,6 +48,33 @@ def _addbmm(call: Call) -> Work:
     """The sum of all products of a batch, which is one product with a longer inner side."""
     left, right = call.shape(1), call.shape(2)
     return matmul(left[1], left[0] * left[2], right[2], bias=call.kwargs.get("beta", 1) != 0)
+
+
+def _grouped(call: Call) -> Work:
+    """Each row, or each inner place, is in one group; only where both sides are batches does each meet its own."""
+    left, right = call.shape(), call.shape(1)
+    times = left[0] if len(left) == len(right) == 3 else 1
+    return matmul(left[-2], left[-1], right[-1], times=times)
+
+
+def _over_time(call: Call) -> Work:
+    """A convolution along time: (time, batch, channels) with a weight (taps, channels, outputs)."""
+    (time, batch, channels), (taps, _, outputs) = call.shape(), call.shape(1)
+    return convolution(
+        (batch, channels, time),
+        (outputs, channels, taps),
+        (batch, outputs, call.result[0]),
+        stride=(1,),
+        padding=(call.argument(3, 0),),
+        dilation=(1,),
+        bias=True,
+    )
+
+
+def _activated(call: Call) -> Work:
+    """A linear layer with its bias, and relu or gelu of the result."""
+    gelu = call.kwargs.get("use_gelu", False)
+    return _product(1)(call) + elementwise(call.result, 4 * gelu, 0 if gelu else 1, int(gelu))
 
 
 def _linear(call: Call) -> Work:
@@ -96,8 +123,11 @@ _ATTENTION_BACKWARD = """
 PRODUCTS: dict[object, Rule] = {
     **operators("convolution _convolution convolution_overrideable", _convolution),
     **operators("convolution_backward", _convolution_backward),
-    **operators("mm bmm mv", _product()),
+    **operators("mm bmm mv _int_mm _scaled_mm", _product()),
+    **operators("_grouped_mm _scaled_grouped_mm", _grouped),
     **operators("addmm", _product(1)),
+    **operators("_addmm_activation", _activated),
+    **operators("conv_tbc", _over_time),
     **operators("baddbmm", _product(1, heeds_beta=True)),
     **operators("addbmm", _addbmm),
     aten.addmv: _product(1),

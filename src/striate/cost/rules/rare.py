@@ -1,10 +1,11 @@
-"""Operators that few networks call: distances, bags of rows, sorting, margins, samplers, transforms."""
+"""Operators that few networks call: distances, bags of rows, sorting, margins, samplers."""
 
 from collections.abc import Mapping
 from math import ceil, inf, prod
 
-from striate.cost.rules.complex_numbers import PRODUCT
-from striate.cost.rules.rule import Each, Rule, both, each_given, each_result, each_row, table
+from torch import Tensor
+
+from striate.cost.rules.rule import Each, Rule, both, each_given, each_row, halvings, table
 from striate.cost.walk.events import Call
 from striate.cost.work import Sizes, Term, Work, elementwise, matmul, work
 
@@ -67,7 +68,15 @@ def _distances_backward(call: Call, power: float, *, within: bool = False) -> Wo
     return _rows(call.shape(), call.shape(1)[-1], costs, each=1 if within and power else 0)
 
 
+def _shortened(call: Call) -> Work:
+    """The same of each slice along one axis, and all numbers of each times what comes out."""
+    rows = call.shape()[call.args[2]]
+    return _rows((rows,), prod(call.shape()) // max(1, rows), _norm(call.args[1]), each=1, row=(2, 1, 0))
+
+
 DISTANCES: Mapping[str, Rule] = {
+    "dist": lambda call: _rows((), prod(call.shape()), _norm(call.argument(2, 2)), each=1),
+    "renorm": _shortened,
     # the norm of the difference, for each pair of rows
     "_cdist_forward": lambda call: _rows(call.result, call.shape()[-1], _norm(call.argument(2, 2)), each=1),
     "_pdist_forward": lambda call: _rows(call.result, call.shape()[-1], _norm(call.argument(1, 2)), each=1),
@@ -114,30 +123,49 @@ BAGS: Mapping[str, Rule] = {
 # --- sorting, selecting and drawing: comparisons along each row of n numbers ------------------------------------------
 
 
-def _halvings(size: int) -> int:
-    """The logarithm to base 2, rounded up; 0 for a row of nothing."""
-    return max(0, size - 1).bit_length()
-
-
 def _floors(call: Call) -> int:
     """How often a row can be halved; one number without axes is a row of its own."""
     shape = call.shape()
-    return _halvings(shape[call.kwargs.get("dim", call.argument(1, -1))] if shape else 1)
+    return halvings(shape[call.kwargs.get("dim", call.argument(1, -1))] if shape else 1)
 
 
 def _multinomial(call: Call) -> Work:
     """Each weight divided by a random number, and the k largest; put back: sums so far, a share of all, halvings."""
     shape, samples = call.shape(), call.args[1]
     if call.argument(2, False) and samples > 1:
-        return work(additions=[(shape, (2,))], comparisons=[(call.result, (_halvings(shape[-1]),))])
-    return work(additions=[(shape,)], comparisons=[(shape, (max(1, _halvings(samples)),))])
+        return work(additions=[(shape, (2,))], comparisons=[(call.result, (halvings(shape[-1]),))])
+    return work(additions=[(shape,)], comparisons=[(shape, (max(1, halvings(samples)),))])
+
+
+def _found(call: Call, sought: int, among: int) -> Work:
+    """Where each number belongs in a sorted row: one place more than the row is long, found by halves."""
+    number, row = call.args[sought], call.args[among]
+    return work(comparisons=[(getattr(number, "shape", ()), (halvings(row.shape[-1] + 1),))])
+
+
+def _is_in(call: Call) -> Work:
+    """The row sorted, each number's place found in it by halves, and compared with what is there."""
+    sought, row = (getattr(each, "shape", ()) for each in call.args[:2])
+    floors = halvings(prod(row))
+    return work(comparisons=[(sought, (floors + 1,)), *([(row, (floors,))] if floors else [])])
+
+
+def _binned(call: Call) -> Work:
+    """As `histc` where bins are alike; else by halves. A weight is added as a 1 is."""
+    if isinstance(call.args[1], Tensor):
+        return elementwise(call.shape(), 1, halvings(call.shape(1)[-1] + 1))
+    return elementwise(call.shape(), 4, 4 if call.kwargs.get("range") is None else 2)
 
 
 ORDERS: Mapping[str, Rule] = {
+    "bucketize": lambda call: _found(call, 0, 1),
+    "searchsorted": lambda call: _found(call, 1, 0),
+    "isin": _is_in,
+    "histogram": _binned,
     # by halves that are merged: each of n is compared once for each of the log2 n times that n can be halved
     "sort": lambda call: work(comparisons=[(call.shape(), (_floors(call),))]),
     # a heap of the k largest so far: each of n sinks by one of its log2 k floors at a time
-    "topk": lambda call: work(comparisons=[(call.shape(), (max(1, _halvings(call.args[1])),))]),
+    "topk": lambda call: work(comparisons=[(call.shape(), (max(1, halvings(call.args[1])),))]),
     # sorted; then each but the first: as the one before it? a longer run than the longest?
     "mode": lambda call: work(comparisons=[(call.shape(), (_floors(call) + 2,)), ((-1,), call.result, (2,))]),
     # quickselect, if each pivot halves what is left: n + n/2 + n/4 + ... = 2 n
@@ -197,6 +225,36 @@ MARGINS: Mapping[str, Rule] = {
     "multilabel_margin_loss_forward": lambda call: _margins(_labels(call.shape()), 3, call.args[2]),
     "multilabel_margin_loss_backward": lambda call: _margins_backward(_labels(call.shape(1)), 4, call.shape(1)[-1]),
 }
+
+# --- the loss of all ways to read a sequence (Graves and others 2006, by logarithms) ----------------------------------
+
+
+def _readings(lengths: Sizes, labels: Sizes) -> Term:
+    """At each time: each label, and a blank before each and behind the last."""
+    return ((sum(time * (2 * count + 1) for time, count in zip(lengths, labels, strict=True)),),)
+
+
+def _read(call: Call) -> Work:
+    """The logarithm of a sum of three powers, of two for equal labels, plus that of the label; of two at the end."""
+    states, ends = _readings(*call.args[2:4]), (len(call.args[2]),)
+    return work(
+        additions=[(*states, (7,)), (ends, (5,))],
+        comparisons=[(*states, (3,)), (ends,)],
+        transcendental=[(*states, (4,)), (ends, (3,))],
+    )
+
+
+def _read_backward(call: Call) -> Work:
+    """The same from the end; both added, for each class as a sum of powers; its power less another, scaled."""
+    states, given = _readings(*call.args[3:5]), call.shape(1)
+    return work(
+        additions=[(*states, (7 + 5,)), (given, (4,))],
+        comparisons=[(*states, (3 + 1,))],
+        transcendental=[(*states, (4 + 3,)), (given, (2,))],
+    )
+
+
+READINGS: Mapping[str, Rule] = {"_ctc_loss": _read, "_ctc_loss_backward": _read_backward}
 
 # --- pictures seen through a grid of places, and the grid itself: finding places is work ------------------------------
 
@@ -314,50 +372,4 @@ SHRUNK: Mapping[str, Rule] = {
     **{f"_upsample_{name}2d_aa_backward": _smooth_backward(taps) for name, taps in SMOOTH.items()},
 }
 
-# --- Fourier transforms, by halves: a row of n numbers is n/2 log2 n butterflies --------------------------------------
-
-# A butterfly is a product of two complex numbers and two complex sums (4). The logarithm is rounded up, as if a row
-# that is no power of 2 took as many floors as the next one that is.
-BUTTERFLY = PRODUCT + 4
-
-
-def _from_real(call: Call) -> Work:
-    """The last axis first, on real numbers; the others on the half that is not the other's mirror."""
-    first, rest = _halves(call.shape(), call.args[1])
-    return work(additions=[first, *rest, *_scaled(call, 2)])
-
-
-def _to_real(call: Call) -> Work:
-    """The other way round."""
-    last, rest = _halves(call.result, call.args[1])
-    return work(additions=[*rest, last, *_scaled(call, 1)])
-
-
-def _butterflies(shape: Sizes, axes: Sizes) -> list[Term]:
-    """Complex numbers, each in half a butterfly on each floor, along one axis after the other."""
-    return [(shape, (BUTTERFLY // 2, _halvings(shape[axis]))) for axis in axes]
-
-
-def _halves(shape: Sizes, axes: Sizes) -> tuple[Term, list[Term]]:
-    """The last axis, two real numbers as one complex one; the others on what is not its mirror."""
-    axis = axes[-1] % len(shape)
-    paired, half = ((*shape[:axis], size, *shape[axis + 1 :]) for size in (-(-shape[axis] // 2), shape[axis] // 2 + 1))
-    return (paired, (BUTTERFLY // 2, _halvings(shape[axis]))), _butterflies(half, axes[:-1])
-
-
-def _scaled(call: Call, parts: int) -> list[Term]:
-    """Each number divided by n or its root, if torch is asked for that."""
-    return [(call.result, (parts,))] if call.args[2] else []
-
-
-# From real numbers to complex ones and back: what is said here is of real operations already.
-TRANSFORMS = table(
-    {
-        "_fft_c2c": lambda call: work(additions=[*_butterflies(call.shape(), call.args[1]), *_scaled(call, 2)]),
-        "_fft_r2c": _from_real,
-        "_fft_c2r": _to_real,
-        "polar": each_result(2, 0, 2),  # r cos t + i r sin t
-    }
-)
-
-RARE = table({**DISTANCES, **BAGS, **ORDERS, **MARGINS, **SAMPLING, **SHRUNK})
+RARE = table({**DISTANCES, **BAGS, **ORDERS, **MARGINS, **READINGS, **SAMPLING, **SHRUNK})

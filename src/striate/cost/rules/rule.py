@@ -49,6 +49,11 @@ def both(first: Sequence[int], of_first: Each, second: Sequence[int], of_second:
     return work(additions=columns[0], comparisons=columns[1], transcendental=columns[2])
 
 
+def halvings(size: int) -> int:
+    """The logarithm to base 2, rounded up; 0 for a row of nothing."""
+    return max(0, size - 1).bit_length()
+
+
 def operators(names: str, rule: Rule) -> dict[object, Rule]:
     """The rule for each of these operators of torch and for its in-place form, where there is one."""
     forms = (getattr(aten, form, None) for name in names.split() for form in (name, f"{name}_"))

@@ -1,6 +1,6 @@
 """Operators that torch takes apart or refuses on meta and runs whole on a CPU: they are whole here, and so counted."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, final
 
@@ -10,13 +10,6 @@ from torch.nn import functional
 
 aten = torch.ops.aten
 CONVOLUTIONS = tuple(getattr(aten, f"conv{kind}{axes}d") for kind in ("", "_transpose") for axes in (1, 2, 3))
-
-WITHOUT_A_META_KERNEL = (
-    "mish_backward",
-    "multi_margin_loss_backward",
-    "multilabel_margin_loss_backward",
-    "fractional_max_pool3d_backward",
-)
 
 
 @contextmanager
@@ -30,14 +23,78 @@ def as_on_a_cpu() -> Iterator[None]:
             for overload in operator.overloads():
                 whole = getattr(operator, overload)
                 register.impl(whole.name(), "AutogradMeta", _convolution_of(whole))
-        for name in WITHOUT_A_META_KERNEL:
-            register.impl(name, "Meta", _like_what_was_given)
+        for name, results in WITHOUT_A_META_KERNEL.items():
+            register.impl(name, "Meta", results)
+        for name, alone in VALUES_ALONE.items():
+            register.impl(name, "AutogradMeta", alone)
         yield
 
 
 def _like_what_was_given(gradient: Tensor, given: Tensor, *_: Any) -> Tensor:
     """The gradient of an operator's first argument."""
     return torch.empty_like(given)
+
+
+def _eigenvalues(given: Tensor) -> Tensor:
+    return given.new_empty(given.shape[:-1], dtype=torch.promote_types(given.dtype, torch.complex64))
+
+
+def _reflections(given: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(given), given.new_empty([*given.shape[:-2], min(given.shape[-2:])])
+
+
+def _counts(given: Tensor, bins: int, **_: Any) -> tuple[Tensor, Tensor]:
+    return given.new_empty(bins), given.new_empty(bins + 1)
+
+
+def _counts_between(given: Tensor, edges: Tensor, **_: Any) -> tuple[Tensor, Tensor]:
+    return given.new_empty(edges.shape[0] - 1), torch.empty_like(edges)
+
+
+def _least_squares(given: Tensor, right: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any:
+    """The solution, and what a CPU finds beside it: residuals of more rows than columns, ranks unless told of none."""
+    rows, columns = given.shape[-2:]
+    vector = right.ndim == given.ndim - 1
+    batch = torch.broadcast_shapes(given.shape[:-2], right.shape[: -1 if vector else -2])  # type: ignore[no-untyped-call]
+    sides = [] if vector else [right.shape[-1]]
+    residuals = [*batch, *sides] if rows > columns and driver != "gelsy" and driver is not None else [0]
+    ranks = [0] if driver == "gels" else list(given.shape[:-2])
+    values = [*given.shape[:-2], min(rows, columns)] if driver in ("gelsd", "gelss") else [0]
+    solution = right.new_empty([*batch, columns, *sides])
+    return solution, right.new_empty(residuals), given.new_empty(ranks, dtype=torch.long), given.new_empty(values)
+
+
+WITHOUT_A_META_KERNEL: Mapping[str, Callable[..., Any]] = {
+    **dict.fromkeys(
+        [
+            "mish_backward",
+            "multi_margin_loss_backward",
+            "multilabel_margin_loss_backward",
+            "fractional_max_pool3d_backward",
+            "_ctc_loss_backward",
+        ],
+        _like_what_was_given,
+    ),
+    "binomial": lambda counts, chances, generator=None: torch.empty_like(counts),
+    "_linalg_eigvals": _eigenvalues,
+    "geqrf": _reflections,
+    "linalg_lstsq": _least_squares,
+    "histogram.bin_ct": _counts,
+    "histogram.bins_tensor": _counts_between,
+}
+
+
+def _asked(given: Tensor) -> bool:
+    """Whether vectors are found as well: the gradient of the values needs them."""
+    return torch.is_grad_enabled() and given.requires_grad
+
+
+# Where anybody watches, torch asks for the vectors too.
+VALUES_ALONE: Mapping[str, Callable[..., Tensor]] = {
+    "linalg_eigvals": lambda given: aten.linalg_eig(given)[0] if _asked(given) else aten._linalg_eigvals(given),
+    "linalg_eigvalsh": lambda given, triangle="L": aten._linalg_eigh(given, triangle, _asked(given))[0],
+    "linalg_svdvals": lambda given, *, driver=None: aten._linalg_svd(given, False, _asked(given), driver=driver)[1],
+}
 
 
 def _attention(
