@@ -82,6 +82,12 @@ class MachineError(StriateError):
     kind, exit_code = "environment", 5
 
 
+class Fault(StriateError):
+    """striate itself went wrong: nothing is wrong with what it was given."""
+
+    kind, exit_code = "fault", 6
+
+
 class Interrupted(StriateError):
     """A signal asked the program to stop, and what was done is saved."""
 

@@ -8,7 +8,7 @@ from striate.base.errors import UsageError
 from striate.cost.ledger import Ledger
 from striate.cost.memory import Memory
 from striate.cost.rows import Count, sums
-from striate.cost.walk.events import Observer
+from striate.cost.walk.events import Call, Observer
 from striate.cost.walk.trace import Inputs, Loss, trace
 
 
@@ -30,18 +30,28 @@ def count(
     - `input_size`: the shape of one sample, such as (3, 224, 224); a tuple of shapes for several inputs; or tensors.
     - `training`: a whole step: forward in training mode, loss, backward, and a step of `optimizer`, which is "sgd",
       "momentum", "adamw" or None. Otherwise the forward pass in evaluation mode.
-    - `unknown`: what to do about an operator without a rule: "raise" names it, "report" lists it in `Count.unknown`.
+    - `unknown`: what to do about an operator without a rule, or whose rule breaks down: "raise" names it, "report"
+      lists it in `Count.unknown` and counts the others.
     - `memory`: whether to find `peak_bytes`; by default in training only.
 
     The other options, and the errors, are those of `striate.cost.walk.trace.trace`.
     """
     if unknown not in ("raise", "report"):
         raise UsageError("unknown", f"{unknown!r} is not known", "raise or report")
-    ledger, peak = Ledger(report_unknown=unknown == "report"), Memory()
+    report = unknown == "report"
+    ledger, peak = Ledger(report_unknown=report), Memory()
+    broken: set[Observer] = set()
+
+    def leave_out(observer: Observer, call: Call) -> None:
+        broken.add(observer)
+        ledger.leave_out(call, "" if observer is ledger else "the memory of ")
+
     asked = training if memory is None else memory
     observers: list[Observer] = [ledger, peak] if asked else [ledger]
-    options = {"batch": batch, "training": training, "loss": loss, "optimizer": optimizer, "autocast": autocast}
-    traced = trace(net, input_size, observers, **options, input_gradient=input_gradient)  # type: ignore[arg-type]
+    traced = trace(
+        net, input_size, observers, batch=batch, training=training, loss=loss, optimizer=optimizer, autocast=autocast,
+        input_gradient=input_gradient, on_fault=leave_out if report else None,
+    )  # fmt: skip
     rows = ledger.rows()
     parameters = list(traced.net.parameters())
     trainable = sum(each.numel() for each in parameters if each.requires_grad)
@@ -58,5 +68,5 @@ def count(
         rows=rows,
         last=ledger.fields.last,
         unknown=ledger.unknown,
-        memory=peak.peak() if asked else None,
+        memory=peak.peak() if asked and peak not in broken else None,
     )

@@ -96,12 +96,13 @@ class Ledger(Observer):
         if rule is None or packet in FREE:
             return
         done = rule(call)
+        written = sum(map(_bytes, call.outputs))
+        read = _read(packet, call.args, written)
         entry = self._entry(call)
         if done is not NONE:
             entry.works.append((call.phase, packet.__name__, done))
-        written = sum(map(_bytes, call.outputs))
         moved = entry.moved.setdefault(call.phase, [0, 0])
-        moved[0] += _read(packet, call.args, written)
+        moved[0] += read
         moved[1] += written
         if call.phase == "forward":
             size = call.outputs[0].numel() if call.outputs else 0
@@ -150,13 +151,17 @@ class Ledger(Observer):
             entry.field = self.fields.of(call.outputs[0])
         return entry
 
+    def leave_out(self, call: Call, what: str = "") -> None:
+        """Listed in `unknown`: the operator, or only `what` of it, such as its memory."""
+        modules = self.unknown.setdefault(f"{what}{call.operator}", {})
+        modules[call.module] = modules.get(call.module, 0) + 1
+
     def _refuse(self, call: Call) -> None:
-        name = str(call.operator)
         if not self._report:
             hint = (Option("unknown", "report"), ", to list such operators and count the others")
-            raise UsageError(named(self._net, call.module), f"no rule says what the operator {name} costs", hint)
-        modules = self.unknown.setdefault(name, {})
-        modules[call.module] = modules.get(call.module, 0) + 1
+            cause = f"no rule says what the operator {call.operator} costs"
+            raise UsageError(named(self._net, call.module), cause, hint)
+        self.leave_out(call)
 
 
 def _bytes(tensor: Tensor) -> int:

@@ -76,7 +76,7 @@ app.register_install_completion_command()
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """The command; leaves with 0 done, 2 usage, 3 data, 4 run or weights, 5 environment, 130 or 143 signals."""
+    """The command; leaves with 0 done, 2 usage, 3 data, 4 run or weights, 5 environment, 6 fault, 130, 143 signals."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug, as_json = "--debug" in words, "--json" in words
     words = [_underscored(word) for word in words if word != "--debug"]

@@ -188,13 +188,14 @@ class Fields(Observer):
     def called(self, call: Call) -> None:
         if not self._forward or not call.outputs or not self._pixels:
             return
-        seen: Sequence[Seen | str | None]
+        where = f" (module {call.module})" if call.module else ""
         try:
-            seen = passed_on(call, self._look)
+            self._note(call, passed_on(call, self._look))
         except Unclear as reason:
-            where = f" (module {call.module})" if call.module else ""
-            seen = [reason.args[0] if reason.args[1:] else f"{reason.args[0]}{where}"] * len(call.outputs)
-        self._note(call, seen)
+            self._note(call, [reason.args[0] if reason.args[1:] else f"{reason.args[0]}{where}"] * len(call.outputs))
+        except Exception as error:  # a count goes on without it
+            fault = f"striate's own rule for {call.operator} broke down{where}: {type(error).__name__}: {error}"
+            self._note(call, [fault] * len(call.outputs))
 
     def phase_ended(self, phase: Phase) -> None:
         self._forward = False

@@ -67,6 +67,17 @@ def tensors(args: Iterable[Any]) -> list[Tensor]:
     return found
 
 
+def flat(value: Any) -> tuple[Tensor, ...]:
+    """The tensors in nested tuples, lists, mappings and dataclass-like results, in order."""
+    if isinstance(value, Tensor):
+        return (value,)
+    if isinstance(value, (tuple, list)):
+        return tuple([tensor for each in value for tensor in flat(each)])
+    if isinstance(value, Mapping):
+        return tuple([tensor for each in value.values() for tensor in flat(each)])
+    return ()
+
+
 @dataclass(slots=True)
 class Traced:
     """What the pass runs on. At `Observer.begin` all but `outputs` is there.

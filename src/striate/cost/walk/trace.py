@@ -4,6 +4,7 @@ import gc
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any, final
 
 import torch
@@ -11,10 +12,10 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
-from striate.base.errors import Option, UsageError
-from striate.base.units import by
+from striate.base.errors import Fault, Option, StriateError, UsageError
 from striate.cost.walk.autocast import Autocast
-from striate.cost.walk.events import NO_CALL, Call, Observer, Phase, Traced
+from striate.cost.walk.events import NO_CALL, Call, Observer, Phase, Traced, flat
+from striate.cost.walk.failures import LOSS_HINT, Failure, explained, said, shapes
 from striate.cost.walk.kernels import as_on_a_cpu
 from striate.cost.walk.shortcuts import SHORTCUTS
 from striate.cost.walk.training import default_loss, optimizer_state, optimizer_step
@@ -23,6 +24,7 @@ from striate.cost.walk.twin import meta_inputs, meta_twin, named
 aten = torch.ops.aten
 Inputs = Sequence[Any] | Tensor
 Loss = Callable[[Any], Tensor]
+OnFault = Callable[[Observer, Call], None]
 
 
 @torch.inference_mode(False)  # a caller's would hand over operators whole that have no rule, and take no gradients
@@ -37,6 +39,7 @@ def trace(
     optimizer: str | None = None,
     autocast: bool = False,
     input_gradient: bool = False,
+    on_fault: OnFault | None = None,
 ) -> Traced:
     """Run a twin of `net` once, on no storage, and tell the observers. `net` itself is neither run nor changed.
 
@@ -50,6 +53,8 @@ def trace(
     - `optimizer`: "sgd", "momentum", "adamw", or None for no step. Its state is that of any step but the first.
     - `autocast`: bfloat16, as `torch.autocast("cpu", torch.bfloat16)` would choose it for forward and loss.
     - `input_gradient`: floating-point and complex inputs ask for a gradient.
+    - `on_fault`: is told where an observer itself breaks down over an operator, and the pass goes on. Without it that
+      is a `Fault`.
 
     Hooks on modules are not called, except torch's own (weight and spectral norm). Raises `UsageError` naming the
     module: a size that it cannot take, a missing input, control flow that depends on values, a lazy or scripted module.
@@ -68,11 +73,12 @@ def trace(
     state = optimizer_state(twin, optimizer) if training else {}
     names = {module: name for name, module in twin.named_modules()}
     traced = Traced(twin, given, names, state, training)
-    for observer in observers:
-        observer.begin(traced)
+    walk = _Walk(traced, observers, autocast, on_fault)
+    walk.begin()
     # what the forward pass draws on the CPU is not taken from the user's random numbers
     with torch.set_grad_enabled(training), as_on_a_cpu(), _no_collection(), torch.random.fork_rng(devices=[]):
-        _Walk(traced, observers, autocast).run(loss or default_loss, optimizer)
+        walk.run(loss or default_loss, optimizer)
+        walk.check()
     return traced
 
 
@@ -92,12 +98,13 @@ def _no_collection() -> Iterator[None]:
 class _Walk(TorchDispatchMode):
     """Sees the operators; knows by the wrapped `forward` of each module who is being called."""
 
-    def __init__(self, traced: Traced, observers: Sequence[Observer], autocast: bool) -> None:
+    def __init__(self, traced: Traced, observers: Sequence[Observer], autocast: bool, on_fault: OnFault | None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._traced, self._observers, self._autocast = traced, observers, autocast
-        self._called = _heeded(observers, "called")
-        self._entered = _heeded(observers, "module_entered")
-        self._left = _heeded(observers, "module_left")
+        self._on_fault = on_fault
+        heeded = partial(_heeded, observers, faulty=self._faulty)
+        self._called, self._ended = heeded("called"), heeded("phase_ended")
+        self._entered, self._left = heeded("module_entered"), heeded("module_left")
         self._phase: Phase = "forward"
         self._stack: list[tuple[str, int]] = []
         self._calls: list[str] = []  # module name of each call number
@@ -106,9 +113,14 @@ class _Walk(TorchDispatchMode):
         self._owners: dict[int, tuple[str, int]] = {}  # id of a parameter -> its module's name and first call
         self._failed: tuple[str, tuple[Tensor, ...], object] | None = None
         self._refused: torch._ops.OpOverload | None = None
+        self._told: StriateError | None = None  # what an observer raised, in case that the network catches it
         for module, name in traced.names.items():
             for parameter in module.parameters(recurse=False):
                 self._owners.setdefault(id(parameter), (name, NO_CALL))
+
+    def begin(self) -> None:
+        for begin in _heeded(self._observers, "begin", self._faulty):
+            begin(self._traced)
 
     def run(self, loss: Loss, optimizer: str | None) -> None:
         """The step; whatever goes wrong in it is told as a `UsageError`."""
@@ -131,15 +143,20 @@ class _Walk(TorchDispatchMode):
                     with torch.no_grad():
                         self._step(optimizer)
                     self._end("optimizer", then="optimizer")
-        except UsageError:
+        except StriateError:
             raise
         except Exception as error:
-            raise self._explained(error) from error
+            raise (self._told or self._explained(error)) from error
         finally:
             for module, forward in before.items():
                 del module.forward
                 if forward is not None:
                     module.forward = forward
+
+    def check(self) -> None:
+        """Raise what an observer raised and the network caught."""
+        if self._told is not None:
+            raise self._told
 
     def _precision(self) -> AbstractContextManager[object]:
         return Autocast() if self._autocast else nullcontext()
@@ -165,7 +182,7 @@ class _Walk(TorchDispatchMode):
             self._refused = func
             raise
         name, number = self._stack[-1] if self._stack else self._maker()
-        call = Call(func, args, kwargs, _flat(out), name, number, self._phase)
+        call = Call(func, args, kwargs, flat(out), name, number, self._phase)
         for called in self._called:
             called(call)
         return out
@@ -178,7 +195,7 @@ class _Walk(TorchDispatchMode):
             self._calls.append(name)
             self._stack.append((name, number))
             self._note()
-            given = _flat((args, kwargs) if kwargs else args)
+            given = flat((args, kwargs) if kwargs else args)
             for entered in self._entered:
                 entered(name, number, given)
             again = self._phase == "backward" and len(self._stack) == 1  # a checkpoint computes it again
@@ -192,7 +209,7 @@ class _Walk(TorchDispatchMode):
                 self._leave(name, number, ())
                 raise
             del given
-            self._leave(name, number, _flat(out))
+            self._leave(name, number, flat(out))
             return out
 
         return watched
@@ -234,71 +251,61 @@ class _Walk(TorchDispatchMode):
                 self._stack.pop()
 
     def _end(self, phase: Phase, *, then: Phase) -> None:
-        for observer in self._observers:
-            observer.phase_ended(phase)
+        for ended in self._ended:
+            ended(phase)
         self._phase = then
 
     def _explained(self, error: Exception) -> UsageError:
-        """What went wrong, as a sentence that names the innermost module."""
         name, given, _ = self._failed or ("", self._traced.inputs, None)
         where = "loss" if self._phase == "loss" else named(self._traced.net, name)
-        text = str(error).strip()
-        said = f"{type(error).__name__}: {text.splitlines()[0] if text else ''}"
-        reads = str(self._refused).removeprefix("aten.") in VALUE_READERS.split()
-        if reads or any(words in text for words in VALUE_WORDS):
-            reader = f" ({self._refused})" if self._refused is not None else ""
-            cause = f"what it computes depends on the values in a tensor{reader}, and counting has only shapes"
-            return UsageError(where, cause, "the same without .item(), `if tensor`, .numpy() and selections by a mask")
-        if isinstance(error, TypeError) and "positional argument" in text:
-            hint = "a tuple with one shape for each input, such as ((3, 32, 32), (10,))"
-            return UsageError(where, f"it was called with {len(given)} inputs and asks for others ({said})", hint)
-        if self._phase == "loss":
-            answer = _shapes(_flat(self._traced.outputs))
-            return UsageError(where, f"it cannot take the network's answer, {answer} ({said})", LOSS_HINT)
-        if isinstance(error, NotImplementedError):
-            cause = f"{self._refused} cannot run without values ({said})"
-            return UsageError(where, cause, "counting the modules around it, each by itself")
-        if self._phase == "forward":
-            return UsageError(where, f"it cannot take {_shapes(given)} ({said})", "another input size")
-        return UsageError(where, f"its {self._phase} cannot be traced ({said})", "count it without training")
+        answer = shapes(flat(self._traced.outputs)) if self._phase == "loss" else ""
+        return explained(Failure(error, where, given, self._phase, self._refused, answer))
+
+    def _faulty(self, observer: Observer, event: str, args: tuple[Any, ...], error: Exception) -> None:
+        """An observer broke down over what it was told: that is no fault of the network's."""
+        if isinstance(error, StriateError):
+            self._told = error
+            raise error
+        call = args[0] if args and isinstance(args[0], Call) else None
+        if call is not None and self._on_fault is not None:
+            self._on_fault(observer, call)
+            return
+        name = args[0] if args and event.startswith("module") else ""
+        where, what = (call.module, str(call.operator)) if call else (name, event.replace("_", " "))
+        cause = f"striate's own {type(observer).__name__.lower()} broke down over {what} ({said(error)}), "
+        cause += "which is a fault of striate and not of the network"
+        listed = (Option("unknown", "report"), ", which lists such an operator and counts the others")
+        hint = "counting the modules in it, each by itself" if call is None else listed
+        self._told = Fault(named(self._traced.net, where), cause, hint)
+        raise self._told from error
 
 
-def _heeded(observers: Sequence[Observer], event: str) -> list[Callable[..., None]]:
+def _heeded(observers: Sequence[Observer], event: str, faulty: Callable[..., None]) -> list[Callable[..., None]]:
     """The methods for this event of those who have one of their own: to call one that does nothing takes time too."""
     own = [each for each in observers if getattr(type(each), event) is not getattr(Observer, event)]
-    return [getattr(each, event) for each in own]
+    return [_guarded(each, event, faulty) for each in own]
 
 
-LOSS_HINT = "loss=, a function from what the network returns to one number"
-VALUE_READERS = """
-    _local_scalar_dense.default equal.default is_nonzero.default masked_select.default nonzero.default _unique2.default
-    unique_consecutive.default unique_dim.default repeat_interleave.Tensor bincount.default
-"""
-VALUE_WORDS = ("nonzero", "out of meta tensor", "meta device type tensor to numpy", "on meta tensors")
+def _guarded(observer: Observer, event: str, faulty: Callable[..., None]) -> Callable[..., None]:
+    """Its method, of which an exception is told as a fault of its own and never as one of the network's."""
+    method = getattr(observer, event)
+
+    def told(*args: Any) -> None:
+        try:
+            method(*args)
+        except Exception as error:
+            faulty(observer, event, args, error)
+
+    return told
 
 
 def _one_number(value: Any) -> Tensor:
     if isinstance(value, Tensor) and value.numel() == 1:
         return value
-    given = _shapes([value]) if isinstance(value, Tensor) else type(value).__name__
+    given = shapes([value]) if isinstance(value, Tensor) else type(value).__name__
     raise UsageError("loss", f"it gives {given}, not one number", LOSS_HINT)
-
-
-def _shapes(tensors: Sequence[Tensor]) -> str:
-    return " and ".join(by(each.shape) for each in tensors) or "nothing"
 
 
 def _on_meta(value: Any) -> Any:
     """The same arguments with every tensor on meta."""
     return tree_map_only(Tensor, lambda each: each if each.is_meta else torch.empty_like(each, device="meta"), value)
-
-
-def _flat(value: Any) -> tuple[Tensor, ...]:
-    """The tensors in nested tuples, lists, mappings and dataclass-like results, in order."""
-    if isinstance(value, Tensor):
-        return (value,)
-    if isinstance(value, (tuple, list)):
-        return tuple([tensor for each in value for tensor in _flat(each)])
-    if isinstance(value, Mapping):
-        return tuple([tensor for each in value.values() for tensor in _flat(each)])
-    return ()
