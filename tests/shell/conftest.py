@@ -16,6 +16,11 @@ def dropping():
     rates = [rate.item() for rate in torch.linspace(0, 0.1, 3)]  # as many networks spread their rates over blocks
     return nn.Sequential(*map(nn.Dropout, rates), nn.Conv2d(3, 4, 3))
 
+class Hooked(nn.Linear):
+    def __init__(self):
+        super().__init__(4, 4)
+        self.register_forward_hook(lambda module, args, output: output * 2)
+
 class Odd(nn.Module):
     def forward(self, picture):
         return torch.linalg.qr(picture)[0]

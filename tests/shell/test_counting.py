@@ -128,6 +128,14 @@ def test_an_operator_without_a_rule_is_told_whatever_the_answer(capsys, own):
         assert (out + err).count("NOT COUNTED: aten.linalg_qr") == 1
 
 
+def test_hooks_of_a_network_are_told_and_run_when_asked(capsys, own):
+    words = ("count", "own_networks:Hooked", "--input", "4")
+    assert "1 hook left out, of own_networks:Hooked" in call(capsys, *words)[1].splitlines()
+    _, out, _ = call(capsys, *words, "--hooks", "--json")
+    found = json.loads(out)
+    assert (found["hooks"], found["additions"]) == ({}, 4 + 4)
+
+
 def rates_of(monkeypatch, **changed):
     """Rates that are given and not measured; what they were asked for."""
     asked = []

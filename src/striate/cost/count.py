@@ -22,6 +22,7 @@ def count(
     optimizer: str | None = "sgd",
     autocast: bool = False,
     input_gradient: bool = False,
+    hooks: bool = False,
     unknown: Literal["raise", "report"] = "raise",
     memory: bool | None = None,
 ) -> Count:
@@ -30,6 +31,8 @@ def count(
     - `input_size`: the shape of one sample, such as (3, 224, 224); a tuple of shapes for several inputs; or tensors.
     - `training`: a whole step: forward in training mode, loss, backward, and a step of `optimizer`, which is "sgd",
       "momentum", "adamw" or None. Otherwise the forward pass in evaluation mode.
+    - `hooks`: forward hooks and pre-hooks run too. Without it they are left out, and `Count.hooks` says how many:
+      a hook may write to what is the caller's own, and a count changes nothing of it.
     - `unknown`: what to do about an operator without a rule, or whose rule breaks down: "raise" names it, "report"
       lists it in `Count.unknown` and counts the others.
     - `memory`: whether to find `peak_bytes`; by default in training only.
@@ -50,7 +53,7 @@ def count(
     observers: list[Observer] = [ledger, peak] if asked else [ledger]
     traced = trace(
         net, input_size, observers, batch=batch, training=training, loss=loss, optimizer=optimizer, autocast=autocast,
-        input_gradient=input_gradient, on_fault=leave_out if report else None,
+        input_gradient=input_gradient, hooks=hooks, on_fault=leave_out if report else None,
     )  # fmt: skip
     rows = ledger.rows()
     parameters = list(traced.net.parameters())
@@ -67,6 +70,7 @@ def count(
         buffers=sum(each.numel() for each in traced.net.buffers()),
         rows=rows,
         last=ledger.fields.last,
+        left_out=traced.left_out,
         unknown=ledger.unknown,
         memory=peak.peak() if asked and peak not in broken else None,
     )

@@ -80,7 +80,8 @@ class Ledger(Observer):
         self._calls.setdefault(name, []).append((call, shapes))
         if name in self._leaves:
             self._entries[call, ""] = _Entry(name, self._kinds[name], shapes)
-            self._first.setdefault(name, (call, ""))
+            if self._first.get(name, ("", "a hook"))[1]:
+                self._first[name] = (call, "")
 
     def module_left(self, name: str, call: int, outputs: tuple[Tensor, ...]) -> None:
         self.fields.module_left(name, call, outputs)

@@ -10,6 +10,7 @@ from striate.base import tables
 from striate.base.errors import MachineError
 from striate.base.tables import Table
 from striate.base.units import by
+from striate.base.words import plural, some
 from striate.cost.field.fields import FeatureMap, Field
 from striate.cost.memory import Peak
 from striate.cost.walk.events import PHASES, Phase
@@ -124,6 +125,7 @@ class Count(Part):
     - `rows`: in the order of the calls; they add up to the totals.
     - `peak_bytes`: the most bytes alive at once, None where memory was not asked for; `memory` says of what.
     - `last`: the last feature map with its receptive field, None where there is none or it cannot be told.
+    - `hooks`: how many hooks were not run; `left_out` has them by module.
     - `unknown`: operator without a rule -> module -> calls; empty unless `unknown="report"` was asked for.
     """
 
@@ -136,12 +138,17 @@ class Count(Part):
     buffers: int
     rows: tuple[Row, ...]
     last: FeatureMap | None
+    left_out: Mapping[str, int]
     unknown: Mapping[str, Mapping[str, int]]
     memory: Peak | None
 
     @property
     def peak_bytes(self) -> int | None:
         return None if self.memory is None else self.memory.bytes
+
+    @property
+    def hooks(self) -> int:
+        return sum(self.left_out.values())
 
     @property
     def fields(self) -> tuple[Field | None, ...]:
@@ -206,6 +213,9 @@ class Count(Part):
         if self.last is not None:
             where = f"{_by(self.last.shape[1:])} of {self.last.module or self.network}"
             notes.append(f"last feature map: {where}, sees {self.last.field}")
+        if self.hooks:
+            names = some((name or self.network for name in self.left_out), 3)
+            notes.append(f"{self.hooks:,} {plural('hook', self.hooks)} left out, of {names}")
         return notes + ([] if self.memory is None else str(self.memory).splitlines()) + self.not_counted()
 
     def __str__(self) -> str:
@@ -247,6 +257,7 @@ class Count(Part):
             "peak_bytes": self.peak_bytes,
             "memory": None if self.memory is None else self.memory.as_dict(),
             "phases": {phase: _columns(tally) for phase, tally in self.phases.items()},
+            "hooks": self.left_out,
             "unknown": self.unknown,
             "rows": [row.as_dict() for row in self.rows],
         }

@@ -86,6 +86,7 @@ class Traced:
     - `inputs`: the tensors that it is called with.
     - `names`: the qualified name of each module of `net`, "" for `net` itself; a shared module has its first.
     - `optimizer_state`: the tensors that the optimizer kept from the step before, by parameter name.
+    - `left_out`: module -> how many hooks of its own are not run.
     - `outputs`: what the network returned.
     """
 
@@ -94,6 +95,7 @@ class Traced:
     names: Mapping[nn.Module, str]
     optimizer_state: Mapping[str, tuple[Tensor, ...]]
     training: bool
+    left_out: Mapping[str, int]
     outputs: Any = None
 
 

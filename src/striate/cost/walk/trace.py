@@ -19,7 +19,7 @@ from striate.cost.walk.failures import LOSS_HINT, Failure, explained, said, shap
 from striate.cost.walk.kernels import as_on_a_cpu
 from striate.cost.walk.shortcuts import SHORTCUTS
 from striate.cost.walk.training import default_loss, optimizer_state, optimizer_step
-from striate.cost.walk.twin import meta_inputs, meta_twin, named
+from striate.cost.walk.twin import left_out, meta_inputs, meta_twin, named, without_hooks_of_every_module
 
 aten = torch.ops.aten
 Inputs = Sequence[Any] | Tensor
@@ -39,6 +39,7 @@ def trace(
     optimizer: str | None = None,
     autocast: bool = False,
     input_gradient: bool = False,
+    hooks: bool = False,
     on_fault: OnFault | None = None,
 ) -> Traced:
     """Run a twin of `net` once, on no storage, and tell the observers. `net` itself is neither run nor changed.
@@ -53,13 +54,15 @@ def trace(
     - `optimizer`: "sgd", "momentum", "adamw", or None for no step. Its state is that of any step but the first.
     - `autocast`: bfloat16, as `torch.autocast("cpu", torch.bfloat16)` would choose it for forward and loss.
     - `input_gradient`: floating-point and complex inputs ask for a gradient.
+    - `hooks`: forward hooks and pre-hooks run, those of the twin: what they compute is booked on their module, and what
+      they write to is the caller's own. Otherwise `Traced.left_out` says how many there are. Backward hooks never run.
     - `on_fault`: is told where an observer itself breaks down over an operator, and the pass goes on. Without it that
       is a `Fault`.
 
-    Hooks on modules are not called, except torch's own (weight and spectral norm). Raises `UsageError` naming the
+    Torch's own hooks (weight and spectral norm) always run. Raises `UsageError` naming the
     module: a size that it cannot take, a missing input, control flow that depends on values, a lazy or scripted module.
     """
-    twin = meta_twin(net)
+    twin = meta_twin(net, hooks=hooks)
     twin.train(training)
     given = meta_inputs(twin, inputs, batch)
     if training and not input_gradient and not any(each.requires_grad for each in twin.parameters()):
@@ -72,11 +75,15 @@ def trace(
         )
     state = optimizer_state(twin, optimizer) if training else {}
     names = {module: name for name, module in twin.named_modules()}
-    traced = Traced(twin, given, names, state, training)
+    unheard = left_out(net, hooks=hooks, training=training)
+    traced = Traced(twin, given, names, state, training, unheard)
     walk = _Walk(traced, observers, autocast, on_fault)
     walk.begin()
     # what the forward pass draws on the CPU is not taken from the user's random numbers
-    with torch.set_grad_enabled(training), as_on_a_cpu(), _no_collection(), torch.random.fork_rng(devices=[]):
+    with (
+        torch.set_grad_enabled(training), as_on_a_cpu(), _no_collection(), torch.random.fork_rng(devices=[]),
+        without_hooks_of_every_module(hooks=hooks),
+    ):  # fmt: skip
         walk.run(loss or default_loss, optimizer)
         walk.check()
     return traced
@@ -110,6 +117,7 @@ class _Walk(TorchDispatchMode):
         self._calls: list[str] = []  # module name of each call number
         self._nodes: list[int] = []  # autograd's sequence number from which on nodes were made by ...
         self._makers: list[int] = []  # ... this call
+        self._first: dict[str, int] = {}  # the first call of each module, hooks aside
         self._owners: dict[int, tuple[str, int]] = {}  # id of a parameter -> its module's name and first call
         self._failed: tuple[str, tuple[Tensor, ...], object] | None = None
         self._refused: torch._ops.OpOverload | None = None
@@ -128,6 +136,8 @@ class _Walk(TorchDispatchMode):
         before = {module: module.__dict__.get("forward") for module in traced.names}
         for module, name in traced.names.items():
             module.forward = self._watched(module, name)
+            for hooks in (module._forward_pre_hooks, module._forward_hooks):
+                hooks.update({key: self._booked(hook, name) for key, hook in hooks.items()})
         try:
             with self:
                 with self._precision():
@@ -191,10 +201,8 @@ class _Walk(TorchDispatchMode):
         forward = module.forward
 
         def watched(*args: Any, **kwargs: Any) -> Any:
-            number = len(self._calls)
-            self._calls.append(name)
-            self._stack.append((name, number))
-            self._note()
+            number = self._enter(name)
+            self._first.setdefault(name, number)
             given = flat((args, kwargs) if kwargs else args)
             for entered in self._entered:
                 entered(name, number, given)
@@ -213,6 +221,26 @@ class _Walk(TorchDispatchMode):
             return out
 
         return watched
+
+    def _enter(self, name: str) -> int:
+        number = len(self._calls)
+        self._calls.append(name)
+        self._stack.append((name, number))
+        self._note()
+        return number
+
+    def _booked(self, hook: Callable[..., Any], name: str) -> Callable[..., Any]:
+        """The hook, of which operators are those of its module, as of a call of its own."""
+
+        def booked(*args: Any, **kwargs: Any) -> Any:
+            self._enter(name)
+            try:
+                return hook(*args, **kwargs)
+            finally:
+                self._stack.pop()
+                self._note()
+
+        return booked
 
     def _leave(self, name: str, number: int, outputs: tuple[Tensor, ...]) -> None:
         for left in self._left:
@@ -238,8 +266,8 @@ class _Walk(TorchDispatchMode):
 
     def _owner(self, parameter: Tensor) -> tuple[str, int]:
         name, number = self._owners.get(id(parameter), ("", NO_CALL))
-        if number == NO_CALL and name in self._calls:
-            number = self._calls.index(name)
+        if number == NO_CALL and name in self._first:
+            number = self._first[name]
             self._owners[id(parameter)] = (name, number)
         return name, number
 

@@ -1,7 +1,9 @@
 """A network's twin and its inputs on the meta device: shapes and types, no storage."""
 
 import copy
-from collections.abc import Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, SupportsIndex, final
 
 import torch
@@ -11,8 +13,10 @@ from torch.overrides import TorchFunctionMode
 
 from striate.base.errors import UsageError
 
-HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+FORWARD_HOOKS = ("_forward_pre_hooks", "_forward_hooks")
+BACKWARD_HOOKS = ("_backward_pre_hooks", "_backward_hooks")
 MODULE_HINT = 'a module, such as striate.build("resnet18")'
+EVERY = "every module"  # whose hooks are the program's, not the network's
 WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 
 
@@ -21,12 +25,12 @@ def named(net: nn.Module, module: str = "") -> str:
     return f"module {module!r}" if module else f"the network ({type(net).__name__})"
 
 
-def meta_twin(net: nn.Module) -> nn.Module:
+def meta_twin(net: nn.Module, *, hooks: bool = False) -> nn.Module:
     """A deep copy whose tensors are on meta; no storage is allocated, and `net` is left as it is.
 
     What is shared, a tensor or a storage, is shared in the twin. Wrappers for several devices are taken off. Hooks are
-    left behind, except torch's own: they compute weights. Raises `UsageError` for a module that is lazy, scripted or
-    cannot be copied.
+    left behind, except torch's own, which compute weights, and with `hooks` those of forward. Raises `UsageError` for a
+    module that is lazy, scripted or cannot be copied.
     """
     if not isinstance(net, nn.Module):
         raise UsageError("the network", f"{net!r:.60} is no torch.nn.Module", MODULE_HINT)
@@ -37,8 +41,6 @@ def meta_twin(net: nn.Module) -> nn.Module:
         if isinstance(module, torch.jit.ScriptModule):
             cause = "it is scripted, and no longer says which module calls an operator"
             raise UsageError(named(net, name), cause, "the module as it was before torch.jit")
-        own = (hook for key in HOOKS for hook in getattr(module, key, {}).values() if not _is_torchs(hook))
-        memo.update((id(hook), _nothing) for hook in own)
         for group in (module._parameters, module._buffers):
             for tensor in group.values():
                 if is_lazy(tensor):
@@ -50,18 +52,50 @@ def meta_twin(net: nn.Module) -> nn.Module:
                     memo[id(tensor)] = nn.Parameter(twin, tensor.requires_grad) if parameter else twin
     try:
         with _Storageless():
+            for module in net.modules():
+                for key in BACKWARD_HOOKS if hooks else (*FORWARD_HOOKS, *BACKWARD_HOOKS):
+                    group = getattr(module, key)
+                    kept = OrderedDict((number, hook) for number, hook in group.items() if _is_torchs(hook))
+                    memo[id(group)] = copy.deepcopy(kept, memo)
             twin_net = copy.deepcopy(net, memo)
     except Exception as error:
         cause = f"it cannot be copied ({type(error).__name__}: {error})"
         raise UsageError(named(net), cause, "a module without files, locks or generators") from error
     if set(twin_net.modules()) & set(net.modules()):  # counting would change the network itself
         raise UsageError(named(net), "its __deepcopy__ gives the module itself", "a module that can be copied")
-    for module in twin_net.modules():
-        for key in HOOKS:
-            hooks = getattr(module, key, {})
-            for number in [number for number, hook in hooks.items() if hook is _nothing]:
-                del hooks[number]
     return twin_net
+
+
+def left_out(net: nn.Module, *, hooks: bool, training: bool) -> dict[str, int]:
+    """How many hooks of each module a pass does not run: those of forward without `hooks`, in training of backward."""
+    groups = (() if hooks else FORWARD_HOOKS) + (BACKWARD_HOOKS if training else ())
+    found = Counter[str]()
+    for name, module in _unwrapped(net).named_modules():
+        found[name] = sum(not _is_torchs(hook) for key in groups for hook in getattr(module, key).values())
+        if training:
+            for each in module.parameters(recurse=False):
+                found[name] += len(each._backward_hooks or ()) + len(each._post_accumulate_grad_hooks or ())
+    for group in _of_every_module(groups):
+        found[EVERY] += len(group)
+    return {name: count for name, count in found.items() if count}
+
+
+@contextmanager
+def without_hooks_of_every_module(*, hooks: bool) -> Iterator[None]:
+    """Those that torch calls for each module of a program are told of the program's own passes, not of this one."""
+    groups = _of_every_module(BACKWARD_HOOKS if hooks else (*FORWARD_HOOKS, *BACKWARD_HOOKS))
+    before = [dict(group) for group in groups]
+    for group in groups:
+        group.clear()
+    try:
+        yield
+    finally:
+        for group, kept in zip(groups, before, strict=True):
+            group.update(kept)
+
+
+def _of_every_module(keys: Sequence[str]) -> list[dict[int, Any]]:
+    return [getattr(nn.modules.module, f"_global{key}") for key in keys]
 
 
 def meta_inputs(net: nn.Module, inputs: Sequence[Any] | Tensor, batch: int) -> tuple[Tensor, ...]:
@@ -134,7 +168,3 @@ def _is_torchs(hook: Any) -> bool:
     owner = getattr(hook, "__self__", hook)
     module = getattr(owner, "__module__", None) or type(owner).__module__
     return str(module).split(".")[0] == "torch"
-
-
-def _nothing(*_: Any, **__: Any) -> None:
-    """Stands in the twin where the network has a hook, until it is taken out."""

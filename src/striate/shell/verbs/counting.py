@@ -3,7 +3,9 @@
 import dataclasses
 import sys
 from operator import attrgetter
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
 
 from striate.base.errors import UsageError
 from striate.base.units import by
@@ -24,6 +26,7 @@ def count(
     optimizer: asked.Optimizer = None,
     precision: asked.Precision = "float32",
     show: Literal["layers", "stages", "operators", "why"] = "layers",
+    hooks: Annotated[bool, Parameter(negative="")] = False,
     unknown: Literal["raise", "report"] = "raise",
     model_options: asked.Options = None,
     format: Literal["text", "markdown", "csv"] = "text",
@@ -39,6 +42,8 @@ def count(
     ----------
     show
         Every layer; sums of the network's own children, or of each operator; or why: each number as a formula.
+    hooks
+        Run the forward hooks that a network registers itself; without it they are left out, and the table says so.
     unknown
         An operator without a rule is an error, or is listed and left out.
     format
@@ -55,6 +60,7 @@ def count(
         named.network(model, **options),
         shape,
         batch=batch,
+        hooks=hooks,
         unknown=unknown,
         memory=training and show == "layers",
         **how,
