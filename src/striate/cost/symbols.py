@@ -155,7 +155,7 @@ def _pass(net: nn.Module, size: tuple[Size, ...]) -> tuple[Any, list[Any]]:
     names = {side.node.expr: name for name, side in sides.items()}
     try:
         with enable_python_dispatcher(), _Alike():  # torch's rules of shapes in C++ would fix some sides
-            trace(net, [sides.get(side, side) for side in size], [products])
+            trace(net, [sides.get(side, side) for side in size], [products], values=False)
     except UsageError as error:
         raise _one_size(net, _why_not(net, tuple(hints.get(side, side) for side in size), error)) from error
     if environment.replacements:

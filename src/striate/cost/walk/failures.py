@@ -15,7 +15,17 @@ VALUE_READERS = """
     _local_scalar_dense.default equal.default is_nonzero.default masked_select.default nonzero.default _unique2.default
     unique_consecutive.default unique_dim.default repeat_interleave.Tensor bincount.default
 """
-VALUE_WORDS = ("nonzero", "out of meta tensor", "meta device type tensor to numpy", "on meta tensors")
+VALUE_WORDS = (
+    "nonzero",
+    "out of meta tensor",
+    "meta device type tensor to numpy",
+    "on meta tensors",
+    "unallocated storage",
+)
+
+
+class DependsOnValues(UsageError):
+    """What a network does next depends on values, which a pass without storage does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +53,7 @@ def explained(failure: Failure) -> UsageError:
     if reads or any(words in text for words in VALUE_WORDS):
         reader = f" ({failure.refused})" if failure.refused is not None else ""
         cause = f"what it computes depends on the values in a tensor{reader}, and counting has only shapes"
-        return UsageError(where, cause, "the same without .item(), `if tensor`, .numpy() and selections by a mask")
+        return DependsOnValues(where, cause, "the same without .item(), `if tensor`, .numpy() and selections by a mask")
     if isinstance(error, TypeError) and "positional argument" in text:
         hint = "a tuple with one shape for each input, such as ((3, 32, 32), (10,))"
         return UsageError(where, f"it was called with {len(failure.given)} inputs and asks for others ({why})", hint)

@@ -1,9 +1,11 @@
 """One pass over tensors that have shapes and no storage: every operator of a step, and the module that called it."""
 
+import copy
 import gc
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, final
 
@@ -15,8 +17,9 @@ from torch.utils._pytree import tree_map_only
 from striate.base.errors import Fault, Option, StriateError, UsageError
 from striate.cost.walk.autocast import Autocast
 from striate.cost.walk.events import NO_CALL, Call, Observer, Phase, Traced, flat
-from striate.cost.walk.failures import LOSS_HINT, Failure, explained, said, shapes
+from striate.cost.walk.failures import LOSS_HINT, DependsOnValues, Failure, explained, said, shapes
 from striate.cost.walk.kernels import as_on_a_cpu
+from striate.cost.walk.known import Known, Values
 from striate.cost.walk.shortcuts import SHORTCUTS
 from striate.cost.walk.training import default_loss, optimizer_state, optimizer_step
 from striate.cost.walk.twin import left_out, meta_inputs, meta_twin, named, without_hooks_of_every_module
@@ -27,7 +30,20 @@ Loss = Callable[[Any], Tensor]
 OnFault = Callable[[Observer, Call], None]
 
 
-@torch.inference_mode(False)  # a caller's would hand over operators whole that have no rule, and take no gradients
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What of `trace` is asked for."""
+
+    batch: int
+    training: bool
+    loss: Loss | None
+    optimizer: str | None
+    autocast: bool
+    input_gradient: bool
+    hooks: bool
+    on_fault: OnFault | None
+
+
 def trace(
     net: nn.Module,
     inputs: Inputs,
@@ -40,6 +56,7 @@ def trace(
     autocast: bool = False,
     input_gradient: bool = False,
     hooks: bool = False,
+    values: bool = True,
     on_fault: OnFault | None = None,
 ) -> Traced:
     """Run a twin of `net` once, on no storage, and tell the observers. `net` itself is neither run nor changed.
@@ -56,36 +73,50 @@ def trace(
     - `input_gradient`: floating-point and complex inputs ask for a gradient.
     - `hooks`: forward hooks and pre-hooks run, those of the twin: what they compute is booked on their module, and what
       they write to is the caller's own. Otherwise `Traced.left_out` says how many there are. Backward hooks never run.
+    - `values`: a network that looks at values is run a second time, and those that depend neither on the input nor on
+      parameters are followed. The observers are then as they were, and told of the second pass alone.
     - `on_fault`: is told where an observer itself breaks down over an operator, and the pass goes on. Without it that
       is a `Fault`.
 
-    Torch's own hooks (weight and spectral norm) always run. Raises `UsageError` naming the
-    module: a size that it cannot take, a missing input, control flow that depends on values, a lazy or scripted module.
+    Torch's own hooks (weight and spectral norm) always run. Raises `UsageError` naming the module: a size that it
+    cannot take, a missing input, a lazy or scripted module; `DependsOnValues` where what it does depends on the input.
     """
-    twin = meta_twin(net, hooks=hooks)
+    step = _Step(batch, training, loss, optimizer, autocast, input_gradient, hooks, on_fault)
+    before = [(vars(each), copy.deepcopy(vars(each))) for each in observers]
+    try:
+        return _once(net, inputs, observers, step, None)
+    except DependsOnValues:
+        if not values:
+            raise
+    for now, then in before:
+        now.clear()
+        now.update(then)
+    return _once(net, inputs, observers, step, Known())
+
+
+@torch.inference_mode(False)  # a caller's would hand over operators whole that have no rule, and take no gradients
+def _once(net: nn.Module, inputs: Inputs, observers: Sequence[Observer], step: _Step, known: Known | None) -> Traced:
+    twin, training = meta_twin(net, hooks=step.hooks, known=known), step.training
     twin.train(training)
-    given = meta_inputs(twin, inputs, batch)
-    if training and not input_gradient and not any(each.requires_grad for each in twin.parameters()):
+    given = meta_inputs(twin, inputs, step.batch)
+    if training and not step.input_gradient and not any(each.requires_grad for each in twin.parameters()):
         cause = "nothing in it asks for a gradient, so there is no training step to trace"
         hint = (Option("training", False), ", or parameters that are not frozen")
         raise UsageError(named(twin), cause, hint)
-    if input_gradient:
+    if step.input_gradient:
         given = tuple(
             each.requires_grad_() if each.is_floating_point() or each.is_complex() else each for each in given
         )
-    state = optimizer_state(twin, optimizer) if training else {}
+    state = optimizer_state(twin, step.optimizer) if training else {}
     names = {module: name for name, module in twin.named_modules()}
-    unheard = left_out(net, hooks=hooks, training=training)
-    traced = Traced(twin, given, names, state, training, unheard)
-    walk = _Walk(traced, observers, autocast, on_fault)
-    walk.begin()
+    traced = Traced(twin, given, names, state, training, left_out(net, hooks=step.hooks, training=training))
+    walk = _Walk(traced, observers, step, known)
     # what the forward pass draws on the CPU is not taken from the user's random numbers
     with (
         torch.set_grad_enabled(training), as_on_a_cpu(), _no_collection(), torch.random.fork_rng(devices=[]),
-        without_hooks_of_every_module(hooks=hooks),
+        without_hooks_of_every_module(hooks=step.hooks),
     ):  # fmt: skip
-        walk.run(loss or default_loss, optimizer)
-        walk.check()
+        walk.run()
     return traced
 
 
@@ -105,10 +136,9 @@ def _no_collection() -> Iterator[None]:
 class _Walk(TorchDispatchMode):
     """Sees the operators; knows by the wrapped `forward` of each module who is being called."""
 
-    def __init__(self, traced: Traced, observers: Sequence[Observer], autocast: bool, on_fault: OnFault | None) -> None:
+    def __init__(self, traced: Traced, observers: Sequence[Observer], step: _Step, known: Known | None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._traced, self._observers, self._autocast = traced, observers, autocast
-        self._on_fault = on_fault
+        self._traced, self._observers, self._asked, self._known = traced, observers, step, known
         heeded = partial(_heeded, observers, faulty=self._faulty)
         self._called, self._ended = heeded("called"), heeded("phase_ended")
         self._entered, self._left = heeded("module_entered"), heeded("module_left")
@@ -126,33 +156,18 @@ class _Walk(TorchDispatchMode):
             for parameter in module.parameters(recurse=False):
                 self._owners.setdefault(id(parameter), (name, NO_CALL))
 
-    def begin(self) -> None:
-        for begin in _heeded(self._observers, "begin", self._faulty):
-            begin(self._traced)
-
-    def run(self, loss: Loss, optimizer: str | None) -> None:
-        """The step; whatever goes wrong in it is told as a `UsageError`."""
-        traced = self._traced
-        before = {module: module.__dict__.get("forward") for module in traced.names}
-        for module, name in traced.names.items():
+    def run(self) -> None:
+        """The step; whatever goes wrong in it is told as a `StriateError`."""
+        before = {module: module.__dict__.get("forward") for module in self._traced.names}
+        for module, name in self._traced.names.items():
             module.forward = self._watched(module, name)
             for hooks in (module._forward_pre_hooks, module._forward_hooks):
                 hooks.update({key: self._booked(hook, name) for key, hook in hooks.items()})
+        for begin in _heeded(self._observers, "begin", self._faulty):
+            begin(self._traced)
         try:
-            with self:
-                with self._precision():
-                    traced.outputs = traced.net(*traced.inputs)
-                    self._end("forward", then="loss")
-                    if not traced.training:
-                        return
-                    value = _one_number(loss(traced.outputs))
-                    self._end("loss", then="backward")
-                value.backward()  # type: ignore[no-untyped-call]
-                self._end("backward", then="optimizer")
-                if optimizer is not None:
-                    with torch.no_grad():
-                        self._step(optimizer)
-                    self._end("optimizer", then="optimizer")
+            with self, nullcontext() if self._known is None else Values(self._known):
+                self._phases()
         except StriateError:
             raise
         except Exception as error:
@@ -162,32 +177,37 @@ class _Walk(TorchDispatchMode):
                 del module.forward
                 if forward is not None:
                     module.forward = forward
-
-    def check(self) -> None:
-        """Raise what an observer raised and the network caught."""
-        if self._told is not None:
+        if self._told is not None:  # and the network caught it
             raise self._told
 
+    def _phases(self) -> None:
+        traced, optimizer = self._traced, self._asked.optimizer
+        with self._precision():
+            traced.outputs = traced.net(*traced.inputs)
+            self._end("forward", then="loss")
+            if not traced.training:
+                return
+            value = _one_number((self._asked.loss or default_loss)(traced.outputs))
+            self._end("loss", then="backward")
+        value.backward()  # type: ignore[no-untyped-call]
+        self._end("backward", then="optimizer")
+        if optimizer is not None:
+            with torch.no_grad():
+                self._step(optimizer)
+            self._end("optimizer", then="optimizer")
+
     def _precision(self) -> AbstractContextManager[object]:
-        return Autocast() if self._autocast else nullcontext()
+        return Autocast() if self._asked.autocast else nullcontext()
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func is aten._to_copy.default and args[0].is_meta:  # to the CPU, say: it is there as little as anywhere
-            kwargs = {**kwargs, "device": args[0].device}
         try:
-            shortcut = None if kwargs else SHORTCUTS.get(func)
-            out = NotImplemented if shortcut is None else shortcut(args)
-            if out is NotImplemented:
-                try:
-                    out = func(*args, **kwargs)
-                except RuntimeError as error:
-                    if "not on the expected device" not in str(error):
-                        raise
-                    args, kwargs = _on_meta(args), _on_meta(kwargs)  # the forward pass made a tensor of its own
-                    out = func(*args, **kwargs)
+            if self._known is None:
+                out, args, kwargs = _run(func, args, kwargs)
+            else:
+                out, args, kwargs = self._known.call(func, args, kwargs, _run)
         except Exception:
             self._refused = func
             raise
@@ -295,8 +315,8 @@ class _Walk(TorchDispatchMode):
             self._told = error
             raise error
         call = args[0] if args and isinstance(args[0], Call) else None
-        if call is not None and self._on_fault is not None:
-            self._on_fault(observer, call)
+        if call is not None and self._asked.on_fault is not None:
+            self._asked.on_fault(observer, call)
             return
         name = args[0] if args and event.startswith("module") else ""
         where, what = (call.module, str(call.operator)) if call else (name, event.replace("_", " "))
@@ -306,6 +326,23 @@ class _Walk(TorchDispatchMode):
         hint = "counting the modules in it, each by itself" if call is None else listed
         self._told = Fault(named(self._traced.net, where), cause, hint)
         raise self._told from error
+
+
+def _run(operator: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, tuple[Any, ...], Any]:
+    """What an operator gives on meta, and the arguments on meta."""
+    if operator is aten._to_copy.default and args[0].is_meta:  # to the CPU, say: it is there as little as anywhere
+        kwargs = {**kwargs, "device": args[0].device}
+    shortcut = None if kwargs else SHORTCUTS.get(operator)
+    out = NotImplemented if shortcut is None else shortcut(args)
+    if out is NotImplemented:
+        try:
+            out = operator(*args, **kwargs)
+        except RuntimeError as error:
+            if "not on the expected device" not in str(error):
+                raise
+            args, kwargs = _on_meta(args), _on_meta(kwargs)  # the forward pass made a tensor of its own
+            out = operator(*args, **kwargs)
+    return out, args, kwargs
 
 
 def _heeded(observers: Sequence[Observer], event: str, faulty: Callable[..., None]) -> list[Callable[..., None]]:

@@ -12,6 +12,7 @@ from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
 from striate.base.errors import UsageError
+from striate.cost.walk.known import Known
 
 FORWARD_HOOKS = ("_forward_pre_hooks", "_forward_hooks")
 BACKWARD_HOOKS = ("_backward_pre_hooks", "_backward_hooks")
@@ -25,12 +26,12 @@ def named(net: nn.Module, module: str = "") -> str:
     return f"module {module!r}" if module else f"the network ({type(net).__name__})"
 
 
-def meta_twin(net: nn.Module, *, hooks: bool = False) -> nn.Module:
+def meta_twin(net: nn.Module, *, hooks: bool = False, known: Known | None = None) -> nn.Module:
     """A deep copy whose tensors are on meta; no storage is allocated, and `net` is left as it is.
 
     What is shared, a tensor or a storage, is shared in the twin. Wrappers for several devices are taken off. Hooks are
-    left behind, except torch's own, which compute weights, and with `hooks` those of forward. Raises `UsageError` for a
-    module that is lazy, scripted or cannot be copied.
+    left behind, except torch's own, which compute weights, and with `hooks` those of forward. `known` keeps the values
+    of what is no parameter. Raises `UsageError` for a module that is lazy, scripted or cannot be copied.
     """
     if not isinstance(net, nn.Module):
         raise UsageError("the network", f"{net!r:.60} is no torch.nn.Module", MODULE_HINT)
@@ -49,9 +50,11 @@ def meta_twin(net: nn.Module, *, hooks: bool = False) -> nn.Module:
                 if tensor is not None and id(tensor) not in memo:
                     twin = _shared(tensor, storages)
                     parameter = group is module._parameters
+                    if known is not None and not parameter:
+                        known.keep(tensor, twin)
                     memo[id(tensor)] = nn.Parameter(twin, tensor.requires_grad) if parameter else twin
     try:
-        with _Storageless():
+        with _Storageless(known):
             for module in net.modules():
                 for key in BACKWARD_HOOKS if hooks else (*FORWARD_HOOKS, *BACKWARD_HOOKS):
                     group = getattr(module, key)
@@ -128,11 +131,17 @@ def meta_inputs(net: nn.Module, inputs: Sequence[Any] | Tensor, batch: int) -> t
 class _Storageless(TorchFunctionMode):
     """Makes `copy.deepcopy` of tensors that are neither parameters nor buffers answer with a twin on meta."""
 
+    def __init__(self, known: Known | None) -> None:
+        super().__init__()
+        self._known = known
+
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is Tensor.__deepcopy__:
             tensor, memo = args
             if id(tensor) not in memo:
                 memo[id(tensor)] = _empty(tensor)
+                if self._known is not None:
+                    self._known.keep(tensor, memo[id(tensor)])
             return memo[id(tensor)]
         return func(*args, **(kwargs or {}))
 
