@@ -16,6 +16,21 @@ def dropping():
     rates = [rate.item() for rate in torch.linspace(0, 0.1, 3)]  # as many networks spread their rates over blocks
     return nn.Sequential(*map(nn.Dropout, rates), nn.Conv2d(3, 4, 3))
 
+class Strided(nn.Linear):
+    def __init__(self):
+        super().__init__(4, 4)
+        self.register_buffer("stride", torch.tensor(8.0))
+
+    def forward(self, x):
+        return super().forward(x) * float(self.stride)
+
+class Branching(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Linear(4, 4), nn.Linear(4, 4))
+
+    def forward(self, x):
+        return self[1](x) if self[0](x).sum() > 0 else x
+
 class Hooked(nn.Linear):
     def __init__(self):
         super().__init__(4, 4)

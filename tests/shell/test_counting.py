@@ -136,6 +136,31 @@ def test_hooks_of_a_network_are_told_and_run_when_asked(capsys, own):
     assert (found["hooks"], found["additions"]) == ({}, 4 + 4)
 
 
+@pytest.mark.parametrize("verb", ["count", "memory", "draw"])
+def test_a_look_at_a_constant_is_answered_though_the_network_is_built_without_memory(capsys, own, verb):
+    code, out, err = call(capsys, verb, "own_networks:Strided", "--input", "4")
+    assert (code, err) == (0, "")
+    assert verb != "count" or "forward: 16 multiply-adds" in out
+
+
+def test_a_look_at_the_input_is_refused_or_ends_the_count_there(capsys, own):
+    words = ("count", "own_networks:Branching", "--input", "4")
+    code, _, err = call(capsys, *words)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "the network (Branching): what it computes depends on the values in a tensor" in err
+    assert "Try: --unknown report, which counts what comes before" in err
+    code, out, _ = call(capsys, *words, "--unknown", "report")
+    assert code == 0
+    assert "forward: 16 multiply-adds" in out
+    assert "NOT COUNTED: what comes after the network (Branching): what it computes depends on" in out
+    for answer in (("--show", "stages"), ("--show", "why"), ("--format", "csv")):
+        code, _, err = call(capsys, *words, "--unknown", "report", *answer)
+        assert (code, err.count("NOT COUNTED: what comes after")) == (0, 1)
+    found = json.loads(call(capsys, *words, "--unknown", "report", "--json")[1])
+    assert found["macs"] == 16
+    assert found["stopped"].startswith("the network (Branching)")
+
+
 def rates_of(monkeypatch, **changed):
     """Rates that are given and not measured; what they were asked for."""
     asked = []

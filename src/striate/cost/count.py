@@ -4,11 +4,12 @@ from typing import Literal
 
 from torch import nn
 
-from striate.base.errors import UsageError
+from striate.base.errors import Option, UsageError
 from striate.cost.ledger import Ledger
 from striate.cost.memory import Memory
 from striate.cost.rows import Count, sums
 from striate.cost.walk.events import Call, Observer
+from striate.cost.walk.failures import DependsOnValues
 from striate.cost.walk.trace import Inputs, Loss, trace
 
 
@@ -34,7 +35,8 @@ def count(
     - `hooks`: forward hooks and pre-hooks run too. Without it they are left out, and `Count.hooks` says how many:
       a hook may write to what is the caller's own, and a count changes nothing of it.
     - `unknown`: what to do about an operator without a rule, or whose rule breaks down: "raise" names it, "report"
-      lists it in `Count.unknown` and counts the others.
+      lists it in `Count.unknown` and counts the others. A network that looks at values of its input is refused, or
+      counted up to there: `Count.stopped` says where and why.
     - `memory`: whether to find `peak_bytes`; by default in training only.
 
     The other options, and the errors, are those of `striate.cost.walk.trace.trace`.
@@ -51,10 +53,18 @@ def count(
 
     asked = training if memory is None else memory
     observers: list[Observer] = [ledger, peak] if asked else [ledger]
-    traced = trace(
-        net, input_size, observers, batch=batch, training=training, loss=loss, optimizer=optimizer, autocast=autocast,
-        input_gradient=input_gradient, hooks=hooks, on_fault=leave_out if report else None,
-    )  # fmt: skip
+    stopped = None
+    try:
+        trace(
+            net, input_size, observers, batch=batch, training=training, loss=loss, optimizer=optimizer,
+            autocast=autocast, input_gradient=input_gradient, hooks=hooks, on_fault=leave_out if report else None,
+        )  # fmt: skip
+    except DependsOnValues as error:
+        if not report:
+            hint = (Option("unknown", "report"), ", which counts what comes before, or ", error.hint)
+            raise DependsOnValues(error.where, error.cause, hint) from error
+        stopped = f"{error.where}: {error.cause}"
+    traced, whole = ledger.traced, stopped is None and peak not in broken
     rows = ledger.rows()
     parameters = list(traced.net.parameters())
     trainable = sum(each.numel() for each in parameters if each.requires_grad)
@@ -69,8 +79,9 @@ def count(
         frozen=params - trainable,
         buffers=sum(each.numel() for each in traced.net.buffers()),
         rows=rows,
-        last=ledger.fields.last,
+        last=ledger.fields.last if stopped is None else None,
         left_out=traced.left_out,
         unknown=ledger.unknown,
-        memory=peak.peak() if asked and peak not in broken else None,
+        stopped=stopped,
+        memory=peak.peak() if asked and whole else None,
     )

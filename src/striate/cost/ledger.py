@@ -66,7 +66,7 @@ class Ledger(Observer):
 
     def begin(self, traced: Traced) -> None:
         self.fields.begin(traced)
-        self._net = traced.net
+        self.traced = traced
         self._kinds = {name: type(module).__name__ for module, name in traced.names.items()}
         self._leaves = frozenset(name for module, name in traced.names.items() if next(module.children(), None) is None)
 
@@ -119,7 +119,7 @@ class Ledger(Observer):
         """In the order of the calls, with parameters where they are first met, then modules nobody called."""
         entries = list(self._entries.values())
         sizes = Counter[str]()
-        for name, parameter in self._net.named_parameters():
+        for name, parameter in self.traced.net.named_parameters():
             sizes[name.rpartition(".")[0]] += parameter.numel()
         for name, size in sizes.items():
             if name in self._first:
@@ -161,7 +161,7 @@ class Ledger(Observer):
         if not self._report:
             hint = (Option("unknown", "report"), ", to list such operators and count the others")
             cause = f"no rule says what the operator {call.operator} costs"
-            raise UsageError(named(self._net, call.module), cause, hint)
+            raise UsageError(named(self.traced.net, call.module), cause, hint)
         self.leave_out(call)
 
 

@@ -127,6 +127,8 @@ class Count(Part):
     - `last`: the last feature map with its receptive field, None where there is none or it cannot be told.
     - `hooks`: how many hooks were not run; `left_out` has them by module.
     - `unknown`: operator without a rule -> module -> calls; empty unless `unknown="report"` was asked for.
+    - `stopped`: module, operator and why, where a network that looks at values of its input was counted up to there
+      because `unknown="report"` was asked for; `memory` and `last` are None then.
     """
 
     network: str
@@ -140,6 +142,7 @@ class Count(Part):
     last: FeatureMap | None
     left_out: Mapping[str, int]
     unknown: Mapping[str, Mapping[str, int]]
+    stopped: str | None
     memory: Peak | None
 
     @property
@@ -178,8 +181,8 @@ class Count(Part):
         )
 
     def not_counted(self) -> list[str]:
-        """A line for each operator without a rule."""
-        lines = []
+        """A line for each operator without a rule, and one for what comes after a look at values."""
+        lines = [] if self.stopped is None else [f"NOT COUNTED: what comes after {self.stopped}"]
         for operator, modules in self.unknown.items():
             names = ", ".join(name or self.network for name in modules)
             lines.append(f"NOT COUNTED: {operator}, {sum(modules.values())} times, in {names}")
@@ -259,6 +262,7 @@ class Count(Part):
             "phases": {phase: _columns(tally) for phase, tally in self.phases.items()},
             "hooks": self.left_out,
             "unknown": self.unknown,
+            "stopped": self.stopped,
             "rows": [row.as_dict() for row in self.rows],
         }
 

@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+
+from torch import nn
 
 from striate.base.errors import UsageError
 from striate.base.units import by
@@ -12,7 +15,7 @@ from striate.cost.rows import Count
 from striate.models.catalog import catalog, find
 from striate.models.entry import Entry
 from striate.survey import charts
-from striate.survey.named import network, random_inputs, sample, shapes
+from striate.survey.named import asked, network, random_inputs, sample, shapes
 
 
 @dataclass(frozen=True)
@@ -64,9 +67,7 @@ def compare(
     rates = machine.rates(device, again=again)
     rows, layers = [], []
     for model, (shape, options) in zip(models, samples, strict=True):
-        net = network(model, **options)
-        one = count(net, shape)
-        step = count(net, shape, batch=batch, training=True, optimizer="momentum")
+        one, step = asked(model, options, partial(_counted, shape=shape, batch=batch))
         published = published_error(find(model)) if model in catalog() else None
         rows.append(
             Compared(
@@ -108,6 +109,11 @@ def published_error(entry: Entry) -> tuple[float, str] | None:
     best = min(found, key=lambda fact: (fact.quantity != "accuracy", fact.crops != 1))
     error = best.value if best.quantity == "error" else 100 - best.value
     return float(error), ", ".join(filter(None, (best.source, best.protocol)))
+
+
+def _counted(net: nn.Module, shape: tuple[Any, ...], batch: int) -> tuple[Count, Count]:
+    """One picture's forward pass, and a training step."""
+    return count(net, shape), count(net, shape, batch=batch, training=True, optimizer="momentum")
 
 
 def _seconds(model: str, shape: tuple[int, ...], options: Mapping[str, Any], device: str) -> float:

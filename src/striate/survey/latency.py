@@ -6,7 +6,7 @@ from typing import Any
 
 from striate.cost import machine
 from striate.cost.count import count
-from striate.survey.named import network, random_inputs
+from striate.survey.named import asked, network, random_inputs
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def measured(
 
     A layer is a module without children, all its calls together. The rates are those of the cache unless `again`.
     """
-    counted = count(network(model, **options), shape, batch=batch, autocast=bfloat16)
+    counted = asked(model, options, lambda net: count(net, shape, batch=batch, autocast=bfloat16))
     rates = machine.rates(device, again=again)
     called = [row for row in counted.rows if row.called]
     kinds = {row.module: row.kind for row in reversed(called)}  # the first of its calls

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from striate.base.errors import UsageError
 from striate.base.options import Whole, read
@@ -17,6 +17,8 @@ from striate.models.catalog import check_size, find, usual_size
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+Answer = TypeVar("Answer")
 
 
 def network(model: str, *, storage: bool = False, **options: Any) -> nn.Module:
@@ -30,6 +32,24 @@ def network(model: str, *, storage: bool = False, **options: Any) -> nn.Module:
         return _called(model, options, storage)
     with contextlib.nullcontext() if storage else torch.device("meta"):
         return build(model, **options)
+
+
+def asked(model: str, options: Mapping[str, Any], question: Callable[[nn.Module], Answer]) -> Answer:
+    """What a question has for an answer of the network that `model` names, built on tensors without memory.
+
+    A network from outside that looks at values of its own constants has none there: it is built with memory then, and
+    asked again.
+    """
+    from striate.cost.walk.failures import DependsOnValues
+
+    try:
+        answer = question(network(model, **options))
+        stopped = getattr(answer, "stopped", None) is not None  # of a count that may stop there
+    except DependsOnValues:
+        if ":" not in model:
+            raise
+        stopped = True
+    return question(network(model, storage=True, **options)) if stopped else answer
 
 
 def is_named(model: str) -> bool:

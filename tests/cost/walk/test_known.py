@@ -171,3 +171,19 @@ def test_what_the_cpu_refuses_is_no_reason_to_stop_before_a_look():
     net.does = lambda net, x: net.linear(x) * net.buffer[net.buffer.long()].sum().item()
     with pytest.raises(UsageError):
         count(net, (4,))
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_what_comes_before_a_look_can_be_had(training):
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 4), Own(UNKNOWN["the input"]))
+    with pytest.raises(DependsOnValues, match=r"Try: unknown='report', which counts what comes before"):
+        count(net, (3, 8, 8), training=training)
+    found = count(net, (3, 8, 8), training=training, unknown="report")
+    assert found.stopped.startswith("module '3': what it computes depends on the values in a tensor (aten.")
+    assert found.macs == sum(row.macs for row in found.rows) == 3888 + 576
+    assert [row.module for row in found.rows if row.macs] == ["0", "2"]
+    assert tuple(found.phases) == ("forward",)
+    assert (found.memory, found.last, found.params) == (None, None, 112 + 580 + 20)
+    assert f"NOT COUNTED: what comes after {found.stopped}" in str(found).splitlines()
+    assert found.as_dict()["stopped"] == found.stopped
+    assert count(net[:3], (3, 8, 8), unknown="report").stopped is None

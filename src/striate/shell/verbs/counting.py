@@ -13,6 +13,8 @@ from striate.shell import asked
 from striate.shell.output import Json, print_rows, terminal_width
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from striate.cost.rows import Count
 
 
@@ -45,7 +47,7 @@ def count(
     hooks
         Run the forward hooks that a network registers itself; without it they are left out, and the table says so.
     unknown
-        An operator without a rule is an error, or is listed and left out.
+        An operator without a rule, and what comes after a look at the input's values: an error, or listed and left out.
     format
         How it is printed.
     """
@@ -56,18 +58,15 @@ def count(
         raise UsageError("--json", f"it asks for another form than --format {format}", "one of the two")
     how = asked.step(training, optimizer, precision)
     shape, options = asked.sample(model, input, model_options, batch)
-    counted = count_network(
-        named.network(model, **options),
-        shape,
-        batch=batch,
-        hooks=hooks,
-        unknown=unknown,
-        memory=training and show == "layers",
-        **how,
-    )
+    peak = training and show == "layers"
+
+    def question(net: "nn.Module") -> "Count":
+        return count_network(net, shape, batch=batch, hooks=hooks, unknown=unknown, memory=peak, **how)
+
+    counted = named.asked(model, options, question)
     result = dataclasses.replace(counted, network=model)
     if show != "layers" or format == "csv":  # the others tell it themselves
-        print(*result.not_counted(), sep="\n", end="\n" * bool(result.unknown), file=sys.stderr)
+        print(*result.not_counted(), sep="\n", end="\n" * bool(result.not_counted()), file=sys.stderr)
     if show == "layers":
         _print_layers(result, format, json)
     elif show == "why" and format == "text" and not json:

@@ -53,7 +53,7 @@ def _layers(model: str, shape: asked.Shape, options: Mapping[str, Any]) -> tuple
     from striate.cost.drawing.drawing import drawing
     from striate.survey import named
 
-    drawn = drawing(named.network(model, **options), shape, title=model)
+    drawn = named.asked(model, options, lambda net: drawing(net, shape, title=model))
     return drawn, {"title": drawn.title, "layers": [dataclasses.asdict(layer) for layer in drawn.layers]}
 
 

@@ -52,14 +52,14 @@ def memory(
     if within is not None and batch is not None:
         raise UsageError(f"--batch {batch}", "it changes nothing beside --within, which finds one", "one of the two")
     shape, options = asked.sample(model, input, model_options, 1 if batch is None else batch)
-    net = named.network(model, **options)
     what = f"{model}, {'training step' if training else 'inference'}"
     peak: Peak | None
     if within is None:
-        peak = peak_of(net, shape, batch or 1, **how)
+        peak = named.asked(model, options, lambda net: peak_of(net, shape, batch or 1, **how))
         told, facts = f"{what}, batch of {batch or 1:,}\n{peak}", {"batch": batch or 1, "memory": peak.as_dict()}
     else:
-        fit = largest_batch(net, shape, parse_bytes(within, "--within"), **how)
+        budget = parse_bytes(within, "--within")
+        fit = named.asked(model, options, lambda net: largest_batch(net, shape, budget, **how))
         told, facts, peak = f"{what}. {fit}", {"batch": fit.batch, "budget": fit.budget}, fit.peak
     if path is not None and peak is not None:
         from striate.cost.curve import curve_figure
