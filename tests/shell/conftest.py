@@ -31,6 +31,14 @@ class Branching(nn.Sequential):
     def forward(self, x):
         return self[1](x) if self[0](x).sum() > 0 else x
 
+class Words(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.table = nn.Conv2d(3, 4, 3), nn.Embedding(10, 4)
+
+    def forward(self, picture, words):
+        return self.conv(picture).mean((2, 3)) + self.table(words).mean(1)
+
 class Hooked(nn.Linear):
     def __init__(self):
         super().__init__(4, 4)

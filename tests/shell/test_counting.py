@@ -161,6 +161,33 @@ def test_a_look_at_the_input_is_refused_or_ends_the_count_there(capsys, own):
     assert found["stopped"].startswith("the network (Branching)")
 
 
+@pytest.mark.parametrize("typed", ["3x8x8,5:int64", "words=5:int64,picture=3x8x8"])
+def test_whole_numbers_and_names_are_typed_in_every_verb(capsys, own, typed):
+    words = ("own_networks:Words", "--input", typed)
+    found = json.loads(call(capsys, "count", *words, "--json")[1])
+    assert (found["macs"], len(found["inputs"])) == (3888, 2)
+    for verb in ("memory", "draw"):
+        code, _, err = call(capsys, verb, *words)
+        assert (code, err) == (0, "")
+    assert call(capsys, "memory", *words, "--training", "--within", "1MB")[0] == 0
+    code, _, err = call(capsys, "latency", *words)
+    assert (code, err.splitlines()[0]) == (0, "inputs of int64 are noughts")
+    code, _, err = call(capsys, "formula", *words)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "has no letters" in err
+    code, _, err = call(capsys, "draw", *words, "--of", "field")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "--of field: it needs one picture" in err
+
+
+def test_a_type_is_a_type_of_the_input(capsys, own):
+    code, _, err = call(capsys, "formula", "own_networks:dropping", "--input", "3xHxW:float32")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "has a name or a type, and a formula is over the sides of one picture" in err
+    code, _, err = call(capsys, "draw", "own_networks:dropping", "--input", "3x8x8:float64", "--of", "field")
+    assert "--of field: it needs one picture, and the input is 3x8x8:float64" in err
+
+
 def rates_of(monkeypatch, **changed):
     """Rates that are given and not measured; what they were asked for."""
     asked = []

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Mapping
+from typing import final
 
 from striate.base.errors import UsageError
 
@@ -56,3 +57,15 @@ def readable_bytes(size: int) -> str:
 def by(sides: Iterable[object]) -> str:
     """Sides as they are told and typed: 3x224x224."""
     return "x".join(map(str, sides))
+
+
+@final
+class Sides(tuple[int, ...]):
+    """The shape of one sample whose numbers are of a type of their own: `kind`, as int64."""
+
+    kind: str
+
+    def __new__(cls, sides: Iterable[int], kind: str) -> "Sides":
+        made = super().__new__(cls, sides)
+        made.kind = kind
+        return made

@@ -30,6 +30,7 @@ def count(
     """Count what `net` does with inputs of this size, without running it and without memory for it.
 
     - `input_size`: the shape of one sample, such as (3, 224, 224); a tuple of shapes for several inputs; or tensors.
+      Inputs by keyword are a mapping, `{"x": (3, 64, 64), "mask": None}`: see `trace`.
     - `training`: a whole step: forward in training mode, loss, backward, and a step of `optimizer`, which is "sgd",
       "momentum", "adamw" or None. Otherwise the forward pass in evaluation mode.
     - `hooks`: forward hooks and pre-hooks run too. Without it they are left out, and `Count.hooks` says how many:

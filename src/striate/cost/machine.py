@@ -106,18 +106,20 @@ def _once(work: Callable[[], Any], device: torch.device) -> float:
 
 
 def seconds(
-    net: nn.Module, inputs: Sequence[Tensor], names: Sequence[str], *, repeats: int = 5, bfloat16: bool = False
-) -> Mapping[str, float]:
+    net: nn.Module, inputs: Sequence[Tensor], names: Sequence[str], *, keywords: Mapping[str, Tensor] | None = None,
+    repeats: int = 5, bfloat16: bool = False,
+) -> Mapping[str, float]:  # fmt: skip
     """Seconds of a forward pass by module, the median of `repeats` after one to warm up; "" is the whole network.
 
-    `names` are the modules to time; one called several times has the sum. The network runs as it is, on its own
-    device, without gradients, under autocast with `bfloat16`; it is not changed.
+    `keywords` are inputs by name. `names` are the modules to time; one called several times has the sum. The network
+    runs as it is, on its own device, without gradients, under autocast with `bfloat16`; it is not changed.
     """
-    device = inputs[0].device
+    named = keywords or {}
+    device = next(each.device for each in (*inputs, *named.values()))
 
     def run() -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):  # anew, so that no pass has weights cast
-            net(*inputs)
+            net(*inputs, **named)
 
     passes: dict[str, list[float]] = defaultdict(list)
     with torch.no_grad(), _clocks(net, {"", *names}, device) as spent:

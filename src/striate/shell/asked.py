@@ -1,5 +1,6 @@
 """What the verbs about one network are asked: the same arguments, with the same words of help."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,7 +12,10 @@ Model = Annotated[
     str,
     Parameter(help="A catalogue name, timm:NAME, or a function that gives a module: torchvision.models:mobilenet_v2."),
 ]
-Input = Annotated[str | None, Parameter(help="CHANNELSxHEIGHTxWIDTH of one sample; commas between several inputs.")]
+Input = Annotated[
+    str | None,
+    Parameter(help="CHANNELSxHEIGHTxWIDTH of one sample; several: 3x32x32,10:int64 or picture=3x32x32,words=10:int64."),
+]
 Batch = Annotated[int, Parameter(help="Samples at once.")]
 Precision = Annotated[Literal["float32", "bfloat16"], Parameter(help="bfloat16 is autocast: weights stay float32.")]
 Training = Annotated[bool, Parameter(help="The whole step: forward, loss, backward, optimizer.", negative="")]
@@ -19,7 +23,7 @@ Optimizer = Annotated[
     Literal["sgd", "momentum", "adamw"] | None, Parameter(help="Of the training step; momentum unless said otherwise.")
 ]
 Options = Annotated[dict[str, str] | None, Parameter(help="Options of the network, as --model-options.stem 32.")]
-Shape = tuple[Any, ...]
+Shape = tuple[Any, ...] | Mapping[str, tuple[Any, ...]]
 
 
 def sample(
@@ -34,7 +38,7 @@ def sample(
     if "weights" in given and named.is_named(model):
         raise UsageError("--model-options.weights", "counting needs no weights", "leaving it out")
     shape, given = named.sample(model, input, given)
-    if not letters and any(not isinstance(side, int | tuple) for side in shape):
+    if not letters and named.letters(shape):
         raise UsageError(
             "--input", f"letters in {input!r} stand for any side", f"striate formula {model} --input {input}"
         )

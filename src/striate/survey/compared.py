@@ -15,22 +15,22 @@ from striate.cost.rows import Count
 from striate.models.catalog import catalog, find
 from striate.models.entry import Entry
 from striate.survey import charts
-from striate.survey.named import asked, network, random_inputs, sample, shapes
+from striate.survey.named import Shape, asked, letters, network, random_inputs, sample
 
 
 @dataclass(frozen=True)
 class Compared:
     """One network of a comparison.
 
-    `input` is the shape of one sample, or one shape for each of several inputs; `parameters`, without heads that only
-    train. For one picture `multiply_adds`, `activations` (outputs of convolutions and linear layers) and `field`, the
-    receptive field of the last feature map in pixels; `training_bytes`, the peak of a training step of `batch`
-    pictures; `least` and `measured` seconds of a forward pass of one picture here, the second None where nothing was
-    run; `error`, the published one in percent with its `protocol`.
+    `input` is the shape of one sample, or one shape for each of several inputs, in order or by name; `parameters`,
+    without heads that only train. For one picture `multiply_adds`, `activations` (outputs of convolutions and
+    linear layers) and `field`, the receptive field of the last feature map in pixels; `training_bytes`, the peak of
+    a training step of `batch` pictures; `least` and `measured` seconds of a forward pass of one picture here, the
+    second None where nothing was run; `error`, the published one in percent with its `protocol`.
     """
 
     name: str
-    input: tuple[Any, ...]
+    input: Shape
     batch: int
     parameters: int
     multiply_adds: int
@@ -62,7 +62,7 @@ def compare(
     momentum in float32. The machine's rates are those of the cache unless `again`.
     """
     samples = [sample(model, input_size, {}) for model in models]  # a wrong name is told before work begins
-    if not all(isinstance(side, int) for shape, _ in samples for each in shapes(shape) for side in each):
+    if any(letters(shape) for shape, _ in samples):
         raise UsageError("input", f"{input_size} has letters, and networks are compared at one size", "3x224x224")
     rates = machine.rates(device, again=again)
     rows, layers = [], []
@@ -111,14 +111,15 @@ def published_error(entry: Entry) -> tuple[float, str] | None:
     return float(error), ", ".join(filter(None, (best.source, best.protocol)))
 
 
-def _counted(net: nn.Module, shape: tuple[Any, ...], batch: int) -> tuple[Count, Count]:
+def _counted(net: nn.Module, shape: Shape, batch: int) -> tuple[Count, Count]:
     """One picture's forward pass, and a training step."""
     return count(net, shape), count(net, shape, batch=batch, training=True, optimizer="momentum")
 
 
-def _seconds(model: str, shape: tuple[int, ...], options: Mapping[str, Any], device: str) -> float:
+def _seconds(model: str, shape: Shape, options: Mapping[str, Any], device: str) -> float:
     net = network(model, storage=True, **options).eval().to(device)
-    return machine.seconds(net, random_inputs(shape, 1, device), [])[""]
+    inputs, keywords = random_inputs(shape, 1, device)
+    return machine.seconds(net, inputs, [], keywords=keywords)[""]
 
 
 def _layers(model: str, one: Count) -> charts.Layers:

@@ -6,7 +6,7 @@ from typing import Any
 
 from striate.cost import machine
 from striate.cost.count import count
-from striate.survey.named import asked, network, random_inputs
+from striate.survey.named import Shape, asked, network, random_inputs
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Measured:
 
 
 def measured(
-    model: str, shape: tuple[Any, ...], batch: int, options: Mapping[str, Any], device: str = "cpu", *,
+    model: str, shape: Shape, batch: int, options: Mapping[str, Any], device: str = "cpu", *,
     bfloat16: bool = False, again: bool = False,
 ) -> tuple[machine.Rates, list[Measured], Measured]:  # fmt: skip
     """Run a network's forward pass here, in float32 or by autocast: the machine's rates, each layer, and the whole.
@@ -41,6 +41,7 @@ def measured(
         least[row.module] += rates.least(row.macs, row.bytes_read + row.bytes_written, bfloat16=bfloat16)
     net = network(model, storage=True, **options).eval().to(device)
     leaves = [name for name, module in net.named_modules() if name in least and not any(module.children())]
-    spent = machine.seconds(net, random_inputs(shape, batch, device), leaves, bfloat16=bfloat16)
+    inputs, keywords = random_inputs(shape, batch, device)
+    spent = machine.seconds(net, inputs, leaves, keywords=keywords, bfloat16=bfloat16)
     layers = [Measured(name, kinds[name], least[name], spent[name]) for name in leaves if name in spent]
     return rates, layers, Measured(model, type(net).__name__, sum(least.values()), spent[""])

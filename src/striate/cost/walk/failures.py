@@ -33,6 +33,7 @@ class Failure:
     """An exception of a pass, and where it came from.
 
     - `where`: the innermost module, or the loss, as an error names it. `given`: the tensors that it was called with.
+      `arguments`: how many arguments there were.
     - `refused`: the operator that raised it, where one did.
     - `answer`: in the loss, the shapes that the network returned.
     """
@@ -40,6 +41,7 @@ class Failure:
     error: Exception
     where: str
     given: Sequence[Tensor]
+    arguments: int
     phase: Phase
     refused: torch._ops.OpOverload | None
     answer: str = ""
@@ -54,9 +56,11 @@ def explained(failure: Failure) -> UsageError:
         reader = f" ({failure.refused})" if failure.refused is not None else ""
         cause = f"what it computes depends on the values in a tensor{reader}, and counting has only shapes"
         return DependsOnValues(where, cause, "the same without .item(), `if tensor`, .numpy() and selections by a mask")
-    if isinstance(error, TypeError) and "positional argument" in text:
+    if isinstance(error, TypeError) and ("positional argument" in text or "keyword argument" in text):
         hint = "a tuple with one shape for each input, such as ((3, 32, 32), (10,))"
-        return UsageError(where, f"it was called with {len(failure.given)} inputs and asks for others ({why})", hint)
+        if "keyword argument" in text:
+            hint = 'the names that its forward has, such as {"x": (3, 32, 32)}'
+        return UsageError(where, f"it was called with {failure.arguments} inputs and asks for others ({why})", hint)
     if phase == "loss":
         return UsageError(where, f"it cannot take the network's answer, {failure.answer} ({why})", LOSS_HINT)
     if isinstance(error, NotImplementedError):

@@ -18,14 +18,15 @@ from striate.base.errors import Fault, Option, StriateError, UsageError
 from striate.cost.walk.autocast import Autocast
 from striate.cost.walk.events import NO_CALL, Call, Observer, Phase, Traced, flat
 from striate.cost.walk.failures import LOSS_HINT, DependsOnValues, Failure, explained, said, shapes
+from striate.cost.walk.inputs import Given, meta_inputs
+from striate.cost.walk.inputs import Inputs as Inputs
 from striate.cost.walk.kernels import as_on_a_cpu
 from striate.cost.walk.known import Known, Values
 from striate.cost.walk.shortcuts import SHORTCUTS
 from striate.cost.walk.training import default_loss, optimizer_state, optimizer_step
-from striate.cost.walk.twin import left_out, meta_inputs, meta_twin, named, without_hooks_of_every_module
+from striate.cost.walk.twin import left_out, meta_twin, named, without_hooks_of_every_module
 
 aten = torch.ops.aten
-Inputs = Sequence[Any] | Tensor
 Loss = Callable[[Any], Tensor]
 OnFault = Callable[[Observer, Call], None]
 
@@ -62,7 +63,8 @@ def trace(
     """Run a twin of `net` once, on no storage, and tell the observers. `net` itself is neither run nor changed.
 
     - `inputs`: the shape of one sample, such as (3, 224, 224); a tuple of such shapes for a network with several
-      inputs; or tensors, batch included, of which only shape and type are used.
+      inputs; or tensors, batch included, of which only shape and type are used. A mapping is inputs by keyword. Each
+      input may be None, a number, a text, or a list or mapping of all these; a row of whole numbers is always a shape.
     - `batch`: samples, for shapes; tensors bring their own.
     - `training`: the whole step: the network in training mode, loss, backward, optimizer. Otherwise only forward, in
       evaluation mode and without gradients.
@@ -103,14 +105,12 @@ def _once(net: nn.Module, inputs: Inputs, observers: Sequence[Observer], step: _
         cause = "nothing in it asks for a gradient, so there is no training step to trace"
         hint = (Option("training", False), ", or parameters that are not frozen")
         raise UsageError(named(twin), cause, hint)
-    if step.input_gradient:
-        given = tuple(
-            each.requires_grad_() if each.is_floating_point() or each.is_complex() else each for each in given
-        )
+    for each in given.tensors:
+        each.requires_grad_(step.input_gradient and (each.is_floating_point() or each.is_complex()))
     state = optimizer_state(twin, step.optimizer) if training else {}
     names = {module: name for name, module in twin.named_modules()}
-    traced = Traced(twin, given, names, state, training, left_out(net, hooks=step.hooks, training=training))
-    walk = _Walk(traced, observers, step, known)
+    traced = Traced(twin, given.tensors, names, state, training, left_out(net, hooks=step.hooks, training=training))
+    walk = _Walk(traced, given, observers, step, known)
     # what the forward pass draws on the CPU is not taken from the user's random numbers
     with (
         torch.set_grad_enabled(training), as_on_a_cpu(), _no_collection(), torch.random.fork_rng(devices=[]),
@@ -136,9 +136,12 @@ def _no_collection() -> Iterator[None]:
 class _Walk(TorchDispatchMode):
     """Sees the operators; knows by the wrapped `forward` of each module who is being called."""
 
-    def __init__(self, traced: Traced, observers: Sequence[Observer], step: _Step, known: Known | None) -> None:
+    def __init__(
+        self, traced: Traced, given: Given, observers: Sequence[Observer], step: _Step, known: Known | None
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._traced, self._observers, self._asked, self._known = traced, observers, step, known
+        self._traced, self._given, self._observers = traced, given, observers
+        self._asked, self._known = step, known
         heeded = partial(_heeded, observers, faulty=self._faulty)
         self._called, self._ended = heeded("called"), heeded("phase_ended")
         self._entered, self._left = heeded("module_entered"), heeded("module_left")
@@ -149,7 +152,7 @@ class _Walk(TorchDispatchMode):
         self._makers: list[int] = []  # ... this call
         self._first: dict[str, int] = {}  # the first call of each module, hooks aside
         self._owners: dict[int, tuple[str, int]] = {}  # id of a parameter -> its module's name and first call
-        self._failed: tuple[str, tuple[Tensor, ...], object] | None = None
+        self._failed: tuple[str, tuple[Tensor, ...], int, object] | None = None
         self._refused: torch._ops.OpOverload | None = None
         self._told: StriateError | None = None  # what an observer raised, in case that the network catches it
         for module, name in traced.names.items():
@@ -183,7 +186,7 @@ class _Walk(TorchDispatchMode):
     def _phases(self) -> None:
         traced, optimizer = self._traced, self._asked.optimizer
         with self._precision():
-            traced.outputs = traced.net(*traced.inputs)
+            traced.outputs = traced.net(*self._given.args, **self._given.kwargs)
             self._end("forward", then="loss")
             if not traced.training:
                 return
@@ -232,8 +235,8 @@ class _Walk(TorchDispatchMode):
                     out = forward(*args, **kwargs)
             except Exception as error:
                 # A checkpoint stops its second forward by an exception; to keep it would keep what it holds alive.
-                if self._phase != "backward" and (self._failed is None or self._failed[2] is not error):
-                    self._failed = (name, given, error)
+                if self._phase != "backward" and (self._failed is None or self._failed[3] is not error):
+                    self._failed = (name, given, len(args) + len(kwargs), error)
                 self._leave(name, number, ())
                 raise
             del given
@@ -304,10 +307,10 @@ class _Walk(TorchDispatchMode):
         self._phase = then
 
     def _explained(self, error: Exception) -> UsageError:
-        name, given, _ = self._failed or ("", self._traced.inputs, None)
+        name, given, arguments, _ = self._failed or ("", self._traced.inputs, len(self._traced.inputs), None)
         where = "loss" if self._phase == "loss" else named(self._traced.net, name)
         answer = shapes(flat(self._traced.outputs)) if self._phase == "loss" else ""
-        return explained(Failure(error, where, given, self._phase, self._refused, answer))
+        return explained(Failure(error, where, given, arguments, self._phase, self._refused, answer))
 
     def _faulty(self, observer: Observer, event: str, args: tuple[Any, ...], error: Exception) -> None:
         """An observer broke down over what it was told: that is no fault of the network's."""

@@ -4,7 +4,7 @@ import copy
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, SupportsIndex, final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -101,32 +101,6 @@ def _of_every_module(keys: Sequence[str]) -> list[dict[int, Any]]:
     return [getattr(nn.modules.module, f"_global{key}") for key in keys]
 
 
-def meta_inputs(net: nn.Module, inputs: Sequence[Any] | Tensor, batch: int) -> tuple[Tensor, ...]:
-    """One tensor for a shape or tensor, several for a tuple of them. Shapes get `batch` and the network's type."""
-    if isinstance(inputs, Tensor):
-        inputs = (inputs,)
-    if not isinstance(inputs, Sequence) or isinstance(inputs, str):
-        raise UsageError("input size", f"{inputs!r} is no shape", "(3, 224, 224), without the batch")
-    if all(isinstance(each, (SupportsIndex, torch.SymInt)) and not isinstance(each, Tensor) for each in inputs):
-        inputs = (tuple(inputs),)
-    if not isinstance(batch, SupportsIndex) or batch < 1:
-        raise UsageError("batch", f"{batch!r} is no number of samples", "1 or more")
-    dtypes = [each.dtype for each in net.parameters() if each.is_floating_point() or each.is_complex()]
-    # Complex numbers only where nothing is real: spectral weights beside real ones are met by what a transform gives.
-    dtype = next((each for each in dtypes if each.is_floating_point), (*dtypes, torch.get_default_dtype())[0])
-    tensors = []
-    for each in inputs:
-        if isinstance(each, Tensor):
-            tensors.append(_empty(each.detach()))
-            continue
-        try:
-            tensors.append(torch.empty((batch, *each), dtype=dtype, device="meta"))
-        except (TypeError, RuntimeError) as error:
-            hint = "3,224,224 or ((3, 32, 32), (10,)), without the batch"
-            raise UsageError("input size", f"{each!r} with a batch of {batch!r} is no shape", hint) from error
-    return tuple(tensors)
-
-
 @final
 class _Storageless(TorchFunctionMode):
     """Makes `copy.deepcopy` of tensors that are neither parameters nor buffers answer with a twin on meta."""
@@ -139,28 +113,29 @@ class _Storageless(TorchFunctionMode):
         if func is Tensor.__deepcopy__:
             tensor, memo = args
             if id(tensor) not in memo:
-                memo[id(tensor)] = _empty(tensor)
+                memo[id(tensor)] = empty(tensor)
                 if self._known is not None:
                     self._known.keep(tensor, memo[id(tensor)])
             return memo[id(tensor)]
         return func(*args, **(kwargs or {}))
 
 
-def _empty(tensor: Tensor) -> Tensor:
+def empty(tensor: Tensor) -> Tensor:
+    """A tensor on meta with the shape, type and layout of another."""
     with torch.no_grad():
         return torch.empty_like(tensor, device="meta", requires_grad=False)
 
 
 def _shared(tensor: Tensor, storages: dict[int, torch.UntypedStorage]) -> Tensor:
-    """Like `_empty`; twins of tensors that share a storage share one. `storages`: by the address of the original."""
+    """Like `empty`; twins of tensors that share a storage share one. `storages`: by the address of the original."""
     if tensor.layout != torch.strided or type(tensor) not in (Tensor, nn.Parameter):
-        return _empty(tensor)
+        return empty(tensor)
     original = tensor.untyped_storage()
     if original._cdata not in storages:
         whole = torch.empty(original.nbytes(), dtype=torch.uint8, device="meta")
         storages[original._cdata] = whole.untyped_storage()
-    empty = torch.empty(0, dtype=tensor.dtype, device="meta")
-    return empty.set_(storages[original._cdata], tensor.storage_offset(), tensor.shape, tensor.stride())
+    bare = torch.empty(0, dtype=tensor.dtype, device="meta")
+    return bare.set_(storages[original._cdata], tensor.storage_offset(), tensor.shape, tensor.stride())
 
 
 def _unwrapped(net: nn.Module) -> nn.Module:

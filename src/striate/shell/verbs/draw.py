@@ -62,7 +62,7 @@ def _field(model: str, shape: asked.Shape, options: Mapping[str, Any]) -> tuple[
     from striate.cost.gradient_field import gradient_field
     from striate.survey import named
 
-    if isinstance(shape[0], tuple):
+    if not isinstance(shape, tuple) or not named.one_picture(shape):
         cause = f"it needs one picture, and the input is {named.size_text(shape)}"
         raise UsageError("--of field", cause, "a network of one picture")
     net = named.network(model, storage=True, **options)

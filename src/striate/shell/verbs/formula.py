@@ -3,6 +3,7 @@
 import sys
 
 from striate.base.errors import UsageError
+from striate.base.units import by
 from striate.shell import asked
 from striate.shell.output import Json, print_json
 
@@ -30,11 +31,16 @@ def formula(
     from striate.survey.formula import formulas
 
     if input is None and named.is_named(model):
-        (channels, *_), _ = asked.sample(model, None, model_options)
-        input = f"{channels}xHxW"
+        shape, _ = asked.sample(model, None, model_options)
+        input = f"{named.shapes(shape)[0][0]}xHxW"
     shape, options = asked.sample(model, input, model_options, letters=True)
-    if all(isinstance(side, int | tuple) for side in shape):
-        raise UsageError("--input", f"{input} has no letters", f"--input {shape[0]}xHxW, or striate count")
+    if not named.letters(shape):
+        raise UsageError(
+            "--input", f"{input} has no letters", f"--input {named.shapes(shape)[0][0]}xHxW, or striate count"
+        )
+    if not isinstance(shape, tuple) or type(shape) is not tuple:
+        cause = f"{input} has a name or a type, and a formula is over the sides of one picture"
+        raise UsageError("--input", cause, f"--input {by(named.shapes(shape)[0])}")
     every, stride, whole = formulas(named.network(model, **options), shape)
     if isinstance(every, UsageError):
         print(every.cause, file=sys.stderr)

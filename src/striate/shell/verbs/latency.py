@@ -4,6 +4,7 @@ import sys
 from typing import Literal
 
 from striate.base.errors import MachineError
+from striate.base.units import Sides
 from striate.shell import asked
 from striate.shell.output import Json, print_rows, warn_of_rates
 
@@ -32,6 +33,7 @@ def latency(
         Measure this machine's rates anew. Those of a busy machine are too low.
     """
     from striate.base import devices
+    from striate.survey import named
     from striate.survey.latency import measured
 
     shape, options = asked.sample(model, input, model_options, batch)
@@ -39,6 +41,9 @@ def latency(
         devices.named(device)
     except MachineError as error:
         raise MachineError(f"--device {device}", "this machine has none that torch can use", "--device cpu") from error
+    kinds = sorted({each.kind for each in named.shapes(shape) if isinstance(each, Sides)} & {*named.INTEGERS})
+    if kinds:
+        print(f"inputs of {' and '.join(kinds)} are noughts", file=sys.stderr)
     rates, layers, whole = measured(model, shape, batch, options, device, bfloat16=precision == "bfloat16", again=again)
     print(rates, file=sys.stderr if json else sys.stdout)
     warn_of_rates([model] if whole.seconds < whole.least else [])
