@@ -3,6 +3,7 @@ import io
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -162,7 +163,7 @@ def test_a_full_disk_leaves_the_old_files_whole_and_no_partial_ones(tmp_path: Pa
     assert durable.read_folder(tmp_path / "step") == FILES
 
 
-@pytest.mark.parametrize("place", ["file/below.json", "none/below.json", "n" * 250 + ".json"])
+@pytest.mark.parametrize("place", ["file/below.json", "none/below.json", "n" * 251 + ".json"])
 def test_a_place_that_cannot_be_written_is_a_sentence(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(MachineError):
@@ -205,14 +206,75 @@ def test_a_folder_is_made_once_and_a_file_in_its_place_is_a_sentence(tmp_path: P
             durable.make_folder(tmp_path / place)
 
 
-def test_a_leftover_of_a_killed_save_does_not_matter(tmp_path: Path) -> None:
-    (tmp_path / ".step.partial").mkdir()
-    (tmp_path / ".step.partial" / "old").write_bytes(b"old")
-    (tmp_path / ".result.json.partial").write_bytes(b"half")
+def test_a_leftover_of_a_killed_save_does_not_matter_and_what_is_a_users_stays(tmp_path: Path) -> None:
+    """Leftovers of earlier versions have the name of what was saved; a link and other names are nobody's business."""
+    (tmp_path / "elsewhere").mkdir()
+    for name in (".step.partial", f".striate-{'0' * 16}.partial", ".step.old"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "half").write_bytes(b"half")
+    users = (".notes.partial", ".result.json.old", ".striate-notes.partial", ".step.partial.zip")
+    for name in (".result.json.partial", f".striate-{'1' * 16}.partial", *users):
+        (tmp_path / name).write_bytes(b"half")
+    (tmp_path / f".striate-{'2' * 16}.partial").symlink_to("elsewhere")
     assert durable.read_folder(saved(tmp_path)) == FILES
     durable.write_json(tmp_path / "result.json", {"a": [1, None, "ß"]})
     assert durable.read_json(tmp_path / "result.json") == {"a": [1, None, "ß"]}
-    assert names(tmp_path) == ["result.json", "step"]
+    durable.sweep(tmp_path, r"step|result\.json")
+    link = f".striate-{'2' * 16}.partial"
+    assert names(tmp_path) == sorted([*users, link, "elsewhere", "result.json", "step"])
+    durable.sweep(tmp_path / "none", "step")
+
+
+def test_a_file_of_a_user_with_the_name_of_a_leftover_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / ".table.csv.partial").write_bytes(b"mine")
+    (tmp_path / ".other.csv.partial").symlink_to(".table.csv.partial")
+    for name in ("table.csv", "other.csv"):
+        durable.write(tmp_path / name, b"data")
+    assert (tmp_path / ".table.csv.partial").read_bytes() == b"mine"
+    assert names(tmp_path) == [".other.csv.partial", ".table.csv.partial", "other.csv", "table.csv"]
+
+
+@pytest.mark.parametrize("swept", [True, False])
+def test_what_stands_aside_after_a_kill_between_two_renames_is_read_and_gets_its_name_back(
+    tmp_path: Path, swept: bool
+) -> None:
+    saved(tmp_path).rename(tmp_path / ".step.old")
+    assert durable.read_folder(tmp_path / "step") == FILES
+    assert durable.saved_folders(tmp_path, "step") == [tmp_path / "step"]
+    if swept:
+        durable.sweep(tmp_path, "step")
+        assert (names(tmp_path), durable.read_folder(tmp_path / "step")) == (["step"], FILES)
+    durable.save_folder(tmp_path / "step", {"a": b"new"})
+    assert (names(tmp_path), durable.read_folder(tmp_path / "step")) == (["step"], {"a": b"new"})
+
+
+SAVE = """
+import sys
+from pathlib import Path
+from striate.base import durable
+from striate.base.errors import MachineError
+try:
+    durable.save_folder(Path(sys.argv[1], "step"), {"a": b"new"})
+except MachineError:
+    sys.exit(5)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+@pytest.mark.parametrize("fault", ["error=EIO", "error=ENOSPC", "signal=SIGKILL", "retval=0"])
+@pytest.mark.parametrize("call", ["rename:when=1", "rename:when=2"])
+def test_a_save_over_an_older_one_loses_neither_by_a_fault_in_its_renames(
+    tmp_path: Path, call: str, fault: str
+) -> None:
+    command = ["strace", "-qq", "-o", os.devnull, "-e", "trace=rename", "-e", f"inject={call}:{fault}"]
+    saved(tmp_path)
+    done = subprocess.run([*command, sys.executable, "-B", "-c", SAVE, str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == (-9 if "KILL" in fault else 5), done.stderr
+    assert durable.read_folder(tmp_path / "step") == FILES
+    durable.save_folder(tmp_path / "step", {"a": b"new"})
+    durable.sweep(tmp_path, "step")
+    assert (names(tmp_path), durable.read_folder(tmp_path / "step")) == (["step"], {"a": b"new"})
 
 
 @pytest.mark.parametrize("data", [b"{", b"\xff", b"", b"[" * 100_000], ids=["cut", "not text", "empty", "deep"])

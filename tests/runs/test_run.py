@@ -132,11 +132,15 @@ def test_a_kill_between_the_opening_and_the_result_opens_no_test_set_again(run):
     rows = (run / "kept" / "test.safetensors").read_bytes()
     for name in ("result.json", "predictions.csv", "report.html"):
         (run / name).unlink()
+    for debris in (".kept.old", f".striate-{'0' * 16}.partial", "checkpoints/.best.partial"):
+        (run / debris).mkdir()
+    (run / ".mine.partial").mkdir()
     facts_of(run, status="running")
     resumed = resume_run(run, Execution(), Notes())
     assert resumed.result == whole
     assert (run / "kept" / "test.safetensors").read_bytes() == rows
     assert openings(run) == 1
+    assert [path.name for path in run.rglob(".*") if path.name != ".lock"] == [".mine.partial"]
 
 
 def test_rows_of_other_weights_are_not_taken_for_these(run):

@@ -1,7 +1,8 @@
 """Files that survive a kill: whole or not there, and checked when read back.
 
 A save is: temporary name in the same folder, flush, fsync, manifest with sha256, fsync, rename, fsync of
-the folder. Nothing is pickled, in or out.
+the folder. What a saved folder replaces is set aside as `.NAME.old` until the new one is in place; whoever finds
+NAME missing reads that one. Nothing is pickled, in or out.
 """
 
 import contextlib
@@ -11,6 +12,8 @@ import hashlib
 import io
 import json
 import os
+import re
+import secrets
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -27,15 +30,16 @@ def write(path: Path, data: bytes) -> None:
     What is there and is no regular file, such as a folder or a device, is a `MachineError` and stays as it is.
     """
     target = _target(path)
-    partial = target.with_name(f".{target.name}.partial")
+    partial = _partial(target)
     try:
         _write_synced(partial, data)
         partial.replace(target)
         _sync_folder(target.parent)
     except OSError as error:
+        raise _no_room(path, len(data), error) from error
+    finally:
         with contextlib.suppress(OSError):  # the first error is the one to tell
             partial.unlink()
-        raise _no_room(path, len(data), error) from error
 
 
 def make_folder(folder: Path) -> None:
@@ -81,30 +85,59 @@ def to_csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def save_folder(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write `folder` with `files` and their manifest so that it is seen whole or not at all."""
-    partial = folder.with_name(f".{folder.name}.partial")
+    """Write `folder` with `files` and their manifest so that it is seen whole or not at all.
+
+    A folder of that name is there, or set aside, until the new one is in place and reads back as it was written.
+    """
+    partial = _partial(folder)
+    sums = {name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()}
     try:
-        shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         for name, data in files.items():
             _write_synced(partial / name, data)
-        manifest = {
-            name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()
-        }
-        _write_synced(partial / MANIFEST, to_json(manifest))
+        _write_synced(partial / MANIFEST, to_json(sums))
         _sync_folder(partial)
-        if folder.exists():  # a step replayed after a kill writes the same step again
-            shutil.rmtree(folder)
-        partial.rename(folder)
-        _sync_folder(folder.parent)
+        _take_back(folder)
+        _put_in_place(partial, folder)
     except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
         raise _no_room(folder, sum(map(len, files.values())), error) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def standing(folder: Path) -> Path:
+    """Where a saved folder lies: under its name, or aside, where a kill came between the two renames of a save."""
+    aside = _aside(folder)
+    return aside if aside.is_dir() and not aside.is_symlink() and not folder.exists() else folder
+
+
+def saved_folders(root: Path, names: str) -> list[Path]:
+    """The saved folders in `root` whose names match the pattern `names`, also those that stand aside."""
+    found = (re.fullmatch(rf"({names})|\.({names})\.old", path.name) for path in root.iterdir())
+    return [root / name for name in {each[1] or each[2] for each in found if each}]
+
+
+def sweep(root: Path, names: str) -> None:
+    """Remove from `root` what killed saves left there; what stands aside of a missing folder gets its name back.
+
+    `names` is a pattern of the names that are saved in `root`. What else is there, and what is a link, stays.
+    """
+    with contextlib.suppress(OSError):  # debris is no reason to stop anything
+        for path in list(root.iterdir()):
+            found = re.fullmatch(rf"\.striate-[0-9a-f]{{16}}\.partial|\.({names})\.(partial|old)", path.name)
+            if found is None or path.is_symlink():
+                continue
+            if found[2] != "old":
+                path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)
+            elif path.is_dir():
+                _take_back(root / found[1])
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def read_folder(folder: Path) -> dict[str, bytes]:
     """Every file of a saved folder, checked against its manifest; a RunError names the file that fails."""
     hint = "an older generation, or training again"
+    folder = standing(folder)
     try:
         manifest = json.loads(_plain(folder / MANIFEST))
         expected = {str(name): (int(entry["bytes"]), str(entry["sha256"])) for name, entry in manifest.items()}
@@ -151,8 +184,52 @@ def _target(path: Path) -> Path:
     return real
 
 
+def _partial(path: Path) -> Path:
+    """A name in the same folder that is nobody's: no file of a user is in the way, and two processes do not meet."""
+    return path.with_name(f".striate-{secrets.token_hex(8)}.partial")
+
+
+def _aside(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.old")
+
+
+def _take_back(folder: Path) -> None:
+    place = standing(folder)
+    if place != folder:
+        place.rename(folder)
+
+
+def _put_in_place(partial: Path, folder: Path) -> None:
+    """`partial` gets the name of `folder`; what was called so goes after that, or is taken back when it fails."""
+    aside, replaced = _aside(folder), folder.exists()
+    if replaced:
+        if aside.exists():
+            shutil.rmtree(aside)
+        folder.rename(aside)
+    try:
+        partial.rename(folder)
+        _read_back(folder)
+    except OSError:
+        with contextlib.suppress(OSError):
+            folder.rename(partial)
+        with contextlib.suppress(OSError):
+            _take_back(folder)
+        raise
+    _sync_folder(folder.parent)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _read_back(folder: Path) -> None:
+    """OSError where the files of `folder` are not what its manifest says; no file is held in memory."""
+    for name, sums in json.loads((folder / MANIFEST).read_bytes()).items():
+        with (folder / name).open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != sums["sha256"]:
+                raise OSError(errno.EIO, "what is read back is not what was written")
+
+
 def _write_synced(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
+    """A new file."""
+    with path.open("xb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

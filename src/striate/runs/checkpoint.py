@@ -1,8 +1,8 @@
 """Generations of a training on disk: each complete in itself, checked when read, stepped back from when damaged."""
 
+import contextlib
 import hashlib
 import json
-import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from striate.base.errors import RunError
 
 Tensors = Mapping[str, Tensor]
 KEPT = 2
+_STEPS, _BEST = r"step-\d{9,}", "best"
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,18 @@ def save(folder: Path, generation: Generation) -> None:
     if generation.best is not None:
         files["best.safetensors"] = tensors_to_bytes(generation.best)
     durable.save_folder(folder / f"step-{generation.step:09d}", files)
-    found = _newest_first(folder)
-    kept = [path for path in found if _step(path) <= generation.step][:KEPT]
-    for path in found:
-        if path not in kept:
-            shutil.rmtree(path, ignore_errors=True)
+    sweep(folder)
+    with contextlib.suppress(OSError):  # the new one is in place, whatever becomes of older ones
+        found = _newest_first(folder)
+        kept = [path for path in found if _step(path) <= generation.step][:KEPT]
+        for path in found:
+            if path not in kept:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed saves left in `folder`."""
+    durable.sweep(folder, f"{_STEPS}|{_BEST}")
 
 
 def read_newest(folder: Path) -> tuple[Generation | None, list[str]]:
@@ -72,16 +80,16 @@ def read_newest(folder: Path) -> tuple[Generation | None, list[str]]:
 def save_best(folder: Path, weights: Tensors) -> str:
     """The chosen weights of a finished training, in `folder`/best; the sha256 of their file."""
     data = tensors_to_bytes(weights)
-    durable.save_folder(folder / "best", {"weights.safetensors": data})
+    durable.save_folder(folder / _BEST, {"weights.safetensors": data})
     return hashlib.sha256(data).hexdigest()
 
 
 def read_best(folder: Path) -> tuple[Tensors, str, list[str]]:
     """The chosen weights, the name of the folder they came from, and a sentence when that is not `best`."""
     notes = []
-    if (folder / "best").is_dir():
+    if durable.standing(folder / _BEST).is_dir():
         try:
-            return _tensors(folder / "best", durable.read_folder(folder / "best")["weights.safetensors"]), "best", []
+            return _tensors(folder / _BEST, durable.read_folder(folder / _BEST)["weights.safetensors"]), _BEST, []
         except (RunError, KeyError) as error:
             notes.append(f"best is damaged and was stepped over ({error})")
     generation, older = read_newest(folder)
@@ -99,8 +107,8 @@ def tensors_to_bytes(tensors: Tensors) -> bytes:
 
 
 def _newest_first(folder: Path) -> list[Path]:
-    found = folder.iterdir() if folder.is_dir() else iter(())
-    return sorted((path for path in found if re.fullmatch(r"step-\d{9,}", path.name)), key=_step, reverse=True)
+    found = durable.saved_folders(folder, _STEPS) if folder.is_dir() else []
+    return sorted(found, key=_step, reverse=True)
 
 
 def _step(path: Path) -> int:

@@ -52,7 +52,7 @@ def read_kept(folder: Path, weights: str | None = None) -> dict[str, Kept]:
 
     `weights`: none but rows of these, for a training that was stopped at its very end.
     """
-    if not (folder / NAME).is_dir():
+    if not durable.standing(folder / NAME).is_dir():
         return {}
     files = durable.read_folder(folder / NAME)
     try:

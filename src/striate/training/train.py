@@ -8,11 +8,11 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from striate.base import processes
+from striate.base import durable, processes
 from striate.base.errors import RunError, StriateError
 from striate.data import preprocess
 from striate.data.load import Data
-from striate.runs import run, subsets
+from striate.runs import checkpoint, run, subsets
 from striate.runs.run import Run
 from striate.training import machine as machines
 from striate.training.finish import finish
@@ -24,6 +24,8 @@ from striate.training.signals import listening
 
 # Skipped files that are named one by one on the screen.
 SHOWN = 20
+# What is written into a run folder, beside its checkpoints.
+WRITTEN = r"kept|(run|result)\.json|(split|epochs|predictions)\.csv|report\.html"
 
 
 def start_run(recipe: Recipe, execution: Execution, listener: Listener, data: Data | None = None) -> Run | None:
@@ -75,6 +77,8 @@ def _carry_out(
     try:
         if first:
             lock.acquire()
+            durable.sweep(folder, WRITTEN)
+            checkpoint.sweep(folder / "checkpoints")
     except Timeout:
         raise RunError(folder, "another process is training this run", "waiting for it, or a fresh run") from None
     facts: dict[str, Any] = {}
