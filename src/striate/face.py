@@ -11,6 +11,7 @@ from striate.data.load import Data, read_samples
 from striate.predictor import Predictor, together
 from striate.report import collect
 from striate.runs.run import Run, open_run
+from striate.training.disk import Disk
 from striate.training.plan import Execution, Listener
 from striate.training.recipe import read_toml, recipe_of
 from striate.training.train import resume_run, start_run
@@ -64,7 +65,7 @@ def train(
     else:
         run = start_run(recipe_of(data=os.fspath(named), **recipe), execution, listener)
     if run is not None:
-        write_report(run, held)
+        Disk(listener).insist("report.html", lambda: write_report(run, held))
     return run
 
 

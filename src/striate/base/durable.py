@@ -203,6 +203,8 @@ def _put_in_place(partial: Path, folder: Path) -> None:
     """`partial` gets the name of `folder`; what was called so goes after that, or is taken back when it fails."""
     aside, replaced = _aside(folder), folder.exists()
     if replaced:
+        if folder.is_symlink() or not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "what is there is no folder of its own")
         if aside.exists():
             shutil.rmtree(aside)
         folder.rename(aside)

@@ -77,11 +77,14 @@ def read_newest(folder: Path) -> tuple[Generation | None, list[str]]:
     return None, []
 
 
-def save_best(folder: Path, weights: Tensors) -> str:
-    """The chosen weights of a finished training, in `folder`/best; the sha256 of their file."""
-    data = tensors_to_bytes(weights)
-    durable.save_folder(folder / _BEST, {"weights.safetensors": data})
-    return hashlib.sha256(data).hexdigest()
+def save_best(folder: Path, weights: Tensors) -> None:
+    """The chosen weights of a finished training, in `folder`/best."""
+    durable.save_folder(folder / _BEST, {"weights.safetensors": tensors_to_bytes(weights)})
+
+
+def digest(weights: Tensors) -> str:
+    """The sha256 of the file that holds these weights."""
+    return hashlib.sha256(tensors_to_bytes(weights)).hexdigest()
 
 
 def read_best(folder: Path) -> tuple[Tensors, str, list[str]]:

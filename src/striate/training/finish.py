@@ -27,11 +27,15 @@ from striate.training.plan import Job
 
 def finish(trainer: Trainer, folder: Path, facts: Mapping[str, Any], clock: Clock) -> Run:
     """What a training leaves behind, in an order that a kill cannot confuse: result.json comes after its rows."""
-    job, progress = trainer.job, trainer.progress
-    weights = checkpoint.save_best(job.checkpoints, trainer.best or {})
+    job, progress, disk, best = trainer.job, trainer.progress, trainer.disk, trainer.best or {}
+    disk.insist("best", lambda: checkpoint.save_best(job.checkpoints, best))
+    weights = checkpoint.digest(best)
     predictor = run.open_run(folder).predictor.on(job.machine.device)
     subset, indices = ("test", job.split.test) if len(job.split.test) else ("val", job.split.val)
-    saved = _before(folder, weights) or _answered(predictor, job, folder, subset, indices, facts, weights)
+    saved = _before(folder, weights)
+    if not saved:
+        saved = _answered(predictor, job, folder, subset, indices, facts)
+        disk.insist("kept", lambda: write_kept(folder, saved, weights))
     predictor = predictor.learned(predictor.task.settled(saved["val"].rows))
     found = saved[subset].rows
     clock.mark("test")
@@ -41,8 +45,9 @@ def finish(trainer: Trainer, folder: Path, facts: Mapping[str, Any], clock: Cloc
     clock.mark("baselines")
     names = [job.samples.names[index] for index in indices]
     table = predictor.task.table(found)
-    lines = ((name, *row) for name, row in zip(names, table.rows, strict=True))
-    durable.write_csv(folder / "predictions.csv", ("sample", *table.head), lines)
+    lines = [(name, *row) for name, row in zip(names, table.rows, strict=True)]
+    written = folder / "predictions.csv"
+    disk.insist(written.name, lambda: durable.write_csv(written, ("sample", *table.head), lines))
     told = {
         **result(predictor.task, found, subset),
         **({"openings": max(1, times_opened(folder, facts["split"]["test"]["digest"]))} if subset == "test" else {}),
@@ -50,9 +55,10 @@ def finish(trainer: Trainer, folder: Path, facts: Mapping[str, Any], clock: Cloc
         "weights": "checkpoints/best",
         "best_epoch": (progress.best_epoch or 0) + 1,
     }
-    durable.write_json(folder / "result.json", told)
+    disk.insist("result.json", lambda: durable.write_json(folder / "result.json", told))
     ended = {"status": "done", "task": registry.as_dict(predictor.task), "timings": clock.seconds}
-    return run.write_facts(folder, {**facts, **ended})
+    disk.insist("run.json", lambda: run.write_facts(folder, {**facts, **ended}))
+    return run.open_run(folder)
 
 
 def _before(folder: Path, weights: str) -> dict[str, Kept]:
@@ -64,17 +70,15 @@ def _before(folder: Path, weights: str) -> dict[str, Kept]:
 
 
 def _answered(
-    predictor: Predictor, job: Job, folder: Path, subset: str, indices: Indices, facts: Mapping[str, Any], weights: str
+    predictor: Predictor, job: Job, folder: Path, subset: str, indices: Indices, facts: Mapping[str, Any]
 ) -> dict[str, Kept]:
-    """Validation, and the test set, its opening recorded before; both kept on disk."""
+    """Validation, and the test set, its opening recorded before."""
     val = rows.rows(predictor, job.samples, job.split.val, [job.val]).cpu().numpy()
     found = val
     if subset == "test":
         record_opening(folder, facts["split"]["test"]["digest"], len(indices))
         found = rows.rows_anew(predictor, job.samples, indices, job.workers)
-    saved = {"val": Kept(val, job.split.val), subset: _with_shown(predictor, job, found, indices)}
-    write_kept(folder, saved, weights)
-    return saved
+    return {"val": Kept(val, job.split.val), subset: _with_shown(predictor, job, found, indices)}
 
 
 def _with_shown(predictor: Predictor, job: Job, found: Rows, indices: Indices) -> Kept:

@@ -25,6 +25,7 @@ from striate.predictor import Member, Predictor
 from striate.runs import checkpoint
 from striate.tasks.task import Outputs, Task
 from striate.training import optimizers
+from striate.training.disk import Disk
 from striate.training.machine import Machine
 from striate.training.plan import Job, Listener
 from striate.training.schedule import rate
@@ -65,9 +66,9 @@ class Objective(nn.Module):
         return weight * losses + (1 - weight) * self._task.loss(outputs, other)
 
 
-def fit(job: Job, listener: Listener, stop: Stop) -> "Trainer":
+def fit(job: Job, listener: Listener, stop: Stop, disk: Disk | None = None) -> "Trainer":
     """Train until the last epoch, or until patience ends; resumes from the newest generation that verifies."""
-    trainer = Trainer(job, listener, stop)
+    trainer = Trainer(job, listener, stop, disk)
     try:
         trainer.restore()
         while not trainer.finished():
@@ -82,10 +83,11 @@ def fit(job: Job, listener: Listener, stop: Stop) -> "Trainer":
 class Trainer:
     """One training under way: the network, its optimizer and where it stands."""
 
-    def __init__(self, job: Job, listener: Listener, stop: Stop) -> None:
+    def __init__(self, job: Job, listener: Listener, stop: Stop, disk: Disk | None = None) -> None:
         self.job, self.progress = job, Progress(parts=job.recipe.accumulate)
         self.best: dict[str, Tensor] | None = None
-        self._listener, self._stop, self._saved_at, self._failed_saves = listener, stop, time.monotonic(), 0
+        self.disk = disk or Disk(listener)
+        self._listener, self._stop, self._saved_at = listener, stop, time.monotonic()
         recipe, net = job.recipe, job.net
         self._parameters = [parameter for parameter in net.parameters() if parameter.requires_grad]
         self._optimizer = optimizers.optimizer_of(net, recipe)
@@ -144,8 +146,7 @@ class Trainer:
         }
         progress.history.append(row)
         if job.machine.first:
-            table = (list(each.values()) for each in progress.history)
-            durable.write_csv(job.checkpoints.parent / "epochs.csv", list(row), table)
+            self.disk.write("epochs.csv", self._write_epochs)
         progress.epoch, progress.done, progress.loss_sum = progress.epoch + 1, 0, 0.0
 
     # A step
@@ -235,13 +236,20 @@ class Trainer:
         if asked or time.monotonic() - self._saved_at >= self.job.save_every:
             self.save()
         if asked:
-            raise self._stop.error(self.job.checkpoints.parent, saved=not self._failed_saves)
+            raise self._stop.error(self.job.checkpoints.parent, saved=not self.disk.failing)
 
     def save(self) -> None:
         """A new generation; the first failure is told and survived, the second in a row is not."""
         self._saved_at = time.monotonic()
-        if not self.job.machine.first:
-            return
+        if self.job.machine.first:
+            self.disk.save("generation", self._write_generation)
+
+    def _write_epochs(self) -> None:
+        history = self.progress.history
+        table = (list(each.values()) for each in history)
+        durable.write_csv(self.job.checkpoints.parent / "epochs.csv", list(history[0]), table)
+
+    def _write_generation(self) -> None:
         state = dataclasses.asdict(self.progress)
         averages = self._average.tensors() if self._average else {}
         generation = checkpoint.Generation(
@@ -251,14 +259,7 @@ class Trainer:
             best=self.best,
             state=state,
         )
-        try:
-            checkpoint.save(self.job.checkpoints, generation)
-            self._failed_saves = 0
-        except MachineError as error:
-            self._failed_saves += 1
-            if self._failed_saves > 1:
-                raise
-            self._listener.say(f"not saved: {error}. The older generation stands; training goes on")
+        checkpoint.save(self.job.checkpoints, generation)
 
     def restore(self) -> None:
         """Take up the newest generation that verifies, or write the first one."""

@@ -1,5 +1,6 @@
 """One training from a recipe to a run folder with its result."""
 
+import contextlib
 import dataclasses
 import shutil
 from collections.abc import Sequence
@@ -9,12 +10,13 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from striate.base import durable, processes
-from striate.base.errors import RunError, StriateError
+from striate.base.errors import MachineError, RunError, StriateError
 from striate.data import preprocess
 from striate.data.load import Data
 from striate.runs import checkpoint, run, subsets
 from striate.runs.run import Run
 from striate.training import machine as machines
+from striate.training.disk import Disk
 from striate.training.finish import finish
 from striate.training.loop import fit
 from striate.training.machine import Clock, Machine
@@ -42,7 +44,7 @@ def start_run(recipe: Recipe, execution: Execution, listener: Listener, data: Da
             return _carry_out(plan, folder, execution, listener, clock)
         finally:
             if plan.machine.first and not (folder / "run.json").exists():  # it never came to a first step
-                shutil.rmtree(folder)
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def resume_run(folder: Path, execution: Execution, listener: Listener, data: Data | None = None) -> Run | None:
@@ -82,25 +84,27 @@ def _carry_out(
     except Timeout:
         raise RunError(folder, "another process is training this run", "waiting for it, or a fresh run") from None
     facts: dict[str, Any] = {}
+    disk = Disk(listener)
     try:
         with machines.repeatable(plan.machine.device):
             job = job_of(plan, folder, execution, listener)
             facts = {**facts_of(job), "earlier": earlier}
             if first:
-                run.write_facts(folder, {**facts, "status": "running"})
-                subsets.write_split(folder, plan.samples, plan.split)
+                disk.write("run.json", lambda: run.write_facts(folder, {**facts, "status": "running"}))
+                disk.write("split.csv", lambda: subsets.write_split(folder, plan.samples, plan.split))
             clock.mark("read pictures")
             if first:
                 _introduce(job, folder, listener)
             with listening() as stop:
-                trainer = fit(job, listener, stop)
+                trainer = fit(job, listener, stop, disk)
             clock.mark("training")
         processes.leave()
         return finish(trainer, folder, facts, clock) if first else None
     except StriateError as error:
         if facts and first:
             status = "stopped" if error.exit_code > 100 else "failed"
-            run.write_facts(folder, facts | {"status": status, "cause": str(error)})
+            with contextlib.suppress(MachineError):  # the first error is the one to tell
+                run.write_facts(folder, facts | {"status": status, "cause": str(error)})
         raise
     finally:
         lock.release()
