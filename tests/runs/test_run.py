@@ -1,5 +1,6 @@
 """The run folder as everything after a training finds it: pages, rows, splits, and folders of older versions."""
 
+import itertools
 import json
 import shutil
 
@@ -127,7 +128,8 @@ def test_damaged_rows_are_a_sentence_in_the_page_and_stop_nothing(run, harm):
     assert "Confusion" not in page
 
 
-def test_a_kill_between_the_opening_and_the_result_opens_no_test_set_again(run):
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_kill_between_the_opening_and_the_result_opens_no_test_set_again(run, answered):
     whole = open_run(run).result
     rows = (run / "kept" / "test.safetensors").read_bytes()
     for name in ("result.json", "predictions.csv", "report.html"):
@@ -135,12 +137,41 @@ def test_a_kill_between_the_opening_and_the_result_opens_no_test_set_again(run):
     for debris in (".kept.old", f".striate-{'0' * 16}.partial", "checkpoints/.best.partial"):
         (run / debris).mkdir()
     (run / ".mine.partial").mkdir()
+    if not answered:
+        shutil.rmtree(run / "kept")
     facts_of(run, status="running")
     resumed = resume_run(run, Execution(), Notes())
     assert resumed.result == whole
     assert (run / "kept" / "test.safetensors").read_bytes() == rows
     assert openings(run) == 1
     assert [path.name for path in run.rglob(".*") if path.name != ".lock"] == [".mine.partial"]
+
+
+def test_a_kill_in_the_middle_of_an_evaluation_leaves_one_opening_for_it_and_its_repetition(run):
+    opened = open_run(run)
+    tried = itertools.count()
+
+    def stop(*_):
+        if next(tried) % 2:  # the first is of nothing, to see whether it fits
+            raise KeyboardInterrupt
+
+    hook = opened.network.register_forward_hook(stop)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            opened.evaluate()
+        assert openings(run) == 2
+    hook.remove()
+    assert [opened.evaluate().numbers["openings"] for _ in range(2)] == [2, 3]
+    assert [opened.evaluate(views="ten").numbers["openings"] for _ in range(2)] == [4, 5]
+
+
+def test_a_run_that_was_copied_to_another_place_knows_how_often_its_test_set_was_opened(run, tmp_path):
+    open_run(run).evaluate()
+    shutil.copytree(run, tmp_path / "elsewhere" / "renamed")
+    copy = open_run(tmp_path / "elsewhere" / "renamed")
+    assert copy.evaluate().numbers["openings"] == 3
+    assert openings(copy.folder) == 3
+    assert openings(run) == 2
 
 
 def test_rows_of_other_weights_are_not_taken_for_these(run):

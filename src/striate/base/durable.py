@@ -15,6 +15,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,34 @@ def write(path: Path, data: bytes) -> None:
     finally:
         with contextlib.suppress(OSError):  # the first error is the one to tell
             partial.unlink()
+
+
+def append_lines(path: Path, lines: Sequence[str]) -> None:
+    """Add whole lines at the end of a file, made where there is none; a line that a kill has cut there is ended first.
+
+    A link, or what is no regular file, is a `MachineError` and stays as it is.
+    """
+    if not lines:
+        return
+    data = "".join(f"{line}\n" for line in lines).encode("ascii")
+    flags = [getattr(os, name, 0) for name in ("O_RDWR", "O_APPEND", "O_CREAT", "O_NOFOLLOW", "O_NONBLOCK", "O_BINARY")]
+    try:
+        handle = os.open(path, sum(flags), 0o644)
+        try:
+            found = os.fstat(handle)
+            if not stat.S_ISREG(found.st_mode):
+                raise OSError(errno.EINVAL, "it is no regular file")
+            if found.st_size:
+                os.lseek(handle, -1, os.SEEK_END)
+                data = data if os.read(handle, 1) == b"\n" else b"\n" + data
+            if os.write(handle, data) < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise _no_room(path, len(data), error) from error
 
 
 def make_folder(folder: Path) -> None:

@@ -1,10 +1,11 @@
 """A predictor's numbers on a run's own test set, each opening recorded before, or on other labelled pictures."""
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 
@@ -14,8 +15,8 @@ from striate.data.samples import Samples
 from striate.evaluate.result import result
 from striate.evaluate.rows import rows_anew
 from striate.predictor import Predictor
-from striate.runs import subsets
-from striate.runs.openings import record_opening
+from striate.runs import checkpoint, subsets
+from striate.runs.openings import Opening, close_opening, opening_of, record_opening
 from striate.tasks.task import Rows
 
 Facts = Mapping[str, Any]
@@ -46,9 +47,12 @@ def on_own(predictor: Predictor, run: Of, others: Sequence[Of], status: str, wor
         rows = rows_anew(predictor, samples, split.val, workers)
         return Evaluation(result(predictor.task, rows, "val"), rows)
     digests = [samples.digests[index] for index in split.test]
-    opened = record_opening(folder, facts["split"]["test"]["digest"], len(split.test))
-    notes = [note for other in others for note in _seen_before(other, digests, [run], other[0].name)]
+    asked = _Asked(predictor, run, samples)
+    opened, notes = asked.open(run)
+    for other in others:
+        notes += _seen_before(asked, other, digests, [run], other[0].name)
     rows = rows_anew(predictor, samples, split.test, workers)
+    asked.answered()
     return Evaluation({**result(predictor.task, rows, "test"), "openings": opened}, rows, tuple(notes))
 
 
@@ -71,22 +75,47 @@ def on_others(predictor: Predictor, run: Of, others: Sequence[Of], data: Data, w
     samples = read_samples(data, max_bad=0.0, workers=workers, labelled=labelled, learnable=False)
     samples = dataclasses.replace(samples, targets=samples.targets.named(predictor.task.classes))
     predictor.try_out()
-    notes, counted = _seen_before(run, samples.digests, []), [run]
+    asked = _Asked(predictor, run, samples)
+    notes, counted = _seen_before(asked, run, samples.digests, []), [run]
     for other in others:
-        notes += _seen_before(other, samples.digests, counted, other[0].name)
+        notes += _seen_before(asked, other, samples.digests, counted, other[0].name)
         counted.append(other)
     rows = rows_anew(predictor, samples, np.arange(len(samples)), workers)
+    asked.answered()
     subset = f"{samples.name}/" if samples.name in ("train", "val", "test") else samples.name  # a name of theirs
     return Evaluation(result(predictor.task, rows, subset), rows, tuple(notes))
 
 
-def _seen_before(run: Of, digests: Sequence[str], counted: Sequence[Of], other: str = "") -> list[str]:
+@final
+class _Asked:
+    """One evaluation: who answers what for which run, and the test sets that are opened by it."""
+
+    def __init__(self, predictor: Predictor, run: Of, samples: Samples) -> None:
+        self._folder, facts = run
+        looks = json.dumps([(each.preprocess.as_dict(), each.weight) for each in predictor.members])
+        weights = [checkpoint.digest(each.network.state_dict()) for each in predictor.members]
+        self._answers = [str(facts.get("id", self._folder.name)), *weights, looks, samples.fingerprint]
+        self._openings: dict[str, Opening] = {}
+
+    def open(self, run: Of) -> tuple[int, list[str]]:
+        """How often the run's test set has now been opened, and what is to be said of the lists."""
+        folder, test = run[0], run[1]["split"]["test"]
+        if test["digest"] not in self._openings:
+            self._openings[test["digest"]] = opening_of(self._folder, self._answers, test)
+        return record_opening(folder, self._openings[test["digest"]])
+
+    def answered(self) -> None:
+        for opening in self._openings.values():
+            close_opening(self._folder, opening)
+
+
+def _seen_before(asked: _Asked, run: Of, digests: Sequence[str], counted: Sequence[Of], other: str = "") -> list[str]:
     """What is to be said of pictures that a run was trained on or has sealed; an opening is recorded.
 
-    An opening that one of `counted` has recorded in the same list is the same opening. `other` is the run's name where
-    it answers beside the one that was asked.
+    An opening that one of `counted` has recorded in the same list is the same opening, told once. `other` is the run's
+    name where it answers beside the one that was asked.
     """
-    folder, facts = run
+    folder, _ = run
     seen = {line.digest: line.subset for line in subsets.lines(folder)}
     trained = sum(seen.get(digest) in ("train", "val") for digest in digests)
     sealed = sum(seen.get(digest) == "test" for digest in digests)
@@ -94,9 +123,10 @@ def _seen_before(run: Of, digests: Sequence[str], counted: Sequence[Of], other: 
     if trained:
         used = f"{trained} of these {len(digests)} pictures were used in training or validation"
         notes.append(f"{used}{f' of {other}' if other else ''}: the numbers flatter")
+    if sealed:
+        opened, more = asked.open(run)
+        notes += more
     if sealed and not any(_list_of(each) == _list_of(run) for each in counted):
-        test = facts["split"]["test"]
-        opened = record_opening(folder, test["digest"], test["n"])
         whose = f"{other}'s" if other else "this run's"
         notes.append(f"{sealed} are of {whose} sealed test set, which has now been opened {opened} times")
     return notes
@@ -104,4 +134,4 @@ def _seen_before(run: Of, digests: Sequence[str], counted: Sequence[Of], other: 
 
 def _list_of(run: Of) -> tuple[Path, str]:
     """The list where openings are counted, and the test set that they are of."""
-    return run[0].parent.resolve(), run[1]["split"]["test"]["digest"]
+    return run[0].resolve().parent, run[1]["split"]["test"]["digest"]

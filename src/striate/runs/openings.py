@@ -1,37 +1,126 @@
-"""The list of openings of test sets, beside the runs."""
+"""Openings of test sets: a list in each run folder, which is copied with it, and one beside the runs.
 
+What either list knows counts once, by its id. An opening has its id from who answers, so that what a kill has stopped
+between the opening and the answers is the same opening when it is done again.
+"""
+
+import hashlib
 import json
-import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from striate.base.errors import RunError, printable
+from striate.base import durable
+from striate.base.errors import MachineError, RunError, printable
 
 NAME = "test-openings.jsonl"
+# A list of a hundred thousand openings is smaller.
+LARGEST = 2**26
 
 
-def record_opening(folder: Path, digest: str, count: int) -> int:
-    """Append an opening of this test set by the run in `folder`; how often it has been opened, this one included."""
-    path = folder.parent / NAME
-    line = json.dumps({"test_set": digest, "n": count, "run": printable(folder.name)}) + "\n"
-    try:
-        before = path.read_bytes() if path.exists() else b""
-        torn = b"\n" if before and not before.endswith(b"\n") else b""  # a kill in the middle of a line
-        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+@dataclass(frozen=True)
+class Opening:
+    """`test_set` is the digest of the split, `n` its number of pictures."""
+
+    id: str
+    test_set: str
+    n: int
+
+
+def opening_of(folder: Path, answers: Sequence[str], test: Mapping[str, Any], *, again: bool = True) -> Opening:
+    """The opening of a test set for `answers`, the digests of who gives them and of what they are given for.
+
+    `again`: one after those that were answered, for whoever asks again means it; else it is always the same one.
+    """
+    done = {str(line["answered"]) for path in _lists(folder) for line in _lines(path) if "answered" in line}
+    number = 0
+    while True:
+        opening = Opening(_digest([*answers, test["digest"], number]), test["digest"], test["n"])
+        if not again or opening.id not in done:
+            return opening
+        number += 1
+
+
+def record_opening(folder: Path, opening: Opening) -> tuple[int, list[str]]:
+    """Write down, before it happens, that a test set is opened by the run in `folder`.
+
+    How often that has been, this opening included, and what is to be said of the lists: each is given what the other
+    knows of this test set, and one of them that cannot be written to is enough.
+    """
+    known = {path: _openings(path, opening.test_set) for path in _lists(folder)}
+    new = {"id": opening.id, "test_set": opening.test_set, "n": opening.n, "run": printable(folder.name)}
+    whole = {key: line for lines in known.values() for key, line in lines.items()} | {opening.id: new}
+    failures = []
+    for path, lines in known.items():
+        missing = [line for key, line in whole.items() if key not in lines]
         try:
-            os.write(handle, torn + line.encode())
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-    except OSError as error:
-        raise RunError(path, f"the opening of a test set cannot be recorded ({error})", "a folder of yours") from None
-    return 1 + _times(before, digest)
+            durable.append_lines(path, [json.dumps(line) for line in missing])
+        except MachineError as error:
+            failures.append(error)
+    if len(failures) == len(known):
+        hint = "a folder that you may write to, on a disk with room"
+        raise MachineError(failures[0].where, f"the opening of a test set stays unwritten ({failures[0].cause})", hint)
+    return len(whole), [
+        f"{each.where}: {each.cause}; the opening is written down in the other list" for each in failures
+    ]
+
+
+def close_opening(folder: Path, opening: Opening) -> None:
+    """Write down that an opening has been answered: whoever asks again opens once more."""
+    first, second = _lists(folder)
+    line = json.dumps({"answered": opening.id})
+    try:
+        durable.append_lines(first, [line])
+    except MachineError:
+        durable.append_lines(second, [line])
 
 
 def times_opened(folder: Path, digest: str) -> int:
-    """How often this test set has been opened, as far as the list beside `folder` tells."""
-    path = folder.parent / NAME
-    return _times(path.read_bytes(), digest) if path.exists() else 0
+    """How often this test set has been opened, as far as the lists in and beside `folder` tell."""
+    return len({key for path in _lists(folder) for key in _openings(path, digest)})
 
 
-def _times(lines: bytes, digest: str) -> int:
-    return sum(f'"{digest}"'.encode() in each for each in lines.splitlines())
+def _lists(folder: Path) -> tuple[Path, Path]:
+    return folder / NAME, folder.resolve().parent / NAME
+
+
+def _openings(path: Path, digest: str) -> dict[str, dict[str, Any]]:
+    """By id. Equal lines of before there were ids are as many openings, and the same ones in another list."""
+    found: dict[str, dict[str, Any]] = {}
+    alike: Counter[str] = Counter()
+    for line in _lines(path):
+        if line.get("test_set") != digest:
+            continue
+        key = line.get("id")
+        if not isinstance(key, str):
+            said = json.dumps(line, sort_keys=True)
+            alike[said] += 1
+            key = _digest([said, alike[said]])
+        found[key] = {**line, "id": key}
+    return found
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """The lines that are objects; a line that a kill has cut was of an opening that never came."""
+    if path.is_symlink() or not path.is_file():
+        return []
+    try:
+        if path.stat().st_size > LARGEST:
+            raise OSError(f"{path.stat().st_size:,} bytes are no list of openings")
+        lines = [_value(line) for line in path.read_bytes().splitlines()]
+    except OSError as error:
+        raise RunError(path, f"cannot be read ({error.strerror or error})", "the list as it was") from None
+    return [line for line in lines if isinstance(line, dict)]
+
+
+def _value(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _digest(parts: Sequence[object]) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]

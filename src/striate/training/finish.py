@@ -1,7 +1,7 @@
 """The end of a training: the chosen weights, the test set opened once, the rows kept, result.json."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,16 @@ from striate.evaluate.result import result
 from striate.predictor import Predictor
 from striate.runs import checkpoint, run
 from striate.runs.kept import Kept, read_kept, write_kept
-from striate.runs.openings import record_opening, times_opened
+from striate.runs.openings import opening_of, record_opening, times_opened
 from striate.runs.run import Run
 from striate.tasks import registry
 from striate.tasks.task import Rows
 from striate.training.loop import Trainer
 from striate.training.machine import Clock
-from striate.training.plan import Job
+from striate.training.plan import Job, Listener
 
 
-def finish(trainer: Trainer, folder: Path, facts: Mapping[str, Any], clock: Clock) -> Run:
+def finish(trainer: Trainer, folder: Path, facts: Mapping[str, Any], clock: Clock, listener: Listener) -> Run:
     """What a training leaves behind, in an order that a kill cannot confuse: result.json comes after its rows."""
     job, progress, disk, best = trainer.job, trainer.progress, trainer.disk, trainer.best or {}
     disk.insist("best", lambda: checkpoint.save_best(job.checkpoints, best))
@@ -34,7 +34,11 @@ def finish(trainer: Trainer, folder: Path, facts: Mapping[str, Any], clock: Cloc
     subset, indices = ("test", job.split.test) if len(job.split.test) else ("val", job.split.val)
     saved = _before(folder, weights)
     if not saved:
-        saved = _answered(predictor, job, folder, subset, indices, facts)
+        if subset == "test":
+            answers = (facts["id"], weights)
+            opening = opening_of(folder, answers, facts["split"]["test"], again=False)
+            disk.insist("opening", lambda: _say(listener, record_opening(folder, opening)[1]))
+        saved = _answered(predictor, job, subset, indices)
         disk.insist("kept", lambda: write_kept(folder, saved, weights))
     predictor = predictor.learned(predictor.task.settled(saved["val"].rows))
     found = saved[subset].rows
@@ -69,15 +73,15 @@ def _before(folder: Path, weights: str) -> dict[str, Kept]:
         return {}
 
 
-def _answered(
-    predictor: Predictor, job: Job, folder: Path, subset: str, indices: Indices, facts: Mapping[str, Any]
-) -> dict[str, Kept]:
-    """Validation, and the test set, its opening recorded before."""
+def _say(listener: Listener, notes: Sequence[str]) -> None:
+    for note in notes:
+        listener.say(note)
+
+
+def _answered(predictor: Predictor, job: Job, subset: str, indices: Indices) -> dict[str, Kept]:
+    """Validation, and the test set."""
     val = rows.rows(predictor, job.samples, job.split.val, [job.val]).cpu().numpy()
-    found = val
-    if subset == "test":
-        record_opening(folder, facts["split"]["test"]["digest"], len(indices))
-        found = rows.rows_anew(predictor, job.samples, indices, job.workers)
+    found = val if subset == "val" else rows.rows_anew(predictor, job.samples, indices, job.workers)
     return {"val": Kept(val, job.split.val), subset: _with_shown(predictor, job, found, indices)}
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import secrets
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,7 +42,7 @@ def start_run(recipe: Recipe, execution: Execution, listener: Listener, data: Da
         clock.mark("scan and split")
         folder = new_folder(plan, execution)
         try:
-            return _carry_out(plan, folder, execution, listener, clock)
+            return _carry_out(plan, folder, execution, listener, clock, secrets.token_hex(16))
         finally:
             if plan.machine.first and not (folder / "run.json").exists():  # it never came to a first step
                 shutil.rmtree(folder, ignore_errors=True)
@@ -67,13 +68,20 @@ def resume_run(folder: Path, execution: Execution, listener: Listener, data: Dat
             if plan.machine.first:
                 listener.say(earlier[-1])
         clock.mark("scan and split")
-        return _carry_out(plan, folder, execution, listener, clock, earlier)
+        identity = before.facts.get("id") or secrets.token_hex(16)  # a run of before has none
+        return _carry_out(plan, folder, execution, listener, clock, identity, earlier)
 
 
 def _carry_out(
-    plan: Plan, folder: Path, execution: Execution, listener: Listener, clock: Clock, earlier: Sequence[str] = ()
+    plan: Plan,
+    folder: Path,
+    execution: Execution,
+    listener: Listener,
+    clock: Clock,
+    identity: str,
+    earlier: Sequence[str] = (),
 ) -> Run | None:
-    """`earlier`: how the parts before this one differed, for run.json."""
+    """For run.json: `identity` tells this run from all others, `earlier` how the parts before this one differed."""
     lock = FileLock(folder / run.LOCK, timeout=0)
     first = plan.machine.first
     try:
@@ -88,7 +96,7 @@ def _carry_out(
     try:
         with machines.repeatable(plan.machine.device):
             job = job_of(plan, folder, execution, listener)
-            facts = {**facts_of(job), "earlier": earlier}
+            facts = {**facts_of(job), "id": identity, "earlier": earlier}
             if first:
                 disk.write("run.json", lambda: run.write_facts(folder, {**facts, "status": "running"}))
                 disk.write("split.csv", lambda: subsets.write_split(folder, plan.samples, plan.split))
@@ -99,7 +107,7 @@ def _carry_out(
                 trainer = fit(job, listener, stop, disk)
             clock.mark("training")
         processes.leave()
-        return finish(trainer, folder, facts, clock) if first else None
+        return finish(trainer, folder, facts, clock, listener) if first else None
     except StriateError as error:
         if facts and first:
             status = "stopped" if error.exit_code > 100 else "failed"
