@@ -8,7 +8,6 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from filelock import FileLock
 from torch import nn
 
 from small import Notes, digest, job, photographs, train
@@ -16,6 +15,7 @@ from striate.base.errors import RunError, UsageError
 from striate.evaluate import rows
 from striate.models.heads import AuxiliaryHead, WithHeads
 from striate.runs import checkpoint
+from striate.runs.lock import alone
 from striate.training.loop import Objective, Trainer, fit
 from striate.training.plan import Execution
 from striate.training.signals import Stop
@@ -146,7 +146,7 @@ def test_two_trainings_never_share_a_folder(tmp_path):
     run = train(tmp_path, epochs=1)
     facts = json.loads((run.folder / "run.json").read_text())
     (run.folder / "run.json").write_text(json.dumps(facts | {"status": "running"}))
-    with FileLock(run.folder / ".lock"), pytest.raises(RunError, match="another process"):
+    with alone(run.folder, print), pytest.raises(RunError, match="another process"):
         resume_run(run.folder, Execution(), Notes())
 
 

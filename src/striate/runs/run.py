@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, final
 
-from filelock import FileLock, Timeout
 from torch import nn
 
 from striate.base import devices, durable
@@ -19,14 +18,13 @@ from striate.data.picture import decode
 from striate.data.preprocess import Views
 from striate.models.catalog import find
 from striate.predictor import Member, Prediction, Predictor, network_for, together
-from striate.runs import checkpoint, evaluation
+from striate.runs import checkpoint, evaluation, lock
 from striate.runs.evaluation import Evaluation
 from striate.tasks import registry
 from striate.tasks.task import Task
 
 # 1: the first; 2: with the task, and rows kept of pictures.
 FORMAT = 2
-LOCK = ".lock"
 FACTS = ("status", "recipe", "task", "classes", "preprocess", "network", "data", "split", "versions")
 
 
@@ -46,13 +44,7 @@ class Run:
     def status(self) -> str:
         """running, stopped by a signal, failed, done; or killed, when it says running and no process holds it."""
         status = str(self.facts["status"])
-        if status != "running":
-            return status
-        try:
-            with FileLock(self.folder / LOCK, timeout=0):
-                return "killed"
-        except (Timeout, OSError):
-            return status
+        return "killed" if status == "running" and not lock.is_held(self.folder) else status
 
     @property
     def recipe(self) -> Mapping[str, Any]:

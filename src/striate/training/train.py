@@ -8,13 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from striate.base import durable, processes
 from striate.base.errors import MachineError, RunError, StriateError
 from striate.data import preprocess
 from striate.data.load import Data
-from striate.runs import checkpoint, run, subsets
+from striate.runs import checkpoint, lock, run, subsets
 from striate.runs.run import Run
 from striate.training import machine as machines
 from striate.training.disk import Disk
@@ -82,15 +80,11 @@ def _carry_out(
     earlier: Sequence[str] = (),
 ) -> Run | None:
     """For run.json: `identity` tells this run from all others, `earlier` how the parts before this one differed."""
-    lock = FileLock(folder / run.LOCK, timeout=0)
-    first = plan.machine.first
-    try:
-        if first:
-            lock.acquire()
-            durable.sweep(folder, WRITTEN)
-            checkpoint.sweep(folder / "checkpoints")
-    except Timeout:
-        raise RunError(folder, "another process is training this run", "waiting for it, or a fresh run") from None
+    first, held = plan.machine.first, contextlib.ExitStack()
+    if first:
+        held.enter_context(lock.alone(folder, listener.say))
+        durable.sweep(folder, WRITTEN)
+        checkpoint.sweep(folder / "checkpoints")
     facts: dict[str, Any] = {}
     disk = Disk(listener)
     try:
@@ -115,7 +109,7 @@ def _carry_out(
                 run.write_facts(folder, facts | {"status": status, "cause": str(error)})
         raise
     finally:
-        lock.release()
+        held.close()
 
 
 def _introduce(job: Job, folder: Path, listener: Listener) -> None:
