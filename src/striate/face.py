@@ -43,7 +43,8 @@ def train(
 
     `data` is a built-in set, a folder of class folders, a table of paths and labels (CSV or TSV), pictures in memory as
     (pictures, labels), or a recipe in TOML; each keyword more is a field of `Recipe`. `resume` names the folder of a
-    run to go on with, and takes no recipe; one that is done and has no report is given it.
+    run to go on with, and takes no recipe; one that is done and has no report is given it. `data` are then the run's
+    own: those that were in memory, or where they lie now, when they have moved; others are a DataError.
 
     None in a process of a group that is not its first, for the first one writes.
     """
@@ -51,10 +52,10 @@ def train(
     named, held = (data, None) if data is None or isinstance(data, str | os.PathLike) else (None, data)
     listener = listener or Silent()
     if resume is not None:
-        if named is not None or recipe:
-            given = ", ".join([*([str(named)] if named is not None else []), *recipe])
-            raise UsageError("resume", f"a run goes on with its own recipe, not with {given}", "--resume RUN alone")
-        run = _resumed(Path(resume), execution, listener, held)
+        if recipe:
+            cause = f"a run goes on with its own recipe, not with {', '.join(recipe)}"
+            raise UsageError("resume", cause, "--resume RUN alone")
+        run = _resumed(Path(resume), execution, listener, data)
     elif held is not None:
         run = start_run(recipe_of(data="arrays", **recipe), execution, listener, held)
     elif named is None:
@@ -69,12 +70,12 @@ def train(
     return run
 
 
-def _resumed(folder: Path, execution: Execution, listener: Listener, held: Data | None) -> Run | None:
+def _resumed(folder: Path, execution: Execution, listener: Listener, data: Data | None) -> Run | None:
     """A run that goes on; or, where all but its report is done, as it is."""
     before = open_run(folder)
     if before.status == "done" and before.result is not None and not (folder / "report.html").exists():
         return before if processes.speaks() else None
-    return resume_run(folder, execution, listener, held)
+    return resume_run(folder, execution, listener, data)
 
 
 def write_report(run: str | os.PathLike[str] | Run, data: Data | None = None) -> Path:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import striate
-from small import Notes, photographs, train
+from small import Notes, digest, photographs, train
 from striate.base.errors import DataError, RunError, StriateError
 from striate.evaluate.result import result
 from striate.runs import subsets
@@ -203,6 +203,87 @@ def test_a_run_that_goes_on_from_another_folder_still_knows_its_data(tmp_path, m
         monkeypatch.chdir(tmp_path / "elsewhere")
         assert resume_run(folder, Execution(), Notes()).facts["data"]["path"] == str(tmp_path / named)
         assert open_run(folder).evaluate().numbers["n"] == 9
+
+
+def unfinished(run):
+    facts_of(run, status="running")
+    for name in ("result.json", "report.html"):
+        (run / name).unlink()
+
+
+def test_data_that_have_moved_are_named_and_go_on_to_the_same_bits(run, tmp_path, capsys):
+    bits, whole = digest(open_run(run)), open_run(run).result
+    unfinished(run)
+    (tmp_path / "photos").rename(tmp_path / "moved")
+    code, _, err = call(capsys, "train", "--resume", run)
+    assert (code, err.count("\n"), "where they have moved, --data PATH" in err) == (3, 1, True), err
+    code, _, err = call(capsys, "train", "--resume", run, "--data", tmp_path / "moved")
+    assert code == 0, err
+    finished = open_run(run)
+    assert (finished.result, digest(finished)) == (whole, bits)
+    for key in ("path", "root"):
+        assert finished.facts["data"][key] == str(tmp_path / "moved")
+    assert "cannot be shown" not in (run / "report.html").read_text()
+    (tmp_path / "moved").rename(tmp_path / "again")
+    with pytest.raises(DataError, match="data='PATH'"):
+        finished.evaluate()
+    assert finished.evaluate(moved=tmp_path / "again").numbers["numbers"] == whole["numbers"]
+    code, out, err = call(capsys, "evaluate", run)
+    assert (code, "n = 9, test" in out) == (0, True), err
+
+
+@pytest.mark.parametrize("harm", ["changed", "sealed", "gone", "all gone", "damaged", "added", "renamed"])
+def test_data_that_are_not_the_same_are_refused_by_name_and_the_run_stays_as_it_is(run, tmp_path, capsys, harm):
+    photos, lines = tmp_path / "photos", subsets.lines(run)
+    sealed = [photos / line.name for line in lines if line.subset == "test"]
+    others = [photos / line.name for line in lines if line.subset == "train" and line.name.startswith("class 0")]
+    whole = "the 9 sealed pictures are whole"
+    if harm in ("changed", "sealed"):
+        victims = sealed[:2] if harm == "sealed" else others[:1]
+        for victim in victims:
+            victim.write_bytes(others[-1].read_bytes())
+        named = f"changed {victims[0].parent.name}/{victims[0].name}"
+        told = (
+            "2 changed; 2 of 9 sealed pictures are not as they were; " if harm == "sealed" else f"1 changed; {whole}; "
+        )
+    elif harm == "damaged":
+        for victim in others[:4]:
+            victim.write_bytes(b"nothing")
+        told, named = f"4 gone; {whole}; gone class 0/", " and 1 more"
+    elif harm == "gone":
+        others[0].unlink()
+        told, named = f"1 gone; {whole}; ", f"gone class 0/{others[0].name}"
+    elif harm == "all gone":
+        shutil.rmtree(photos)
+        photos.mkdir()
+        told, named = "", "--data PATH"
+    elif harm == "added":
+        shutil.copy(others[0], photos / "class 1" / "new.jpg")
+        told, named = f"1 added; {whole}; ", "added class 1/new.jpg"
+    else:
+        others[0].rename(others[0].with_name("other.png"))
+        told, named = f"1 moved or renamed; {whole}; ", f"moved or renamed class 0/{others[0].name}"
+    photos.rename(tmp_path / "moved")
+    before = (run / "run.json").read_bytes()
+    code, _, err = call(capsys, "evaluate", run, "--data", tmp_path / "moved")
+    assert (code, err.count("\n"), told in err, named in err) == (3, 1, True, True), err
+    assert (openings(run), (run / "run.json").read_bytes()) == (1, before)
+    unfinished(run)
+    before = (run / "run.json").read_bytes()
+    (tmp_path / "moved").rename(photos)
+    code, _, err = call(capsys, "train", "--resume", run)
+    assert (code, err.count("\n"), told in err, named in err) == (3, 1, True, True), err
+    assert (openings(run), (run / "run.json").read_bytes()) == (1, before)
+
+
+def test_where_data_lie_is_asked_for_a_run_that_has_some(run, tmp_path, capsys):
+    for words in (
+        ("train", "--data", tmp_path / "photos"),
+        ("train", tmp_path / "photos", "--resume", run),
+        ("evaluate", run, tmp_path / "photos", "--data", tmp_path / "photos"),
+    ):
+        code, _, err = call(capsys, *words)
+        assert (code, "data" in err) == (2, True), err
 
 
 @pytest.mark.parametrize("harm", ["swapped", "gone", "no table"])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from small import SOURCES, TASKS, Notes, data_of, digest, photographs, recipe_for, train
-from striate.base.errors import Interrupted, RunError
+from striate.base.errors import DataError, Interrupted, RunError
 from striate.runs.run import open_run
 from striate.training.plan import Execution
 from striate.training.train import resume_run
@@ -139,7 +139,7 @@ def test_resume_refuses_when_the_pictures_changed(tmp_path):
     run = open_run(tmp_path / "runs" / "pictures-lenet5-1")
     victim = data / "class 0" / "01.png"
     victim.write_bytes((data / "class 0" / "02.png").read_bytes())
-    with pytest.raises(RunError, match="1 gone"):
+    with pytest.raises(DataError, match=r"1 changed; .*; changed class 0/01\.png"):
         resume_run(run.folder, Execution(), Notes())
 
 

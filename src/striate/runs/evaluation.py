@@ -9,14 +9,15 @@ from typing import Any, final
 
 import numpy as np
 
-from striate.base.errors import DataError, RunError
-from striate.data.load import READING, Data, read_samples
+from striate.base.errors import DataError, MachineError, RunError
+from striate.data.load import Data, read_samples
 from striate.data.samples import Samples
 from striate.evaluate.result import result
 from striate.evaluate.rows import rows_anew
 from striate.predictor import Predictor
 from striate.runs import checkpoint, subsets
 from striate.runs.openings import Opening, close_opening, opening_of, record_opening
+from striate.runs.own import read_own, write_place
 from striate.tasks.task import Rows
 
 Facts = Mapping[str, Any]
@@ -32,41 +33,41 @@ class Evaluation:
     notes: tuple[str, ...] = ()
 
 
-def on_own(predictor: Predictor, run: Of, others: Sequence[Of], status: str, workers: int | None) -> Evaluation:
+def on_own(
+    predictor: Predictor, run: Of, others: Sequence[Of], status: str, workers: int | None, moved: Path | None = None
+) -> Evaluation:
     """The sealed test set, opened once more; or validation, where the data have no test set.
 
     `run` is the folder and the facts of the run whose test set it is; `others` are those of who answers beside it.
+    `moved`: where the run's data lie now, which run.json is told when they are proven to be the same.
     """
     folder, facts = run
     if status != "done":
         raise RunError(folder, f"this training is {status}: its test set stays closed", "resuming it")
     predictor.try_out()
-    samples = own_samples(predictor, facts, workers)
+    if facts["data"].get("source") == "arrays":
+        cause = "pictures that were in memory, and are nowhere on disk"
+        raise DataError(facts["data"]["path"], cause, "run.evaluate((pictures, labels)) from Python")
+    samples = read_own(folder, facts, moved, labelled=predictor.task.labelled, workers=workers)
+    notes = []
+    if moved is not None:
+        try:
+            write_place(folder, moved, samples)
+        except MachineError as error:
+            notes.append(f"run.json still says where the data were ({error.cause})")
     split = subsets.read_split(folder, samples)
     if len(split.test) == 0:
         rows = rows_anew(predictor, samples, split.val, workers)
-        return Evaluation(result(predictor.task, rows, "val"), rows)
+        return Evaluation(result(predictor.task, rows, "val"), rows, tuple(notes))
     digests = [samples.digests[index] for index in split.test]
     asked = _Asked(predictor, run, samples)
-    opened, notes = asked.open(run)
+    opened, more = asked.open(run)
+    notes += more
     for other in others:
         notes += _seen_before(asked, other, digests, [run], other[0].name)
     rows = rows_anew(predictor, samples, split.test, workers)
     asked.answered()
     return Evaluation({**result(predictor.task, rows, "test"), "openings": opened}, rows, tuple(notes))
-
-
-def own_samples(predictor: Predictor, facts: Facts, workers: int | None) -> Samples:
-    """The pictures that a run was trained on; a DataError where they are not the same any more."""
-    data, recipe = facts["data"], facts["recipe"]
-    if data.get("source") == "arrays":
-        cause = "pictures that were in memory, and are nowhere on disk"
-        raise DataError(data["path"], cause, "run.evaluate((pictures, labels)) from Python")
-    reading = {name: recipe[name] for name in READING}
-    samples = read_samples(data["path"], workers=workers, labelled=predictor.task.labelled, **reading)
-    if samples.fingerprint != data["fingerprint"]:
-        raise DataError(data["path"], "is not the data of this run any more", "naming other data")
-    return samples
 
 
 def on_others(predictor: Predictor, run: Of, others: Sequence[Of], data: Data, workers: int | None) -> Evaluation:

@@ -11,7 +11,7 @@ from typing import Any, final
 from torch import nn
 
 from striate.base import devices, durable
-from striate.base.errors import MachineError, RunError
+from striate.base.errors import MachineError, RunError, UsageError
 from striate.data import preprocess
 from striate.data.load import Data
 from striate.data.picture import decode
@@ -132,6 +132,7 @@ class Run:
         self,
         data: Data | None = None,
         *,
+        moved: str | os.PathLike[str] | None = None,
         beside: Sequence["Run"] = (),
         views: Views = "one",
         workers: int | None = None,
@@ -139,14 +140,18 @@ class Run:
     ) -> Evaluation:
         """Numbers on labelled pictures, or, without any, on this run's own sealed test set, opened once more.
 
-        `beside`: runs that answer together with this one. `views`: "ten" looks at ten crops of each picture.
+        `moved`: where this run's own data lie now. `beside`: runs that answer together with this one. `views`: "ten"
+        looks at ten crops of each picture.
         """
+        if data is not None and moved is not None:
+            raise UsageError("data", "other pictures and this run's own at once", "either of them")
         predictor = together([self.predictor, *(run.predictor for run in beside)]).looking(views)
         predictor = predictor.on(devices.named(device))
         others = [(run.folder, run.facts) for run in beside]
         if data is not None:
             return evaluation.on_others(predictor, (self.folder, self.facts), others, data, workers)
-        return evaluation.on_own(predictor, (self.folder, self.facts), others, self.status, workers)
+        place = None if moved is None else Path(moved)
+        return evaluation.on_own(predictor, (self.folder, self.facts), others, self.status, workers, place)
 
 
 def open_run(folder: str | os.PathLike[str]) -> Run:

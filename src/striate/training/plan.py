@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from striate.base import processes
-from striate.base.errors import MachineError, RunError, UsageError
+from striate.base.errors import MachineError, UsageError
 from striate.base.randomness import key
 from striate.base.units import by
 from striate.data import splits
@@ -28,6 +28,7 @@ from striate.models.catalog import check_size, find, usual_size
 from striate.models.entry import Entry
 from striate.predictor import network_for
 from striate.runs import run, subsets
+from striate.runs.own import read_own
 from striate.runs.run import Run
 from striate.tasks import registry
 from striate.tasks.task import Task
@@ -101,7 +102,7 @@ def plan_of(
 ) -> Plan:
     """Fill in a recipe, read its samples and split them; `data` are the samples where the recipe cannot name them.
 
-    `before` is a run that goes on: its split.csv says which sample is where, and nothing is split anew; a RunError
+    `before` is a run that goes on: its split.csv says which sample is where, and nothing is split anew; a DataError
     where its data have changed. A UsageError for options that cannot be meant is raised before any picture is read.
     """
     recipe, entry, options = _filled(recipe)
@@ -116,15 +117,17 @@ def plan_of(
         net = network_for(entry.name, task, channels, options)
         _refuse_other_answers(net, task, entry.name, channels, size)
     machine = machines.choose(recipe.device, recipe.precision)
-    samples = read_samples(
-        recipe.data if data is None else data, workers=execution.workers, labelled=task.labelled,
-        **{name: getattr(recipe, name) for name in READING},
-        progress=lambda done, total: listener.progress("scanning pictures", done, total),
-    )  # fmt: skip
+    source: Data = recipe.data if data is None else data
+    reading: dict[str, Any] = {
+        "workers": execution.workers,
+        "labelled": task.labelled,
+        "progress": lambda done, total: listener.progress("scanning pictures", done, total),
+    }
     if before is None:
+        samples = read_samples(source, **reading, **{name: getattr(recipe, name) for name in READING})
         split = splits.cut(samples, splits.shares(recipe.split), recipe.split_seed)
     else:
-        _refuse_other_data(samples, before)
+        samples = read_own(before.folder, before.facts, source, **reading)
         split = subsets.read_split(before.folder, samples)
     plan = Plan(
         recipe=recipe,
@@ -137,16 +140,6 @@ def plan_of(
     )
     _refuse_small_batches(plan, net)
     return plan
-
-
-def _refuse_other_data(samples: Samples, before: Run) -> None:
-    """What changed in the data since the run began, in one sentence."""
-    if samples.fingerprint == before.facts["data"]["fingerprint"]:
-        return
-    was, now = {line.digest for line in subsets.lines(before.folder)}, set(samples.digests)
-    added, gone = len(now - was), len(was - now)
-    cause = f"the data changed since it began: {added} new or edited pictures, {gone} gone, or moved between folders"
-    raise RunError(before.folder, cause, "the data as they were, or a fresh run")
 
 
 def _refuse_other_answers(net: nn.Module, task: Task, name: str, channels: int, size: int) -> None:

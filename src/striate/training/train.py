@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import os
 import secrets
 import shutil
 from collections.abc import Sequence
@@ -47,18 +48,23 @@ def start_run(recipe: Recipe, execution: Execution, listener: Listener, data: Da
 
 
 def resume_run(folder: Path, execution: Execution, listener: Listener, data: Data | None = None) -> Run | None:
-    """Go on with a run where its newest whole generation stands; the same bits as never having stopped."""
+    """Go on with a run where its newest whole generation stands; the same bits as never having stopped.
+
+    `data` are its pictures, where they were in memory; or where they lie now, when they have moved.
+    """
     before = run.open_run(folder)
     if before.status == "done":
         raise RunError(folder, "this training is finished", f"`striate evaluate {folder}`, or a fresh run")
     recipe = recipe_of(**before.recipe)
-    if before.facts["data"].get("source") == "arrays" and data is None:
+    if before.facts["data"].get("source") == "arrays" and (data is None or isinstance(data, str | os.PathLike)):
         hint = "striate.train((pictures, labels), resume=...) from Python"
         raise RunError(folder, "its pictures were in memory and are nowhere on disk", hint)
     with processes.group(recipe.device):
         clock = Clock()
-        named = dataclasses.replace(recipe, data=before.facts["data"]["path"])
-        plan = dataclasses.replace(plan_of(named, execution, listener, data, before), recipe=recipe)
+        moved = str(Path(data).expanduser().resolve()) if isinstance(data, str | os.PathLike) else None
+        named = dataclasses.replace(recipe, data=moved or before.facts["data"]["path"])
+        held = None if moved else data
+        plan = dataclasses.replace(plan_of(named, execution, listener, held, before), recipe=recipe)
         changed = _versions_changed(before, plan.machine)
         earlier = list(before.facts.get("earlier", []))
         if changed:

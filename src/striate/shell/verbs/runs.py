@@ -31,6 +31,7 @@ def evaluate(
     data: str | None = None,
     /,
     *,
+    moved: Annotated[Path | None, Parameter(name="--data", help="Where this run's own data lie now.")] = None,
     beside: Beside = (),
     looks: Looks = "one",
     json: Json = False,
@@ -49,7 +50,7 @@ def evaluate(
 
     opened = striate.open_run(run)
     others = [striate.open_run(each) for each in beside]
-    evaluation = opened.evaluate(data, beside=others, views=looks, device=device)
+    evaluation = opened.evaluate(data, moved=moved, beside=others, views=looks, device=device)
     for note in (*_warnings(opened, others), *evaluation.notes):
         print(note, file=sys.stderr)
     if json:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
+from striate.base.errors import UsageError
 from striate.shell.output import print_json, print_result
 from striate.training.recipe import FOR_DIGITS, FOR_PHOTOGRAPHS, OPTIONS, Recipe
 
@@ -16,6 +17,7 @@ def _train(
     /,
     *,
     resume: Path | None = None,
+    moved: Path | None = None,
     runs: Path = Path("runs"),
     workers: int | None = None,
     memory: Literal["auto", "resident", "streamed"] = "auto",
@@ -26,10 +28,14 @@ def _train(
     import striate
     from striate.shell.screen import Screen
 
+    if resume is not None and data is not None:
+        raise UsageError("resume", f"a run goes on with its own data, not with {data}", "--data where they have moved")
+    if resume is None and moved is not None:
+        raise UsageError("--data", "it says where the data of a run that goes on lie now", f"striate train {moved}")
     with Screen(quiet=json) as screen:
         run = striate.train(
-            data, resume=resume, runs=runs, workers=workers, memory=memory, save_every=save_every, listener=screen,
-            **recipe,
+            data if moved is None else moved, resume=resume, runs=runs, workers=workers, memory=memory,
+            save_every=save_every, listener=screen, **recipe,
         )  # fmt: skip
     if run is None:  # not the first of several processes
         return
@@ -47,6 +53,7 @@ def _options_of_train() -> inspect.Signature:
     helps = {
         "data": "A built-in set (digits), a folder of class folders, a table of paths and labels, or a recipe in TOML.",
         "resume": "Go on with this run folder; one that is done and has no report is given it.",
+        "moved": "With --resume: where the run's own data lie now.",
         "runs": "Where run folders are made.",
         "workers": "Processes that read pictures.",
         "memory": "Keep all pictures in memory, or read them anew each time.",
@@ -56,7 +63,14 @@ def _options_of_train() -> inspect.Signature:
     groups = [Group(name, sort_key=place) for place, name in enumerate(_recipe_groups(), start=1)]
     where = Group("Where and how", sort_key=80)
     parameters = [
-        each.replace(annotation=Annotated[each.annotation, Parameter(help=helps[each.name], group=where, negative="")])
+        each.replace(
+            annotation=Annotated[
+                each.annotation,
+                Parameter(
+                    name="--data" if each.name == "moved" else None, help=helps[each.name], group=where, negative=""
+                ),
+            ]
+        )
         if each.kind is each.KEYWORD_ONLY
         else each.replace(annotation=Annotated[each.annotation, Parameter(help=helps[each.name])])
         for each in own

@@ -1,0 +1,93 @@
+"""A run's own data, read again wherever they lie now, and proven to be those that it began with."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from striate.base import durable
+from striate.base.errors import DataError, Option, printable
+from striate.base.words import some
+from striate.data.load import READING, Data, read_samples
+from striate.data.samples import Samples
+from striate.runs import subsets
+from striate.runs.subsets import Line
+
+_HINT = ("the data as they were; where they have moved, ", Option("data", "PATH"))
+
+
+def read_own(
+    folder: Path,
+    facts: Mapping[str, Any],
+    data: Data | None = None,
+    *,
+    labelled: bool,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Samples:
+    """The samples of the run in `folder`; `data` where they lie no longer where they were, or were in memory.
+
+    A DataError says which pictures differ, and whether the sealed ones do.
+    """
+    place = facts["data"]["path"] if data is None else data
+    reading = {name: facts["recipe"][name] for name in READING}
+    # what cannot be read is told by its name, beside all else that differs
+    reading |= {"max_bad": 1.0, "allow_leak": True, "learnable": not labelled}
+    where = facts["data"]["path"] if not isinstance(place, str | os.PathLike) else place
+    try:
+        samples = read_samples(place, workers=workers, labelled=labelled, progress=progress, **reading)
+    except DataError as error:
+        raise DataError(error.where, error.cause, _HINT) from None
+    if samples.fingerprint != facts["data"]["fingerprint"]:
+        raise DataError(where, f"not the data that {folder.name} began with{_told(folder, samples)}", _HINT)
+    return samples
+
+
+def write_place(folder: Path, place: Path, samples: Samples) -> None:
+    """Write into run.json where the data lie now, when they are proven to be the same."""
+    facts = durable.read_json(folder / "run.json")
+    root = None if samples.root is None else str(samples.root.resolve())
+    data = {**facts["data"], "path": str(place.expanduser().resolve()), "root": root}
+    durable.write_json(folder / "run.json", {**facts, "data": data})
+
+
+def _told(folder: Path, samples: Samples) -> str:
+    """How the samples differ from split.csv: how many, whether sealed ones do, and the first names of each kind."""
+    was = {line.name: line for line in subsets.lines(folder)}
+    now = {line.name: line for line in _lines(samples)}
+    kinds = {kind: names for kind, names in _differences(was, now).items() if names}
+    sealed = [line for line in was.values() if line.subset == "test"]
+    harmed = sum(line.name not in now or _content(now[line.name]) != _content(line) for line in sealed)
+    whole = f"the {len(sealed)} sealed pictures are whole"
+    whole = f"{harmed} of {len(sealed)} sealed pictures are not as they were" if harmed else whole
+    counts = ", ".join(f"{len(names)} {kind}" for kind, names in kinds.items()) or "in other subsets"
+    names = "; ".join(f"{kind} {some((printable(each, 40) for each in names), 3)}" for kind, names in kinds.items())
+    return ": " + "; ".join(part for part in (counts, whole if sealed else "", names) if part)
+
+
+def _lines(samples: Samples) -> Iterator[Line]:
+    """As split.csv holds them."""
+    for place, (name, digest) in enumerate(zip(samples.names, samples.digests, strict=True)):
+        label = samples.targets.content(place).decode("utf-8", "surrogateescape")
+        yield Line(printable(name, 4096), digest, printable(label, 4096), "")
+
+
+def _content(line: Line) -> tuple[str, str]:
+    return line.digest, line.label
+
+
+def _differences(was: Mapping[str, Line], now: Mapping[str, Line]) -> dict[str, list[str]]:
+    """Names by what became of them."""
+    both = [name for name in was if name in now]
+    gone = [name for name in was if name not in now]
+    added = [name for name in now if name not in was]
+    new, old = {now[name].digest for name in added}, {was[name].digest for name in gone}
+    return {
+        "changed": [name for name in both if now[name].digest != was[name].digest],
+        "labelled anew": [
+            name for name in both if now[name].digest == was[name].digest and now[name].label != was[name].label
+        ],
+        "gone": [name for name in gone if was[name].digest not in new],
+        "moved or renamed": [name for name in gone if was[name].digest in new],
+        "added": [name for name in added if now[name].digest not in old],
+    }
