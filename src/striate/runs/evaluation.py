@@ -34,7 +34,7 @@ class Evaluation:
 
 
 def on_own(
-    predictor: Predictor, run: Of, others: Sequence[Of], status: str, workers: int | None, moved: Path | None = None
+    predictor: Predictor, run: Of, others: Sequence[Of], status: str, workers: int | None, moved: str | None = None
 ) -> Evaluation:
     """The sealed test set, opened once more; or validation, where the data have no test set.
 

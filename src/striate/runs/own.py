@@ -8,7 +8,7 @@ from typing import Any
 from striate.base import durable
 from striate.base.errors import DataError, Option, printable
 from striate.base.words import some
-from striate.data.load import READING, Data, read_samples
+from striate.data.load import BUILT_IN, READING, Data, read_samples
 from striate.data.samples import Samples
 from striate.runs import subsets
 from striate.runs.subsets import Line
@@ -43,12 +43,17 @@ def read_own(
     return samples
 
 
-def write_place(folder: Path, place: Path, samples: Samples) -> None:
+def from_anywhere(data: str | os.PathLike[str]) -> str:
+    """What names data in whatever folder one is: a path in full, or the name of a built-in set."""
+    named = os.fspath(data)
+    return named if named in BUILT_IN else str(Path(os.path.expanduser(named)).resolve())  # noqa: PTH111
+
+
+def write_place(folder: Path, place: str, samples: Samples) -> None:
     """Write into run.json where the data lie now, when they are proven to be the same."""
     facts = durable.read_json(folder / "run.json")
     root = None if samples.root is None else str(samples.root.resolve())
-    data = {**facts["data"], "path": str(place.expanduser().resolve()), "root": root}
-    durable.write_json(folder / "run.json", {**facts, "data": data})
+    durable.write_json(folder / "run.json", {**facts, "data": {**facts["data"], "path": place, "root": root}})
 
 
 def _told(folder: Path, samples: Samples) -> str:
@@ -57,7 +62,8 @@ def _told(folder: Path, samples: Samples) -> str:
     now = {line.name: line for line in _lines(samples)}
     kinds = {kind: names for kind, names in _differences(was, now).items() if names}
     sealed = [line for line in was.values() if line.subset == "test"]
-    harmed = sum(line.name not in now or _content(now[line.name]) != _content(line) for line in sealed)
+    there = {_content(line) for line in now.values()}
+    harmed = sum(_content(line) not in there for line in sealed)
     whole = f"the {len(sealed)} sealed pictures are whole"
     whole = f"{harmed} of {len(sealed)} sealed pictures are not as they were" if harmed else whole
     counts = ", ".join(f"{len(names)} {kind}" for kind, names in kinds.items()) or "in other subsets"

@@ -18,7 +18,7 @@ from striate.data.picture import decode
 from striate.data.preprocess import Views
 from striate.models.catalog import find
 from striate.predictor import Member, Prediction, Predictor, network_for, together
-from striate.runs import checkpoint, evaluation, lock
+from striate.runs import checkpoint, evaluation, lock, own
 from striate.runs.evaluation import Evaluation
 from striate.tasks import registry
 from striate.tasks.task import Task
@@ -150,7 +150,7 @@ class Run:
         others = [(run.folder, run.facts) for run in beside]
         if data is not None:
             return evaluation.on_others(predictor, (self.folder, self.facts), others, data, workers)
-        place = None if moved is None else Path(moved)
+        place = None if moved is None else own.from_anywhere(moved)
         return evaluation.on_own(predictor, (self.folder, self.facts), others, self.status, workers, place)
 
 

@@ -13,7 +13,7 @@ from striate.base import durable, processes
 from striate.base.errors import MachineError, RunError, StriateError
 from striate.data import preprocess
 from striate.data.load import Data
-from striate.runs import checkpoint, lock, run, subsets
+from striate.runs import checkpoint, lock, own, run, subsets
 from striate.runs.run import Run
 from striate.training import machine as machines
 from striate.training.disk import Disk
@@ -61,7 +61,7 @@ def resume_run(folder: Path, execution: Execution, listener: Listener, data: Dat
         raise RunError(folder, "its pictures were in memory and are nowhere on disk", hint)
     with processes.group(recipe.device):
         clock = Clock()
-        moved = str(Path(data).expanduser().resolve()) if isinstance(data, str | os.PathLike) else None
+        moved = own.from_anywhere(data) if isinstance(data, str | os.PathLike) else None
         named = dataclasses.replace(recipe, data=moved or before.facts["data"]["path"])
         held = None if moved else data
         plan = dataclasses.replace(plan_of(named, execution, listener, held, before), recipe=recipe)
@@ -98,8 +98,9 @@ def _carry_out(
             job = job_of(plan, folder, execution, listener)
             facts = {**facts_of(job), "id": identity, "earlier": earlier}
             if first:
-                disk.write("run.json", lambda: run.write_facts(folder, {**facts, "status": "running"}))
+                # run.json comes last: what has one can be resumed
                 disk.write("split.csv", lambda: subsets.write_split(folder, plan.samples, plan.split))
+                disk.write("run.json", lambda: run.write_facts(folder, {**facts, "status": "running"}))
             clock.mark("read pictures")
             if first:
                 _introduce(job, folder, listener)
