@@ -78,20 +78,21 @@ def _resumed(folder: Path, execution: Execution, listener: Listener, data: Data 
     return resume_run(folder, execution, listener, data)
 
 
-def write_report(run: str | os.PathLike[str] | Run, data: Data | None = None) -> Path:
+def write_report(run: str | os.PathLike[str] | Run, data: Data | None = None, *, force: bool = False) -> Path:
     """Write the page of a finished run again, from what is in its folder; where it lies.
 
     No test set is opened. `data` are the pictures, where the run was trained on arrays; others are a RunError.
+    A report.html that is no page of striate's is a UsageError, unless `force` says to replace it.
     """
     opened = run if isinstance(run, Run) else open_run(run)
     if data is None:
-        return collect.write(opened)
+        return collect.write(opened, force=force)
     samples = read_samples(data, labelled=opened.task.labelled, learnable=False)
     if samples.fingerprint != opened.facts["data"]["fingerprint"]:
         raise RunError(
             opened.folder, "these are not the pictures that it was trained on", "the same pictures and labels"
         )
-    return collect.write(opened, samples)
+    return collect.write(opened, samples, force=force)
 
 
 def ensemble(*runs: str | os.PathLike[str] | Run, weights: Sequence[float] | None = None) -> Predictor:

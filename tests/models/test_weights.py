@@ -454,7 +454,7 @@ def test_saved_weights_load_here_and_in_torchvision_bit_for_bit(tmp_path):
         assert torch.equal(value, other.state_dict()[key])
         assert torch.equal(value, again.state_dict()[key])
     with safetensors.safe_open(tmp_path / "mine.safetensors", "pt") as file:
-        assert file.metadata() == {"format": "pt", "network": "resnet18"}
+        assert file.metadata() == {"format": "pt", "network": "resnet18", "writer": "striate"}
 
 
 # ---- fetching

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from shell import call, rows
+from striate.base.outputs import marked
 
 pytestmark = pytest.mark.slow
 
@@ -291,10 +292,11 @@ def test_compare_without_names_is_a_usage_error(capsys):
 
 
 def test_compare_leaves_a_file_that_it_does_not_write(capsys, tmp_path):
-    (tmp_path / "bubbles.svg").write_text("of another comparison")
+    (tmp_path / "bubbles.svg").write_bytes(marked("<svg>of another comparison</svg>"))
+    before = (tmp_path / "bubbles.svg").read_bytes()
     code, _, err = call(capsys, "compare", "lenet5", "--no-measure", "--to", str(tmp_path))
     assert code == 0
-    assert (tmp_path / "bubbles.svg").read_text() == "of another comparison"
+    assert (tmp_path / "bubbles.svg").read_bytes() == before
     assert f"the one in {tmp_path} is not of this comparison" in err
 
 

@@ -30,7 +30,7 @@ def write(path: Path, data: bytes) -> None:
 
     What is there and is no regular file, such as a folder or a device, is a `MachineError` and stays as it is.
     """
-    target = _target(path)
+    target = meant_by(path)
     partial = _partial(target)
     try:
         _write_synced(partial, data)
@@ -196,7 +196,7 @@ def _plain(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _target(path: Path) -> Path:
+def meant_by(path: Path) -> Path:
     """The regular file that `path` means, there or not yet: the one it points to where it is a link."""
     hint = "the name of a file"
     try:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from striate.base import durable
 from striate.base.errors import RunError, UsageError
+from striate.base.outputs import Output, known_by
 from striate.base.units import by
 from striate.models import outside
 from striate.models.catalog import catalog, construct
@@ -127,13 +128,17 @@ def is_path(weights: str | os.PathLike[str]) -> bool:
     return isinstance(weights, os.PathLike) or text.endswith(SUFFIXES) or "/" in text or os.sep in text
 
 
-def save(net: nn.Module, path: str | os.PathLike[str], **facts: str) -> None:
+def save(net: nn.Module, path: str | os.PathLike[str], *, force: bool = False, **facts: str) -> None:
     """Write the weights of `net` to a .safetensors file, whole or not at all, with `facts` as its metadata.
+
+    A file that is there is replaced where `save` wrote it, or with `force`; any other is a `UsageError`.
 
     The keys are the network's own, so torchvision's or timm's network of the same name loads the file.
     """
     values = {key: value.detach().cpu().contiguous().clone() for key, value in net.state_dict().items()}
-    durable.write(Path(path), safetensors.torch.save(values, metadata={"format": "pt", **facts}))
+    output = Output(str(path), Path(path), known_by('"writer":"striate"'), force=force)
+    output.check()
+    output.write(safetensors.torch.save(values, metadata={"format": "pt", "writer": "striate", **facts}))
 
 
 def _read(path: Path, reader: Callable[[], Any]) -> Any:

@@ -28,13 +28,14 @@ from striate.runs.subsets import Line
 EXAMPLES, DRAWS, LEAST = 6, 5, 96
 
 
-def write(run: Run, samples: Samples | None = None) -> Path:
+def write(run: Run, samples: Samples | None = None, *, force: bool = False) -> Path:
     """report.html in the run folder, from what is on disk; a RunError when the run has no result.
 
     No test set is opened: what the network answered is kept. `samples` are its data where they are in memory.
     """
     path = run.folder / "report.html"
-    page.write(collect(run, samples), path)
+    page.output(path, force).check()
+    page.write(collect(run, samples), path, force=force)
     return path
 
 

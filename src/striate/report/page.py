@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from striate.base import durable, words
+from striate.base import words
 from striate.base.errors import RunError, printable
+from striate.base.outputs import Output, known_by
 from striate.base.sections import Block, Matrix, NumberTable, Section
 from striate.report import figures
 
@@ -68,12 +69,18 @@ class Number:
     method: str
 
 
-def write(material: Material, path: Path) -> None:
+def output(path: Path, force: bool) -> Output:
+    """Where a page is to be written: over an older page, and over nothing else."""
+    return Output(str(path), path, known_by('<meta name="generator" content="striate">'), force=force)
+
+
+def write(material: Material, path: Path, *, force: bool = False) -> None:
     """Write the page to `path`, whole or not at all.
 
-    Raises RunError when the result lacks a field, MachineError when the file cannot be written.
+    Raises RunError when the result lacks a field, MachineError when the file cannot be written, UsageError where one is
+    there that is no page of striate's.
     """
-    durable.write(path, render(material).encode("utf-8"))
+    output(path, force).write(render(material).encode("utf-8"))
 
 
 def render(material: Material) -> str:

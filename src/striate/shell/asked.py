@@ -1,12 +1,14 @@
 """What the verbs about one network are asked: the same arguments, with the same words of help."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from striate.base.errors import Option, UsageError
+from striate.base.errors import Option, UsageError, printable
+from striate.base.outputs import MARK, Output, known_by, marked
 
 Model = Annotated[
     str,
@@ -52,12 +54,19 @@ def step(training: bool, optimizer: str | None, precision: str) -> dict[str, Any
     return {"training": training, "optimizer": optimizer or "momentum", "autocast": precision == "bfloat16"}
 
 
-def svg(option: str, path: Path | None) -> Path | None:
-    """The path of a picture, whose name says what it is."""
-    if path is not None and path.suffix.lower() != ".svg":
+def drawn(option: str, path: Path, force: bool) -> Output:
+    """The SVG file that is to be written, checked; its name says what it is."""
+    if path.suffix.lower() != ".svg":
         cause = "an SVG file is written, and this name does not end in .svg"
         raise UsageError(f"{option} {path}", cause, f"{option} NAME.svg")
-    return path
+    output = Output(f"{option} {path}", path, known_by(MARK), force=force)
+    output.check()
+    return output
+
+
+def write(output: Output, svg: str) -> None:
+    output.write(marked(svg))
+    print(f"wrote {printable(str(output.path))}", file=sys.stderr)
 
 
 def typed(option: Option) -> str:

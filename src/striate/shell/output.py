@@ -5,7 +5,6 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
@@ -15,6 +14,9 @@ from striate.base.errors import printable
 EVERYWHERE = Group("Everywhere", sort_key=90)
 Json = Annotated[
     bool, Parameter(name="--json", negative="", group=EVERYWHERE, help="The last line of output is one JSON object.")
+]
+Force = Annotated[
+    bool, Parameter(negative="", group=EVERYWHERE, help="Write over a file that is there, whosever it is.")
 ]
 Device = Annotated[str, Parameter(group=EVERYWHERE, help="cpu, cuda, cuda:N or mps.")]
 # "-3GB" is an amount that is refused, and not another option
@@ -135,11 +137,3 @@ def print_rows(
         print_table(head, [list(map(tables.shown, row)) for row in rows], table.to_the_right())
     else:
         print(tables.csv(table).rstrip() if form == "csv" else tables.markdown(table))
-
-
-def write(path: Path, text: str) -> None:
-    """A file that was asked for, whole or not at all."""
-    from striate.base import durable
-
-    durable.write(path, text.encode())
-    print(f"wrote {path}", file=sys.stderr)

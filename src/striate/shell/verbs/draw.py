@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from striate.base.errors import UsageError
 from striate.shell import asked
-from striate.shell.output import Json, print_json, write
+from striate.shell.output import Force, Json, print_json
 
 if TYPE_CHECKING:
     from striate.cost.drawing.drawing import Drawing
@@ -22,6 +22,7 @@ def draw(
     input: asked.Input = None,
     to: Path | None = None,
     model_options: asked.Options = None,
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Draw a network: its layers here, line by line, or to an SVG file.
@@ -38,14 +39,14 @@ def draw(
     to
         The SVG file.
     """
-    path = asked.svg("--to", to)
+    output = None if to is None else asked.drawn("--to", to, force)
     shape, options = asked.sample(model, input, model_options)
     drawn, facts = (_field if of == "field" else _layers)(model, shape, options)
-    if path is not None:
-        write(path, drawn.svg())
+    if output is not None:
+        asked.write(output, drawn.svg())
     if json:
         print_json(facts)
-    elif path is None or of == "field":
+    elif output is None or of == "field":
         print(drawn)
 
 

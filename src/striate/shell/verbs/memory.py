@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from striate.base.errors import UsageError
 from striate.shell import asked
-from striate.shell.output import Amount, Json, print_json, write
+from striate.shell.output import Amount, Force, Json, print_json
 
 if TYPE_CHECKING:
     from striate.cost.memory import Peak
@@ -26,6 +26,7 @@ def memory(
     device: Literal["cpu", "cuda"] = "cpu",
     curve: Path | None = None,
     model_options: asked.Options = None,
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """The most bytes that live at once, of inference or of a training step; or the largest batch that fits.
@@ -48,7 +49,7 @@ def memory(
     from striate.survey import named
 
     how = asked.step(training, optimizer, precision) | {"device": device}
-    path = asked.svg("--curve", curve)
+    output = None if curve is None else asked.drawn("--curve", curve, force)
     if within is not None and batch is not None:
         raise UsageError(f"--batch {batch}", "it changes nothing beside --within, which finds one", "one of the two")
     shape, options = asked.sample(model, input, model_options, 1 if batch is None else batch)
@@ -61,10 +62,10 @@ def memory(
         budget = parse_bytes(within, "--within")
         fit = named.asked(model, options, lambda net: largest_batch(net, shape, budget, **how))
         told, facts, peak = f"{what}. {fit}", {"batch": fit.batch, "budget": fit.budget}, fit.peak
-    if path is not None and peak is not None:
+    if output is not None and peak is not None:
         from striate.cost.curve import curve_figure
 
-        write(path, curve_figure(peak))
+        asked.write(output, curve_figure(peak))
     if json:
         of = "training step" if training else "inference"
         print_json({"model": model, "of": of, "peak": peak.bytes if peak else None, **facts})

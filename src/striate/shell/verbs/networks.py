@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from striate.base.errors import UsageError
+from striate.base.outputs import marked
 from striate.base.units import by, readable_bytes
 from striate.base.words import decimal
-from striate.shell.output import Amount, Json, print_json, print_table, warn_of_rates
+from striate.shell import asked
+from striate.shell.output import Amount, Force, Json, print_json, print_table, warn_of_rates
 
 if TYPE_CHECKING:
     from striate.survey.compared import Compared
@@ -127,6 +129,7 @@ def compare(
     measure: bool = True,
     again: bool = False,
     to: Path = Path("comparison"),
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Networks beside each other: one table and two charts.
@@ -159,13 +162,17 @@ def compare(
     for model in models:
         sample(model, input, {})  # a wrong name is told before a folder is made
     durable.make_folder(to)  # and a wrong folder before minutes of counting
+    outputs = [asked.drawn("--to", to / name, force) for name in ("bubbles.svg", "layers.svg")]
     found = compare_networks(models, input_size=input, batch=batch, measure=measure, again=again)
-    for name, text in {"bubbles.svg": found.bubbles, "layers.svg": found.layers}.items():
+    for output, text in zip(outputs, (found.bubbles, found.layers), strict=True):
         if text:
-            durable.write(to / name, text.encode())
+            output.write(marked(text))
         else:
-            kept = f"; the one in {to} is not of this comparison" if (to / name).exists() else ""
-            print(f"no {name}: none of these networks has a published error on ImageNet{kept}", file=sys.stderr)
+            kept = f"; the one in {to} is not of this comparison" if output.path.exists() else ""
+            print(
+                f"no {output.path.name}: none of these networks has a published error on ImageNet{kept}",
+                file=sys.stderr,
+            )
     warn_of_rates([row.name for row in found.rows if row.measured is not None and row.measured < row.least])
     if json:
         print_json({"compared": [asdict(row) for row in found.rows], "charts": str(to)})

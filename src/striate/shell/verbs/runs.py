@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from striate.base.errors import DataError, RunError, UsageError
-from striate.shell.output import Device, Json, number, print_json, print_result, print_table
+from striate.base.errors import DataError, Option, RunError, UsageError
+from striate.shell.output import Device, Force, Json, number, print_json, print_result, print_table
 
 if TYPE_CHECKING:
+    from striate.base.outputs import Output
     from striate.predictor import Prediction
     from striate.runs.run import Run
+    from striate.tasks.task import Task
 
+OF_ALL = ("file", "status")  # the columns that the table of every task begins with
 Folder = Annotated[Path, Parameter(help="A run folder.")]
 Beside = Annotated[
     tuple[Path, ...],
@@ -68,6 +71,7 @@ def predict(
     top: int | None = None,
     csv: Path | None = None,
     out: Path | None = None,
+    force: Force = False,
     json: Json = False,
     device: Device = "cpu",
 ) -> None:
@@ -85,6 +89,8 @@ def predict(
         Write the table to this file.
     out
         Where the answers are pictures: write them into this new or empty folder, as PNG.
+    force
+        Write the table over any file, and pictures beside those that are there.
     """
     if not pictures:
         raise UsageError("pictures", "none are named", f"striate predict {run} PICTURES...")
@@ -92,6 +98,7 @@ def predict(
         raise UsageError("top", f"{top} is out of range", "a number of at least 1")
     import striate
     from striate.base import devices, durable
+    from striate.data.sources.folder import list_pictures
     from striate.predictor import together
     from striate.shell.screen import Screen
 
@@ -100,15 +107,15 @@ def predict(
         for warning in _warnings(opened, others):
             screen.say(warning)
         predictor = together([each.predictor for each in (opened, *others)]).looking(looks).on(devices.named(device))
+        paths = list_pictures(pictures)
         if out is not None:
-            _check_folder(out, predictor.task.pictures)
-        found = predictor.predict(
-            pictures, top=top, progress=lambda done, total: screen.progress("pictures", done, total)
-        )
-    head = ["file", "status", *(predictor.task if top is None else predictor.task.listing(top)).columns]
+            _check_folder(out, predictor.task.pictures, force)
+        output = None if csv is None else _table(csv, predictor.task, _read(pictures, paths, (opened, *others)), force)
+        found = predictor.predict(paths, top=top, progress=lambda done, total: screen.progress("pictures", done, total))
+    head = [*OF_ALL, *(predictor.task if top is None else predictor.task.listing(top)).columns]
     written = [] if out is None else _write_pictures(found, out)
-    if csv is not None:
-        durable.write_csv(csv, head, (_cells(each, len(head)) for each in found))
+    if output is not None:
+        output.write(durable.to_csv(head, (_cells(each, len(head)) for each in found)).encode())
     if json:
         print_json({"run": str(run), "predictions": [each.as_dict() for each in found], "written": written})
     elif csv is None:
@@ -122,12 +129,41 @@ def _warnings(run: "Run", others: Sequence["Run"]) -> list[str]:
     return [*run.warnings, *(f"{other.name}: {warning}" for other in others for warning in other.warnings)]
 
 
-def _check_folder(out: Path, pictures: bool) -> None:
+def _table(csv: Path, task: "Task", read: Sequence[tuple[str, Path]], force: bool) -> "Output":
+    """The table that is to be written, checked: it replaces a table of this task, however many answers that lists."""
+    from striate.base.outputs import Output
+
+    words = {column.rstrip("_0123456789") for column in task.columns}
+
+    def own(head: bytes) -> bool:
+        columns = head.partition(b"\n")[0].decode("utf-8", "replace").split(",")
+        return tuple(columns[:2]) == OF_ALL and {each.rstrip("_0123456789") for each in columns[2:]} == words
+
+    output = Output(f"--csv {csv}", csv, own, read, force)
+    output.check()
+    return output
+
+
+def _read(pictures: Sequence[str], paths: Sequence[Path], runs: Sequence["Run"]) -> list[tuple[str, Path]]:
+    """What is read for predictions, and what it is called."""
+    read = [("the pictures", path) for path in (*map(Path, pictures), *paths)]
+    for run in runs:
+        data = run.facts["data"]
+        read.append((f"the files of the run {run.name}", run.folder))
+        read += [(f"the data of the run {run.name}", Path(data[key])) for key in ("path", "root") if data.get(key)]
+    return read
+
+
+def _check_folder(out: Path, pictures: bool, force: bool) -> None:
     """Nothing of anybody's is in the way: pictures are written into a folder of their own."""
+    from striate.base import durable
+
     if not pictures:
         raise UsageError("out", "the answers of this run are no pictures", "--csv with the name of a file")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(out, "it is there, and no empty folder", "the name of a new folder")
+    if os.path.lexists(out) and not (out.is_dir() and (force or not any(out.iterdir()))):
+        hint = ("the name of a new folder, or ", Option("force", True))
+        raise UsageError(f"--out {out}", "it is there, and no empty folder", hint)
+    durable.make_folder(out)
 
 
 def _write_pictures(found: Sequence["Prediction"], out: Path) -> list[str]:
@@ -142,11 +178,10 @@ def _write_pictures(found: Sequence["Prediction"], out: Path) -> list[str]:
     for file, pixels in ((each.file, each.picture) for each in found):
         if pixels is None:
             continue
-        durable.make_folder(out)
         # a name that is as long as a file system allows leaves no room for the suffix
         stem, number = os.fsdecode(os.fsencode(Path(file).stem)[:200]), 1
         path = out / f"{stem}.png"
-        while path.exists():
+        while os.path.lexists(path):
             number += 1
             path = out / f"{stem}-{number}.png"
         buffer = io.BytesIO()
@@ -173,14 +208,14 @@ def _in_short(head: Sequence[str], found: Sequence["Prediction"]) -> tuple[list[
     return first + (["then"] if others else []), rows
 
 
-def report(run: Folder, /, *, json: Json = False) -> None:
+def report(run: Folder, /, *, force: Force = False, json: Json = False) -> None:
     """Write the page of a finished run again, from what is on disk; its test set is not opened.
 
     Example: striate report runs/digits-lenet5-1
     """
     import striate
 
-    path = striate.write_report(run)
+    path = striate.write_report(run, force=force)
     if json:
         print_json({"run": str(run), "report": str(path)})
     else:
