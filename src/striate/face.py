@@ -75,7 +75,10 @@ def _resumed(folder: Path, execution: Execution, listener: Listener, data: Data 
     before = open_run(folder)
     if before.status == "done" and before.result is not None and not (folder / "report.html").exists():
         return before if processes.speaks() else None
-    return resume_run(folder, execution, listener, data)
+    try:
+        return resume_run(folder, execution, listener, data)
+    except UsageError as error:  # what its own training would have refused
+        raise RunError(folder / "run.json", f"{error.where}: {error.cause}", error.hint) from error
 
 
 def write_report(run: str | os.PathLike[str] | Run, data: Data | None = None, *, force: bool = False) -> Path:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from striate.base import devices
-from striate.base.errors import DataError, MachineError, UsageError
+from striate.base.errors import DataError, MachineError, RunError, UsageError
 from striate.data.feed import Batch
 from striate.data.picture import decode
 from striate.data.picture.laid import Pixels
@@ -118,6 +118,7 @@ class Predictor:
         grey = np.full((48, 64, 1), 128, dtype=np.uint8)
         looks = [[(0, *look) for look in member.preprocess.looks(grey)] for member in self.members]
         answers, batch = self.answers([_batch(each, self.device) for each in looks])
+        refuse_not_finite(answers)
         self.task.answers(answers.cpu().numpy(), batch.laid)
 
     def looking(self, views: Views) -> "Predictor":
@@ -211,6 +212,7 @@ class Predictor:
         if looks[0]:
             answered, _ = in_parts(self.answers, [_batch(each, self.device) for each in looks])
             for answers, batch in answered:
+                refuse_not_finite(answers)
                 given = task.answers(answers.cpu().numpy(), batch.laid)
                 said |= dict(zip(batch.indices.tolist(), given, strict=True))
         return [
@@ -273,8 +275,19 @@ def _cut(batches: Sequence[Batch], parts: int) -> Iterator[list[Batch]]:
         yield [batch[bound[part[0]] : bound[part[-1] + 1]] for batch, bound in zip(batches, bounds, strict=True)]
 
 
+def refuse_not_finite(answers: Tensor) -> None:
+    """A `RunError` for weights that were damaged, however whole their file is: such answers are none."""
+    if not torch.isfinite(answers).all():
+        raise RunError("network", "its answers are no finite numbers", "training again, with a lower rate or --clip 1")
+
+
 def network_for(name: str, task: Task, channels: int, options: Mapping[str, Any]) -> nn.Module:
-    """A fresh network of the catalogue with the channels and answers that a task asks for."""
+    """A fresh network of the catalogue with the channels and answers that a task asks for.
+
+    Its options are its builder's own: weights, which may be a path or be fetched, are none.
+    """
+    for key in {"classes", "channels", "weights"} & options.keys():
+        raise UsageError("model_options", f"{key} is not an option here", "the class folders, or --channels")
     maps, answers = task.channels(channels)
     free, wanted = options_of(find(name)), dict[str, Any](classes=answers, channels=maps)
     network: nn.Module = build(name, **{key: value for key, value in wanted.items() if key in free} | dict(options))

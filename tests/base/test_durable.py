@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from striate.base import durable
+from striate.base import durable, reading
 from striate.base.errors import MachineError, RunError
 
 FILES = {"weights.bin": bytes(range(256)) * 4, "state.json": b'{"step": 3}\n', "empty": b""}
@@ -132,7 +132,7 @@ def test_a_missing_file_or_a_pipe_is_refused_without_waiting(tmp_path: Path, nam
 FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
-from striate.base import durable
+from striate.base import durable, reading
 from striate.base.errors import MachineError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
@@ -218,7 +218,7 @@ def test_a_leftover_of_a_killed_save_does_not_matter_and_what_is_a_users_stays(t
     (tmp_path / f".striate-{'2' * 16}.partial").symlink_to("elsewhere")
     assert durable.read_folder(saved(tmp_path)) == FILES
     durable.write_json(tmp_path / "result.json", {"a": [1, None, "ß"]})
-    assert durable.read_json(tmp_path / "result.json") == {"a": [1, None, "ß"]}
+    assert reading.read_json(tmp_path / "result.json", 2**20) == {"a": [1, None, "ß"]}
     durable.sweep(tmp_path, r"step|result\.json")
     link = f".striate-{'2' * 16}.partial"
     assert names(tmp_path) == sorted([*users, link, "elsewhere", "result.json", "step"])
@@ -282,7 +282,7 @@ def test_a_json_file_that_cannot_be_read_is_a_sentence_that_names_it(tmp_path: P
     (tmp_path / "run.json").write_bytes(data)
     for name in ("run.json", "none.json"):
         with pytest.raises(RunError) as caught:
-            durable.read_json(tmp_path / name)
+            reading.read_json(tmp_path / name, 2**20)
         assert caught.value.where == str(tmp_path / name)
 
 

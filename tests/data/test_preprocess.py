@@ -110,7 +110,7 @@ def test_grey_is_repeated_for_colour_and_colour_is_weighed_for_grey() -> None:
 
 def test_the_saved_value_comes_back_through_json() -> None:
     preprocess = Preprocess(32, 3, "crop", mean=(0.1, 1 / 3, 0.7), deviation=(0.2, 0.3, 1e-17))
-    assert from_dict(json.loads(json.dumps(preprocess.as_dict()))) == preprocess
+    assert from_dict(json.loads(json.dumps(preprocess.as_dict())), "run.json") == preprocess
 
 
 @pytest.mark.parametrize("change", [{"mean": None}, {"bogus": 1}, "size"])
@@ -121,4 +121,4 @@ def test_a_saved_value_with_a_missing_or_unknown_key_is_refused(change: dict[str
     else:
         values |= change
     with pytest.raises(RunError):
-        from_dict(values)
+        from_dict(values, "run.json")

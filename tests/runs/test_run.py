@@ -64,7 +64,7 @@ def run(original, tmp_path):
 
 def test_rows_of_validation_and_test_are_all_that_the_numbers_need(run):
     opened = open_run(run)
-    found, lines = read_kept(run), subsets.lines(run)
+    found, lines = opened.kept, opened.lines
     for subset in ("val", "test"):
         assert found[subset].samples.tolist() == subsets.places(lines, subset).tolist()
         assert found[subset].rows.dtype == np.float64
@@ -176,17 +176,18 @@ def test_a_run_that_was_copied_to_another_place_knows_how_often_its_test_set_was
 
 def test_rows_of_other_weights_are_not_taken_for_these(run):
     of = json.loads((run / "kept" / "of.json").read_text())["weights"]
-    assert set(read_kept(run, of)) == {"val", "test"}
-    assert read_kept(run, "0" * 64) == {}
+    opened = open_run(run)
+    assert set(read_kept(run, opened.facts, opened.lines, of)) == {"val", "test"}
+    assert read_kept(run, opened.facts, opened.lines, "0" * 64) == {}
 
 
 def test_a_run_that_goes_on_reads_its_split_and_cuts_none(run, monkeypatch):
     facts_of(run, status="running")
     (run / "result.json").unlink()
-    before = subsets.lines(run)
+    before = open_run(run).lines
     monkeypatch.setattr(planning.splits, "cut", lambda *_: pytest.fail("the split was cut again"))
     assert resume_run(run, Execution(), Notes()).status == "done"
-    assert subsets.lines(run) == before
+    assert open_run(run).lines == before
     assert open_run(run).evaluate().numbers["n"] == 9
 
 
@@ -234,7 +235,7 @@ def test_data_that_have_moved_are_named_and_go_on_to_the_same_bits(run, tmp_path
 
 @pytest.mark.parametrize("harm", ["changed", "sealed", "gone", "all gone", "damaged", "added", "renamed"])
 def test_data_that_are_not_the_same_are_refused_by_name_and_the_run_stays_as_it_is(run, tmp_path, capsys, harm):
-    photos, lines = tmp_path / "photos", subsets.lines(run)
+    photos, lines = tmp_path / "photos", subsets.lines(run, open_run(run).facts)
     sealed = [photos / line.name for line in lines if line.subset == "test"]
     others = [photos / line.name for line in lines if line.subset == "train" and line.name.startswith("class 0")]
     whole = "the 9 sealed pictures are whole"
@@ -344,7 +345,7 @@ def test_a_run_of_format_1_goes_on(run):
     finished = resume_run(run, Execution(), notes)
     assert finished.status == "done"
     assert any("not bit-exact" in said and "resizing was 1, is 2" in said for said in notes.said)
-    assert set(read_kept(run)) == {"val", "test"}
+    assert set(open_run(run).kept) == {"val", "test"}
     assert any("resizing was 1, is 2" in note for note in open_run(run).warnings), "also after it went on"
     assert "resizing was 1, is 2" in striate.write_report(run).read_text()
 
@@ -434,7 +435,7 @@ def test_a_temperature_that_was_asked_for_is_settled_kept_and_used(tmp_path):
     assert (plain.task.temperature, "temperature" in plain.result) == (1.0, False)
     temperature = settled.result["temperature"]
     assert settled.task.temperature == temperature != 1.0
-    assert settled.task.settled(read_kept(settled.folder)["val"].rows).temperature == temperature
+    assert settled.task.settled(settled.kept["val"].rows).temperature == temperature
     before, after = (run.result["numbers"] for run in (plain, settled))
     assert before[0] == after[0], "no answer changes"
     assert before[-1]["value"] != after[-1]["value"]

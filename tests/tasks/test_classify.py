@@ -203,7 +203,7 @@ def test_the_most_frequent_confusions_are_the_largest_cells_off_the_diagonal() -
 
 def test_a_task_comes_back_from_its_saved_form() -> None:
     task = Classify(CLASSES, label_smoothing=0.1, calibrate=True, temperature=1.7)
-    assert registry.from_dict(json.loads(json.dumps(registry.as_dict(task)))) == task
+    assert registry.from_dict(json.loads(json.dumps(registry.as_dict(task))), "run.json") == task
 
 
 def test_options_are_read_as_words_and_refused_by_name() -> None:
@@ -216,4 +216,4 @@ def test_options_are_read_as_words_and_refused_by_name() -> None:
         registry.found("clasify")
     for values in ({"name": "classify"}, {"name": "gone"}, {"name": "classify", "classes": [], "odd": 1}):
         with pytest.raises(RunError):
-            registry.from_dict(values)
+            registry.from_dict(values, "run.json")

@@ -108,9 +108,8 @@ def test_training_restores_more_than_the_noisy_picture_and_the_mean(run):
 
 def test_the_numbers_follow_from_the_rows_in_the_folder(run):
     from striate.evaluate.result import result
-    from striate.runs.kept import read_kept
 
-    rows = read_kept(run.folder)
+    rows = run.kept
     assert set(rows) == {"val", "test"}
     told = result(run.task, rows["test"].rows, "test")
     assert {key: run.result[key] for key in told} == told

@@ -17,12 +17,15 @@ import secrets
 import shutil
 import stat
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from striate.base import declared, reading
 from striate.base.errors import MachineError, RunError, printable
 
 MANIFEST = "manifest.json"
+MOST_OF_MANIFEST = 2**20
 
 
 def write(path: Path, data: bytes) -> None:
@@ -90,16 +93,6 @@ def to_json(value: Any) -> bytes:
     return (json.dumps(value, indent=2, allow_nan=False) + "\n").encode("utf-8", "backslashreplace")
 
 
-def read_json(path: Path) -> Any:
-    """The parsed file, or a RunError that names it."""
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise RunError(path, "no such file", "the path of a run folder, as `striate runs` lists them") from None
-    except (ValueError, RecursionError, OSError) as error:
-        raise RunError(path, f"cannot be read ({error})", "another run; this folder is damaged") from None
-
-
 def write_csv(path: Path, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     write(path, to_csv(head, rows).encode("utf-8"))
 
@@ -163,37 +156,34 @@ def sweep(root: Path, names: str) -> None:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def read_folder(folder: Path) -> dict[str, bytes]:
-    """Every file of a saved folder, checked against its manifest; a RunError names the file that fails."""
+@dataclass(frozen=True)
+class Saved:
+    """A file as its manifest tells of it."""
+
+    bytes: declared.Count
+    sha256: declared.Digest
+
+
+def read_folder(folder: Path, most: Mapping[str, int] | None = None) -> dict[str, bytes]:
+    """Every file of a saved folder, checked against its manifest; a RunError names the file that fails.
+
+    `most`: the files that there may be, and the bytes that each may have.
+    """
     hint = "an older generation, or training again"
     folder = standing(folder)
-    try:
-        manifest = json.loads(_plain(folder / MANIFEST))
-        expected = {str(name): (int(entry["bytes"]), str(entry["sha256"])) for name, entry in manifest.items()}
-    except (OSError, ArithmeticError, ValueError, RecursionError, TypeError, KeyError, AttributeError) as error:
-        raise RunError(folder / MANIFEST, f"no valid manifest ({type(error).__name__})", hint) from None
+    reading.refuse_link(folder)
+    manifest = reading.read_json(folder / MANIFEST, MOST_OF_MANIFEST)
+    saved = declared.read(Mapping[str, Saved], manifest, folder / MANIFEST)
     files = {}
-    for name, (size, digest) in expected.items():
+    for name, told in saved.items():
         path = folder / name
-        try:
-            if Path(name).name != name:
-                raise ValueError("a path")
-            data = _plain(path)
-        except (OSError, ValueError):
-            raise RunError(path, "missing, or not a plain file of this folder", hint) from None
-        if len(data) != size:
-            raise RunError(path, f"{len(data)} bytes where {size} were saved", hint)
-        if hashlib.sha256(data).hexdigest() != digest:
+        if Path(name).name != name or (most is not None and name not in most):
+            raise RunError(path, "no file of this folder can be called so", hint)
+        data = reading.read_bytes(path, told.bytes if most is None else most[name], told.bytes)
+        if hashlib.sha256(data).hexdigest() != told.sha256:
             raise RunError(path, "its bytes are not the ones that were saved (sha256 differs)", hint)
         files[name] = data
     return files
-
-
-def _plain(path: Path) -> bytes:
-    """The bytes of a file that is no link, and no pipe that would be waited for; OSError otherwise."""
-    if path.is_symlink() or not path.is_file():
-        raise FileNotFoundError(path)
-    return path.read_bytes()
 
 
 def meant_by(path: Path) -> Path:

@@ -10,7 +10,7 @@ import math
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +18,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from striate.base.options import Range
 from striate.base.randomness import draws
 from striate.data.feed import Batch
 from striate.data.preprocess import LUMA, Measured, larger, scaled
 
 Draws = npt.NDArray[np.float64]
+Share = Annotated[float, Range(0, least=0, most=1)]
+Alpha = Annotated[float, Range(0, least=0, most=10)]
 
 
 @dataclass(frozen=True)
@@ -31,29 +34,29 @@ class Augment:
 
     mirror: bool = False
     flip: bool = False
-    rotate: float = 0.0
+    rotate: Annotated[float, Range(0, least=0, most=180)] = 0.0
     """Degrees, at most, either way."""
-    scale: float = 0.0
+    scale: Annotated[float, Range(0, least=0, most=0.9)] = 0.0
     """Relative change of size, at most."""
-    shift: float = 0.0
+    shift: Share = 0.0
     """Share of the side, at most, with fractions of a pixel."""
-    pad: float = 0.0
+    pad: Share = 0.0
     """Padded crop: whole pixels, as a share of the side (4 of 32 pixels: 0.125)."""
-    crop: float = 1.0
+    crop: Annotated[float, Range(0.01, least=0.01, most=1)] = 1.0
     """Random resized crop: least share of the area; sides 3:4 to 4:3."""
-    brightness: float = 0.0
-    contrast: float = 0.0
-    saturation: float = 0.0
-    hue: float = 0.0
+    brightness: Share = 0.0
+    contrast: Share = 0.0
+    saturation: Share = 0.0
+    hue: Annotated[float, Range(0, least=0, most=0.5)] = 0.0
     """Turn of the colour circle in the YIQ plane, 0.5 being half a turn."""
-    colour_noise: float = 0.0
+    colour_noise: Share = 0.0
     """Krizhevsky et al. 2012, section 4.1: along the principal components of the training pictures'
     colours, by a normal number of this deviation times the eigenvalue, for values in 0..1."""
-    erase: float = 0.0
+    erase: Share = 0.0
     """Zhong et al. 2020: the chance that a rectangle of 2 to 33 % of the area is set to the mean."""
-    mixup: float = 0.0
+    mixup: Alpha = 0.0
     """Zhang et al. 2018: alpha of the Beta distribution of the weight."""
-    cutmix: float = 0.0
+    cutmix: Alpha = 0.0
     """Yun et al. 2019: alpha; with mixup as well, each is used in half of the draws."""
 
     @property

@@ -1,9 +1,10 @@
 """From a picture to what the network sees: a value saved with the weights; the same object trains and serves."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,8 @@ import torch
 from torch import Tensor
 
 from striate.base import devices
-from striate.base.errors import RunError
+from striate.base.declared import read
+from striate.base.options import Range
 from striate.data.picture import decode
 from striate.data.picture.canvas import Resize, square, ten_crops
 from striate.data.picture.laid import Laid, Pixels
@@ -21,6 +23,7 @@ VERSION = 2
 # ITU-R BT.601 luma, as Pillow and JPEG weigh colours.
 LUMA = (0.299, 0.587, 0.114)
 Views = Literal["one", "ten"]
+Share = Annotated[float, Range(0.5, least=0, most=1)]
 
 
 @dataclass(frozen=True)
@@ -32,13 +35,13 @@ class Preprocess:
     looked at once, or in ten crops. `version` is that of the resizing it was trained with.
     """
 
-    size: int
-    channels: int
+    size: Annotated[int, Range(224, least=1, most=4096)]
+    channels: Literal[1, 3]
     resize: Resize = "squash"
-    mean: tuple[float, ...] = (0.5,)
-    deviation: tuple[float, ...] = (0.25,)
+    mean: tuple[Share, ...] = (0.5,)
+    deviation: tuple[Annotated[float, Range(0.25, least=0, most=1, open="least")], ...] = (0.25,)
     views: Views = "one"
-    version: int = VERSION
+    version: Annotated[int, Range(VERSION, least=1, most=VERSION)] = VERSION
 
     def looks(self, picture: bytes | Pixels, where: str = "picture") -> list[tuple[Pixels, Laid]]:
         """Each canvas, uint8 (channels, size, size), on which the network looks at a picture, and how that lies on it.
@@ -72,16 +75,10 @@ class Preprocess:
         return dataclasses.asdict(self)
 
 
-def from_dict(values: dict[str, Any]) -> Preprocess:
-    """The saved value; a RunError when a key is missing or unknown. One of before versions were written has 1."""
-    try:
-        for name, kind in (("resize", Resize), ("views", Views)):
-            if values.get(name, "one") not in get_args(kind):
-                raise ValueError(f"{name} is {values.get(name)!r}")
-        tuples = {name: tuple(values[name]) for name in ("mean", "deviation")}
-        return Preprocess(**{"version": 1, **values, **tuples})
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError("preprocess", f"not readable ({error})", "a run made by this version of striate") from None
+def from_dict(values: Mapping[str, Any], where: str | Path) -> Preprocess:
+    """The value saved in the file `where`; a RunError that names the key. Before versions were written it was 1."""
+    found: Preprocess = read(Preprocess, {"version": 1, **values}, where, "preprocess")
+    return found
 
 
 def scaled(pictures: Tensor) -> Tensor:
@@ -98,9 +95,9 @@ def larger(size: int) -> int:
 class Measured:
     """Mean, deviation and covariance of colours over the pixels of a set of pictures, in units of 0..1."""
 
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
-    covariance: tuple[tuple[float, ...], ...]
+    mean: tuple[Share, ...]
+    deviation: tuple[Share, ...]
+    covariance: tuple[tuple[Annotated[float, Range(0, least=-1, most=1)], ...], ...]
 
 
 def measure(batches: Iterable[Tensor]) -> Measured:

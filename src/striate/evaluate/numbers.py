@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from striate.base.declared import Count
 from striate.base.words import decimal
 from striate.tasks.measures import Mean, Measure, Proportion
 
@@ -20,7 +21,7 @@ class Number:
 
     name: str
     value: float | None
-    n: int
+    n: Count
     subset: str
     low: float | None
     high: float | None

@@ -12,7 +12,7 @@ from striate.data.load import reading_workers
 from striate.data.preprocess import scaled
 from striate.data.samples import Indices, Samples
 from striate.data.workers import Say, nobody
-from striate.predictor import Member, Predictor, in_parts
+from striate.predictor import Member, Predictor, in_parts, refuse_not_finite
 from striate.tasks.task import Rows, Task
 
 
@@ -55,9 +55,13 @@ def rows(
 
 
 def rows_anew(predictor: Predictor, samples: Samples, indices: Indices, workers: int | None = None) -> Rows:
-    """As `rows`, as a NumPy array; samples are read anew, by `workers` processes or as many as are worth it."""
+    """As `rows`, as a NumPy array; samples are read anew, by `workers` processes or as many as are worth it.
+
+    A RunError where an answer is no finite number."""
     sources = [_read(each, predictor, samples, indices, workers) for each in predictor.members]
-    return np.asarray(rows(predictor, samples, indices, sources).cpu().numpy())
+    found = rows(predictor, samples, indices, sources).cpu()
+    refuse_not_finite(found)
+    return np.asarray(found.numpy())
 
 
 def given(task: Task, batch: Batch, samples: Samples) -> Batch:

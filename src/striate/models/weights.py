@@ -47,7 +47,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         files = durable.read_folder(folder)
         if WEIGHTS_FILE not in files:
             raise RunError(folder, f"holds no {WEIGHTS_FILE}", "a run folder or a file of weights")
-        return _tensors(safetensors.torch.load(files[WEIGHTS_FILE]), path)
+        return _tensors(_read(path, lambda: safetensors.torch.load(files[WEIGHTS_FILE])), path)
     if not path.is_file():
         raise RunError(path, "no such file", "the path of a .safetensors or .pth file, or of a run folder")
     try:

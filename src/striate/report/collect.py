@@ -1,9 +1,10 @@
 """What the page of a finished run shows, gathered from its folder, and from its data where pictures are wanted."""
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, final
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from striate.base.errors import DataError, RunError
+from striate.base.reading import DAMAGED
 from striate.base.sections import Seen
 from striate.data.augment import Augment, Augmenter, canvas_size
 from striate.data.feed import Batch
@@ -18,10 +20,11 @@ from striate.data.load import BUILT_IN, read_samples
 from striate.data.picture.laid import Array, Pixels
 from striate.data.preprocess import Measured, Preprocess
 from striate.data.samples import Samples, checked
+from striate.evaluate.result import result as result_of
 from striate.report import page
 from striate.report.page import Example, Material
 from striate.runs import subsets
-from striate.runs.kept import Kept, read_kept
+from striate.runs.kept import Kept
 from striate.runs.run import Run
 from striate.runs.subsets import Line
 
@@ -45,8 +48,8 @@ def collect(run: Run, samples: Samples | None = None) -> Material:
     if run.status != "done":
         raise RunError(run.folder, f"this training is {run.status} and has no result", "resuming it")
     if result is None:
-        raise RunError(run.folder / "result.json", "no such file", "a fresh run; this folder is damaged")
-    lines = subsets.lines(run.folder)
+        raise RunError(run.folder / "result.json", "no such file", DAMAGED)
+    lines = run.lines
     pictures = Pictures(run.facts, lines, samples)
     data, facts = run.facts["data"], run.facts
     sections, notes = _sections(run, result, pictures)
@@ -82,6 +85,7 @@ class Pictures:
         if samples is None and facts["data"]["path"] in BUILT_IN:
             samples = read_samples(facts["data"]["path"])
         self._memory = samples
+        self._links = facts["recipe"]["follow_links"]
         self._gone = facts["data"].get("source") == "arrays" and samples is None
 
     def name(self, line: int) -> str:
@@ -96,10 +100,18 @@ class Pictures:
         found = None
         for name in _spelled(self.name(line)):
             try:
-                return checked(Path(self._root, name), self._lines[line].digest)
+                return checked(self._inside(name), self._lines[line].digest)
             except DataError as error:
                 found = found or error
         raise found or DataError(self.name(line), "it has gone", "the data as they were")
+
+    def _inside(self, name: str) -> Path:
+        """Where a picture lies; a DataError where split.csv was changed to lead out of the data's folder."""
+        path = Path(self._root, name)
+        inside = not PurePath(name).is_absolute() and ".." not in PurePath(name).parts and "\0" not in name
+        if not inside or not (self._links or path.resolve().is_relative_to(Path(self._root).resolve())):
+            raise DataError(name, "it leads out of the folder of the data", "the data as they were")
+        return path
 
     def pixels(self, line: int, side: int) -> Seen:
         """Decoded no larger than a square of `side` needs."""
@@ -142,12 +154,20 @@ class Shown:
 def _sections(run: Run, result: Mapping[str, Any], pictures: Pictures) -> tuple[list[Any], list[str]]:
     """What the task says of its rows; or, in a sentence, why there are none."""
     try:
-        found = read_kept(run.folder).get(page.field(result, "subset"))
+        found = run.kept.get(result["subset"])
     except RunError as error:
         return [], [f"What was kept of each picture is damaged ({error.cause}): mistakes are not shown."]
     if found is None:
         return [], ["This run is of before rows were kept of each picture: only its numbers are shown."]
-    return list(run.task.sections(found.rows, result, Shown(found, pictures))), []
+    computed = result_of(run.task, found.rows, result["subset"])
+    if not all(map(_close, computed["numbers"], result["numbers"])):
+        return [], ["What was kept of each picture does not give the numbers of result.json: mistakes are not shown."]
+    return list(run.task.sections(found.rows, computed, Shown(found, pictures))), []
+
+
+def _close(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two numbers are the same, but for what another machine rounds otherwise."""
+    return one["name"] == other["name"] and math.isclose(one["value"], other["value"], rel_tol=1e-6)
 
 
 def _counts(lines: list[Line], classes: tuple[str, ...]) -> dict[str, list[int]]:

@@ -2,24 +2,30 @@
 
 import contextlib
 import hashlib
-import json
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as read_tensors
 from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
-from striate.base import durable
+from striate.base import declared, durable, reading
 from striate.base.errors import RunError
+from striate.base.units import by
 
 Tensors = Mapping[str, Tensor]
 KEPT = 2
 _STEPS, _BEST = r"step-\d{9,}", "best"
+WEIGHTS, OPTIMIZER, BEST = "weights.safetensors", "optimizer.safetensors", "best.safetensors"
+MOMENTS = 4  # two of an optimizer, its count of steps, and an average
+MOST_OF_STATE = 2**26  # a line for each epoch
+OLDER = "an older generation, or training again"
 
 
 @dataclass(frozen=True)
@@ -60,12 +66,17 @@ def sweep(folder: Path) -> None:
     durable.sweep(folder, f"{_STEPS}|{_BEST}")
 
 
-def read_newest(folder: Path) -> tuple[Generation | None, list[str]]:
-    """The newest generation that verifies, and a sentence for each newer one that did not."""
+def read_newest(
+    folder: Path, like: Tensors | None = None, state: Any = Mapping[str, Any]
+) -> tuple[Generation | None, list[str]]:
+    """The newest generation that verifies, and a sentence for each newer one that did not.
+
+    `like` are tensors of the same names, shapes and kinds as the weights; `state` declares what the state holds.
+    """
     notes = []
     for path in _newest_first(folder):
         try:
-            generation = _read(path)
+            generation = _read(path, like, state)
         except RunError as error:
             notes.append(f"{path.name} is damaged and was stepped over ({error.where}: {error.cause})")
             continue
@@ -87,15 +98,16 @@ def digest(weights: Tensors) -> str:
     return hashlib.sha256(tensors_to_bytes(weights)).hexdigest()
 
 
-def read_best(folder: Path) -> tuple[Tensors, str, list[str]]:
+def read_best(folder: Path, like: Tensors | None = None) -> tuple[Tensors, str, list[str]]:
     """The chosen weights, the name of the folder they came from, and a sentence when that is not `best`."""
     notes = []
-    if durable.standing(folder / _BEST).is_dir():
+    if os.path.lexists(durable.standing(folder / _BEST)):
         try:
-            return _tensors(folder / _BEST, durable.read_folder(folder / _BEST)["weights.safetensors"]), _BEST, []
+            files = durable.read_folder(folder / _BEST, _most(like))
+            return _weights(folder / _BEST / WEIGHTS, files[WEIGHTS], like), _BEST, []
         except (RunError, KeyError) as error:
             notes.append(f"best is damaged and was stepped over ({error})")
-    generation, older = read_newest(folder)
+    generation, older = read_newest(folder, like)
     if generation is None:
         cause = "; ".join(notes) or "no weights are saved here"
         raise RunError(folder, cause, "training first, or another run")
@@ -110,6 +122,7 @@ def tensors_to_bytes(tensors: Tensors) -> bytes:
 
 
 def _newest_first(folder: Path) -> list[Path]:
+    reading.refuse_link(folder)
     found = durable.saved_folders(folder, _STEPS) if folder.is_dir() else []
     return sorted(found, key=_step, reverse=True)
 
@@ -118,19 +131,58 @@ def _step(path: Path) -> int:
     return int(path.name.removeprefix("step-"))
 
 
-def _read(path: Path) -> Generation:
-    files = durable.read_folder(path)
+def _read(path: Path, like: Tensors | None, state: Any) -> Generation:
+    files = durable.read_folder(path, _most(like))
     try:
-        state = json.loads(files["state.json"])
-        best = _tensors(path, files["best.safetensors"]) if "best.safetensors" in files else None
-        weights, optimizer = (_tensors(path, files[f"{name}.safetensors"]) for name in ("weights", "optimizer"))
-        return Generation(int(state.pop("step")), weights, optimizer, best, state)
-    except KeyError as error:
-        raise RunError(path, f"{error.args[0]} is missing", "an older generation") from None
+        told = reading.parsed(files["state.json"], path / "state.json")
+        best = _weights(path / "best.safetensors", files[BEST], like) if BEST in files else None
+        weights = _weights(path / WEIGHTS, files[WEIGHTS], like)
+        optimizer = _tensors(path / OPTIMIZER, files[OPTIMIZER])
+        step = told.pop("step")
+    except (KeyError, AttributeError) as error:
+        raise RunError(path, f"{error.args[0]} is missing", OLDER) from None
+    if step != _step(path):
+        raise RunError(path / "state.json", f"step is {step!r}", OLDER)
+    declared.read(state, {"step": step, **told}, path / "state.json")
+    if like is not None:
+        _refuse_other_moments(path / OPTIMIZER, optimizer, like)
+    return Generation(step, weights, optimizer, best, told)
+
+
+def _most(like: Tensors | None) -> Mapping[str, int]:
+    """Bytes that each file of a folder may have: so much as its tensors, and a head."""
+    whole = sum(tensor.numel() * tensor.element_size() for tensor in like.values()) if like is not None else 2**40
+    head = 2**20 + 1024 * len(like or ())
+    return {
+        WEIGHTS: whole + head, BEST: whole + head, OPTIMIZER: MOMENTS * (whole + head), "state.json": MOST_OF_STATE,
+    }  # fmt: skip
+
+
+def _weights(path: Path, data: bytes, like: Tensors | None) -> Tensors:
+    """Tensors that fit the network, of numbers that are finite."""
+    found = _tensors(path, data)
+    like = found if like is None else like
+    for name in sorted(found.keys() ^ like.keys()):
+        raise RunError(path, f"weights of another network: {name} is {'missing' if name in like else 'there'}", OLDER)
+    for name, tensor in found.items():
+        other = like[name]
+        if (tensor.shape, tensor.dtype) != (other.shape, other.dtype):
+            raise RunError(path, f"weights of another network: {name} is {by(tensor.shape) or 'one number'}", OLDER)
+        if not torch.isfinite(tensor).all():
+            raise RunError(path, f"{name} holds what is no finite number", OLDER)
+    return found
+
+
+def _refuse_other_moments(path: Path, optimizer: Tensors, like: Tensors) -> None:
+    """What an optimizer keeps of a parameter has its shape, or is one number."""
+    for place, tensor in optimizer.items():
+        _, _, name = place.partition("/")
+        if name not in like or tensor.shape not in (like[name].shape, ()):
+            raise RunError(path, f"{place} is of another network", OLDER)
 
 
 def _tensors(path: Path, data: bytes) -> Tensors:
     try:
         return read_tensors(data)
-    except SafetensorError as error:
-        raise RunError(path, f"weights that cannot be read ({error})", "an older generation") from None
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise RunError(path, f"weights that cannot be read ({error})", OLDER) from None

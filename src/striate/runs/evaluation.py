@@ -55,7 +55,7 @@ def on_own(
             write_place(folder, moved, samples)
         except MachineError as error:
             notes.append(f"run.json still says where the data were ({error.cause})")
-    split = subsets.read_split(folder, samples)
+    split = subsets.read_split(folder, facts, samples)
     if len(split.test) == 0:
         rows = rows_anew(predictor, samples, split.val, workers)
         return Evaluation(result(predictor.task, rows, "val"), rows, tuple(notes))
@@ -116,8 +116,8 @@ def _seen_before(asked: _Asked, run: Of, digests: Sequence[str], counted: Sequen
     An opening that one of `counted` has recorded in the same list is the same opening, told once. `other` is the run's
     name where it answers beside the one that was asked.
     """
-    folder, _ = run
-    seen = {line.digest: line.subset for line in subsets.lines(folder)}
+    folder, facts = run
+    seen = {line.digest: line.subset for line in subsets.lines(folder, facts)}
     trained = sum(seen.get(digest) in ("train", "val") for digest in digests)
     sealed = sum(seen.get(digest) == "test" for digest in digests)
     notes = []

@@ -10,7 +10,7 @@ from striate.base.errors import DataError, Option, printable
 from striate.base.words import some
 from striate.data.load import BUILT_IN, READING, Data, read_samples
 from striate.data.samples import Samples
-from striate.runs import subsets
+from striate.runs import schema, subsets
 from striate.runs.subsets import Line
 
 _HINT = ("the data as they were; where they have moved, ", Option("data", "PATH"))
@@ -39,7 +39,7 @@ def read_own(
     except DataError as error:
         raise DataError(error.where, error.cause, _HINT) from None
     if samples.fingerprint != facts["data"]["fingerprint"]:
-        raise DataError(where, f"not the data that {folder.name} began with{_told(folder, samples)}", _HINT)
+        raise DataError(where, f"not the data that {folder.name} began with{_told(folder, facts, samples)}", _HINT)
     return samples
 
 
@@ -51,14 +51,14 @@ def from_anywhere(data: str | os.PathLike[str]) -> str:
 
 def write_place(folder: Path, place: str, samples: Samples) -> None:
     """Write into run.json where the data lie now, when they are proven to be the same."""
-    facts = durable.read_json(folder / "run.json")
+    facts = schema.read_facts(folder)
     root = None if samples.root is None else str(samples.root.resolve())
     durable.write_json(folder / "run.json", {**facts, "data": {**facts["data"], "path": place, "root": root}})
 
 
-def _told(folder: Path, samples: Samples) -> str:
+def _told(folder: Path, facts: Mapping[str, Any], samples: Samples) -> str:
     """How the samples differ from split.csv: how many, whether sealed ones do, and the first names of each kind."""
-    was = {line.name: line for line in subsets.lines(folder)}
+    was = {line.name: line for line in subsets.lines(folder, facts)}
     now = {line.name: line for line in _lines(samples)}
     kinds = {kind: names for kind, names in _differences(was, now).items() if names}
     sealed = [line for line in was.values() if line.subset == "test"]

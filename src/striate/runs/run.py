@@ -8,24 +8,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, final
 
+import torch
 from torch import nn
 
 from striate.base import devices, durable
 from striate.base.errors import MachineError, RunError, UsageError
+from striate.base.reading import DAMAGED
 from striate.data import preprocess
 from striate.data.load import Data
 from striate.data.picture import decode
 from striate.data.preprocess import Views
-from striate.models.catalog import find
+from striate.models.catalog import check_size
 from striate.predictor import Member, Prediction, Predictor, network_for, together
-from striate.runs import checkpoint, evaluation, lock, own
+from striate.runs import checkpoint, evaluation, lock, own, schema, subsets
 from striate.runs.evaluation import Evaluation
+from striate.runs.kept import Kept, read_kept
+from striate.runs.subsets import Line
 from striate.tasks import registry
 from striate.tasks.task import Task
-
-# 1: the first; 2: with the task, and rows kept of pictures.
-FORMAT = 2
-FACTS = ("status", "recipe", "task", "classes", "preprocess", "network", "data", "split", "versions")
 
 
 @final
@@ -57,28 +57,34 @@ class Run:
 
     @property
     def result(self) -> Mapping[str, Any] | None:
-        """result.json, or None while there is none."""
-        path = self.folder / "result.json"
-        return durable.read_json(path) if path.exists() else None
+        """result.json, or None while there is none; a RunError when it, or the run, is damaged."""
+        if self.facts["status"] == "damaged":
+            raise RunError(self.folder / "run.json", self.facts["cause"], DAMAGED)
+        there = os.path.lexists(self.folder / "result.json")
+        return schema.read_result(self.folder, self.facts) if there else None
 
     @property
-    def epochs(self) -> list[dict[str, Any]]:
+    def epochs(self) -> list[dict[str, float]]:
         """epochs.csv, a dict per row; a RunError when it cannot be read."""
-        path = self.folder / "epochs.csv"
-        try:
-            lines = path.read_text("utf-8").splitlines()
-            head = lines[0].split(",")
-            return [dict(zip(head, map(float, line.split(",")), strict=True)) for line in lines[1:]]
-        except (OSError, ValueError, IndexError) as error:
-            raise RunError(path, f"cannot be read ({error})", "a fresh run; this folder is damaged") from None
+        return schema.read_epochs(self.folder)
 
     @property
     def preprocess(self) -> preprocess.Preprocess:
-        return preprocess.from_dict(dict(self.facts["preprocess"]))
+        return preprocess.from_dict(self.facts["preprocess"], self.folder / "run.json")
 
     @property
     def task(self) -> Task:
-        return registry.from_dict(self.facts["task"])
+        return registry.from_dict(self.facts["task"], self.folder / "run.json")
+
+    @property
+    def lines(self) -> list[Line]:
+        """split.csv, a line for each picture; a RunError when it cannot be read."""
+        return subsets.lines(self.folder, self.facts)
+
+    @property
+    def kept(self) -> dict[str, Kept]:
+        """The rows that were kept of validation and test, by subset; a RunError when they cannot be read."""
+        return read_kept(self.folder, self.facts, self.lines)
 
     @property
     def warnings(self) -> list[str]:
@@ -98,19 +104,26 @@ class Run:
     @cached_property
     def _chosen(self) -> tuple[checkpoint.Tensors, list[str]]:
         """The chosen weights, and what is to be said of them."""
-        weights, _, notes = checkpoint.read_best(self.folder / "checkpoints")
+        with torch.device("meta"):  # what is saved is compared before anything is as large as it says
+            like = self._fresh().state_dict()
+        weights, _, notes = checkpoint.read_best(self.folder / "checkpoints", like)
         return weights, notes
+
+    def _fresh(self) -> nn.Module:
+        """The network that run.json names, of the catalogue and of options that its builder declares."""
+        network, size = self.facts["network"], self.preprocess.size
+        try:
+            check_size(network["name"], size, size, **network["options"])
+            return network_for(network["name"], self.task, self.preprocess.channels, network["options"])
+        except UsageError as error:
+            raise RunError(self.folder / "run.json", f"network: {error.where}: {error.cause}", DAMAGED) from None
 
     @cached_property
     def predictor(self) -> Predictor:
         """The network with its chosen weights, its preprocessing and its task."""
-        network, task, prepare = self.facts["network"], self.task, self.preprocess
-        net = network_for(network["name"], task, prepare.channels, network["options"])
-        try:
-            net.load_state_dict(dict(self._chosen[0]))
-        except RuntimeError as error:
-            raise RunError(self.folder, f"weights of another network ({error})", "a fresh run") from None
-        return Predictor((Member(net.eval(), prepare, task),))
+        weights, net = self._chosen[0], self._fresh()
+        net.load_state_dict(dict(weights))
+        return Predictor((Member(net.eval(), self.preprocess, self.task),))
 
     @property
     def network(self) -> nn.Module:
@@ -155,39 +168,24 @@ class Run:
 
 
 def open_run(folder: str | os.PathLike[str]) -> Run:
-    """The run in `folder`; a RunError when there is none, or one of a newer format."""
-    path = Path(folder)
-    facts = durable.read_json(path / "run.json")
-    if not isinstance(facts, dict) or not isinstance(facts.get("format"), int):
-        raise RunError(path / "run.json", "not a run of striate", "a folder that `striate runs` lists")
-    if facts["format"] > FORMAT:
-        raise RunError(path, f"written in format {facts['format']}, this reads up to {FORMAT}", "a newer striate")
-    missing = [name for name in FACTS if name not in facts and (name != "task" or facts["format"] > 1)]
-    if missing:
-        raise RunError(path / "run.json", f"{missing[0]} is missing", "another run; this folder is damaged")
-    return Run(path, _as_now(facts))
-
-
-def _as_now(facts: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Facts of format 1, when every run told classes apart, as they would be written now."""
-    if facts["format"] > 1:
-        return facts
-    network = facts["network"]["name"]
-    task = registry.task_named(find(network).task, tuple(facts["classes"]), {}, {})
-    return {**facts, "task": registry.as_dict(task)}
+    """The run in `folder`; a RunError when there is none, when its run.json is damaged, or of a newer format."""
+    return Run(Path(folder), schema.read_facts(Path(folder)))
 
 
 def list_runs(root: Path) -> list[Run]:
     """Every run in `root`, by name; one that cannot be opened has the status "damaged"."""
-    names = sorted(root.iterdir(), key=_natural) if root.is_dir() else []
-    return [_open_or_damaged(path) for path in names if (path / "run.json").is_file()]
+    try:
+        names = sorted(root.iterdir(), key=_natural) if root.is_dir() else []
+    except OSError as error:
+        raise RunError(root, f"cannot be listed ({error.strerror})", "a folder that you may read") from None
+    return [_open_or_damaged(path) for path in names if os.path.lexists(path / "run.json")]
 
 
 def _open_or_damaged(path: Path) -> Run:
     try:
         return open_run(path)
     except RunError as error:
-        return Run(path, {"status": "damaged", "cause": str(error)})
+        return Run(path, {"status": "damaged", "cause": error.cause})
 
 
 def create(root: Path, name: str) -> Path:
@@ -212,9 +210,9 @@ def create(root: Path, name: str) -> Path:
 
 def write_facts(folder: Path, facts: Mapping[str, Any]) -> Run:
     """Write run.json and give the run back."""
-    durable.write_json(folder / "run.json", {**facts, "format": FORMAT})
+    durable.write_json(folder / "run.json", {**facts, "format": schema.FORMAT})
     return open_run(folder)
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.name)]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]

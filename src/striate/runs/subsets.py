@@ -1,19 +1,23 @@
 """split.csv: which sample is in which subset, a line each in the order of the samples."""
 
-import csv
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from striate.base import durable
+from striate.base import durable, reading
 from striate.base.errors import RunError
 from striate.data.samples import Samples
-from striate.data.splits import Split
+from striate.data.splits import Split, digest
+from striate.runs import schema
 
 NAME = "split.csv"
 HINT = "a fresh run; this folder is damaged"
+DIGEST = re.compile("[0-9a-f]{64}")
 _HEAD = ("sample", "sha256", "class", "group", "subset")
 
 
@@ -37,15 +41,21 @@ def write_split(folder: Path, samples: Samples, split: Split) -> None:
     durable.write_csv(folder / NAME, _HEAD, rows)
 
 
-def lines(folder: Path) -> list[Line]:
-    """A RunError where the file cannot be read."""
+def lines(folder: Path, facts: Mapping[str, Any]) -> list[Line]:
+    """A RunError where the file cannot be read, or is not of the run with these facts."""
     path = folder / NAME
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = csv.DictReader(file)
-            return [Line(_own(row["sample"]), row["sha256"], _own(row["class"]), row["subset"]) for row in rows]
-    except (OSError, KeyError, ValueError, csv.Error) as error:
-        raise RunError(path, f"cannot be read ({error})", HINT) from None
+    head, *rows = list(reading.read_table(path, schema.MOST_LINES)) or [[]]
+    if tuple(head) != _HEAD:
+        raise RunError(path, "its head is not one that a training writes", HINT)
+    found = [Line(_own(name), sha256, _own(label), subset) for name, sha256, label, _, subset in rows]
+    for place, line in enumerate(found, start=2):
+        if not DIGEST.fullmatch(line.digest):
+            raise RunError(path, f"line {place} has no digest", HINT)
+    counts = Counter(line.subset for line in found)
+    told = {name: subset["n"] for name, subset in facts["split"].items()}
+    if counts != Counter(told):
+        raise RunError(path, "its lines are not as many in each subset as run.json says", HINT)
+    return found
 
 
 def _own(cell: str) -> str:
@@ -53,12 +63,16 @@ def _own(cell: str) -> str:
     return cell[1:] if cell[:1] == "'" and cell[1:2] in tuple("=+-@") else cell
 
 
-def read_split(folder: Path, samples: Samples) -> Split:
+def read_split(folder: Path, facts: Mapping[str, Any], samples: Samples) -> Split:
     """The split that a run began with, of the same samples: it is never cut again."""
-    found = lines(folder)
+    found = lines(folder, facts)
     if [line.digest for line in found] != list(samples.digests):
         raise RunError(folder / NAME, "its lines are not those of the data", HINT)
-    return Split(*(places(found, name) for name in ("train", "val", "test")))
+    split = {name: places(found, name) for name in ("train", "val", "test")}
+    for name, indices in split.items() if facts["format"] > 1 else ():  # digests were made of less before
+        if digest(samples, indices) != facts["split"][name]["digest"]:
+            raise RunError(folder / NAME, f"its {name} pictures are not those that run.json tells of", HINT)
+    return Split(**split)
 
 
 def places(found: Sequence[Line], subset: str) -> np.ndarray:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, ClassVar, final
+from typing import Annotated, Any, ClassVar, final
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from striate.base import words
+from striate.base.options import Range, Whole
 from striate.base.sections import Card, Cards, Matrix, NumberTable, Section
 from striate.base.tables import Table
 from striate.data.feed import Batch
@@ -58,11 +59,11 @@ class Classify:
     recipe: ClassVar[Mapping[str, Any]] = MappingProxyType({})
 
     classes: tuple[str, ...]
-    label_smoothing: float = 0.0
+    label_smoothing: Annotated[float, Range(0.1, least=0, most=0.99)] = 0.0
     calibrate: bool = option(False, "divide logits by a temperature that validation settles")
-    temperature: float = 1.0
+    temperature: Annotated[float, Range(1, least=COLDEST, most=HOTTEST)] = 1.0
     """Guo et al. 2017, section 4.2; 1 unless `settled` has found another."""
-    top: int = 5
+    top: Whole = 5
     name: str = "classify"
 
     def channels(self, pictures: int) -> tuple[int, int]:
@@ -95,6 +96,9 @@ class Classify:
 
     def kept(self, answers: Tensor, batch: Batch) -> Tensor:
         return torch.cat([answers.double(), batch.targets["label"].double()[:, None].to(answers.device)], 1)
+
+    def fits(self, kept: Rows) -> bool:
+        return kept.shape[1] == len(self.classes) + 1 and bool(np.isin(kept[:, -1], np.arange(len(self.classes))).all())
 
     def summary(self, kept: Tensor) -> dict[str, float]:
         """Log loss in nats without smoothing, and accuracy."""

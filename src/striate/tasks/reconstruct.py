@@ -102,6 +102,9 @@ class Reconstruct:
         absolute = difference.mean(1, dtype=torch.float64)
         return torch.stack([difference.square_().mean(1, dtype=torch.float64), absolute], 1)
 
+    def fits(self, kept: Rows) -> bool:
+        return kept.shape[1] == 2 and bool((kept >= 0).all() and (kept <= 1).all())
+
     def summary(self, kept: Tensor) -> dict[str, float]:
         """Mean squared error as the loss, and the mean peak signal-to-noise ratio in dB."""
         return {"loss": float(kept[:, 0].mean()), "PSNR": float(np.mean(psnr(kept[:, 0].cpu().numpy())))}

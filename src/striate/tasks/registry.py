@@ -5,11 +5,14 @@ import importlib
 import pkgutil
 import types
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import striate.tasks
+from striate.base.declared import read as read_declared
 from striate.base.errors import RunError, UsageError, nearest
 from striate.base.options import read
+from striate.base.reading import DAMAGED
 from striate.tasks.task import Task
 
 
@@ -63,15 +66,18 @@ def as_dict(task: Task) -> dict[str, Any]:
     return dataclasses.asdict(task)  # type: ignore[call-overload,no-any-return]
 
 
-def from_dict(values: Mapping[str, Any]) -> Task:
-    """The saved task; a RunError when it is none that is known."""
-    try:
-        kind, _ = tasks()[values["name"]]
-        plain = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-        task: Task = kind(**plain)
-        return task
-    except (KeyError, TypeError) as error:
-        raise RunError("task", f"not readable ({error})", "the version of striate that trained this run") from None
+def from_dict(values: Mapping[str, Any], where: str | Path) -> Task:
+    """The task saved in the file `where`; a RunError when it is none that is known."""
+    name = values.get("name")
+    if not isinstance(name, str) or name not in (known := tasks()):
+        raise RunError(where, f"task.name is {name!r}, and no task", "the version of striate that trained this run")
+    kind, fixed = known[name]
+    for key, value in fixed.items():
+        if values.get(key, value) != value:
+            raise RunError(where, f"task.{key} is {values[key]!r}, and {name} stands for {value!r}", DAMAGED)
+    free = {key: value for key, value in values.items() if key not in fixed}
+    task: Task = dataclasses.replace(read_declared(kind, free, where, "task"), **fixed)
+    return task
 
 
 def options_of(name: str) -> list[tuple[str, Any, str]]:

@@ -113,6 +113,10 @@ class Task(Protocol):
         """The row of each picture: (n, k) float64."""
         ...
 
+    def fits(self, kept: Rows) -> bool:
+        """Whether finite rows that were read from a disk can be its own."""
+        ...
+
     def summary(self, kept: Tensor) -> dict[str, float]:
         """A few numbers for the row of an epoch; "loss" is one of them."""
         ...

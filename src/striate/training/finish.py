@@ -14,7 +14,7 @@ from striate.evaluate import rows
 from striate.evaluate.numbers import number
 from striate.evaluate.result import result
 from striate.predictor import Predictor
-from striate.runs import checkpoint, run
+from striate.runs import checkpoint, run, subsets
 from striate.runs.kept import Kept, read_kept, write_kept
 from striate.runs.openings import opening_of, record_opening, times_opened
 from striate.runs.run import Run
@@ -32,7 +32,7 @@ def finish(trainer: Trainer, folder: Path, facts: Mapping[str, Any], clock: Cloc
     weights = checkpoint.digest(best)
     predictor = run.open_run(folder).predictor.on(job.machine.device)
     subset, indices = ("test", job.split.test) if len(job.split.test) else ("val", job.split.val)
-    saved = _before(folder, weights)
+    saved = _before(folder, facts, weights)
     if not saved:
         if subset == "test":
             answers = (facts["id"], weights)
@@ -65,10 +65,10 @@ def finish(trainer: Trainer, folder: Path, facts: Mapping[str, Any], clock: Cloc
     return run.open_run(folder)
 
 
-def _before(folder: Path, weights: str) -> dict[str, Kept]:
+def _before(folder: Path, facts: Mapping[str, Any], weights: str) -> dict[str, Kept]:
     """What these weights have answered before a kill: no test set is opened twice for one result."""
     try:
-        return read_kept(folder, weights)
+        return read_kept(folder, facts, subsets.lines(folder, facts), weights)
     except RunError:
         return {}
 

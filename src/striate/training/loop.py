@@ -7,6 +7,7 @@ is stopped anywhere and resumed ends with the same bits.
 import dataclasses
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, final
 
@@ -16,7 +17,9 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from striate.base import devices, durable, processes
+from striate.base.declared import Count
 from striate.base.errors import MachineError, RunError
+from striate.base.options import Whole
 from striate.base.randomness import key, permutation
 from striate.data.feed import Batch, cut_batches
 from striate.data.samples import Indices
@@ -36,15 +39,15 @@ from striate.training.signals import Stop
 class Progress:
     """Where a training stands; state.json of a generation."""
 
-    epoch: int = 0
-    step: int = 0
-    done: int = 0
+    epoch: Count = 0
+    step: Count = 0
+    done: Count = 0
     """Steps of this epoch."""
     loss_sum: float = 0.0
-    parts: int = 1
-    best_epoch: int | None = None
+    parts: Whole = 1
+    best_epoch: Count | None = None
     best_score: list[float] | None = None
-    history: list[dict[str, Any]] = field(default_factory=list)
+    history: list[Mapping[str, float]] = field(default_factory=list)
 
 
 @final
@@ -263,18 +266,15 @@ class Trainer:
 
     def restore(self) -> None:
         """Take up the newest generation that verifies, or write the first one."""
-        generation, notes = checkpoint.read_newest(self.job.checkpoints)
+        like = self.job.net.state_dict()
+        generation, notes = checkpoint.read_newest(self.job.checkpoints, like, Progress)
         if self.job.machine.first:
             for note in notes:
                 self._listener.say(note)
         if generation is None:
             self.save()
             return
-        try:
-            self.job.net.load_state_dict(generation.weights)
-        except RuntimeError:
-            cause = "the saved weights are those of another network"
-            raise RunError(self.job.checkpoints, cause, "a fresh run") from None
+        self.job.net.load_state_dict(generation.weights)
         optimizers.restore(self._optimizer, self.job.net, generation.optimizer)
         if self._average:
             self._average.restore(generation.optimizer)

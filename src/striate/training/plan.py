@@ -109,8 +109,6 @@ def plan_of(
     size = recipe.size or usual_size(entry, **options)
     channels: Literal[1, 3] = recipe.channels or (3 if entry.input[0] == 3 else 1)
     check_size(entry, size, size, **options)
-    for name in {"classes", "channels", "weights"} & set(options):
-        raise UsageError("model_options", f"{name} is not an option here", "the class folders, or --channels")
     recipe = dataclasses.replace(recipe, size=size, channels=channels)
     task = _task(recipe, ("one", "two"))
     with torch.device("meta"):  # a wrong option is told before any picture is read
@@ -128,7 +126,7 @@ def plan_of(
         split = splits.cut(samples, splits.shares(recipe.split), recipe.split_seed)
     else:
         samples = read_own(before.folder, before.facts, source, **reading)
-        split = subsets.read_split(before.folder, samples)
+        split = subsets.read_split(before.folder, before.facts, samples)
     plan = Plan(
         recipe=recipe,
         data=samples.name if samples.root is None else str(Path(recipe.data).expanduser().resolve()),

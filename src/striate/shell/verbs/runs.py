@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -236,21 +236,20 @@ def runs(folder: Path = Path("runs"), /, *, json: Json = False) -> None:
 
     if not folder.is_dir():
         raise RunError(folder, "no such folder", "the folder that was given to --runs")
-    found = [(each, *_status(each)) for each in striate.list_runs(folder)]
+    found = [{"run": str(each.folder), **_status(each)} for each in striate.list_runs(folder)]
     if json:
-        facts = [{"run": str(each.folder), "status": status, "result": result} for each, status, result in found]
-        print_json({"runs": facts})
+        print_json({"runs": found})
         return
     rows = []
-    for each, status, result in found:
-        numbers = (result or {}).get("numbers", [])
-        rows.append([each.name, status, number(numbers[0]) if numbers else ""])
+    for each in found:
+        told = number(each["result"]["numbers"][0]) if each["result"] else each.get("cause", "")
+        rows.append([Path(each["run"]).name, each["status"], told])
     print_table(["run", "status", "result"], rows)
 
 
-def _status(run: "Run") -> tuple[str, Mapping[str, Any] | None]:
-    """A run's status and result; one whose result cannot be read is damaged, and hides no other."""
+def _status(run: "Run") -> dict[str, Any]:
+    """A run's status and result; one that cannot be read is damaged, says why, and hides no other."""
     try:
-        return run.status, run.result
-    except RunError:
-        return "damaged", None
+        return {"status": run.status, "result": run.result}
+    except RunError as error:
+        return {"status": "damaged", "result": None, "cause": f"{Path(error.where).name}: {error.cause}"}

@@ -1,0 +1,197 @@
+"""What the files of a run folder may hold. Nothing of a folder is used that has not passed here."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from striate.base import reading
+from striate.base.declared import OPEN, Count, Digest, Text, read
+from striate.base.errors import RunError, UsageError
+from striate.base.options import Range
+from striate.base.reading import DAMAGED
+from striate.data import preprocess
+from striate.data.augment import Augment
+from striate.data.preprocess import Measured
+from striate.evaluate.numbers import Number
+from striate.models.catalog import find
+from striate.tasks import registry
+
+# 1: the first; 2: with the task, and rows kept of pictures.
+FORMAT = 2
+# What lies in a run folder: none of it may be a link.
+NAMES = (
+    "run.json", "split.csv", "epochs.csv", "checkpoints", "kept", "result.json", "predictions.csv", ".lock",
+)  # fmt: skip
+MOST, MOST_LINES = 2**24, 2**30  # bytes of a file of facts, and of one with a line for each picture
+Word = Annotated[str, re.compile(r"(?![+-]?\d{6})[^\0]{0,400}")]
+Number10000 = Range(1, least=-10_000, most=10_000)
+Option = bool | Annotated[int, Number10000] | Annotated[float, Number10000] | Word
+Options = Mapping[str, Option]
+
+
+@dataclass(frozen=True)
+class Network:
+    """A name of the catalogue, and options that its builder declares; none is a path or names code."""
+
+    name: Text
+    options: Options
+    parameters: Count = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """The keys that are read without training; the others are read by those who train."""
+
+    data: Text
+    size: int | None = None
+    dropout: float | None = None
+    model_options: Options = field(default_factory=dict)
+    seed: Annotated[int, Range(0, least=0, most=2**32 - 1)]
+    check: Literal["full", "headers"]
+    max_bad: Annotated[float, Range(0.01, least=0, most=1)]
+    follow_links: bool
+    merge_classes: bool
+    allow_leak: bool
+
+
+@dataclass(frozen=True)
+class Data:
+    name: Text
+    path: Text
+    pictures: Count
+    fingerprint: Digest
+    skipped: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+    source: Text = ""
+    root: Text | None = None
+
+
+@dataclass(frozen=True)
+class Subset:
+    n: Count
+    digest: Digest
+
+
+@dataclass(frozen=True)
+class Split:
+    train: Subset
+    val: Subset
+    test: Subset
+
+
+@dataclass(frozen=True)
+class Versions:
+    decoder: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """run.json; `preprocess` and `task` are read by those who wrote them."""
+
+    status: Literal["running", "stopped", "failed", "done"]
+    recipe: Annotated[Recipe, OPEN]
+    task: Mapping[str, Any]
+    classes: tuple[str, ...]
+    preprocess: Mapping[str, Any]
+    network: Network
+    augment: Augment
+    data: Data
+    split: Split
+    versions: Annotated[Versions, OPEN]
+    measured: Measured | None = None
+    earlier: tuple[str, ...] = ()
+    timings: Mapping[str, float] = field(default_factory=dict)
+    cause: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """result.json, as far as it is not computed again from the rows that were kept."""
+
+    subset: Literal["val", "test"]
+    n: Count
+    numbers: tuple[Number, ...]
+    baselines: tuple[Number, ...]
+    weights: Text
+    best_epoch: Annotated[int, Range(1, least=1)]
+    openings: Annotated[int, Range(1, least=1)] | None = None
+
+
+def read_facts(folder: Path) -> Mapping[str, Any]:
+    """run.json, of any format as it would be written now; a RunError names what cannot be meant."""
+    for name in NAMES:
+        reading.refuse_link(folder / name)
+    path = folder / "run.json"
+    facts = reading.read_json(path, MOST)
+    if not isinstance(facts, dict) or type(facts.get("format")) is not int:
+        raise RunError(path, "not a run of striate", "a folder that `striate runs` lists")
+    if not 1 <= facts["format"] <= FORMAT:
+        raise RunError(path, f"written in format {facts['format']}, this reads up to {FORMAT}", "a newer striate")
+    if facts["format"] == 1:
+        facts = {**facts, "task": _task_of_format_1(facts, path)}
+    told = read(Annotated[Facts, OPEN], facts, path)
+    task, prepare = registry.from_dict(told.task, path), preprocess.from_dict(told.preprocess, path)
+    recipe, split, channels = told.recipe, told.split, prepare.channels
+    dropout = {} if recipe.dropout is None else {"dropout": recipe.dropout}
+    measured = told.measured or Measured(prepare.mean, prepare.deviation, (prepare.mean,) * channels)
+    for key, agrees in {
+        "classes": (task.classes, len(set(task.classes))) == (told.classes, len(told.classes)),
+        "task.classes": task.labelled == bool(task.classes),
+        "split": split.train.n + split.val.n + split.test.n == told.data.pictures,
+        "preprocess.size": recipe.size in (None, prepare.size),
+        "preprocess.mean": len(prepare.mean) == len(prepare.deviation) == channels,
+        "network.options": told.network.options == {**recipe.model_options, **dropout},
+        "measured": {channels} == set(map(len, (measured.mean, measured.covariance, *measured.covariance))),
+    }.items():
+        if not agrees:
+            raise RunError(path, f"{key} does not agree with the rest of the file", DAMAGED)
+    return facts
+
+
+def read_result(folder: Path, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """result.json of the run with these facts."""
+    path = folder / "result.json"
+    # a count for each pair of classes, each on a line of its own
+    values: Mapping[str, Any] = reading.read_json(path, MOST + 32 * len(facts["classes"]) ** 2)
+    told = read(Annotated[Result, OPEN], values, path)
+    for number in (*told.numbers, *told.baselines):
+        low, value, high = number.low, number.value, number.high
+        known = low is not None and value is not None and high is not None and low <= value <= high
+        if not known or (number.method != "normal" and not (low >= 0 and high <= 1)):
+            raise RunError(path, f"{number.name} is outside its interval", DAMAGED)
+    if not told.numbers:
+        raise RunError(path, "numbers is empty", DAMAGED)
+    if told.n != facts["split"][told.subset]["n"]:
+        raise RunError(path, f"n is {told.n}, and not as many as {told.subset} has pictures", DAMAGED)
+    if told.subset == "test" and told.openings is None:
+        raise RunError(path, "openings is missing", DAMAGED)
+    return values
+
+
+def read_epochs(folder: Path) -> list[dict[str, float]]:
+    """epochs.csv, a dict per row."""
+    path = folder / "epochs.csv"
+    head, *lines = list(reading.read_table(path, MOST)) or [[]]
+    if head[:1] != ["epoch"] or len(set(head)) < len(head):
+        raise RunError(path, "its head is not one that a training writes", DAMAGED)
+    try:
+        rows = [dict(zip(head, map(float, line), strict=True)) for line in lines]
+    except ValueError as error:
+        raise RunError(path, f"cannot be read ({error})", DAMAGED) from None
+    read(tuple[Mapping[str, float], ...], rows, path, "row")
+    if [row["epoch"] for row in rows] != list(range(1, len(rows) + 1)):
+        raise RunError(path, "its epochs are not 1, 2, 3 ...", DAMAGED)
+    return rows
+
+
+def _task_of_format_1(facts: Mapping[str, Any], path: Path) -> Any:
+    """Every run told classes apart then: the task as it would be written now."""
+    try:
+        network = read(Annotated[Network, OPEN], facts.get("network"), path, "network")
+        classes = read(tuple[str, ...], facts.get("classes"), path, "classes")
+        task = registry.task_named(find(network.name).task, classes, {}, {})
+    except UsageError as error:
+        raise RunError(path, f"{error.where}: {error.cause}", DAMAGED) from None
+    return registry.as_dict(task)
