@@ -262,6 +262,15 @@ except MachineError:
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_a_file_system_that_syncs_no_folders_is_written_to_all_the_same(tmp_path: Path) -> None:
+    """The third and fourth sync of this save are those of folders."""
+    command = ["strace", "-qq", "-o", os.devnull, "-e", "trace=fsync", "-e", "inject=fsync:error=EINVAL:when=3+"]
+    done = subprocess.run([*command, sys.executable, "-B", "-c", SAVE, str(tmp_path)], capture_output=True, text=True)
+    assert (done.returncode, durable.read_folder(tmp_path / "step")) == (0, {"a": b"new"}), done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 @pytest.mark.parametrize("fault", ["error=EIO", "error=ENOSPC", "signal=SIGKILL", "retval=0"])
 @pytest.mark.parametrize("call", ["rename:when=1", "rename:when=2"])
 def test_a_save_over_an_older_one_loses_neither_by_a_fault_in_its_renames(
