@@ -1,7 +1,6 @@
 import os
 import subprocess
 import sys
-import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 
 from pictures import encode, fill, photo, png, put, snapshot
-from striate.base.errors import DataError, UsageError
+from striate.base.errors import DataError, MachineError, UsageError
 from striate.data.audit import scan
 from striate.data.picture import decode
 from striate.data.samples import Samples, Skip
@@ -204,16 +203,42 @@ def test_I22_pictures_of_one_colour_are_counted(tmp_path: Path) -> None:
     )
 
 
-def test_I24_a_picture_that_takes_too_long_is_skipped(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [0, 1])
+def test_I24_a_picture_that_takes_too_long_stops_the_scan_and_is_never_skipped(tmp_path: Path, workers: int) -> None:
     fill(tmp_path, "cat dog", 5)
-    # 49 million pixels take far longer to inflate than the 8 x 8 pictures beside them: what that is here, is measured.
-    slow = tmp_path / "cat" / "slow.png"
-    put(slow, png(7000, 7000, 8, 0, bytes(7001 * 7000)))
-    began = time.perf_counter()
-    decode.read(slow.read_bytes())
-    seconds = (time.perf_counter() - began) / 4
-    samples = scan(list_folder(tmp_path), max_bad=0.9, seconds=seconds)
-    assert Skip("cat/slow.png", f"timed out after {seconds:g} s") in samples.skipped
+    put(tmp_path / "cat" / "large.png", png(7000, 7000, 8, 0, bytes(7001 * 7000)))
+    with pytest.raises(MachineError, match=r"cat/[0-9a-z]+.png: decoding it takes more than 0 s"):
+        scan(list_folder(tmp_path), max_bad=0.9, seconds=0.0, workers=workers)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("check", ["full", "headers"])
+def test_a_lack_of_memory_stops_the_scan_and_names_the_file(tmp_path: Path, check: str) -> None:
+    fill(tmp_path, "cat dog", 5)
+    put(tmp_path / "cat" / "large.png", png(7000, 7000, 16, 0, bytes(14001 * 7000)))
+    put(tmp_path / "cat" / "long.png", bytes(150_000_000))
+    program = """
+import resource, sys
+from pathlib import Path
+from striate.base.errors import StriateError
+from striate.data.audit import scan
+from striate.data.sources.folder import list_folder
+listing = list_folder(Path(sys.argv[1]))
+scan(listing, check="headers", max_bad=0.9)  # what is imported and started, is
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 80_000_000, -1))
+try:
+    scan(listing, check=sys.argv[2], max_bad=0.9)
+except StriateError as error:
+    print(error.kind, error)
+"""
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("this system does not tell what a process uses")
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path, check], capture_output=True, text=True, check=False
+    )  # fmt: skip
+    name = "large" if check == "full" else "long"
+    assert done.stdout.startswith(f"environment {tmp_path}/cat/{name}.png: there is not enough memory"), done
 
 
 def test_workers_change_nothing_but_the_time(tmp_path: Path) -> None:

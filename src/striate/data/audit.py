@@ -22,7 +22,8 @@ from striate.data.picture.laid import Pixels
 from striate.data.samples import Files, InMemory, Read, Samples, Skip
 from striate.data.targets import Labels, Nothing, Targets
 
-SECONDS = 10.0
+# No picture within the limits takes that long; what a picture is, no clock decides.
+SECONDS = 120.0
 Names = tuple[str, ...]
 _ORDER = {"train": 0, "val": 1, "test": 2}
 
@@ -51,11 +52,12 @@ def scan(
 ) -> Samples:
     """The usable samples of a listing, in its order, with what a person should know about them.
 
-    `check`: "full" decodes every picture, in at most `seconds` each; "headers" reads the headers only.
+    `check`: "full" decodes every picture; "headers" reads the headers only.
     `workers`: processes beside this one; the answer does not depend on them. `progress` gets (done, all).
     `learnable` False: these pictures are to be answered on, so that one class, or one picture of a class, will do.
     `DataError` when more than `max_bad` of the whole or of a subset, or half of a class, cannot be used; when
-    a class cannot be learned; when a file lies in two subsets, unless `allow_leak`.
+    a class cannot be learned; when a file lies in two subsets, unless `allow_leak`. `MachineError` when a picture
+    takes more than `seconds`, or more memory than there is: it is not skipped, for other machines would read it.
     """
     if check not in {"full", "headers"}:
         raise UsageError("check", f"{check!r} is not known", "full or headers")
@@ -132,17 +134,24 @@ def _looks(listing: Listing, check: str, workers: int, seconds: float) -> Iterat
 
 def _look(root: str, check: str, seconds: float, name: str) -> _Look:
     """A file's digest and what decoding it says; every defect becomes a cause."""
-    path, answer = Path(root, name), list[_Look]()
+    path, answer, failed = Path(root, name), list[_Look](), list[BaseException]()
 
     def work() -> None:
-        answer.append(_examine(path, check))
+        try:
+            answer.append(_examine(path, check))
+        except BaseException as error:
+            failed.append(error)
 
     # A decoder in C cannot be interrupted; a daemon thread can be left behind.
     thread = threading.Thread(target=work, daemon=True)
     with decode.quiet():
         thread.start()
         thread.join(seconds)
-    return answer[0] if answer else _Look(cause=f"timed out after {seconds:g} s")
+    if failed:
+        raise failed[0]
+    if not answer:
+        raise MachineError(path, f"decoding it takes more than {seconds:g} s", "less load, or taking this file out")
+    return answer[0]
 
 
 def _examine(path: Path, check: str) -> _Look:
@@ -152,17 +161,17 @@ def _examine(path: Path, check: str) -> _Look:
             grey, notes = decode.header(data, str(path))
             return _Look(hashlib.sha256(data).hexdigest(), grey=grey, notes=notes)
         picture = decode.decode(data, str(path))
+        pixels = picture.pixels
+        return _Look(
+            hashlib.sha256(data).hexdigest(),
+            grey=pixels.shape[2] == 1,
+            one_colour=bool((pixels == pixels[:1, :1]).all()),
+            notes=picture.notes,
+        )
     except DataError as error:
         return _Look(cause=error.cause)
     except MemoryError:
-        return _Look(cause="not enough memory to decode it")
-    pixels = picture.pixels
-    return _Look(
-        hashlib.sha256(data).hexdigest(),
-        grey=pixels.shape[2] == 1,
-        one_colour=bool((pixels == pixels[:1, :1]).all()),
-        notes=picture.notes,
-    )
+        raise decode.no_memory(path) from None
 
 
 def _stop_if_too_bad(listing: Listing, looks: list[_Look], max_bad: float) -> None:

@@ -18,7 +18,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from striate.base import processes
-from striate.base.errors import DataError, MachineError
+from striate.base.errors import MachineError, StriateError
 from striate.data.picture.laid import Array, Laid, Pixels
 from striate.data.preprocess import Preprocess
 from striate.data.samples import Indices, Samples
@@ -36,7 +36,7 @@ Say = Callable[[str], None]
 Look = tuple[int, Pixels, Mapping[str, Array], Laid]
 # What is handed over: indices, canvases, targets, how they lie; plain, so that pinning memory finds the tensors.
 Plain = tuple[Any, Any, dict[str, Any], tuple[Laid, ...]]
-Items = list[list[Look] | DataError]
+Items = list[list[Look] | StriateError]
 
 
 def nobody(text: str) -> None:
@@ -45,17 +45,17 @@ def nobody(text: str) -> None:
 
 @final
 class Looks(Dataset[Any]):
-    """Sample index -> the rows of its looks, or the DataError that reading it gave."""
+    """Sample index -> the rows of its looks, or the StriateError that reading it gave."""
 
     def __init__(self, samples: Samples, preprocess: Preprocess) -> None:
         self._samples, self.preprocess = samples, preprocess
 
-    def __getitem__(self, index: int) -> list[Look] | DataError:
+    def __getitem__(self, index: int) -> list[Look] | StriateError:
         samples = self._samples
         try:
             looks = self.preprocess.looks(samples.read(index), samples.read.where(index))
             parts = [samples.targets.on(index, laid) for _, laid in looks]
-        except DataError as error:
+        except StriateError as error:
             return error
         return [(index, canvas, on, laid) for (canvas, laid), on in zip(looks, parts, strict=True)]
 
@@ -88,14 +88,14 @@ class Reading:
         )
 
     def batches(self, groups: Sequence[Indices]) -> Iterator[Plain]:
-        """For each group of sample indices its batch, in that order; a picture that cannot be read is a DataError."""
+        """For each group of sample indices its batch, in that order; one that cannot be read is a StriateError."""
         self._find_room(groups)
         done = died = 0
         while True:
             self._groups.waiting = [group.tolist() for group in groups[done:]]
             try:
                 for batch in self._handed_over():
-                    if isinstance(batch, DataError):
+                    if isinstance(batch, StriateError):
                         raise batch
                     done += 1
                     yield batch
@@ -190,11 +190,11 @@ class _Groups:
         return len(self.waiting)
 
 
-def _stacked(items: Items) -> Plain | DataError:
+def _stacked(items: Items) -> Plain | StriateError:
     """A batch, or what is wrong with the first picture that cannot be read."""
     rows: list[Look] = []
     for item in items:
-        if isinstance(item, DataError):
+        if isinstance(item, StriateError):
             return item
         rows += item
     indices, canvases, parts, laid = zip(*rows, strict=True)
@@ -202,10 +202,10 @@ def _stacked(items: Items) -> Plain | DataError:
     return np.array(indices), np.stack(canvases), targets, laid
 
 
-def _shared(items: Items) -> Plain | DataError:
+def _shared(items: Items) -> Plain | StriateError:
     """The same in shared memory, where a worker does it: here its lack is an error, and later an endless wait."""
     batch = _stacked(items)
-    if isinstance(batch, DataError) or get_worker_info() is None:
+    if isinstance(batch, StriateError) or get_worker_info() is None:
         return batch
     indices, canvases, targets, laid = batch
     return _moved(indices), _moved(canvases), {name: _moved(part) for name, part in targets.items()}, laid

@@ -4,27 +4,35 @@ import io
 import re
 import struct
 import zlib
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Callable, Iterator
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from striate.base.errors import DataError
+from striate.data.picture.bands import digest
 
 CONVERT = "convert it to PNG or JPEG first"
 FETCH = "fetch the file again"
-_JPEG_SCANS = 500  # a progressive picture has about 10; each scan costs a pass over the whole picture
+# JPEG markers, ITU T.81 table B.1.
+SCAN, _END = 0xDA, 0xD9
+FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
+ARITHMETIC = frozenset(range(0xC9, 0xD0)) - {0xCC}
+# The largest JPEG that is decoded twice, and the most restart markers of it that are looked at.
+_TWICE, _RESTARTS = 25_000_000, 1_000_000
+_RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 _ZERO_RUN = bytes(64)
+_PIECE = 1 << 14
 _PADDING = bytes((37 * k + 11) % 255 for k in range(64))  # no 0xFF, no pattern that decodes to nothing
-_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+# Of those that stand for something: neither restarts, nor what only begins a picture.
+_MARKER = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]")
 
 
 def failure(data: bytes, image: Any, error: Exception) -> str:
     """Why the pixels could not be decoded, and how much of them there is where that can be told."""
-    if isinstance(error, MemoryError):
-        return "not enough memory to decode it"
     text = re.sub(r" at 0x[0-9a-f]+", "", str(error)) or type(error).__name__
     if "truncat" not in text.lower() and not isinstance(error, EOFError):
         return f"damaged: {text}"
@@ -75,53 +83,53 @@ def checked_png(data: bytes, where: str, notes: list[str]) -> bytes:
     raise DataError(where, _png_cut(data), FETCH)
 
 
-def check_jpeg(data: bytes, where: str) -> None:
-    """Kinds of JPEG that are refused, named; Pillow would only say that it cannot identify them."""
-    if data.count(b"\xff\xda") > _JPEG_SCANS:
-        raise DataError(where, f"more than {_JPEG_SCANS} scans in one JPEG", CONVERT)
-    for marker, start, _ in _segments(data):
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            bits = data[start + 4] if start + 4 < len(data) else 8
-            if bits != 8:
-                raise DataError(where, f"a {bits}-bit JPEG", CONVERT)
-            return
-
-
-def sign_in_jpeg(data: bytes, image: Any, fast: bool) -> str | None:
-    """A sign that libjpeg filled in what a JPEG lacks; it warns of that, and Pillow drops the warning.
+def doubts(data: bytes, image: Any) -> Callable[[], str | None]:
+    """What to ask, once the memory of a loaded JPEG is free, for a sign that libjpeg filled in what it lacks; libjpeg
+    warns of that, and Pillow drops the warning.
 
     A valid coded stream ends with the last block. So: bytes put before the end marker change no pixel unless
     the stream stopped early, and a stream that decodes without its last bytes holds more than is needed.
     Both cost a second decoding and are tried after a cheap sign only; progressive pictures give none, and are
-    decoded twice unless `fast`.
+    decoded twice; none of more than `_TWICE` bytes is.
     """
-    segments = list(_segments(data))
-    scans = [(end, after) for (marker, _, end), (_, after, _) in pairwise(segments) if marker == 0xDA]
-    if not scans or segments[-1][0] != 0xD9:
-        return None
-    if image.info.get("progressive"):
-        signs = _damage_progressive(data, segments)
-        if signs or fast or _is_whole(data, scans[-1][1], image.tobytes()):
-            return signs
-        return "the end of its last scan is missing"
+    parts = list(segments(data))
+    scans = [(end, after) for (marker, _, end), (_, after, _) in pairwise(parts) if marker == SCAN]
+    if not scans or parts[-1][0] != _END:
+        return lambda: None
     begin, finish = scans[-1]
-    resets = [pair[1] & 7 for pair in re.findall(rb"\xff[\xd0-\xd7]", data[begin:finish])]
-    if any(marker != index % 8 for index, marker in enumerate(resets)):
-        return "restart markers are missing"
+    again = finish <= _TWICE
+    if image.info.get("progressive"):
+        signs = _damage_progressive(data, parts)
+        if signs or not again:
+            return lambda: signs
+        pixels = digest(image)
+        return lambda: None if _is_whole(data, finish, pixels) else "the end of its last scan is missing"
+    resets = islice(_RESTART.finditer(data, begin, finish), _RESTARTS)
+    if any(data[found.start() + 1] & 7 != index % 8 for index, found in enumerate(resets)):
+        return lambda: "restart markers are missing"
     last = image.getpixel((image.width - 1, image.height - 1))
     grey = set(last if isinstance(last, tuple) else (last,)) <= {127, 128}
     zeros = data.find(_ZERO_RUN, begin, finish) >= 0
-    if (grey or zeros) and not _is_whole(data, finish, _decoded(data)):
-        return "the end is missing and shown as grey"
-    if zeros and len(scans) == 1 and _decoded(data[: max(begin, finish - 16)]) is not None:
-        return "a run of zero bytes inside"
-    return None
+    if not (grey or zeros) or not again:
+        return lambda: None
+    pixels = digest(image)
+
+    def sign() -> str | None:
+        if not _is_whole(data, finish, pixels):
+            return "the end is missing and shown as grey"
+        if zeros and len(scans) == 1 and _decoded(data[: max(begin, finish - 16)]) is not None:
+            return "a run of zero bytes inside"
+        return None
+
+    return sign
 
 
 def attempt(what: Any) -> Any:
     """`what()`, or None when a broken file makes Pillow raise whatever it raises."""
     try:
         return what()
+    except MemoryError:
+        raise
     except Exception:
         return None
 
@@ -145,39 +153,38 @@ def _png_cut(data: bytes) -> str:
         while at + 8 < len(data) and found < whole:
             (size,) = struct.unpack(">I", data[at : at + 4])
             if data[at + 4 : at + 8] == b"IDAT":
-                rest = data[at + 8 : at + 8 + size]
-                while rest and found < whole:
-                    found += len(stream.decompress(rest, 1 << 20))
-                    rest = stream.unconsumed_tail
+                for begin in range(at + 8, min(at + 8 + size, len(data)), _PIECE):
+                    rest = data[begin : min(begin + _PIECE, at + 8 + size)]
+                    while rest and found < whole:
+                        found += len(stream.decompress(rest, 1 << 20))
+                        rest = stream.unconsumed_tail
             at += 12 + size
     except zlib.error:
         return truncated(None)
     return truncated(found / max(1, whole))
 
 
-def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+def segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """(marker, start, end) of each JPEG segment of the first picture; coded data lies between them."""
     at = 2
     while found := _MARKER.search(data, at):
         marker, at = data[found.end() - 1], found.end()
-        if marker == 0xD9:
+        if marker == _END:
             yield marker, found.start(), at
             return
-        if marker in (0xD8, 0x01):
-            continue
         end = at + int.from_bytes(data[at : at + 2], "big")
         yield marker, found.start(), end
         at = max(end, at + 2)
 
 
-def _damage_progressive(data: bytes, segments: list[tuple[int, int, int]]) -> str | None:
+def _damage_progressive(data: bytes, parts: list[tuple[int, int, int]]) -> str | None:
     """Every coefficient of every component must arrive at full precision (ITU T.81, G.1.1)."""
     missing: set[tuple[int, int]] = set()
-    for (marker, start, end), (_, after, _) in pairwise(segments):
+    for (marker, start, end), (_, after, _) in pairwise(parts):
         body = data[start + 4 : end]
         if marker in (0xC2, 0xCA):
             missing = {(body[6 + 3 * k], index) for k in range(body[5]) for index in range(64)}
-        elif marker == 0xDA:
+        elif marker == SCAN:
             components = [body[1 + 2 * k] for k in range(body[0])]
             first, last, precision = body[-3], body[-2], body[-1] & 15
             if precision == 0:
@@ -188,17 +195,18 @@ def _damage_progressive(data: bytes, segments: list[tuple[int, int, int]]) -> st
     return "its last scans are missing" if missing else None
 
 
-def _is_whole(data: bytes, finish: int, pixels: bytes | None) -> bool:
-    """The coded data that end at `finish` leave none of the `pixels` undecided."""
-    return pixels == _decoded(data[:finish] + _PADDING + data[finish:])
+def _is_whole(data: bytes, finish: int, pixels: bytes) -> bool:
+    """The coded data that end at `finish` leave none of the pixels, whose digest is given, undecided."""
+    return pixels == _decoded(b"".join((data[:finish], _PADDING, data[finish:])))
 
 
 def _decoded(data: bytes) -> bytes | None:
-    """All pixels of a JPEG, or None when the decoder asks for more data."""
+    """The digest of a JPEG's pixels, or None when the decoder asks for more data."""
 
     def pixels() -> bytes:
         with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
-            return image.tobytes()
+            image.load()
+            return digest(image)
 
     found: bytes | None = attempt(pixels)
     return found

@@ -6,19 +6,20 @@ import os
 import re
 import stat
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageCms, TiffImagePlugin, features
+from PIL import Image, features
 from PIL import __version__ as pillow_version
 
-from striate.base.errors import DataError
-from striate.data.picture import damage
+from striate.base.errors import DataError, MachineError
+from striate.data.picture import damage, gif, limits, tiff
 from striate.data.picture.damage import CONVERT, FETCH, attempt
+from striate.data.picture.levels import levels
 
 SUFFIXES = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".mpo": "JPEG", ".png": "PNG",
@@ -32,9 +33,7 @@ DECODER = f"pillow {pillow_version}, libjpeg-turbo {features.version('libjpeg_tu
 # O_NONBLOCK: opening a pipe must not wait for its writer. O_BINARY exists on Windows only.
 OPEN = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_NONBLOCK", "O_BINARY"))
 
-# The largest picture that is decoded.
-_MOST_PIXELS, _LONGEST_SIDE, _LONGEST_TO_SHORTEST, _MOST_BYTES = 50_000_000, 30_000, 50, 1 << 29
-_PROFILE_BYTES = 4 << 20
+_ORIENTATION = 0x0112
 _TURN = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -86,12 +85,18 @@ def read_bytes(path: Path) -> bytes:
     with os.fdopen(handle, "rb") as file:
         if path.suffix.lower() in RAW:
             raise DataError(path, "a camera raw file", CONVERT)
-        if status.st_size > _MOST_BYTES:
-            raise DataError(path, f"{status.st_size:,} bytes, more than the {_MOST_BYTES:,} that are read", CONVERT)
+        if status.st_size > limits.BYTES:
+            raise DataError(path, f"{status.st_size:,} bytes, more than the {limits.BYTES:,} that are read", CONVERT)
         try:
-            return file.read(_MOST_BYTES)
+            return file.read(status.st_size)
+        except MemoryError:
+            raise no_memory(path) from None
         except OSError as error:
             raise DataError(path, unreadable(path, error), FETCH) from None
+
+
+def no_memory(where: object) -> MachineError:
+    return MachineError(where, "there is not enough memory to decode it", "fewer workers, or more memory")
 
 
 def unreadable(path: Path, error: Exception) -> str:
@@ -173,35 +178,58 @@ def header(data: bytes, where: str) -> tuple[bool, tuple[str, ...]]:
 
 
 def decode(data: bytes, where: str, *, at_least: int | None = None) -> Picture:
-    """As `read`; the caller holds `quiet`."""
-    image, notes = _open(data, where)
-    frames = attempt(lambda: int(getattr(image, "n_frames", 1)))
-    if frames is None or frames > 1:
-        notes.append(f"first of {frames or 'several'} frames")
-        attempt(lambda: image.seek(0))
-    turn = attempt(lambda: dict(image.getexif()).get(0x0112)) if image.format == "TIFF" else None
-    if image.format in {"JPEG", "MPO"} and at_least is not None:
-        image.draft(None, (2 * at_least, 2 * at_least))
+    """As `read`; the caller holds `quiet`. Without `at_least` the notes also tell signs of damage, which take a second
+    decoding; a MachineError where memory lacks, for what a picture is does not depend on that."""
     try:
-        image.load()
-    except Exception as error:
-        raise DataError(where, damage.failure(data, image, error), FETCH) from None
-    if image.format in {"JPEG", "MPO"} and (sign := damage.sign_in_jpeg(data, image, at_least is not None)):
-        notes.append(f"damaged? {sign}")
+        return _decoded(data, where, at_least)
+    except MemoryError:
+        raise no_memory(where) from None
+
+
+def _decoded(data: bytes, where: str, at_least: int | None) -> Picture:
+    image, notes = _open(data, where)
+    turn = _orientation_of_tiff(image) if image.format == "TIFF" else None
+    sign = _load(image, data, where, at_least)
     if image.format != "TIFF":  # Pillow turns TIFF itself
-        exif = attempt(lambda: dict(image.getexif()))
-        if exif is None or (image.info.get("exif") and not exif):  # Pillow mostly swallows what is broken
-            notes.append("empty or broken EXIF ignored")
-        turn = (exif or {}).get(0x0112)
-        if turn in _TURN:
-            image = image.transpose(_TURN[turn])
+        turn = _orientation(image, notes)
+        image = image.transpose(_TURN[turn]) if turn in _TURN else image
     if turn in _TURN:
         notes.append("turned by its EXIF orientation")
     try:
-        pixels = _pixels(image, where, notes)
-    except (OSError, ValueError, MemoryError) as error:
+        pixels = levels(image, where, notes)
+    except (OSError, ValueError) as error:
         raise DataError(where, f"cannot be converted from mode {image.mode} ({error})", CONVERT) from None
-    return Picture(np.ascontiguousarray(pixels), tuple(notes))
+    del image  # its memory is needed by a second decoding
+    if said := sign():
+        notes.append(f"damaged? {said}")
+    return Picture(pixels, tuple(notes))
+
+
+def _load(image: Any, data: bytes, where: str, at_least: int | None) -> Callable[[], str | None]:
+    """Decode; what is returned looks for signs of damage."""
+    jpeg = image.format in {"JPEG", "MPO"}
+    if jpeg and at_least is not None:
+        image.draft(None, (2 * at_least, 2 * at_least))
+    try:
+        image.load()
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise DataError(where, damage.failure(data, image, error), FETCH) from None
+    attempt(lambda: image.fp.close())  # with it goes a copy of the file
+    return damage.doubts(data, image) if jpeg and at_least is None else lambda: None
+
+
+def _orientation_of_tiff(image: Any) -> int | None:
+    found: int | None = attempt(lambda: image.getexif().get(_ORIENTATION))
+    return found
+
+
+def _orientation(image: Any, notes: list[str]) -> int | None:
+    exif = attempt(lambda: dict(image.getexif()))
+    if exif is None or (image.info.get("exif") and not exif):  # Pillow mostly swallows what is broken
+        notes.append("empty or broken EXIF ignored")
+    return (exif or {}).get(_ORIENTATION)
 
 
 def _open(data: bytes, where: str) -> tuple[Any, list[str]]:
@@ -213,105 +241,35 @@ def _open(data: bytes, where: str) -> tuple[Any, list[str]]:
     named = SUFFIXES.get(Path(where).suffix.lower(), form)
     if named != form:
         notes.append(f"{form} named as {named}")
+    limits.check(form, data, where)
+    several = False
     if form == "PNG":
         data = damage.checked_png(data, where, notes)
-    if form == "JPEG":
-        damage.check_jpeg(data, where)
-    channels, bits = _tiff_layout(data) if form == "TIFF" else (1, 0)
-    if channels > 4:
-        raise DataError(where, f"{channels} channels, at most 4 are read", "save the ones you need as RGB")
+    if form == "GIF":
+        data, several = gif.first_frame(data, where)
     try:
         image: Any = Image.open(io.BytesIO(data), formats=(form,))
+    except MemoryError:
+        raise
     except Image.DecompressionBombError:
-        raise DataError(where, f"far more than the {_MOST_PIXELS:,} pixels that are read", CONVERT) from None
+        raise DataError(where, f"far more than the {limits.PIXELS:,} pixels that are read", CONVERT) from None
     except Exception:
-        cause = f"begins as {form} but its header cannot be read"
-        if bits:
-            cause = f"a TIFF of a kind that is not read (channels: {channels}, bits: {bits})"
-        elif (share := damage.share_of_bytes(form, data)) is not None and share < 1:
-            cause = damage.truncated(share)
-        raise DataError(where, cause, CONVERT if bits else FETCH) from None
-    width, height = image.size
-    if min(width, height) < 1:
-        raise DataError(where, "has no pixels", FETCH)
-    if width * height > _MOST_PIXELS or max(width, height) > _LONGEST_SIDE:
-        cause = f"{width:,} x {height:,} pixels, more than {_MOST_PIXELS:,} or a side above {_LONGEST_SIDE:,}"
-        raise DataError(where, cause, "make it smaller first")
-    if max(width, height) > _LONGEST_TO_SHORTEST * min(width, height):
-        cause = f"{width} x {height} is longer than {_LONGEST_TO_SHORTEST} to 1"
-        raise DataError(where, cause, "crop it or leave it out")
+        raise _unread(form, data, where) from None
+    limits.check_size(form, image.mode, image.size, where)
+    # Pillow would walk through all pages of a TIFF to count them; others have the number in their header.
+    several = several or (form == "TIFF" and image.is_animated)
+    frames = 1 if several or form in {"GIF", "TIFF"} else attempt(lambda: int(getattr(image, "n_frames", 1)))
+    if several or frames != 1:
+        notes.append(f"first of {'several' if several or frames is None else frames} frames")
     return image, notes
 
 
-def _pixels(image: Any, where: str, notes: list[str]) -> np.ndarray:
-    """uint8 (h, w, 1 | 3) of a loaded picture in any mode that is read."""
-    mode = image.mode
-    if mode in {"LA", "La", "PA", "RGBA", "RGBa"} or ("transparency" in image.info and mode in {"1", "L", "P", "RGB"}):
-        layers = np.asarray(image.convert("LA" if mode in {"1", "L", "LA", "La"} else "RGBA"))
-        if layers[..., -1].min() == 255:
-            return layers[..., :-1]
-        notes.append("transparent: composited on white")
-        return _on_white(layers)
-    if mode == "F":
-        bad = int(np.isnan(np.asarray(image)).sum())
-        cause = f"floating-point pixels{f', {bad:,} of them NaN' if bad else ''}: no range is known"
-        raise DataError(where, cause, "save it as 8-bit or 16-bit with the range that you mean")
-    if mode.startswith("I"):
-        return _from_16_bits(image, where, notes)
-    if mode == "CMYK":
-        return _from_ink(image, notes)
-    if mode in {"1", "L"}:
-        return np.array(image.convert("L"))[..., None]
-    if mode in {"P", "RGB", "RGBX", "YCbCr"}:
-        return np.array(image.convert("RGB"))
-    raise DataError(where, f"pixels of kind {mode} are not read", "save it as RGB or grey")
-
-
-def _on_white(layers: np.ndarray) -> np.ndarray:
-    """uint8 (h, w, c + 1) with alpha last, laid on white: round((c a + 255 (255 - a)) / 255)."""
-    alpha = layers[..., -1:].astype(np.uint16)
-    mixed = layers[..., :-1] * alpha + 255 * (255 - alpha)  # at most 65,025
-    return ((mixed + 127) // 255).astype(np.uint8)
-
-
-def _from_16_bits(image: Any, where: str, notes: list[str]) -> np.ndarray:
-    """Grey of up to 16 bits: round(255 v / white), white = 65,535, or less where TIFF says so."""
-    values = np.asarray(image).astype(np.int64)
-    bits, inverted = 16, False
-    if image.format == "TIFF":
-        bits, inverted = image.tag_v2.get(258, (16,))[0], image.tag_v2.get(262) == 0
-    white = (1 << bits) - 1
-    if bits > 16 or values.min() < 0 or values.max() > white:
-        cause = f"{bits}-bit pixels from {values.min()} to {values.max()}: no range is known"
-        raise DataError(where, cause, "save it as 8-bit or unsigned 16-bit with the range that you mean")
-    notes.append(f"{bits}-bit scaled to 8")
-    scaled = (values * 255 + white // 2) // white
-    return (255 - scaled if inverted else scaled).astype(np.uint8)[..., None]
-
-
-def _from_ink(image: Any, notes: list[str]) -> np.ndarray:
-    """CMYK to sRGB by the picture's own ICC profile, else by Pillow's plain formula."""
-    profile = image.info.get("icc_profile")
-    if profile and len(profile) <= _PROFILE_BYTES:
-        own, srgb = io.BytesIO(profile), ImageCms.createProfile("sRGB")
-        intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
-        seen = attempt(lambda: ImageCms.profileToProfile(image, own, srgb, intent, "RGB"))
-        if seen is not None:
-            notes.append("CMYK through its ICC profile")
-            return np.array(seen)
-        notes.append("broken ICC profile ignored")
-    notes.append("CMYK without a profile")
-    return np.array(image.convert("RGB"))
-
-
-def _tiff_layout(data: bytes) -> tuple[int, int]:
-    """(channels, bits of each) from the first directory of a TIFF; (1, 0) where it cannot be read."""
-
-    def first() -> tuple[int, int]:
-        directory: Any = TiffImagePlugin.ImageFileDirectory_v2(data[: 16 if b"+" in data[2:4] else 8])
-        file = io.BytesIO(data)
-        file.seek(directory.next)
-        directory.load(file)
-        return int(directory.get(277, 1)), int(directory.get(258, (1,))[0])
-
-    return attempt(first) or (1, 0)
+def _unread(form: str, data: bytes, where: str) -> DataError:
+    """Why Pillow could not read the header."""
+    first = tiff.directory(data) if form == "TIFF" else None
+    if first and tiff.BITS in first.tags:
+        kind = f"channels: {first.number(tiff.CHANNELS, 1)}, bits: {first.number(tiff.BITS, 1)}"
+        return DataError(where, f"a TIFF of a kind that is not read ({kind})", CONVERT)
+    share = damage.share_of_bytes(form, data)
+    cause = f"begins as {form} but its header cannot be read"
+    return DataError(where, cause if share is None or share >= 1 else damage.truncated(share), FETCH)

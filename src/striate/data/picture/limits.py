@@ -1,0 +1,169 @@
+"""What a picture may cost to decode: told from its bytes before anything is decoded, so that the same file is a
+picture on every machine. Within these limits none takes more than 600 MB or, on one slow core, a few seconds."""
+
+import re
+from collections.abc import Callable
+from itertools import islice
+from types import MappingProxyType
+
+from striate.base.errors import DataError
+from striate.data.picture import damage, tiff
+from striate.data.picture.damage import CONVERT
+
+BYTES = 200_000_000
+PIXELS, LONGEST_SIDE, LONGEST_TO_SHORTEST = 50_000_000, 30_000, 50
+# Decoders that keep several copies of all pixels, or that take long for each.
+FEWER_PIXELS = 25_000_000
+# What Pillow decodes in Python, pixel by pixel: text, odd ranges and run lengths.
+SLOW_SAMPLES, SLOW_BYTES = 4_000_000, 12_000_000
+# A JPEG of several scans keeps all its samples, and goes through them once more for each scan.
+KEPT_SAMPLES, VISITED_SAMPLES = 150_000_000, 800_000_000
+MOST_BYTES = MappingProxyType({"JPEG": 100_000_000, "PNG": 150_000_000, "WEBP": 64_000_000})
+SCANS, SEVERAL_SCANS_BYTES, ARITHMETIC_BYTES = 500, 50_000_000, 10_000_000
+# Chunks, segments, blocks, strips: each costs time, however little is in it.
+PARTS, BLOCKS = 100_000, 2_000_000
+METADATA_BYTES = 16_000_000
+STRIP_BYTES = 250_000_000
+
+
+def check(form: str, data: bytes, where: str) -> None:
+    """A DataError where the bytes promise more than is decoded."""
+    most = MOST_BYTES.get(form, BYTES)
+    if len(data) > most:
+        raise too_much(where, f"{len(data):,} bytes, more than the {most:,} of a {form}")
+    if form in _CHECKS:
+        _CHECKS[form](data, where)
+
+
+def check_size(form: str, mode: str, size: tuple[int, int], where: str) -> None:
+    """A DataError where the header promises no pixels, or more than are decoded."""
+    width, height = size
+    if min(size) < 1:
+        raise DataError(where, "has no pixels", damage.FETCH)
+    if width * height > PIXELS or max(size) > LONGEST_SIDE:
+        cause = f"{width:,} x {height:,} pixels, more than {PIXELS:,} or a side above {LONGEST_SIDE:,}"
+        raise DataError(where, cause, "make it smaller first")
+    if width * height > FEWER_PIXELS and (form == "WEBP" or mode == "CMYK"):
+        kind = "a WebP" if form == "WEBP" else "CMYK"
+        cause = f"{width:,} x {height:,} pixels, more than the {FEWER_PIXELS:,} of {kind}"
+        raise DataError(where, cause, "make it smaller first")
+    if max(size) > LONGEST_TO_SHORTEST * min(size):
+        cause = f"{width} x {height} is longer than {LONGEST_TO_SHORTEST} to 1"
+        raise DataError(where, cause, "crop it or leave it out")
+
+
+def too_much(where: str, cause: str) -> DataError:
+    return DataError(where, cause, CONVERT)
+
+
+def _jpeg(data: bytes, where: str) -> None:
+    segments = list(islice(damage.segments(data), PARTS + 1))
+    if len(segments) > PARTS:
+        raise too_much(where, f"more than {PARTS:,} segments in one JPEG")
+    scans = [data[start + 4 : end] for marker, start, end in segments if marker == damage.SCAN]
+    if len(scans) > SCANS:
+        raise too_much(where, f"more than {SCANS} scans in one JPEG")
+    begin = next((start for marker, start, _ in segments if marker == damage.SCAN), len(data))
+    if begin > METADATA_BYTES:
+        raise too_much(where, f"more than {METADATA_BYTES:,} bytes before the pixels of a JPEG")
+    marker, start, end = next((each for each in segments if each[0] in damage.FRAMES), (0, 0, 0))
+    if marker and data[start + 4 : start + 5] not in (b"", b"\x08"):  # Pillow would say that it cannot identify it
+        raise DataError(where, f"a {data[start + 4]}-bit JPEG", CONVERT)
+    coded = segments[-1][2] if segments else 0
+    if marker in damage.ARITHMETIC and coded > ARITHMETIC_BYTES:
+        raise too_much(where, f"more than {ARITHMETIC_BYTES:,} bytes of arithmetic coding")
+    samples = _samples(data[start + 4 : end])
+    if marker in damage.PROGRESSIVE or len(scans) > 1:
+        kept = sum(samples.values())
+        visited = sum(samples.get(name, 0) for scan in scans for name in scan[1 : 1 + 2 * scan[0] : 2] if scan)
+        for number, most, what in (
+            (coded, SEVERAL_SCANS_BYTES, "bytes"),
+            (kept, KEPT_SAMPLES, "samples"),
+            (visited, VISITED_SAMPLES, "samples, each counted once for every scan that it is in,"),
+        ):
+            if number > most:
+                raise too_much(where, f"{number:,} {what} in a JPEG of several scans, more than {most:,}")
+
+
+def _samples(frame: bytes) -> dict[int, int]:
+    """Samples of each component, in whole blocks (ITU T.81, A.1.1 and B.2.2)."""
+    if len(frame) < 6:
+        return {}
+    height, width = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big")
+    parts = [(frame[at], frame[at + 1] >> 4, frame[at + 1] & 15) for at in range(6, len(frame) - 2, 3)]
+    wide, tall = max((each[1] for each in parts), default=1) or 1, max((each[2] for each in parts), default=1) or 1
+    return {name: 64 * -(-width * h // (8 * wide)) * -(-height * v // (8 * tall)) for name, h, v in parts}
+
+
+def _png(data: bytes, where: str) -> None:
+    at, parts = 8, 0
+    while at + 8 <= len(data):
+        at, parts = at + 12 + int.from_bytes(data[at : at + 4], "big"), parts + 1
+        if parts > PARTS:
+            raise too_much(where, f"more than {PARTS:,} chunks in one PNG")
+
+
+def _tiff(data: bytes, where: str) -> None:
+    first = tiff.directory(data)
+    if first is None:
+        return  # the decoder says what is wrong
+    channels = first.number(tiff.CHANNELS, 1)
+    if channels > 4:
+        raise DataError(where, f"{channels} channels, at most 4 are read", "save the ones you need as RGB")
+    kind = first.number(tiff.COMPRESSION, 1)
+    if kind not in tiff.READ:
+        raise too_much(where, f"a TIFF compressed in a way that is not read ({tiff.NAMES.get(kind, kind)})")
+    if first.bytes_of_numbers > METADATA_BYTES:
+        raise too_much(where, f"a TIFF with more than {METADATA_BYTES:,} bytes of tags")
+    strip, sizes, starts = first.strips()
+    if len(starts) > PARTS:
+        raise too_much(where, f"a TIFF of more than {PARTS:,} strips or tiles")
+    if strip > STRIP_BYTES:
+        raise too_much(where, f"a TIFF with strips of {strip:,} bytes, more than {STRIP_BYTES:,}")
+    if kind == 1:
+        return
+    if len(sizes) < len(starts) > 1:
+        raise too_much(where, "a compressed TIFF without the lengths of its strips")
+    if sum(sizes) > len(data) and len(starts) > 1:
+        raise too_much(where, f"a TIFF whose strips overlap: {sum(sizes):,} bytes in {len(data):,}")
+    if kind in tiff.JPEG:
+        views = (
+            [data] if kind == tiff.OLD_JPEG else [data[at : at + size] for at, size in zip(starts, sizes, strict=False)]
+        )
+        most = 4 * (len(starts) if kind == tiff.OLD_JPEG else 1)
+        if any(view.count(b"\xff\xda") > most for view in views):
+            raise too_much(where, "a JPEG of several scans inside a TIFF")
+
+
+def _ppm(data: bytes, where: str) -> None:
+    found = re.match(_PPM, data[:65_536])
+    if not found:
+        raise DataError(where, "begins as PPM but its header cannot be read", damage.FETCH)
+    kind, *said = found.groups()
+    width, height, most = (int(word or 1) for word in said)
+    samples = width * height * (3 if kind in b"36" else 1)
+    slow = kind in b"123" or not (kind == b"4" or most == 255 or (kind, most) == (b"5", 65_535))
+    if slow and (samples > SLOW_SAMPLES or len(data) > SLOW_BYTES or data.count(b"#") > _COMMENTS):
+        what = "text" if kind in b"123" else "of an odd range"
+        raise too_much(where, f"a PPM {what} of {samples:,} samples in {len(data):,} bytes, {_SLOW}")
+
+
+_SLOW = f"more than {SLOW_SAMPLES:,} in {SLOW_BYTES:,}"
+_COMMENTS = 1_000
+_WORD = rb"(?:\s|#[^\r\n]*[\r\n])+(\d{1,10})"
+_PPM = re.compile(rb"P([1-6])" + 2 * _WORD + rb"(?:" + _WORD + rb")?")
+
+
+def _bmp(data: bytes, where: str) -> None:
+    """Run lengths, which Pillow decodes in Python."""
+    if int.from_bytes(data[14:18], "little") < 40 or int.from_bytes(data[30:34], "little") not in (1, 2):
+        return
+    width, height = (int.from_bytes(data[at : at + 4], "little", signed=True) for at in (18, 22))
+    samples = abs(width * height)
+    if samples > SLOW_SAMPLES or len(data) > SLOW_BYTES:
+        raise too_much(where, f"a BMP in run lengths of {samples:,} pixels in {len(data):,} bytes, {_SLOW}")
+
+
+_CHECKS: dict[str, Callable[[bytes, str], None]] = {
+    "JPEG": _jpeg, "PNG": _png, "TIFF": _tiff, "PPM": _ppm, "BMP": _bmp,
+}  # fmt: skip
