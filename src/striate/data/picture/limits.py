@@ -75,7 +75,7 @@ def _jpeg(data: bytes, where: str) -> None:
     samples = _samples(data[start + 4 : end])
     if marker in damage.PROGRESSIVE or len(scans) > 1:
         kept = sum(samples.values())
-        visited = sum(samples.get(name, 0) for scan in scans for name in scan[1 : 1 + 2 * scan[0] : 2] if scan)
+        visited = sum(samples.get(name, 0) for scan in scans if scan for name in scan[1 : 1 + 2 * scan[0] : 2])
         for number, most, what in (
             (coded, SEVERAL_SCANS_BYTES, "bytes"),
             (kept, KEPT_SAMPLES, "samples"),
