@@ -80,7 +80,8 @@ def test_what_is_printed_is_one_line_without_control_characters(text: str) -> No
     [
         ("\x1b[31mred", "\\x1b[31mred"),
         ("gpj.\u202eexe", "gpj.\\u202eexe"),
-        ("caf\udce9", "caf\\udce9"),
+        ("caf\udce9", "caf\\xe9"),
+        ("\ud800", "\\ud800"),
         ("two\nlines", "two\\nlines"),
         ("two\u2028or\u2029three", "two\\u2028or\\u2029three"),
         ("straße 猫 ok", "straße 猫 ok"),

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from striate.base import declared, reading
-from striate.base.errors import MachineError, RunError, printable
+from striate.base import declared, reading, utf8
+from striate.base.errors import MachineError, RunError, escaped
 
 MANIFEST = "manifest.json"
 MOST_OF_MANIFEST = 2**20
@@ -90,7 +90,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def to_json(value: Any) -> bytes:
-    return (json.dumps(value, indent=2, allow_nan=False) + "\n").encode("utf-8", "backslashreplace")
+    return (json.dumps(utf8.exact(value), indent=2, allow_nan=False) + "\n").encode()
 
 
 def write_csv(path: Path, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -285,5 +285,5 @@ def _where_to_write(error: OSError) -> str:
 def _cell(value: object) -> object:
     if not isinstance(value, str):
         return value
-    text = printable(value, most=4096)
+    text = escaped(value)
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

@@ -25,6 +25,9 @@ class Option:
 Hint = str | tuple[str | Option, ...]
 
 
+_SENTENCE = 2_000
+
+
 class StriateError(Exception):
     """One sentence for a person; `kind` and `exit_code` are fixed by the subclass.
 
@@ -36,12 +39,12 @@ class StriateError(Exception):
 
     def __init__(self, where: object, cause: str, hint: Hint) -> None:
         self._parts = (hint,) if isinstance(hint, str) else hint
-        self.where, self.cause, self.hint = printable(str(where)), printable(cause), self.told(str)
+        self.where, self.cause, self.hint = escaped(str(where)), printable(cause, _SENTENCE), self.told(str)
         super().__init__(f"{self.where}: {self.cause}. Try: {self.hint}")
 
     def told(self, spell: Callable[[Option], str]) -> str:
         """The hint with each option as `spell` writes it."""
-        return printable("".join(spell(part) if isinstance(part, Option) else part for part in self._parts))
+        return printable("".join(spell(part) if isinstance(part, Option) else part for part in self._parts), _SENTENCE)
 
     def __reduce__(self) -> tuple[type["StriateError"], tuple[str, str, Hint]]:
         """So that a worker process can hand the whole error to the one that started it."""
@@ -111,12 +114,33 @@ def nearest(name: str, names: Iterable[str], most: int = 1) -> list[str]:
     return difflib.get_close_matches(name, list(names), n=most, cutoff=0.0)
 
 
+_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
 def printable(text: str, most: int = 400) -> str:
-    """`text` with control, bidirectional and undecodable characters escaped, cut after `most` characters."""
-    safe = "".join(
-        character
-        if unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-        else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )
+    """`escaped`, and cut after `most` characters."""
+    safe = escaped(text)
     return safe if len(safe) <= most else safe[:most] + "..."
+
+
+def escaped(text: str) -> str:
+    """`text` with control, bidirectional and undecodable characters spelled out, in one line.
+
+    A byte of a file name that is not UTF-8 is written as such: `caf\\xe9`.
+    """
+    return text if text.isprintable() else "".join(map(_spelled, text))
+
+
+def encodable(text: str) -> str:
+    """`text` that every encoding of Unicode can hold: what is not UTF-8 in a file name is escaped."""
+    if text.isascii():
+        return text
+    return "".join(_spelled(each) if unicodedata.category(each) == "Cs" else each for each in text)
+
+
+def _spelled(character: str) -> str:
+    if unicodedata.category(character) not in _UNSAFE:
+        return character
+    if "\udc80" <= character <= "\udcff":  # a byte, as `os.fsdecode` keeps it
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from striate.base import utf8
 from striate.base.errors import RunError
 
 DAMAGED = "another run; this folder is damaged"
@@ -100,12 +101,12 @@ def _refuse_depth(value: Any) -> None:
         raise ValueError(f"nested more than {DEPTH} deep")
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _once(pairs: list[tuple[str, Any]]) -> Any:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} is there twice")
-    return found
+    return utf8.restored(found)
 
 
 def _whole(text: str) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from striate.base.durable import to_csv
+from striate.base.errors import escaped
 from striate.base.words import decimal
 
 
@@ -41,7 +42,7 @@ def shown(cell: object) -> str:
     """A cell as a person reads it."""
     if isinstance(cell, float):
         return decimal(cell, 3)
-    return f"{cell:,}" if isinstance(cell, int) else str(cell)
+    return f"{cell:,}" if isinstance(cell, int) else escaped(str(cell))
 
 
 def text(table: Table, width: int | None = None) -> str:

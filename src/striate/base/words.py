@@ -1,6 +1,7 @@
 """Words that are told in more than one place."""
 
 import math
+import os
 from collections.abc import Iterable
 
 _SUBSETS = {"train": "training", "val": "validation"}
@@ -25,3 +26,10 @@ def decimal(value: float, least: int) -> str:
     """With `least` decimals, or so many more that three digits count: a small number is never printed as nothing."""
     more = 0 if value == 0 or not math.isfinite(value) else 2 - math.floor(math.log10(abs(value)))
     return f"{value:,.{max(least, more)}f}"
+
+
+def fitting(name: str, most: int) -> str:
+    """As many whole characters of a file's name as fit in `most` bytes."""
+    while len(os.fsencode(name)) > most:
+        name = name[:-1]
+    return name

@@ -1,7 +1,9 @@
 """What the page of a finished run shows, gathered from its folder, and from its data where pictures are wanted."""
 
+import contextlib
 import dataclasses
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -126,11 +128,10 @@ def _spelled(name: str) -> Iterator[str]:
     yield name
     if name[:1] in "=+-@":
         yield f"'{name}"
-    if "\\" in name:
-        try:
-            yield name.encode("latin-1", "backslashreplace").decode("unicode_escape")
-        except UnicodeDecodeError:
-            return
+    as_bytes = re.sub(r"\\x([89a-f][0-9a-f])", lambda found: chr(0xDC00 + int(found[1], 16)), name)
+    for said in dict.fromkeys((name, as_bytes)):
+        with contextlib.suppress(UnicodeDecodeError):
+            yield said.encode("latin-1", "backslashreplace").decode("unicode_escape")
 
 
 @final

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from striate.base.errors import printable
 from striate.base.figures import svg
 
 STYLE = {
@@ -87,7 +88,7 @@ def _names_beside(axes: Any, networks: Sequence[Bubble]) -> None:
     to_points = 72 / axes.figure.dpi
     taken: list[tuple[float, float, float, float]] = []
     for each in sorted(networks, key=lambda each: (each.error, each.multiply_adds)):
-        text = f"{each.name}  {each.parameters / 1e6:.3g} M"
+        text = f"{printable(each.name, 60)}  {each.parameters / 1e6:.3g} M"
         width, height = LETTER * len(text), 11.0
         x, y = axes.transData.transform((each.multiply_adds / 1e9, each.error)) * to_points
         away = (each.parameters / 1e8 * AREA_OF_100_M / math.pi) ** 0.5 + 9
@@ -125,7 +126,7 @@ def where(networks: Sequence[Layers]) -> str:
             axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g} %")
             axes.grid(visible=False, axis="x")
             total = f"{sum(each.activations) / 1e6:.3g} M activations, {sum(each.parameters) / 1e6:.3g} M parameters"
-            axes.set_title(f"{each.name}: {total}", fontsize=10, loc="left", color="#23262b")
+            axes.set_title(f"{printable(each.name, 60)}: {total}", fontsize=10, loc="left", color="#23262b")
         panels[0].legend(loc="upper right", frameon=False, fontsize=9, ncols=2)
         panels[-1].set_xlabel("layers with parameters, in the order in which they run")
 

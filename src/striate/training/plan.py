@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import nn
 
-from striate.base import processes
+from striate.base import processes, words
 from striate.base.errors import MachineError, UsageError
 from striate.base.randomness import key
 from striate.base.units import by
@@ -37,6 +37,8 @@ from striate.training.machine import Machine
 from striate.training.recipe import FOR_DIGITS, FOR_PHOTOGRAPHS, OF_TASKS, Recipe, resolve
 
 MOST_WORKERS = 256
+# Bytes of the data's name in a run's: with the network's, file systems take 255.
+MOST_OF_NAME = 150
 
 
 class Listener(Protocol):
@@ -185,7 +187,7 @@ def new_folder(plan: Plan, execution: Execution) -> Path:
     if data is not None and plan.samples.source == "folder" and root.resolve().is_relative_to(data.resolve()):
         raise UsageError(root, "lies inside the pictures", "--runs with a folder elsewhere")
     model = str(plan.recipe.model).replace(":", "-")  # timm:NAME; some file systems know no colon in names
-    name = f"{plan.samples.name}-{model}"
+    name = f"{words.fitting(plan.samples.name, MOST_OF_NAME)}-{model}"
     return Path(processes.from_first(str(run.create(root, name)) if plan.machine.first else ""))
 
 

@@ -1,0 +1,36 @@
+"""Texts that no encoding of Unicode can hold, as the names of files may be: what becomes of them in JSON."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from striate.base.errors import encodable
+
+_ODD = "not UTF-8"
+
+
+def readable(value: Any) -> Any:
+    """A value for people and other programs: what is not UTF-8 is spelled out, `caf\\xe9`."""
+    return _each(value, encodable)
+
+
+def exact(value: Any) -> Any:
+    """A value for a file that is read back: such a text is an object, which `restored` turns back."""
+    return _each(
+        value, lambda text: text if encodable(text) == text else {_ODD: text.encode("unicode_escape").decode()}
+    )
+
+
+def restored(value: dict[str, Any]) -> Any:
+    """The hook for `json.loads` of what `exact` made."""
+    odd = value.get(_ODD)
+    if len(value) != 1 or not isinstance(odd, str):
+        return value
+    return odd.encode("ascii").decode("unicode_escape")
+
+
+def _each(value: Any, text: Callable[[str], Any]) -> Any:
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, Mapping):
+        return {encodable(str(key)): _each(each, text) for key, each in value.items()}
+    return [_each(each, text) for each in value] if isinstance(value, list | tuple) else value
