@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from striate.base.errors import Option, UsageError, printable
+from striate.base.errors import Option, UsageError
 from striate.base.outputs import MARK, Output, known_by, marked
+from striate.shell.output import tell
 
 Model = Annotated[
     str,
@@ -66,7 +67,7 @@ def drawn(option: str, path: Path, force: bool) -> Output:
 
 def write(output: Output, svg: str) -> None:
     output.write(marked(svg))
-    print(f"wrote {printable(str(output.path))}", file=sys.stderr)
+    tell(f"wrote {output.path}", file=sys.stderr)
 
 
 def typed(option: Option) -> str:

@@ -1,7 +1,7 @@
 """The command: what a person typed, and what they are told when it fails. The verbs stand in verbs/."""
 
 import inspect
-import json
+import io
 import platform
 import signal
 import sys
@@ -14,6 +14,7 @@ from cyclopts import App, CycloptsError, Parameter, Token, convert
 from striate.base.errors import StriateError, UsageError
 from striate.base.processes import speaks
 from striate.shell.asked import typed
+from striate.shell.output import print_json, tell, tell_lines
 from striate.shell.streams import guarded
 from striate.shell.verbs.counting import count
 from striate.shell.verbs.draw import draw
@@ -78,10 +79,13 @@ app.register_install_completion_command()
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """The command; leaves with 0 done, 2 usage, 3 data, 4 run or weights, 5 environment, 6 fault, 130, 143 signals."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal without Unicode is told what it can show
+            stream.reconfigure(errors="backslashreplace")
     debug, as_json = "--debug" in words, "--json" in words
     words = [_underscored(word) for word in words if word != "--debug"]
     if platform.system() not in PROMISED and speaks():
-        print(ELSEWHERE, file=sys.stderr)
+        tell(ELSEWHERE, file=sys.stderr)
     try:
         with guarded(lasting=words[:1] == ["train"]):  # a training outlives the terminal that it was started from
             _answer(words, debug, as_json)
@@ -113,11 +117,11 @@ def _underscored(word: str) -> str:
 
 def _fail(error: StriateError, debug: bool, as_json: bool) -> NoReturn:
     if debug:
-        traceback.print_exception(error)
+        tell_lines("".join(traceback.format_exception(error)), file=sys.stderr)
     if speaks():
-        print(f"error[{error.kind}]: {error.where}: {error.cause}. Try: {error.told(typed)}", file=sys.stderr)
+        tell(f"error[{error.kind}]: {error.where}: {error.cause}. Try: {error.told(typed)}", file=sys.stderr)
         if as_json:
-            print(json.dumps(error.as_dict(typed)))
+            print_json(error.as_dict(typed))
     sys.exit(error.exit_code)
 
 

@@ -5,11 +5,12 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 from cyclopts import Group, Parameter
 
-from striate.base.errors import printable
+from striate.base import utf8
+from striate.base.errors import escaped
 
 EVERYWHERE = Group("Everywhere", sort_key=90)
 Json = Annotated[
@@ -24,16 +25,27 @@ Amount = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
 SENTENCE = 16  # columns that a folded sentence has at least
 
 
+def tell(text: str = "", *, file: TextIO | None = None) -> None:
+    """Print one line, on stdout as a rule; whatever a terminal could obey is escaped."""
+    print(escaped(text), file=file)
+
+
+def tell_lines(text: str, *, file: TextIO | None = None) -> None:
+    """Print several lines: line breaks are meant, anything else is escaped."""
+    for line in text.split("\n"):
+        tell(line, file=file)
+
+
 def print_result(result: Mapping[str, Any]) -> None:
     for each in result["numbers"]:
-        print(number(each))
+        tell(number(each))
     for each in result.get("baselines", ()):
-        print(f"beside it: {number(each)}")
+        tell(f"beside it: {number(each)}")
     if "openings" in result:
         times = "once" if result["openings"] == 1 else f"{result['openings']} times"
-        print(f"this test set has been opened {times}")
+        tell(f"this test set has been opened {times}")
     if result["subset"] == "val":
-        print("there is no test set: these validation pictures also chose the epoch, so the numbers flatter")
+        tell("there is no test set: these validation pictures also chose the epoch, so the numbers flatter")
 
 
 def number(fields: Mapping[str, Any]) -> str:
@@ -43,13 +55,14 @@ def number(fields: Mapping[str, Any]) -> str:
 
 
 def print_json(value: Any) -> None:
-    print(json.dumps(value, allow_nan=False))
+    """One line, all ASCII, that a strict parser reads."""
+    print(json.dumps(utf8.readable(value), allow_nan=False))
 
 
 def warn_of_rates(faster: Sequence[str]) -> None:
     """Tell which networks took less than their least time: so the machine was busy when its rates were measured."""
     if faster:
-        print(
+        tell(
             f"the rates of this machine are too low, for {' and '.join(faster)} took less than the least time: "
             "measure them again with --again, while nothing else runs",
             file=sys.stderr,
@@ -66,7 +79,7 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[object]], right: Co
 
     Where the terminal is too narrow for the table, each row is a block of lines: no number is ever cut.
     """
-    cells = [[printable(str(field)) for field in row] for row in [head, *rows]]
+    cells = [[escaped(str(field)) for field in row] for row in [head, *rows]]
     width = terminal_width()
     if width is None:
         for row in cells:
@@ -74,7 +87,7 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[object]], right: Co
         return
     widths = _widths(cells, right, width)
     if widths is None:
-        print("\n\n".join(_block(cells[0], row, width) for row in cells[1:]))
+        tell_lines("\n\n".join(_block(cells[0], row, width) for row in cells[1:]))
         return
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -136,4 +149,4 @@ def print_rows(
     elif form == "text":
         print_table(head, [list(map(tables.shown, row)) for row in rows], table.to_the_right())
     else:
-        print(tables.csv(table).rstrip() if form == "csv" else tables.markdown(table))
+        tell_lines(tables.csv(table).rstrip() if form == "csv" else tables.markdown(table))

@@ -6,7 +6,7 @@ from typing import Self, final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from striate.base.errors import printable
+from striate.base.errors import escaped
 from striate.base.processes import speaks
 
 
@@ -33,7 +33,7 @@ class Screen:
 
     def say(self, text: str) -> None:
         if self._speaks:
-            self._console.print(printable(text, most=4000))
+            self._console.print(escaped(text))
 
     def progress(self, name: str, done: int, total: int) -> None:
         if self._bar.disable:

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from striate.base.errors import UsageError
 from striate.base.units import by
 from striate.shell import asked
-from striate.shell.output import Json, print_rows, terminal_width
+from striate.shell.output import Json, print_json, print_rows, tell, tell_lines, terminal_width
 
 if TYPE_CHECKING:
     from torch import nn
@@ -66,11 +66,12 @@ def count(
     counted = named.asked(model, options, question)
     result = dataclasses.replace(counted, network=model)
     if show != "layers" or format == "csv":  # the others tell it themselves
-        print(*result.not_counted(), sep="\n", end="\n" * bool(result.not_counted()), file=sys.stderr)
+        for line in result.not_counted():
+            tell(line, file=sys.stderr)
     if show == "layers":
         _print_layers(result, format, json)
     elif show == "why" and format == "text" and not json:
-        print(result.why())
+        tell_lines(result.why())
     else:
         table = {"stages": _stages, "operators": _operators, "why": _why}[show](result)
         print_rows(*table, form=format, as_json=json)
@@ -78,11 +79,11 @@ def count(
 
 def _print_layers(result: "Count", form: str, as_json: bool) -> None:
     if as_json:
-        print(result.to_json())
+        print_json(result.as_dict())
     elif form == "text":
-        print(result.to_text(terminal_width()))
+        tell_lines(result.to_text(terminal_width()))
     else:
-        print(result.to_csv().rstrip() if form == "csv" else result.to_markdown())
+        tell_lines(result.to_csv().rstrip() if form == "csv" else result.to_markdown())
 
 
 def _stages(result: "Count") -> tuple[list[str], list[list[object]]]:

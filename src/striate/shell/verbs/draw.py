@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from striate.base.errors import UsageError
 from striate.shell import asked
-from striate.shell.output import Force, Json, print_json
+from striate.shell.output import Force, Json, print_json, tell_lines
 
 if TYPE_CHECKING:
     from striate.cost.drawing.drawing import Drawing
@@ -47,7 +47,7 @@ def draw(
     if json:
         print_json(facts)
     elif output is None or of == "field":
-        print(drawn)
+        tell_lines(str(drawn))
 
 
 def _layers(model: str, shape: asked.Shape, options: Mapping[str, Any]) -> tuple["Drawing", dict[str, object]]:

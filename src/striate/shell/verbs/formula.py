@@ -5,7 +5,7 @@ import sys
 from striate.base.errors import UsageError
 from striate.base.units import by
 from striate.shell import asked
-from striate.shell.output import Json, print_json
+from striate.shell.output import Json, print_json, tell
 
 
 def formula(
@@ -43,13 +43,13 @@ def formula(
         raise UsageError("--input", cause, f"--input {by(named.shapes(shape)[0])}")
     every, stride, whole = formulas(named.network(model, **options), shape)
     if isinstance(every, UsageError):
-        print(every.cause, file=sys.stderr)
+        tell(every.cause, file=sys.stderr)
         every = None
     if json:
         told = None if every is None else str(every)
         print_json({"multiply_adds": told, "multiple_of": stride, "multiply_adds_of_multiples": str(whole)})
         return
     if every is not None:
-        print(f"multiply-adds = {every}")
+        tell(f"multiply-adds = {every}")
     if stride > 1:
-        print(f"for multiples of {stride}: {whole}")
+        tell(f"for multiples of {stride}: {whole}")

@@ -6,7 +6,7 @@ from typing import Literal
 from striate.base.errors import MachineError
 from striate.base.units import Sides
 from striate.shell import asked
-from striate.shell.output import Json, print_rows, warn_of_rates
+from striate.shell.output import Json, print_rows, tell, tell_lines, warn_of_rates
 
 
 def latency(
@@ -43,9 +43,9 @@ def latency(
         raise MachineError(f"--device {device}", "this machine has none that torch can use", "--device cpu") from error
     kinds = sorted({each.kind for each in named.shapes(shape) if isinstance(each, Sides)} & {*named.INTEGERS})
     if kinds:
-        print(f"inputs of {' and '.join(kinds)} are noughts", file=sys.stderr)
+        tell(f"inputs of {' and '.join(kinds)} are noughts", file=sys.stderr)
     rates, layers, whole = measured(model, shape, batch, options, device, bfloat16=precision == "bfloat16", again=again)
-    print(rates, file=sys.stderr if json else sys.stdout)
+    tell_lines(str(rates), file=sys.stderr if json else sys.stdout)
     warn_of_rates([model] if whole.seconds < whole.least else [])
     head = ["module", "kind", "least ms", "measured ms", "reached %"]
     rows = [

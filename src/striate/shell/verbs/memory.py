@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from striate.base.errors import UsageError
 from striate.shell import asked
-from striate.shell.output import Amount, Force, Json, print_json
+from striate.shell.output import Amount, Force, Json, print_json, tell_lines
 
 if TYPE_CHECKING:
     from striate.cost.memory import Peak
@@ -70,4 +70,4 @@ def memory(
         of = "training step" if training else "inference"
         print_json({"model": model, "of": of, "peak": peak.bytes if peak else None, **facts})
     else:
-        print(told)
+        tell_lines(str(told))

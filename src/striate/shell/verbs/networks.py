@@ -11,7 +11,16 @@ from striate.base.outputs import marked
 from striate.base.units import by, readable_bytes
 from striate.base.words import decimal
 from striate.shell import asked
-from striate.shell.output import Amount, Force, Json, print_json, print_table, warn_of_rates
+from striate.shell.output import (
+    Amount,
+    Force,
+    Json,
+    print_json,
+    print_table,
+    tell,
+    tell_lines,
+    warn_of_rates,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from striate.survey.compared import Compared
@@ -55,7 +64,7 @@ def models(
         return
     chosen = listed(pattern, family=family, max_params=max_params, max_macs=max_macs)
     if not chosen:
-        print("no network is within these limits" if said else f"no name matches {pattern}", file=sys.stderr)
+        tell("no network is within these limits" if said else f"no name matches {pattern}", file=sys.stderr)
     if len(chosen) == 1 and chosen[0].entry.name == pattern:
         _show(chosen[0], json)
     elif json:
@@ -83,11 +92,11 @@ def _of_timm(pattern: str, json: bool) -> None:
         return
     names = outside.names(pattern)
     if not names:
-        print(f"no name matches {pattern}", file=sys.stderr)
+        tell(f"no name matches {pattern}", file=sys.stderr)
     if json:
         print_json({"models": [{"name": name} for name in names]})
     for name in () if json else names:
-        print(name)
+        tell(name)
 
 
 def _show(chosen: "Listed", json: bool) -> None:
@@ -98,14 +107,14 @@ def _show(chosen: "Listed", json: bool) -> None:
     if json:
         print_json({"models": [chosen.as_dict() | {"table": [asdict(each) for each in lines]}]})
         return
-    print(chosen.entry)
+    tell_lines(str(chosen.entry))
     more = f" and {chosen.auxiliary:,} of auxiliary heads" if chosen.auxiliary else ""
-    print(
+    tell(
         f"  parameters {chosen.parameters:,}{more}, multiply-adds {chosen.multiply_adds:,} for one picture as published"
     )
     if not lines:
         return
-    print()
+    tell()
     columns: dict[str, Callable[[Beside], str]] = {
         "layer": lambda each: each.line.layer,
         "as described": lambda each: each.line.words,
@@ -169,7 +178,7 @@ def compare(
             output.write(marked(text))
         else:
             kept = f"; the one in {to} is not of this comparison" if output.path.exists() else ""
-            print(
+            tell(
                 f"no {output.path.name}: none of these networks has a published error on ImageNet{kept}",
                 file=sys.stderr,
             )
@@ -178,7 +187,7 @@ def compare(
         print_json({"compared": [asdict(row) for row in found.rows], "charts": str(to)})
     else:
         print_compared(found.rows, batch)
-        print(f"charts  {to}", file=sys.stderr)
+        tell(f"charts  {to}", file=sys.stderr)
 
 
 def print_compared(compared: Sequence["Compared"], batch: int) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from striate.base.errors import DataError, Option, RunError, UsageError
-from striate.shell.output import Device, Force, Json, number, print_json, print_result, print_table
+from striate.shell.output import Device, Force, Json, number, print_json, print_result, print_table, tell
 
 if TYPE_CHECKING:
     from striate.base.outputs import Output
@@ -55,7 +55,7 @@ def evaluate(
     others = [striate.open_run(each) for each in beside]
     evaluation = opened.evaluate(data, moved=moved, beside=others, views=looks, device=device)
     for note in (*_warnings(opened, others), *evaluation.notes):
-        print(note, file=sys.stderr)
+        tell(note, file=sys.stderr)
     if json:
         print_json(dict(evaluation.numbers) | {"notes": list(evaluation.notes)})
     else:
@@ -172,14 +172,14 @@ def _write_pictures(found: Sequence["Prediction"], out: Path) -> list[str]:
 
     from PIL import Image
 
-    from striate.base import durable
+    from striate.base import durable, words
 
     written: list[str] = []
     for file, pixels in ((each.file, each.picture) for each in found):
         if pixels is None:
             continue
         # a name that is as long as a file system allows leaves no room for the suffix
-        stem, number = os.fsdecode(os.fsencode(Path(file).stem)[:200]), 1
+        stem, number = words.fitting(Path(file).stem, 200), 1
         path = out / f"{stem}.png"
         while os.path.lexists(path):
             number += 1
@@ -219,7 +219,7 @@ def report(run: Folder, /, *, force: Force = False, json: Json = False) -> None:
     if json:
         print_json({"run": str(run), "report": str(path)})
     else:
-        print(f"report  {path}")
+        tell(f"report  {path}")
 
 
 def runs(folder: Path = Path("runs"), /, *, json: Json = False) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Group, Parameter
 
 from striate.base.errors import UsageError
-from striate.shell.output import print_json, print_result
+from striate.shell.output import print_json, print_result, tell
 from striate.training.recipe import FOR_DIGITS, FOR_PHOTOGRAPHS, OPTIONS, Recipe
 
 
@@ -43,8 +43,8 @@ def _train(
         print_json({"run": str(run.folder), "report": str(run.folder / "report.html"), "result": run.result})
         return
     print_result(run.result or {})
-    print(f"run     {run.folder}")
-    print(f"report  {run.folder / 'report.html'}")
+    tell(f"run     {run.folder}")
+    tell(f"report  {run.folder / 'report.html'}")
 
 
 def _options_of_train() -> inspect.Signature:
