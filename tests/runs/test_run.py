@@ -336,6 +336,20 @@ def test_a_run_of_format_1_opens_answers_and_says_how_it_differs(run, tmp_path, 
     )
 
 
+@pytest.mark.parametrize("name", ["planted:net", "planted.py:net", "{folder}/planted.py:net"])
+def test_a_run_that_names_code_is_refused_and_nothing_is_run(run, tmp_path, capsys, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "planted.py").write_text("from pathlib import Path\nPath('run').touch()\n")
+    network = json.loads((run / "run.json").read_text())["network"]
+    facts_of(run, network=network | {"name": name.format(folder=tmp_path)})
+    code, _, err = call(capsys, "predict", run, next((tmp_path / "photos").rglob("*.png")))
+    assert (code, err.count("\n")) != (0, 0)
+    assert "Traceback" not in err
+    with pytest.raises(StriateError):
+        open_run(run).predictor  # noqa: B018  (it is read)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_of_format_1_goes_on(run):
     older(run, "pillow 13.0.0, libjpeg-turbo 3.1")
     facts_of(run, status="running")

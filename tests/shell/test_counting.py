@@ -188,6 +188,24 @@ def test_a_type_is_a_type_of_the_input(capsys, own):
     assert "--of field: it needs one picture, and the input is 3x8x8:float64" in err
 
 
+def test_options_of_a_network_of_ones_own_are_read_and_a_file_is_a_place(capsys, own):
+    for place in ("own_networks:Deep", "own_networks.py:Deep", "./own_networks.py:Deep"):
+        words = ("count", place, "--input", "4", "--json", "--model-options.deep")
+        assert [json.loads(call(capsys, *words, each)[1])["macs"] for each in ("yes", "False")] == [48, 16]
+        code, _, err = call(capsys, *words, "perhaps")
+        assert (code, err.count("\n")) == (2, 1)
+        assert "Try: --model-options.deep" in err
+    assert "That runs the code there" in " ".join(call(capsys, "count", "--help")[1].replace("│", " ").split())
+
+
+@pytest.mark.parametrize("place", ["own_networks:Deep", "own_networks.py:Deep"])
+def test_a_place_is_never_trained(capsys, own, tmp_path, place):
+    (tmp_path / "own_networks.py").write_text("raise SystemError('it was run')")
+    code, _, err = call(capsys, "train", "digits", "--model", place)
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"model {place}: a place in Python is counted and measured, and never trained" in err
+
+
 def rates_of(monkeypatch, **changed):
     """Rates that are given and not measured; what they were asked for."""
     asked = []

@@ -55,6 +55,9 @@ def find(name: str) -> Entry:
     """
     if name.startswith(outside.PREFIX):
         return outside.entry_of(name)
+    if ":" in name:
+        cause = "a place in Python is counted and measured, and never trained or kept in a run, which names no code"
+        raise UsageError(f"model {name}", cause, "a name that `striate models` lists, or timm:NAME")
     if name not in _ENTRIES:
         first, second, third = nearest(name.lower(), _ENTRIES, 3)
         raise UsageError(f"model {name}", "no network has this name", f"{first}, {second} or {third}")

@@ -13,7 +13,10 @@ from striate.shell.output import tell
 
 Model = Annotated[
     str,
-    Parameter(help="A catalogue name, timm:NAME, or a function that gives a module: torchvision.models:mobilenet_v2."),
+    Parameter(
+        help="A catalogue name, timm:NAME, or a function that gives a module: torchvision.models:mobilenet_v2, "
+        "mynet.py:Net. That runs the code there."
+    ),
 ]
 Input = Annotated[
     str | None,

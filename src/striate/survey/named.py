@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from striate.base.errors import UsageError, nearest
@@ -14,6 +11,7 @@ from striate.base.options import Whole, read
 from striate.base.units import Sides, by
 from striate.models.build import build
 from striate.models.catalog import check_size, find, usual_size
+from striate.survey.places import built
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -25,14 +23,14 @@ KINDS = ("float32", "float64", "float16", "bfloat16", "complex64", "complex128",
 
 
 def network(model: str, *, storage: bool = False, **options: Any) -> nn.Module:
-    """The network that `model` names: of the catalogue, `timm:NAME`, or "package.module:function" of Python.
+    """The network that `model` names: of the catalogue, `timm:NAME`, or a place in Python, see `places`.
 
     Without `storage` it is built on tensors that have shapes and no memory. `options` are those of the builder.
     """
     import torch
 
     if not is_named(model):
-        return _called(model, options, storage)
+        return built(model, options, storage=storage)
     with contextlib.nullcontext() if storage else torch.device("meta"):
         return build(model, **options)
 
@@ -58,43 +56,6 @@ def asked(model: str, options: Mapping[str, Any], question: Callable[[nn.Module]
 def is_named(model: str) -> bool:
     """Whether a network is called by a name of the catalogue or of timm, and not by a place in Python."""
     return ":" not in model or model.startswith("timm:")
-
-
-def _called(place: str, options: Mapping[str, Any], storage: bool) -> nn.Module:
-    """What a function returns that the user names, such as torchvision.models:mobilenet_v2.
-
-    One that reads the values of a tensor, as of a `linspace` of dropout rates, is built with storage after all.
-    """
-    import torch
-    from torch import nn
-
-    module, _, function = place.partition(":")
-    try:
-        with _own_folder():
-            builder = getattr(importlib.import_module(module), function)
-            made = None
-            if not storage:
-                with contextlib.suppress(Exception), torch.device("meta"):
-                    made = builder(**options)
-            made = builder(**options) if made is None else made
-    except Exception as error:  # whatever the user's own function raises
-        hint = "PACKAGE.MODULE:FUNCTION, as in torchvision.models:mobilenet_v2"
-        raise UsageError(f"model {place}", f"it cannot be built ({error})", hint) from error
-    if not isinstance(made, nn.Module):
-        raise UsageError(
-            f"model {place}", f"it gives a {type(made).__name__}, not a torch.nn.Module", "another function"
-        )
-    return made
-
-
-@contextlib.contextmanager
-def _own_folder() -> Iterator[None]:
-    """Modules of the current folder can be named, as with `python -m`."""
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        yield
-    finally:
-        sys.path.pop(0)
 
 
 def random_inputs(shape: Shape, batch: int, device: str) -> tuple[list[Tensor], dict[str, Tensor]]:
