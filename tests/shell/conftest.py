@@ -43,6 +43,22 @@ class Deep(nn.Sequential):
     def __init__(self, deep: bool = True):
         super().__init__(*(nn.Linear(4, 4) for _ in range(3 if deep else 1)))
 
+class Mine(Exception):
+    pass
+
+class Raising(nn.Module):
+    def forward(self, x):
+        raise Mine("own words")
+
+class Picky(nn.Linear):
+    def __init__(self):
+        super().__init__(4, 4)
+
+    def forward(self, x):
+        if not x.is_meta:
+            raise Mine("own words")
+        return super().forward(x)
+
 class Hooked(nn.Linear):
     def __init__(self):
         super().__init__(4, 4)

@@ -206,6 +206,24 @@ def test_a_place_is_never_trained(capsys, own, tmp_path, place):
     assert f"model {place}: a place in Python is counted and measured, and never trained" in err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("count", "own_networks:Raising"),
+        ("memory", "own_networks:Raising"),
+        ("draw", "own_networks:Raising"),
+        ("latency", "own_networks:Raising"),
+        ("latency", "own_networks:Picky"),
+    ],
+)
+def test_an_exception_of_the_networks_own_is_a_sentence_with_its_place(capsys, own, tmp_path, words):
+    code, _, err = call(capsys, *words, "--input", "4")
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"model {words[1]}: its own code raised Mine: own words, in " in err
+    line = int(err.partition("own_networks.py line ")[2].partition(".")[0])
+    assert "raise Mine" in (tmp_path / "own_networks.py").read_text().splitlines()[line - 1]
+
+
 def rates_of(monkeypatch, **changed):
     """Rates that are given and not measured; what they were asked for."""
     asked = []

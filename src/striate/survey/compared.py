@@ -15,7 +15,7 @@ from striate.cost.rows import Count
 from striate.models.catalog import catalog, find
 from striate.models.entry import Entry
 from striate.survey import charts
-from striate.survey.named import Shape, asked, letters, network, random_inputs, sample
+from striate.survey.named import Shape, asked, letters, network, random_inputs, running, sample
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,8 @@ def _counted(net: nn.Module, shape: Shape, batch: int) -> tuple[Count, Count]:
 def _seconds(model: str, shape: Shape, options: Mapping[str, Any], device: str) -> float:
     net = network(model, storage=True, **options).eval().to(device)
     inputs, keywords = random_inputs(shape, 1, device)
-    return machine.seconds(net, inputs, [], keywords=keywords)[""]
+    with running(model):
+        return machine.seconds(net, inputs, [], keywords=keywords)[""]
 
 
 def _layers(model: str, one: Count) -> charts.Layers:

@@ -6,7 +6,7 @@ from typing import Any
 
 from striate.cost import machine
 from striate.cost.count import count
-from striate.survey.named import Shape, asked, network, random_inputs
+from striate.survey.named import Shape, asked, network, random_inputs, running
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ def measured(
     net = network(model, storage=True, **options).eval().to(device)
     leaves = [name for name, module in net.named_modules() if name in least and not any(module.children())]
     inputs, keywords = random_inputs(shape, batch, device)
-    spent = machine.seconds(net, inputs, leaves, keywords=keywords, bfloat16=bfloat16)
+    with running(model):
+        spent = machine.seconds(net, inputs, leaves, keywords=keywords, bfloat16=bfloat16)
     layers = [Measured(name, kinds[name], least[name], spent[name]) for name in leaves if name in spent]
     return rates, layers, Measured(model, type(net).__name__, sum(least.values()), spent[""])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from striate.base.errors import UsageError, nearest
+from striate.base.errors import StriateError, UsageError, nearest
+from striate.base.foreign import is_foreign, raised
 from striate.base.options import Whole, read
 from striate.base.units import Sides, by
 from striate.models.build import build
@@ -43,14 +44,29 @@ def asked(model: str, options: Mapping[str, Any], question: Callable[[nn.Module]
     """
     from striate.cost.walk.failures import DependsOnValues
 
+    with running(model, every=False):
+        try:
+            answer = question(network(model, **options))
+            stopped = getattr(answer, "stopped", None) is not None  # of a count that may stop there
+        except DependsOnValues:
+            if ":" not in model:
+                raise
+            stopped = True
+        return question(network(model, storage=True, **options)) if stopped else answer
+
+
+@contextlib.contextmanager
+def running(model: str, *, every: bool = True) -> Iterator[None]:
+    """What the code of a network raises is a sentence; without `every`, only of classes that are its own."""
     try:
-        answer = question(network(model, **options))
-        stopped = getattr(answer, "stopped", None) is not None  # of a count that may stop there
-    except DependsOnValues:
-        if ":" not in model:
+        yield
+    except StriateError:
+        raise
+    except Exception as error:
+        if not every and not is_foreign(error):
             raise
-        stopped = True
-    return question(network(model, storage=True, **options)) if stopped else answer
+        hint = "another input, or the network by itself in Python"
+        raise UsageError(f"model {model}", f"its own code raised {raised(error)}", hint) from error
 
 
 def is_named(model: str) -> bool:

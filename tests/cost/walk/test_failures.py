@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 from function import Call
-from striate.base.errors import Fault
+from striate.base.errors import Fault, MachineError, UsageError
 from striate.cost import rules
 from striate.cost.count import count
 from striate.cost.field import rules as field_rules
@@ -130,3 +130,88 @@ def test_padding_and_stride_are_words_numbers_or_short_lists(name, training):
     found = count(net, size, training=training, input_gradient=training, loss=torch.sum, optimizer=None)
     assert found.macs == macs * (1 if not training else 3 if learned else 2)
     assert found.last is not None
+
+
+class Own(Exception):
+    """The caller's."""
+
+
+def own(*_):
+    raise Own("their words")
+
+
+def looking(net, x):
+    try:
+        return x if bool(torch.ones(1, device=x.device)) else net(x)
+    except RuntimeError as error:
+        raise Own("it looked") from error
+
+
+def test_the_callers_own_exception_reaches_them_unchanged():
+    for net, options in (
+        (Call(own), {}),
+        (nn.Sequential(nn.Linear(4, 4), Call(own)), {"training": True}),
+        (nn.Linear(4, 4), {"training": True, "loss": own}),
+    ):
+        with pytest.raises(Own, match=r"^their words$"):
+            count(net, (4,), **options)
+    hooked = nn.Linear(4, 4)
+    hooked.register_forward_hook(own)
+    with pytest.raises(Own):
+        count(hooked, (4,), hooks=True)
+    with pytest.raises(KeyboardInterrupt):
+        count(Call(_interrupt), (4,))
+
+
+def _interrupt(x):
+    raise KeyboardInterrupt
+
+
+def test_one_that_is_raised_over_a_look_at_a_constant_is_not_raised_with_its_value():
+    assert count(Call(lambda x: looking(nn.Linear(4, 4), x)), (4,)).macs == 0
+
+
+def nested(depth):
+    net = nn.Linear(4, 4)
+    for _ in range(depth):
+        net = nn.Sequential(net)
+    return net
+
+
+def endless(x):
+    return endless(x)
+
+
+HALF = torch.zeros(1, 3, 8, 8, dtype=torch.half)
+INT64, WEIGHTS = "a tensor of int64 for what it looks up, at the shell --input 5:int64", "of the type of its weights"
+HINTS = {
+    "a table": (nn.Embedding(10, 4), (5,), {}, UsageError, rf"cannot take 1x5 of float32 .*Try: {INT64}"),
+    "places": (Call(lambda x: torch.ones(9, device="meta")[x]), (5,), {}, UsageError, rf"Try: {INT64}"),
+    "half": (nn.Conv2d(3, 4, 3), HALF, {}, UsageError, rf"cannot take 1x3x8x8 of float16 .*Try: .*{WEIGHTS}"),
+    "recurrent": (nn.LSTM(4, 4), torch.zeros(1, 2, 4).double(), {}, UsageError, rf"of float64 .*Try: .*{WEIGHTS}"),
+    "one of a batch": (nn.BatchNorm2d(4), (4, 1, 1), {"training": True}, UsageError, r"than 1 value.*Try: batch=2$"),
+    "one of a picture": (
+        nn.InstanceNorm2d(4, affine=True), (4, 1, 1), {"training": True}, UsageError, "Try: another input size",
+    ),
+    "a package": (
+        Call(lambda x: __import__("no_such_package")), (4,), {}, MachineError,
+        r"the network \(Call\): it needs the package no_such_package.*Try: pip install no_such_package$",
+    ),
+    "a part of a package": (
+        Call(lambda x: exec("from json import nothing")), (4,), {}, UsageError, "another version of json",  # noqa: S102
+    ),
+    "calls": (Call(endless), (4,), {}, UsageError, r"nested too deeply for Python .*Try: sys\.setrecursionlimit"),
+    "modules": (nested(400), (4,), {}, UsageError, r"nested too deeply for Python .*Try: sys\.setrecursionlimit"),
+    "a device": (
+        Call(lambda x: x.to("mps")), (4,), {}, UsageError, r"asks for a device that is not here.*Try: x\.device",
+    ),
+    "a size": (nn.Linear(4, 4), (5,), {}, UsageError, r"cannot take 1x5 \(RuntimeError.*Try: another input size"),
+}  # fmt: skip
+
+
+@pytest.mark.skipif(torch.backends.mps.is_available(), reason="the device is here")
+@pytest.mark.parametrize("name", HINTS)
+def test_a_hint_says_what_is_wrong(name):
+    net, given, options, kind, sentence = HINTS[name]
+    with pytest.raises(kind, match=sentence):
+        count(net, given, **options)

@@ -15,9 +15,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 from striate.base.errors import Fault, Option, StriateError, UsageError
+from striate.base.foreign import is_foreign
 from striate.cost.walk.autocast import Autocast
 from striate.cost.walk.events import NO_CALL, Call, Observer, Phase, Traced, flat
-from striate.cost.walk.failures import LOSS_HINT, DependsOnValues, Failure, explained, said, shapes
+from striate.cost.walk.failures import LOSS_HINT, DependsOnValues, Failure, explained, reads_values, said, shapes
 from striate.cost.walk.inputs import Given, meta_inputs
 from striate.cost.walk.inputs import Inputs as Inputs
 from striate.cost.walk.kernels import as_on_a_cpu
@@ -80,8 +81,9 @@ def trace(
     - `on_fault`: is told where an observer itself breaks down over an operator, and the pass goes on. Without it that
       is a `Fault`.
 
-    Torch's own hooks (weight and spectral norm) always run. Raises `UsageError` naming the module: a size that it
-    cannot take, a missing input, a lazy or scripted module; `DependsOnValues` where what it does depends on the input.
+    Torch's own hooks (weight and spectral norm) always run. An exception of a class that is neither Python's nor
+    torch's is the caller's own, and passes. Raises `UsageError` naming the module: a size that it cannot take, a
+    missing input, a lazy or scripted module; `DependsOnValues` where what it does depends on the input.
     """
     step = _Step(batch, training, loss, optimizer, autocast, input_gradient, hooks, on_fault)
     before = [(vars(each), copy.deepcopy(vars(each))) for each in observers]
@@ -174,6 +176,9 @@ class _Walk(TorchDispatchMode):
         except StriateError:
             raise
         except Exception as error:
+            looked = self._known is None and reads_values(self._refused)  # and may not, in a second pass
+            if self._told is None and is_foreign(error) and not looked:  # the caller's own, which is theirs to catch
+                raise
             raise (self._told or self._explained(error)) from error
         finally:
             for module, forward in before.items():
@@ -306,7 +311,7 @@ class _Walk(TorchDispatchMode):
             ended(phase)
         self._phase = then
 
-    def _explained(self, error: Exception) -> UsageError:
+    def _explained(self, error: Exception) -> StriateError:
         name, given, arguments, _ = self._failed or ("", self._traced.inputs, len(self._traced.inputs), None)
         where = "loss" if self._phase == "loss" else named(self._traced.net, name)
         answer = shapes(flat(self._traced.outputs)) if self._phase == "loss" else ""

@@ -12,6 +12,7 @@ from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
 from striate.base.errors import UsageError
+from striate.cost.walk.failures import too_deep
 from striate.cost.walk.known import Known
 
 FORWARD_HOOKS = ("_forward_pre_hooks", "_forward_hooks")
@@ -61,6 +62,8 @@ def meta_twin(net: nn.Module, *, hooks: bool = False, known: Known | None = None
                     kept = OrderedDict((number, hook) for number, hook in group.items() if _is_torchs(hook))
                     memo[id(group)] = copy.deepcopy(kept, memo)
             twin_net = copy.deepcopy(net, memo)
+    except RecursionError as error:
+        raise too_deep(named(net), error) from error
     except Exception as error:
         cause = f"it cannot be copied ({type(error).__name__}: {error})"
         raise UsageError(named(net), cause, "a module without files, locks or generators") from error

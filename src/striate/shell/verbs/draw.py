@@ -67,7 +67,8 @@ def _field(model: str, shape: asked.Shape, options: Mapping[str, Any]) -> tuple[
         cause = f"it needs one picture, and the input is {named.size_text(shape)}"
         raise UsageError("--of field", cause, "a network of one picture")
     net = named.network(model, storage=True, **options)
-    last = fields(net, shape).last
-    drawn = gradient_field(net, last.module if last else "", shape)
+    with named.running(model):
+        last = fields(net, shape).last
+        drawn = gradient_field(net, last.module if last else "", shape)
     names = ("layer", "cell", "box", "effective", "square", "samples")
     return drawn, {name: getattr(drawn, name) for name in names}

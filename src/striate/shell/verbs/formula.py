@@ -41,7 +41,7 @@ def formula(
     if not isinstance(shape, tuple) or type(shape) is not tuple:
         cause = f"{input} has a name or a type, and a formula is over the sides of one picture"
         raise UsageError("--input", cause, f"--input {by(named.shapes(shape)[0])}")
-    every, stride, whole = formulas(named.network(model, **options), shape)
+    every, stride, whole = named.asked(model, options, lambda net: formulas(net, shape))
     if isinstance(every, UsageError):
         tell(every.cause, file=sys.stderr)
         every = None
