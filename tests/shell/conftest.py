@@ -66,7 +66,7 @@ class Hooked(nn.Linear):
 
 class Odd(nn.Module):
     def forward(self, picture):
-        return torch.linalg.qr(picture)[0]
+        return torch.special.bessel_j0(picture)
 """
 
 

@@ -52,7 +52,7 @@ def test_help_fits_a_screen(capsys, verb):
         (("draw", "--to", "."), "does not end in .svg"),
         (("draw", "--to", ""), "does not end in .svg"),
         (("memory", "--curve", "curve.png"), "does not end in .svg. Try: --curve NAME.svg"),
-        (("draw", "--to", "no/such/folder.svg"), "could not be written.*Try: a folder that exists"),
+        (("draw", "--to", "no/such/folder.svg"), "no file can be written there.*Try: a folder that exists"),
         (("memory", "--within", "24"), "no amount of memory"),
         (
             ("memory", "--within", "99999999999999TB"),
@@ -125,7 +125,7 @@ def test_an_operator_without_a_rule_is_told_whatever_the_answer(capsys, own):
     for answer in ((), *(("--show", show) for show in ("stages", "operators", "why")), ("--format", "csv")):
         code, out, err = call(capsys, *words, "--unknown", "report", *answer)
         assert code == 0
-        assert (out + err).count("NOT COUNTED: aten.linalg_qr") == 1
+        assert (out + err).count("NOT COUNTED: aten.special_bessel_j0") == 1
 
 
 def test_hooks_of_a_network_are_told_and_run_when_asked(capsys, own):
