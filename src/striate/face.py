@@ -1,20 +1,24 @@
-"""The public calls that join floors: training, then its report."""
+"""The public calls that join floors: training, then its report.
+
+What is asked is read before torch is imported, which takes seconds.
+"""
+
+from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import TYPE_CHECKING, Any, Literal, final
 
 from striate.base import processes
 from striate.base.errors import RunError, UsageError
 from striate.data.load import Data, read_samples
-from striate.predictor import Predictor, together
-from striate.report import collect
-from striate.runs.run import Run, open_run
-from striate.training.disk import Disk
-from striate.training.plan import Execution, Listener
-from striate.training.recipe import read_toml, recipe_of
-from striate.training.train import resume_run, start_run
+from striate.training.execution import Execution, Listener
+from striate.training.recipe import Recipe, read_toml, recipe_of
+
+if TYPE_CHECKING:
+    from striate.predictor import Predictor
+    from striate.runs.run import Run
 
 
 @final
@@ -49,29 +53,41 @@ def train(
     None in a process of a group that is not its first, for the first one writes.
     """
     execution = Execution(Path(runs), workers, memory, save_every)
-    named, held = (data, None) if data is None or isinstance(data, str | os.PathLike) else (None, data)
+    held = None if data is None or isinstance(data, str | os.PathLike) else data
     listener = listener or Silent()
-    if resume is not None:
-        if recipe:
-            cause = f"a run goes on with its own recipe, not with {', '.join(recipe)}"
-            raise UsageError("resume", cause, "--resume RUN alone")
-        run = _resumed(Path(resume), execution, listener, data)
-    elif held is not None:
-        run = start_run(recipe_of(data="arrays", **recipe), execution, listener, held)
-    elif named is None:
-        hint = "`striate train digits`, a folder of class folders, a table, or --resume RUN"
-        raise UsageError("data", "nothing to train on", hint)
-    elif os.fspath(named).endswith(".toml"):
-        run = start_run(read_toml(Path(named), **recipe), execution, listener)
+    if resume is not None and recipe:
+        cause = f"a run goes on with its own recipe, not with {', '.join(recipe)}"
+        raise UsageError("resume", cause, "--resume RUN alone")
+    asked = None if resume is not None else _asked(data, recipe)
+    from striate.training.disk import Disk
+    from striate.training.train import start_run
+
+    if asked is not None:
+        run = start_run(asked, execution, listener, held)
     else:
-        run = start_run(recipe_of(data=os.fspath(named), **recipe), execution, listener)
+        run = _resumed(Path(resume or ""), execution, listener, data)
     if run is not None:
         Disk(listener).insist("report.html", lambda: write_report(run, held))
     return run
 
 
+def _asked(data: Data | None, values: dict[str, Any]) -> Recipe:
+    """The recipe in a file, or of values for these data."""
+    if data is None:
+        hint = "`striate train digits`, a folder of class folders, a table, or --resume RUN"
+        raise UsageError("data", "nothing to train on", hint)
+    if not isinstance(data, str | os.PathLike):
+        return recipe_of(data="arrays", **values)
+    if os.fspath(data).endswith(".toml"):
+        return read_toml(Path(data), **values)
+    return recipe_of(data=os.fspath(data), **values)
+
+
 def _resumed(folder: Path, execution: Execution, listener: Listener, data: Data | None) -> Run | None:
     """A run that goes on; or, where all but its report is done, as it is."""
+    from striate.runs.run import open_run
+    from striate.training.train import resume_run
+
     before = open_run(folder)
     if before.status == "done" and before.result is not None and not (folder / "report.html").exists():
         return before if processes.speaks() else None
@@ -87,7 +103,9 @@ def write_report(run: str | os.PathLike[str] | Run, data: Data | None = None, *,
     No test set is opened. `data` are the pictures, where the run was trained on arrays; others are a RunError.
     A report.html that is no page of striate's is a UsageError, unless `force` says to replace it.
     """
-    opened = run if isinstance(run, Run) else open_run(run)
+    from striate.report import collect
+
+    opened = _opened(run)
     if data is None:
         return collect.write(opened, force=force)
     samples = read_samples(data, labelled=opened.task.labelled, learnable=False)
@@ -103,5 +121,12 @@ def ensemble(*runs: str | os.PathLike[str] | Run, weights: Sequence[float] | Non
 
     A classifier's probabilities are averaged, with `weights` if given.
     """
-    opened = [run if isinstance(run, Run) else open_run(run) for run in runs]
-    return together([run.predictor for run in opened], weights)
+    from striate.predictor import together
+
+    return together([_opened(run).predictor for run in runs], weights)
+
+
+def _opened(run: str | os.PathLike[str] | Run) -> Run:
+    from striate.runs.run import Run, open_run
+
+    return run if isinstance(run, Run) else open_run(run)

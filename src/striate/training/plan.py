@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -20,7 +20,7 @@ from striate.base.randomness import key
 from striate.base.units import by
 from striate.data import splits
 from striate.data.augment import Augment, Augmenter, canvas_size, preset
-from striate.data.feed import Feed, Memory, cut_batches, open_feed
+from striate.data.feed import Feed, cut_batches, open_feed
 from striate.data.load import BUILT_IN, READING, Data, read_samples, reading_workers
 from striate.data.preprocess import Preprocess, measure
 from striate.data.samples import Samples
@@ -33,38 +33,13 @@ from striate.runs.run import Run
 from striate.tasks import registry
 from striate.tasks.task import Task
 from striate.training import machine as machines
+from striate.training.execution import Execution as Execution
+from striate.training.execution import Listener as Listener
 from striate.training.machine import Machine
 from striate.training.recipe import FOR_DIGITS, FOR_PHOTOGRAPHS, OF_TASKS, Recipe, resolve
 
-MOST_WORKERS = 256
 # Bytes of the data's name in a run's: with the network's, file systems take 255.
 MOST_OF_NAME = 150
-
-
-class Listener(Protocol):
-    """Who is told of progress."""
-
-    def say(self, text: str) -> None: ...
-
-    def progress(self, name: str, done: int, total: int) -> None: ...
-
-
-@dataclass(frozen=True)
-class Execution:
-    """How a recipe is carried out; nothing here changes a bit of the result."""
-
-    runs: Path = Path("runs")
-    workers: int | None = None
-    """Worker processes; None means none for resident pictures, else one a core."""
-    memory: Memory = "auto"
-    save_every: float = 30.0
-    """Seconds between generations."""
-
-    def __post_init__(self) -> None:
-        if self.workers is not None and not 0 <= self.workers <= MOST_WORKERS:
-            raise UsageError("workers", f"{self.workers} is out of range", f"a number from 0 to {MOST_WORKERS}")
-        if not self.save_every >= 0:
-            raise UsageError("save-every", f"{self.save_every} is out of range", "a number of seconds, 0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)

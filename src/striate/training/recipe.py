@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from striate.base.errors import UsageError, nearest
 from striate.base.options import Range, besides_none
+from striate.models.catalog import find
 
 
 def _key(default: Any, help: str, group: str, *, least: float | None = None, most: float = math.inf) -> Any:
@@ -173,6 +174,8 @@ def check(recipe: Recipe) -> None:
         for number in value if isinstance(value, tuple) else (value,):
             if within and number is not None and number not in within:
                 raise UsageError(each.name, f"{number} is out of range", f"a number {within}")
+    if recipe.model is not None:
+        find(recipe.model)
     if not recipe.data:
         raise UsageError("data", "it is empty", "digits, a folder of class folders, or a table")
     for place, name, value in ((key, *each) for key in OPTIONS for each in getattr(recipe, key).items()):

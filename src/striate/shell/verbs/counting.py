@@ -51,13 +51,13 @@ def count(
     format
         How it is printed.
     """
-    from striate.cost.count import count as count_network
-    from striate.survey import named
-
     if json and format != "text":
         raise UsageError("--json", f"it asks for another form than --format {format}", "one of the two")
     how = asked.step(training, optimizer, precision)
     shape, options = asked.sample(model, input, model_options, batch)
+    from striate.cost.count import count as count_network
+    from striate.survey import named
+
     peak = training and show == "layers"
 
     def question(net: "nn.Module") -> "Count":

@@ -59,13 +59,14 @@ def _layers(model: str, shape: asked.Shape, options: Mapping[str, Any]) -> tuple
 
 
 def _field(model: str, shape: asked.Shape, options: Mapping[str, Any]) -> tuple["GradientField", dict[str, object]]:
-    from striate.cost.field.fields import fields
-    from striate.cost.gradient_field import gradient_field
     from striate.survey import named
 
     if not isinstance(shape, tuple) or not named.one_picture(shape):
         cause = f"it needs one picture, and the input is {named.size_text(shape)}"
         raise UsageError("--of field", cause, "a network of one picture")
+    from striate.cost.field.fields import fields
+    from striate.cost.gradient_field import gradient_field
+
     net = named.network(model, storage=True, **options)
     with named.running(model):
         last = fields(net, shape).last

@@ -28,7 +28,6 @@ def formula(
         CHANNELSxHEIGHTxWIDTH with letters for sides; 3xHxW, with the network's own channels, unless said otherwise.
     """
     from striate.survey import named
-    from striate.survey.formula import formulas
 
     if input is None and named.is_named(model):
         shape, _ = asked.sample(model, None, model_options)
@@ -41,6 +40,8 @@ def formula(
     if not isinstance(shape, tuple) or type(shape) is not tuple:
         cause = f"{input} has a name or a type, and a formula is over the sides of one picture"
         raise UsageError("--input", cause, f"--input {by(named.shapes(shape)[0])}")
+    from striate.survey.formula import formulas
+
     every, stride, whole = named.asked(model, options, lambda net: formulas(net, shape))
     if isinstance(every, UsageError):
         tell(every.cause, file=sys.stderr)

@@ -32,11 +32,11 @@ def latency(
     again
         Measure this machine's rates anew. Those of a busy machine are too low.
     """
+    shape, options = asked.sample(model, input, model_options, batch)
     from striate.base import devices
     from striate.survey import named
     from striate.survey.latency import measured
 
-    shape, options = asked.sample(model, input, model_options, batch)
     try:
         devices.named(device)
     except MachineError as error:

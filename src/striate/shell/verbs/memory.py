@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from striate.base.errors import UsageError
+from striate.base.units import parse_bytes
 from striate.shell import asked
 from striate.shell.output import Amount, Force, Json, print_json, tell_lines
 
@@ -44,22 +45,21 @@ def memory(
     curve
         Write the living bytes over the pass to this SVG file.
     """
-    from striate.base.units import parse_bytes
-    from striate.cost.budget import largest_batch, peak_of
-    from striate.survey import named
-
     how = asked.step(training, optimizer, precision) | {"device": device}
     output = None if curve is None else asked.drawn("--curve", curve, force)
     if within is not None and batch is not None:
         raise UsageError(f"--batch {batch}", "it changes nothing beside --within, which finds one", "one of the two")
+    budget = None if within is None else parse_bytes(within, "--within")
     shape, options = asked.sample(model, input, model_options, 1 if batch is None else batch)
+    from striate.cost.budget import largest_batch, peak_of
+    from striate.survey import named
+
     what = f"{model}, {'training step' if training else 'inference'}"
     peak: Peak | None
-    if within is None:
+    if budget is None:
         peak = named.asked(model, options, lambda net: peak_of(net, shape, batch or 1, **how))
         told, facts = f"{what}, batch of {batch or 1:,}\n{peak}", {"batch": batch or 1, "memory": peak.as_dict()}
     else:
-        budget = parse_bytes(within, "--within")
         fit = named.asked(model, options, lambda net: largest_batch(net, shape, budget, **how))
         told, facts, peak = f"{what}. {fit}", {"batch": fit.batch, "budget": fit.budget}, fit.peak
     if output is not None and peak is not None:

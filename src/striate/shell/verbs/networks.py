@@ -165,13 +165,14 @@ def compare(
     if batch < 1:
         raise UsageError("batch", f"{batch} samples cannot be counted", "--batch 1 or more")
     from striate.base import durable
-    from striate.survey.compared import compare as compare_networks
     from striate.survey.named import sample
 
     for model in models:
         sample(model, input, {})  # a wrong name is told before a folder is made
     durable.make_folder(to)  # and a wrong folder before minutes of counting
     outputs = [asked.drawn("--to", to / name, force) for name in ("bubbles.svg", "layers.svg")]
+    from striate.survey.compared import compare as compare_networks
+
     found = compare_networks(models, input_size=input, batch=batch, measure=measure, again=again)
     for output, text in zip(outputs, (found.bubbles, found.layers), strict=True):
         if text:
