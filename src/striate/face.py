@@ -101,7 +101,7 @@ def write_report(run: str | os.PathLike[str] | Run, data: Data | None = None, *,
     """Write the page of a finished run again, from what is in its folder; where it lies.
 
     No test set is opened. `data` are the pictures, where the run was trained on arrays; others are a RunError.
-    A report.html that is no page of striate's is a UsageError, unless `force` says to replace it.
+    So is a report.html that is a link, or no page of striate's, unless `force` says to replace it.
     """
     from striate.report import collect
 

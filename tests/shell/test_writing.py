@@ -8,7 +8,7 @@ import pytest
 import striate
 from shell import call
 from small import photographs
-from striate.base.errors import UsageError
+from striate.base.errors import RunError, UsageError
 from striate.models import weights
 
 pytestmark = pytest.mark.slow
@@ -132,14 +132,17 @@ def test_a_page_replaces_a_page_and_nothing_else(home, capsys):
     page = home / "run" / "report.html"
     assert call(capsys, "report", "run")[0] == 0
     whole = page.read_bytes()
-    (home / "mine.html").write_text("<!doctype html>mine")
-    page.unlink()
-    page.symlink_to(home / "mine.html")
+    page.write_text("<!doctype html>mine")
     code, _, err = call(capsys, "report", "run")
-    assert (code, "report.html: it is there, and striate did not write it" in err) == (2, True)
-    with pytest.raises(UsageError, match="or force=True"):
+    assert (code, "report.html: it is there, and striate did not write it" in err) == (4, True)
+    assert "moving it away, or --force" in err
+    with pytest.raises(RunError, match="or force=True"):
         striate.write_report(home / "run")
-    assert (home / "mine.html").read_text() == "<!doctype html>mine"
+    assert page.read_text() == "<!doctype html>mine"
+    (home / "other.html").write_bytes(whole)
+    page.unlink()
+    page.symlink_to(home / "other.html")
+    assert call(capsys, "report", "run")[0] == 4
     striate.write_report(home / "run", force=True)
     assert page.read_bytes() == whole
 

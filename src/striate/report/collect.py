@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from striate.base.errors import DataError, RunError
+from striate.base import reading
+from striate.base.errors import DataError, Option, RunError, UsageError
 from striate.base.reading import DAMAGED
 from striate.base.sections import Seen
 from striate.data.augment import Augment, Augmenter, canvas_size
@@ -39,7 +40,12 @@ def write(run: Run, samples: Samples | None = None, *, force: bool = False) -> P
     No test set is opened: what the network answered is kept. `samples` are its data where they are in memory.
     """
     path = run.folder / "report.html"
-    page.output(path, force).check()
+    try:
+        if not force:
+            reading.refuse_link(path)
+        page.output(path, force).check()
+    except UsageError as error:
+        raise RunError(path, error.cause, ("moving it away, or ", Option("force", True))) from None
     page.write(collect(run, samples), path, force=force)
     return path
 
