@@ -60,9 +60,45 @@ def test_segments_before_the_pixels_of_a_jpeg_are_bounded() -> None:
     assert "bytes before the pixels of a JPEG" in cause(data[:2] + exif * 250 + data[2:])
 
 
+def test_bytes_of_a_jpeg_that_belong_to_nothing_are_bounded_up_to_its_end() -> None:
+    data, words = encode(photo(), "JPEG"), "more than 65,536 bytes in a JPEG that belong to nothing"
+    begin = data.index(b"\xff\xdb")
+    assert cause(data[:begin] + bytes(70_000) + data[begin:]) == words
+    assert cause(data[:begin] + b"\xff" * 70_000 + data[begin:]) == words
+    assert cause(data[:-2] + b"\xff" * 70_000 + data[-2:]) == words
+    assert (read(data + b"\xff" * 70_000).pixels == read(data).pixels).all()
+
+
 def test_chunks_of_a_png_are_bounded() -> None:
     data = encode(photo())
     assert "chunks in one PNG" in cause(data[:33] + chunk(b"abCd", b"") * 100_001 + data[33:])
+
+
+def test_metadata_of_a_png_are_bounded_and_text_is_left_out() -> None:
+    data = encode(photo())
+    assert "bytes of metadata in a PNG" in cause(data[:33] + chunk(b"eXIf", bytes(16_000_001)) + data[33:])
+    text = chunk(b"tEXt", b"a\0" + bytes(16_000_001))
+    assert (read(data[:33] + text + data[33:]).pixels == photo()).all()
+
+
+def test_a_cut_png_of_impossible_size_is_not_inflated_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    inflated = []
+    decompressor = zlib.decompressobj
+
+    class Counted:
+        def __init__(self) -> None:
+            self.of = decompressor()
+
+        def decompress(self, *given: object) -> bytes:
+            inflated.append(len(found := self.of.decompress(*given)))
+            return found
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.of, name)
+
+    monkeypatch.setattr(zlib, "decompressobj", Counted)
+    assert cause(png(1 << 30, 1 << 30, 8, 0, bytes(30_000_000))[:-12]).startswith("truncated")
+    assert sum(inflated) < 1_000_000
 
 
 def test_a_large_webp_is_refused() -> None:
@@ -107,6 +143,13 @@ def strips(tags: dict[int, tuple[int, list[int]]], **more: tuple[int, list[int]]
 )  # fmt: skip
 def test_what_a_tiff_may_promise(data: bytes, words: str) -> None:
     assert words in cause(data)
+
+
+@pytest.mark.parametrize(("kind", "most"), [(4, "16,000,000"), (7, "50,000,000")])
+def test_directories_below_that_of_a_tiff_count(kind: int, most: str) -> None:
+    below = struct.pack("<HHHII", 1, 37500, kind, 5_000_000 if kind == 4 else 60_000_000, 0) + bytes(4)
+    tags = {256: (3, [8]), 257: (3, [8]), 258: (3, [8]), 259: (3, [1]), 262: (3, [1]), 277: (3, [1]), 34665: (4, [8])}
+    assert cause(tiff(tags, below.ljust(60_000_000, b"\0"))) == f"a TIFF with more than {most} bytes of tags"
 
 
 def test_strips_of_a_tiff_do_not_overlap_and_are_not_too_many() -> None:

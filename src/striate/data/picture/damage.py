@@ -17,7 +17,7 @@ from striate.data.picture.bands import digest
 CONVERT = "convert it to PNG or JPEG first"
 FETCH = "fetch the file again"
 # JPEG markers, ITU T.81 table B.1.
-SCAN, _END = 0xDA, 0xD9
+SCAN, END = 0xDA, 0xD9
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 ARITHMETIC = frozenset(range(0xC9, 0xD0)) - {0xCC}
@@ -25,7 +25,9 @@ ARITHMETIC = frozenset(range(0xC9, 0xD0)) - {0xCC}
 _TWICE, _RESTARTS = 25_000_000, 1_000_000
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 _ZERO_RUN = bytes(64)
+TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})  # chunks of a PNG
 _PIECE = 1 << 14
+_INFLATED = 1 << 29  # the most that a PNG within the limits holds
 _PADDING = bytes((37 * k + 11) % 255 for k in range(64))  # no 0xFF, no pattern that decodes to nothing
 # Of those that stand for something: neither restarts, nor what only begins a picture.
 _MARKER = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]")
@@ -73,7 +75,7 @@ def checked_png(data: bytes, where: str, notes: list[str]) -> bytes:
             raise DataError(where, f"damaged: the checksum of its {name} chunk is wrong", FETCH)
         if not sound:
             notes.append("broken PNG metadata ignored")
-        if sound and kind not in {b"tEXt", b"zTXt", b"iTXt"}:
+        if sound and kind not in TEXTS:
             kept.append(chunk)
         else:
             dropped = True
@@ -94,7 +96,7 @@ def doubts(data: bytes, image: Any) -> Callable[[], str | None]:
     """
     parts = list(segments(data))
     scans = [(end, after) for (marker, _, end), (_, after, _) in pairwise(parts) if marker == SCAN]
-    if not scans or parts[-1][0] != _END:
+    if not scans or parts[-1][0] != END:
         return lambda: None
     begin, finish = scans[-1]
     again = finish <= _TWICE
@@ -148,6 +150,8 @@ def _png_cut(data: bytes) -> str:
         return truncated(None)
     width, height, bits, colour = struct.unpack(">IIBB", data[16:26])
     whole = height * (1 + (width * bits * {2: 3, 4: 2, 6: 4}.get(colour, 1) + 7) // 8)
+    if whole > _INFLATED:
+        return truncated(None)
     stream, at, found = zlib.decompressobj(), 33, 0
     try:
         while at + 8 < len(data) and found < whole:
@@ -169,7 +173,7 @@ def segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     at = 2
     while found := _MARKER.search(data, at):
         marker, at = data[found.end() - 1], found.end()
-        if marker == _END:
+        if marker == END:
             yield marker, found.start(), at
             return
         end = at + int.from_bytes(data[at : at + 2], "big")

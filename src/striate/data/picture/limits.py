@@ -23,7 +23,9 @@ SCANS, SEVERAL_SCANS_BYTES, ARITHMETIC_BYTES = 500, 50_000_000, 10_000_000
 # Chunks, segments, blocks, strips: each costs time, however little is in it.
 PARTS, BLOCKS = 100_000, 2_000_000
 METADATA_BYTES = 16_000_000
-STRIP_BYTES = 250_000_000
+STRIP_BYTES, LAYER_BYTES = 250_000_000, 50_000_000
+# Bytes of a JPEG that belong to nothing: Pillow passes over them one by one, and over fill bytes again and again.
+STRAY_BYTES = 1 << 16
 
 
 def check(form: str, data: bytes, where: str) -> None:
@@ -66,10 +68,14 @@ def _jpeg(data: bytes, where: str) -> None:
     begin = next((start for marker, start, _ in segments if marker == damage.SCAN), len(data))
     if begin > METADATA_BYTES:
         raise too_much(where, f"more than {METADATA_BYTES:,} bytes before the pixels of a JPEG")
+    ends = [2, *(end for _, _, end in segments)]
+    stray = sum(start - end for end, (_, start, _) in zip(ends, segments, strict=False) if start <= begin)
+    coded = segments[-1][2] if segments and segments[-1][0] == damage.END else len(data)
+    if stray > STRAY_BYTES or data.find(b"\xff" * STRAY_BYTES, 0, coded) >= 0:
+        raise too_much(where, f"more than {STRAY_BYTES:,} bytes in a JPEG that belong to nothing")
     marker, start, end = next((each for each in segments if each[0] in damage.FRAMES), (0, 0, 0))
     if marker and data[start + 4 : start + 5] not in (b"", b"\x08"):  # Pillow would say that it cannot identify it
         raise DataError(where, f"a {data[start + 4]}-bit JPEG", CONVERT)
-    coded = segments[-1][2] if segments else 0
     if marker in damage.ARITHMETIC and coded > ARITHMETIC_BYTES:
         raise too_much(where, f"more than {ARITHMETIC_BYTES:,} bytes of arithmetic coding")
     samples = _samples(data[start + 4 : end])
@@ -96,11 +102,18 @@ def _samples(frame: bytes) -> dict[int, int]:
 
 
 def _png(data: bytes, where: str) -> None:
-    at, parts = 8, 0
+    at, parts, others = 8, 0, 0
     while at + 8 <= len(data):
-        at, parts = at + 12 + int.from_bytes(data[at : at + 4], "big"), parts + 1
+        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        at, parts = at + 12 + size, parts + 1
+        others += 0 if kind in _NEEDED or kind in damage.TEXTS else size
         if parts > PARTS:
             raise too_much(where, f"more than {PARTS:,} chunks in one PNG")
+    if others > METADATA_BYTES and at <= len(data):
+        raise too_much(where, f"more than {METADATA_BYTES:,} bytes of metadata in a PNG")
+
+
+_NEEDED = (b"IDAT", b"fdAT")
 
 
 def _tiff(data: bytes, where: str) -> None:
@@ -113,8 +126,10 @@ def _tiff(data: bytes, where: str) -> None:
     kind = first.number(tiff.COMPRESSION, 1)
     if kind not in tiff.READ:
         raise too_much(where, f"a TIFF compressed in a way that is not read ({tiff.NAMES.get(kind, kind)})")
-    if first.bytes_of_numbers > METADATA_BYTES:
-        raise too_much(where, f"a TIFF with more than {METADATA_BYTES:,} bytes of tags")
+    numbers, texts = first.promised
+    if numbers > METADATA_BYTES or texts > LAYER_BYTES:
+        most = METADATA_BYTES if numbers > METADATA_BYTES else LAYER_BYTES
+        raise DataError(where, f"a TIFF with more than {most:,} bytes of tags", "save it without layers or metadata")
     strip, sizes, starts = first.strips()
     if len(starts) > PARTS:
         raise too_much(where, f"a TIFF of more than {PARTS:,} strips or tiles")

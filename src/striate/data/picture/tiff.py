@@ -4,11 +4,14 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from PIL import TiffTags
+
 # Bytes of one value by its type, TIFF 6.0 section 2 and BigTIFF; of whole numbers also how they are written.
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _WHOLE = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q"}
 _TEXT = (1, 2, 7)  # Pillow keeps these as bytes, and every other value as a Python number
 _MOST_TAGS = 65_535
+_BELOW = tuple(TiffTags.TAGS_V2_GROUPS)  # directories that Pillow loads whenever it loads a TIFF
 BITS, COMPRESSION, CHANNELS = 258, 259, 277
 OLD_JPEG = 6
 JPEG = (OLD_JPEG, 7)
@@ -50,19 +53,26 @@ class Directory:
         return row * (down if tiled else min(down, height)), self.numbers(sizes), self.numbers(starts)
 
     @property
-    def bytes_of_numbers(self) -> int:
-        """Of all values that are not bytes or text."""
-        return sum(_SIZES.get(kind, 0) * count for kind, count, _ in self.tags.values() if kind not in _TEXT)
+    def promised(self) -> tuple[int, int]:
+        """Bytes of all values that are numbers, and of those that are bytes or text, in directories below as well."""
+        numbers = texts = 0
+        below = [directory(self.data, self.number(tag, 0)) for tag in _BELOW if tag in self.tags]
+        for each in (self, *filter(None, below)):
+            for kind, count, _ in each.tags.values():
+                size = min(_SIZES.get(kind, 0) * count, len(self.data))
+                numbers, texts = numbers + size * (kind not in _TEXT), texts + size * (kind in _TEXT)
+        return numbers, texts
 
 
-def directory(data: bytes) -> Directory | None:
-    """The first directory of a TIFF; None where it cannot be read."""
+def directory(data: bytes, at: int | None = None) -> Directory | None:
+    """The first directory of a TIFF, or the one at a place; None where it cannot be read."""
     order = "<" if data[:1] == b"I" else ">"
     big = b"+" in data[2:4]
     entry, room = ("HHQ", 8) if big else ("HHI", 4)
     width = struct.calcsize(f"{order}{entry}") + room
     try:
-        (at,) = struct.unpack_from(f"{order}{'Q' if big else 'I'}", data, 8 if big else 4)
+        if at is None:
+            (at,) = struct.unpack_from(f"{order}{'Q' if big else 'I'}", data, 8 if big else 4)
         (count,) = struct.unpack_from(f"{order}{'Q' if big else 'H'}", data, at)
         at += 8 if big else 2
         count = min(count, _MOST_TAGS, (len(data) - at) // width)
