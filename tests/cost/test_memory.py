@@ -332,8 +332,11 @@ def test_a_network_that_looks_at_the_batch() -> None:
 
 
 def test_tensors_have_a_batch_of_their_own() -> None:
-    with pytest.raises(UsageError, match=r"^input size: a tensor has a batch of its own"):
-        largest_batch(SMALL, (torch.zeros(2, 1, 8, 8),), 100_000)
+    tensor = torch.zeros(2, 1, 8, 8)
+    for inputs in (tensor, (tensor,), {"input": tensor}, [[tensor]]):
+        with pytest.raises(UsageError, match=r"^input size: a tensor has a batch of its own"):
+            largest_batch(SMALL, inputs, 100_000)
+    assert largest_batch(SMALL, {"input": (1, 8, 8)}, 100_000) == largest_batch(SMALL, (1, 8, 8), 100_000)
 
 
 def test_not_even_one_fits() -> None:

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-from torch import Tensor, nn
+from torch import nn
 
 from striate.base.errors import UsageError
 from striate.base.units import readable_bytes
 from striate.cost.memory import Memory, Peak
+from striate.cost.walk.events import flat
 from striate.cost.walk.trace import Inputs, Loss, trace
 
 
@@ -63,15 +64,16 @@ def largest_batch(
 ) -> Fit:
     """The largest batch whose peak is at most `budget` bytes: of the whole training step, or of inference.
 
-    `input_size` is the shape of one sample or a tuple of such shapes; the rest is as in `trace` and `Memory`. What
-    kernels borrow while they run is not in the peak, nor is what the process needs besides: leave some room.
+    `input_size` is as in `trace`, without tensors, which have a batch of their own; the rest is as there and in
+    `Memory`. What kernels borrow while they run is not in the peak, nor is what the process needs besides: leave some
+    room.
 
     At each operator call the living bytes are fixed + batch * each, so two passes say what all batches need; two more
     prove the answer, and where it is not so (a network that looks at the batch) a search finds it.
     Raises `UsageError` as `trace` does, also when the network cannot be trained with so small a batch.
     """
 
-    if isinstance(input_size, Tensor) or any(isinstance(each, Tensor) for each in input_size):
+    if flat(input_size):
         raise UsageError(
             "input size", "a tensor has a batch of its own", "the shape of one sample, such as (3, 224, 224)"
         )
