@@ -96,6 +96,24 @@ def test_known_values_are_as_they_would_be(name):
     net(torch.ones(1, 4))  # it does run
 
 
+@pytest.mark.parametrize(
+    ("forward", "comparisons", "additions"),
+    [
+        (lambda net, x: torch.unique(net.buffer), 4 * 2 + 3, 0),
+        (lambda net, x: torch.unique_consecutive(net.buffer), 3, 0),
+        (lambda net, x: torch.bincount(net.buffer), 0, 4),
+        (lambda net, x: net.buffer.masked_select(net.buffer.bool()), 0, 0),
+        (lambda net, x: torch.repeat_interleave(net.buffer), 0, 0),
+    ],
+)
+def test_operators_that_ask_for_values_are_counted_on_known_ones(forward, comparisons, additions):
+    """Their results are as large as they really are."""
+    net = Own(lambda net, x: x.new_empty(forward(net, x).shape[0], 4) @ x.new_empty(4, 4), buffer=PLACES)
+    found = count(net, (4,))
+    assert found.macs == len(forward(net, None)) * 16
+    assert (found.comparisons, found.additions) == (comparisons, additions)
+
+
 UNKNOWN = {
     "the input": layer_if(lambda net, x: x.all()),
     "a parameter": layer_if(lambda net, x: net.linear.weight.sum() > 0),

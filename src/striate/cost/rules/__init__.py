@@ -44,14 +44,14 @@ MOVED = operators(
     constant_pad_nd copy copysign detach_copy diag_embed diagonal_backward diagonal_copy diagonal_scatter embedding
     expand_copy exponential eye fft_fftfreq fft_rfftfreq fill flip full full_like gather geometric im2col index
     index_copy index_fill index_select linspace log_normal logspace lu_unpack masked_fill masked_scatter
-    masked_scatter_backward max_unpool2d max_unpool3d narrow_copy native_channel_shuffle new_full new_ones new_zeros
-    nonzero nonzero_static normal ones ones_like permute_copy pixel_shuffle pixel_unshuffle poisson rand rand_like
-    randint randint_like randn randn_like random randperm reflection_pad1d reflection_pad2d reflection_pad3d repeat
-    repeat_interleave replication_pad1d replication_pad2d replication_pad3d roll rot90 scalar_tensor scatter
+    masked_scatter_backward masked_select max_unpool2d max_unpool3d narrow_copy native_channel_shuffle new_full new_ones
+    new_zeros nonzero nonzero_static normal ones ones_like permute_copy pixel_shuffle pixel_unshuffle poisson rand
+    rand_like randint randint_like randn randn_like random randperm reflection_pad1d reflection_pad2d reflection_pad3d
+    repeat repeat_interleave replication_pad1d replication_pad2d replication_pad3d roll rot90 scalar_tensor scatter
     select_backward select_copy select_scatter slice_backward slice_copy slice_inverse slice_scatter split_copy
-    split_with_sizes_copy squeeze_copy stack t_copy take  transpose_copy tril triu unbind_copy
-    unfold_copy uniform unsqueeze_copy upsample_nearest1d upsample_nearest2d upsample_nearest3d view_as_complex_copy
-    view_as_real_copy view_copy where zero zeros zeros_like
+    split_with_sizes_copy squeeze_copy stack t_copy take transpose_copy tril triu unbind_copy unfold_copy uniform
+    unsqueeze_copy upsample_nearest1d upsample_nearest2d upsample_nearest3d view_as_complex_copy view_as_real_copy
+    view_copy where zero zeros zeros_like
     """,
     nothing,
 )

@@ -157,6 +157,10 @@ def _binned(call: Call) -> Work:
     return elementwise(call.shape(), 4, 4 if call.kwargs.get("range") is None else 2)
 
 
+def _distinct(count: int, floors: int) -> Work:
+    return work(comparisons=[((count,), (floors + 1,)), ((-1,), (min(count, 1),))])
+
+
 ORDERS: Mapping[str, Rule] = {
     "bucketize": lambda call: _found(call, 0, 1),
     "searchsorted": lambda call: _found(call, 1, 0),
@@ -177,6 +181,10 @@ ORDERS: Mapping[str, Rule] = {
     # inside both bounds?, (x - low) / (high - low) bins, and one more in that bin; bounds that are not given first
     "histc": lambda call: elementwise(call.shape(), 4, 4 if call.argument(2, 0) == call.argument(3, 0) else 2),
     "multinomial": _multinomial,
+    # all sorted; each but the first: as the one before it?
+    "_unique2": lambda call: _distinct(prod(call.shape()), halvings(prod(call.shape()))),
+    "unique_consecutive": lambda call: _distinct(prod(call.shape()), 0),
+    "bincount": each_given(1),  # one more in its bin
 }
 
 # --- losses over pairs of classes -------------------------------------------------------------------------------------
