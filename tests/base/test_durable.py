@@ -262,6 +262,19 @@ except MachineError:
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_what_cannot_be_removed_stops_no_save(tmp_path: Path) -> None:
+    """However often the same name is saved again."""
+    command = ["strace", "-qq", "-o", os.devnull, "-e", "trace=unlinkat", "-e", "inject=unlinkat:error=EBUSY"]
+    saved(tmp_path)
+    for _ in range(3):
+        done = subprocess.run([*command, sys.executable, "-B", "-c", SAVE, str(tmp_path)], capture_output=True)
+        assert (done.returncode, durable.read_folder(tmp_path / "step")) == (0, {"a": b"new"}), done.stderr
+    durable.sweep(tmp_path, "step")
+    assert names(tmp_path) == ["step"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 def test_a_file_system_that_syncs_no_folders_is_written_to_all_the_same(tmp_path: Path) -> None:
     """The third and fourth sync of this save are those of folders."""
     command = ["strace", "-qq", "-o", os.devnull, "-e", "trace=fsync", "-e", "inject=fsync:error=EINVAL:when=3+"]

@@ -224,8 +224,8 @@ def _put_in_place(partial: Path, folder: Path) -> None:
     if replaced:
         if folder.is_symlink() or not folder.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, "what is there is no folder of its own")
-        if aside.exists():
-            shutil.rmtree(aside)
+        if aside.exists():  # it could not be removed, and is no reason not to save
+            aside.rename(_partial(folder))
         folder.rename(aside)
     try:
         partial.rename(folder)
