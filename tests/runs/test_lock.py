@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from striate.base.errors import RunError
+from striate.base.errors import MachineError, RunError
 from striate.runs.lock import LOCK, MARK, alone, is_held
 
 HOLD = """
@@ -109,6 +109,15 @@ def test_without_locks_a_mark_of_a_killed_process_is_taken_over(tmp_path: Path) 
     assert is_held(tmp_path)
     ended(process)
     assert not (tmp_path / MARK).exists()
+
+
+@pytest.mark.parametrize("name", [LOCK, MARK])
+def test_a_folder_in_the_place_of_a_lock_is_a_sentence(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    is_held(tmp_path)
+    with pytest.raises(MachineError), alone(tmp_path, print):
+        pass
+    assert (tmp_path / name).is_dir()
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,8 @@ def _make_mark(path: Path) -> bool:
 
 def _refuse_mark(path: Path) -> None:
     """A RunError where a process holds the run by this mark; one whose process is gone is removed."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise MachineError(path, "it is no file of striate", "removing it")
     seen = _read(path)
     if seen is not None and _holder(seen) is None:  # it may be about to be written
         time.sleep(_WRITING)
@@ -133,12 +135,16 @@ def _refuse_mark(path: Path) -> None:
     if _holder(seen) is not None and not _gone(_holder(seen)):
         raise _taken(path.parent, f"waiting for it, or removing {path} where you know that none does")
     aside = path.with_name(f".striate-{secrets.token_hex(8)}.partial")
-    with contextlib.suppress(FileNotFoundError):  # another one was faster
+    try:
         path.rename(aside)
-        if _read(aside) != seen:  # and has left its own
+        if _read(aside) != seen:  # another one was faster, and has left its own
             aside.rename(path)
             raise _taken(path.parent, "waiting for it, or a fresh run")
         aside.unlink()
+    except FileNotFoundError:  # another one was faster
+        return
+    except OSError as error:
+        raise MachineError(path, f"cannot be taken over ({error.strerror or error})", "removing it") from None
 
 
 def _mark_holds(path: Path) -> bool:
