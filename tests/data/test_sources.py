@@ -72,6 +72,7 @@ def test_L1_a_missing_path_names_itself_the_nearest_parent_and_a_likely_name(tmp
     assert str(tmp_path / "pictuers" / "cat") == error.where
     assert str(tmp_path) in error.cause
     assert error.hint == f"did you mean {tmp_path / 'pictures'}?"
+    assert refusal(tmp_path / "nothing").hint == "check the path"  # no name there is like it
 
 
 def test_L1_a_relative_path_is_named_absolutely(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,10 +152,10 @@ def test_a_look_at_the_input_is_refused_or_ends_the_count_there(capsys, own):
     code, out, _ = call(capsys, *words, "--unknown", "report")
     assert code == 0
     assert "forward: 16 multiply-adds" in out
-    assert "NOT COUNTED: what comes after the network (Branching): what it computes depends on" in out
+    assert "NOT COUNTED: the rest (the network (Branching): what it computes depends on" in out
     for answer in (("--show", "stages"), ("--show", "why"), ("--format", "csv")):
         code, _, err = call(capsys, *words, "--unknown", "report", *answer)
-        assert (code, err.count("NOT COUNTED: what comes after")) == (0, 1)
+        assert (code, err.count("NOT COUNTED: the rest")) == (0, 1)
     found = json.loads(call(capsys, *words, "--unknown", "report", "--json")[1])
     assert found["macs"] == 16
     assert found["stopped"].startswith("the network (Branching)")

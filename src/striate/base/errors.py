@@ -109,9 +109,9 @@ class Terminated(StriateError):
     kind, exit_code = "terminated", 143
 
 
-def nearest(name: str, names: Iterable[str], most: int = 1) -> list[str]:
-    """The `most` names closest to `name`, best first; always answers when `names` is not empty."""
-    return difflib.get_close_matches(name, list(names), n=most, cutoff=0.0)
+def nearest(name: str, names: Iterable[str], most: int = 1, alike: float = 0.0) -> list[str]:
+    """The `most` names closest to `name`, best first; `alike`: none that shares less with it, from 0 to 1."""
+    return difflib.get_close_matches(name, list(names), n=most, cutoff=alike)
 
 
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})

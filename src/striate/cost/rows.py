@@ -182,7 +182,7 @@ class Count(Part):
 
     def not_counted(self) -> list[str]:
         """A line for each operator without a rule, and one for what comes after a look at values."""
-        lines = [] if self.stopped is None else [f"NOT COUNTED: what comes after {self.stopped}"]
+        lines = [] if self.stopped is None else [f"NOT COUNTED: the rest ({self.stopped})"]
         for operator, modules in self.unknown.items():
             names = ", ".join(name or self.network for name in modules)
             lines.append(f"NOT COUNTED: {operator}, {sum(modules.values())} times, in {names}")

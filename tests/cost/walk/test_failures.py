@@ -188,6 +188,10 @@ HINTS = {
     "a table": (nn.Embedding(10, 4), (5,), {}, UsageError, rf"cannot take 1x5 of float32 .*Try: {INT64}"),
     "places": (Call(lambda x: torch.ones(9, device="meta")[x]), (5,), {}, UsageError, rf"Try: {INT64}"),
     "half": (nn.Conv2d(3, 4, 3), HALF, {}, UsageError, rf"cannot take 1x3x8x8 of float16 .*Try: .*{WEIGHTS}"),
+    "a matrix": (nn.Linear(3, 4), torch.zeros(1, 3).double(), {}, UsageError, rf"of float64 .*Try: .*{WEIGHTS}"),
+    "whole numbers": (
+        nn.Conv2d(3, 4, 3, bias=False), torch.zeros(1, 3, 8, 8, dtype=torch.int64), {}, UsageError, "1x3x8x8 of int64",
+    ),
     "recurrent": (nn.LSTM(4, 4), torch.zeros(1, 2, 4).double(), {}, UsageError, rf"of float64 .*Try: .*{WEIGHTS}"),
     "one of a batch": (nn.BatchNorm2d(4), (4, 1, 1), {"training": True}, UsageError, r"than 1 value.*Try: batch=2$"),
     "one of a picture": (

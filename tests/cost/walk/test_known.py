@@ -202,6 +202,6 @@ def test_what_comes_before_a_look_can_be_had(training):
     assert [row.module for row in found.rows if row.macs] == ["0", "2"]
     assert tuple(found.phases) == ("forward",)
     assert (found.memory, found.last, found.params) == (None, None, 112 + 580 + 20)
-    assert f"NOT COUNTED: what comes after {found.stopped}" in str(found).splitlines()
+    assert f"NOT COUNTED: the rest ({found.stopped})" in str(found).splitlines()
     assert found.as_dict()["stopped"] == found.stopped
     assert count(net[:3], (3, 8, 8), unknown="report").stopped is None

@@ -28,6 +28,14 @@ from striate.cost.walk.training import default_loss, optimizer_state, optimizer_
 from striate.cost.walk.twin import left_out, meta_twin, named, without_hooks_of_every_module
 
 aten = torch.ops.aten
+# Products of numbers of one type: a CPU refuses others, which meta tensors of torch are not asked about.
+OF_ONE_TYPE = frozenset(
+    (
+        aten.mm.default, aten.addmm.default, aten.bmm.default, aten.baddbmm.default, aten.mv.default,
+        aten.addmv.default, aten.dot.default, aten.convolution.default, aten.conv1d.default, aten.conv2d.default,
+        aten.conv3d.default,
+    )
+)  # fmt: skip
 Loss = Callable[[Any], Tensor]
 OnFault = Callable[[Observer, Call], None]
 
@@ -338,6 +346,10 @@ class _Walk(TorchDispatchMode):
 
 def _run(operator: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, tuple[Any, ...], Any]:
     """What an operator gives on meta, and the arguments on meta."""
+    if operator in OF_ONE_TYPE:
+        kinds = dict.fromkeys(str(each.dtype).removeprefix("torch.") for each in args if isinstance(each, Tensor))
+        if len(kinds) > 1:
+            raise RuntimeError(f"expected one dtype, but got {' and '.join(kinds)}")
     if operator is aten._to_copy.default and args[0].is_meta:  # to the CPU, say: it is there as little as anywhere
         kwargs = {**kwargs, "device": args[0].device}
     shortcut = None if kwargs else SHORTCUTS.get(operator)

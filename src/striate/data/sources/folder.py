@@ -158,7 +158,7 @@ def _check_root(root: Path) -> None:
         parent = next(folder for folder in root.parents if folder.is_dir())
         wanted = root.relative_to(parent).parts[0]
         try:
-            close = nearest(wanted, sorted(path.name for path in parent.iterdir()))
+            close = nearest(wanted, sorted(path.name for path in parent.iterdir()), alike=0.6)
         except OSError:
             close = []
         hint = f"did you mean {parent / close[0]}?" if close else "check the path"
