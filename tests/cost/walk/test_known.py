@@ -65,6 +65,7 @@ KNOWN = {
     "an array": (lambda net, x: net.linear(x) * float(np.asarray(net.buffer)[0]), {"buffer": NUMBERS}, 16),
     "a list": (lambda net, x: net.linear(x) * net.buffer.tolist()[0], {"buffer": NUMBERS}, 16),
     "on the CPU": (lambda net, x: net.linear(x) * float(net.buffer.cpu().numpy()[0]), {"buffer": NUMBERS}, 16),
+    "close": (layer_if(lambda net, x: torch.allclose(net.buffer, net.buffer + 1e-9)), {"buffer": NUMBERS}, 16),
     "equal": (layer_if(lambda net, x: torch.equal(net.buffer, net.buffer)), {"buffer": NUMBERS}, 16),
     "places": (lambda net, x: net.linear(net.linear(x).T[net.buffer.nonzero()[:, 0]].expand(3, 4)),
                {"buffer": PLACES}, 16 + 3 * 16),

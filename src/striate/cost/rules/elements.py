@@ -165,6 +165,7 @@ ELEMENTS = table(
         "put": lambda call: elementwise(call.shape(1), 1) if call.argument(3, False) else NONE,
         "segment_reduce": each_given(1),
         "equal": each_given(0, 1),
+        "allclose": each_given(3, 3),  # |a - b| against one bound + another |b|
         "count_nonzero": _reduction((1, 1, 0), (-1, 0, 0)),
     }
 )
