@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from striate.base import durable, utf8
-from striate.base.errors import encodable, escaped
+from striate.base import durable, reading, utf8
+from striate.base.errors import RunError, encodable, escaped
 
 ANY = st.text(st.characters(exclude_categories=()), max_size=40)
 VALUES = st.recursive(
@@ -33,7 +33,14 @@ def test_any_value_is_read_back_as_it_was_and_strict_parsers_read_it_too(value):
 def test_a_file_keeps_names_that_are_not_utf8(tmp_path):
     value = {"path": "/d/caf\udce9 \ud800", "names": ["\udcff", "café"], "literal": r"caf\xe9"}
     durable.write_json(tmp_path / "a.json", value)
-    assert durable.read_json(tmp_path / "a.json") == value
+    assert reading.read_json(tmp_path / "a.json", 1000) == value
+
+
+@pytest.mark.parametrize("odd", ["\\q", "\\", "\\x1", "\\N{DIGIT ONE}", "é", "\\udce9 é"])
+def test_what_no_name_is_written_as_is_refused(tmp_path, odd):
+    (tmp_path / "a.json").write_text(json.dumps({"name": {"not UTF-8": odd}}), "utf-8")
+    with pytest.raises(RunError, match="cannot be read"):
+        reading.read_json(tmp_path / "a.json", 1000)
 
 
 @given(VALUES)

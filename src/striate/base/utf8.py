@@ -1,11 +1,14 @@
 """Texts that no encoding of Unicode can hold, as the names of files may be: what becomes of them in JSON."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from striate.base.errors import encodable
 
 _ODD = "not UTF-8"
+# What the codec "unicode_escape" writes.
+_WRITTEN = re.compile(r"(?:[ -\[\]-~]|\\(?:[\\tnr]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}))*", re.ASCII)
 
 
 def readable(value: Any) -> Any:
@@ -21,10 +24,12 @@ def exact(value: Any) -> Any:
 
 
 def restored(value: dict[str, Any]) -> Any:
-    """The hook for `json.loads` of what `exact` made."""
+    """The hook for `json.loads` of what `exact` made; a ValueError where it made nothing like it."""
     odd = value.get(_ODD)
     if len(value) != 1 or not isinstance(odd, str):
         return value
+    if not _WRITTEN.fullmatch(odd):
+        raise ValueError(f"{odd!r} is no text that was written so")
     return odd.encode("ascii").decode("unicode_escape")
 
 
