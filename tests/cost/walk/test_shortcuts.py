@@ -42,6 +42,26 @@ def test_batch_norm_returns_what_a_cpu_returns(shape, layout, dtype, training, s
             assert facts(quick) == facts(aten.native_batch_norm_backward(*args))
 
 
+@pytest.mark.parametrize("weight_layout", ["contiguous", "channels_last"])
+@pytest.mark.parametrize("layout", ["contiguous", "channels_last"])
+@pytest.mark.parametrize(("weight", "groups"), [((6, 4, 3, 3), 1), ((4, 1, 3, 3), 4)])
+def test_a_convolution_lays_its_results_as_a_cpu_does(layout, weight_layout, weight, groups):
+    how = ([1, 1], [1, 1], [1, 1], False, [0, 0], groups)
+    on = {}
+    for device in ("cpu", "meta"):
+        x, w = tensor((2, 4, 5, 5), layout, torch.float32, device), tensor(weight, weight_layout, torch.float32, device)
+        result = run(aten.convolution.default, (x, w, None, *how))
+        gradients = run(aten.convolution_backward.default, (result, x, w, None, *how, [True, True, False]))
+        on[device] = facts(result), facts(gradients[:2])
+    assert on["meta"] == on["cpu"]
+
+
+def run(operator, args):
+    """By the quick way where there is one for these arguments."""
+    quick = SHORTCUTS[operator](args) if args[0].is_meta else NotImplemented
+    return operator(*args) if quick is NotImplemented else quick
+
+
 @pytest.mark.parametrize(("shape", "layout"), LAYOUTS)
 def test_sums_gates_and_concatenations_return_what_torch_returns(shape, layout):
     x = tensor(shape, layout, torch.float32, "meta")

@@ -10,6 +10,32 @@ aten = torch.ops.aten
 Shortcut = Callable[[tuple[Any, ...]], Any]
 
 
+def _convolution(args: tuple[Any, ...]) -> Any:
+    """On a CPU channels come last where they do in the picture or the weight; on meta torch forgets it."""
+    layout = _last(*args[:2])
+    if layout is None:
+        return NotImplemented
+    return torch.empty_like(aten.convolution.default(*args), memory_format=layout)
+
+
+def _convolution_backward(args: tuple[Any, ...]) -> Any:
+    """The same for the gradients of both."""
+    layout = _last(*args[1:3])
+    if layout is None:
+        return NotImplemented
+    *both, of_bias = aten.convolution_backward.default(*args)
+    laid = (None if each is None else torch.empty_like(each, memory_format=layout) for each in both)
+    return (*laid, of_bias)
+
+
+def _last(*tensors: Tensor) -> torch.memory_format | None:
+    """The layout with the channels last, if one of these has it and no other."""
+    layout = {4: torch.channels_last, 5: torch.channels_last_3d}.get(tensors[0].ndim)
+    if layout is None or all(each.is_contiguous() or not each.is_contiguous(memory_format=layout) for each in tensors):
+        return None
+    return layout
+
+
 def _batch_norm(args: tuple[Any, ...]) -> Any:
     """The normalised, and mean and inverse deviation of each channel: none in evaluation, as on a CPU."""
     given, weight, _, _, _, training = args[:6]
@@ -61,6 +87,8 @@ def _same(one: Tensor, two: Tensor) -> bool:
 
 
 SHORTCUTS: Mapping[object, Shortcut] = {
+    aten.convolution.default: _convolution,
+    aten.convolution_backward.default: _convolution_backward,
     aten.native_batch_norm.default: _batch_norm,
     aten.native_batch_norm_backward.default: _batch_norm_backward,
     aten.threshold_backward.default: _like_both,
