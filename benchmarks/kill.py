@@ -4,7 +4,7 @@
     python benchmarks/kill.py --kills 3 --term     one SIGTERM instead of the last kill, with the seconds it took
     python benchmarks/kill.py --task denoise       another task
 
-Prints one JSON object; the exit code is 1 when a byte differs.
+Prints one JSON object; the exit code is 1 when a byte differs, or when the run does not end with its page.
 """
 
 import argparse
@@ -65,10 +65,12 @@ def main() -> None:
         report["exit_code"] = process.wait()
         report["stopped_after_steps"] = steps
         report["same_bits"] = _digests(_run(cut)) == expected
+        report["page"] = (_run(cut) / "report.html").exists()
+        report["openings"] = json.loads((_run(cut) / "result.json").read_text()).get("openings")
     if len(set(steps)) < arguments.kills:
         report["note"] = "two kills hit the same step, or one came after the end"
     print(json.dumps(report))
-    sys.exit(0 if report["same_bits"] else 1)
+    sys.exit(0 if report["same_bits"] and report["page"] else 1)
 
 
 def _started(words: list[str], runs: Path) -> "subprocess.Popen[bytes]":

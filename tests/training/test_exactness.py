@@ -85,6 +85,7 @@ def test_sigkill_and_sigterm_then_resume_give_the_bits_of_an_uninterrupted_train
     done = subprocess.run(command, capture_output=True, text=True)
     report = json.loads(done.stdout.splitlines()[-1])
     assert report["same_bits"], (report, done.stderr)
+    assert (report["page"], report["openings"]) == (True, 1)
     assert done.returncode == 0
     assert report["term_exit_code"] == 143
     assert len(set(report["stopped_after_steps"])) == kills, report
