@@ -58,6 +58,8 @@ def find(name: str) -> Entry:
     if ":" in name:
         cause = "a place in Python is counted and measured, and never trained or kept in a run, which names no code"
         raise UsageError(f"model {name}", cause, "a name that `striate models` lists, or timm:NAME")
+    if name.endswith(".py"):
+        raise UsageError(f"model {name}", "it is a file, and names no function in it", f"{name}:FUNCTION")
     if name not in _ENTRIES:
         first, second, third = nearest(name.lower(), _ENTRIES, 3)
         raise UsageError(f"model {name}", "no network has this name", f"{first}, {second} or {third}")

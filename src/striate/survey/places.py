@@ -67,6 +67,9 @@ def _told(place: str) -> Iterator[None]:
         ) from error
     except ImportError as error:
         raise missing_package(where, error) from error
+    except SystemExit as error:
+        cause = f"its code leaves Python ({raised(error)})"
+        raise UsageError(where, cause, "a file that leaves only under `if __name__ == '__main__'`") from error
     except RecursionError as error:
         cause = f"it cannot be built, for its calls are nested too deeply ({raised(error)})"
         raise UsageError(where, cause, "a function that ends, or sys.setrecursionlimit in its file") from error
