@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
-from striate.base import processes
+from striate.base import durable, processes
 from striate.base.errors import RunError, UsageError
 from striate.data.load import Data, read_samples
 from striate.training.execution import Execution, Listener
@@ -86,10 +86,12 @@ def _asked(data: Data | None, values: dict[str, Any]) -> Recipe:
 def _resumed(folder: Path, execution: Execution, listener: Listener, data: Data | None) -> Run | None:
     """A run that goes on; or, where all but its report is done, as it is."""
     from striate.runs.run import open_run
-    from striate.training.train import resume_run
+    from striate.training.train import WRITTEN, resume_run
 
     before = open_run(folder)
     if before.status == "done" and before.result is not None and not (folder / "report.html").exists():
+        if processes.speaks():
+            durable.sweep(folder, WRITTEN)
         return before if processes.speaks() else None
     try:
         return resume_run(folder, execution, listener, data)

@@ -103,6 +103,14 @@ def test_one_list_that_cannot_be_written_to_is_enough_and_told(run: Path, tmp_pa
     assert blocked != "link" or (tmp_path / "mine").read_text() == "mine"
 
 
+def test_a_list_that_could_not_be_written_to_is_given_what_it_lacks_when_it_can(run: Path) -> None:
+    (run / NAME).mkdir()
+    assert opened(run, "a") == 1
+    (run / NAME).rmdir()
+    assert times_opened(run, TEST["digest"]) == 1
+    assert (run / NAME).read_bytes() == (run.parent / NAME).read_bytes()
+
+
 def test_a_list_that_is_too_large_to_be_one_is_a_sentence(run: Path) -> None:
     with (run / NAME).open("wb") as file:
         file.truncate(LARGEST + 1)

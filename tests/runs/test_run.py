@@ -87,8 +87,10 @@ def test_a_page_is_written_again_byte_for_byte_and_opens_no_test_set(run, capsys
 def test_a_training_that_died_before_its_page_is_given_one(run, capsys):
     page = (run / "report.html").read_bytes()
     (run / "report.html").unlink()
+    (run / f".striate-{'0' * 16}.partial").write_text("half a page")
     code, out, _ = call(capsys, "train", "--resume", run)
     assert (code, "accuracy" in out) == (0, True)
+    assert [path.name for path in run.glob(".*")] == [".lock"]
     assert (run / "report.html").read_bytes() == page
     assert openings(run) == 1
     code, _, err = call(capsys, "train", "--resume", run)

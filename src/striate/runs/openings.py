@@ -49,22 +49,12 @@ def record_opening(folder: Path, opening: Opening) -> tuple[int, list[str]]:
     How often that has been, this opening included, and what is to be said of the lists: each is given what the other
     knows of this test set, and one of them that cannot be written to is enough.
     """
-    known = {path: _openings(path, opening.test_set) for path in _lists(folder)}
     new = {"id": opening.id, "test_set": opening.test_set, "n": opening.n, "run": printable(folder.name)}
-    whole = {key: line for lines in known.values() for key, line in lines.items()} | {opening.id: new}
-    failures = []
-    for path, lines in known.items():
-        missing = [line for key, line in whole.items() if key not in lines]
-        try:
-            durable.append_lines(path, [json.dumps(line) for line in missing])
-        except MachineError as error:
-            failures.append(error)
-    if len(failures) == len(known):
+    times, failures = _shared(folder, opening.test_set, {opening.id: new})
+    if len(failures) == len(_lists(folder)):
         hint = "a folder that you may write to, on a disk with room"
         raise MachineError(failures[0].where, f"the opening of a test set stays unwritten ({failures[0].cause})", hint)
-    return len(whole), [
-        f"{each.where}: {each.cause}; the opening is written down in the other list" for each in failures
-    ]
+    return times, [f"{each.where}: {each.cause}; the opening is written down in the other list" for each in failures]
 
 
 def close_opening(folder: Path, opening: Opening) -> None:
@@ -78,8 +68,25 @@ def close_opening(folder: Path, opening: Opening) -> None:
 
 
 def times_opened(folder: Path, digest: str) -> int:
-    """How often this test set has been opened, as far as the lists in and beside `folder` tell."""
-    return len({key for path in _lists(folder) for key in _openings(path, digest)})
+    """How often this test set has been opened, as far as the lists in and beside `folder` tell.
+
+    Each is given what only the other knows, where it can be written to: a write may have failed before.
+    """
+    return _shared(folder, digest, {})[0]
+
+
+def _shared(folder: Path, digest: str, new: dict[str, dict[str, Any]]) -> tuple[int, list[MachineError]]:
+    """The number of openings in either list and `new`, all of which each list has from now on; and what failed."""
+    known = {path: _openings(path, digest) for path in _lists(folder)}
+    whole = {key: line for lines in known.values() for key, line in lines.items()} | new
+    failures = []
+    for path, lines in known.items():
+        missing = [line for key, line in whole.items() if key not in lines]
+        try:
+            durable.append_lines(path, [json.dumps(line) for line in missing])
+        except MachineError as error:
+            failures.append(error)
+    return len(whole), failures
 
 
 def _lists(folder: Path) -> tuple[Path, Path]:
