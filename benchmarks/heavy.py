@@ -40,6 +40,7 @@ def main() -> None:
     if arguments.one:
         print(json.dumps(_read(arguments.one)))
         return
+    ImageFile.MAXBLOCK = 1 << 28  # a progressive JPEG is written in one piece
     lines, failed = (
         ["| picture | MB of file | seconds of processor | MB above the start |", "| --- | ---: | ---: | ---: |"],
         False,
@@ -89,7 +90,6 @@ def _peak() -> int:
 
 
 def _encoded(image: Image.Image, form: str, **options: Any) -> bytes:
-    ImageFile.MAXBLOCK = 1 << 28  # a progressive JPEG is written in one piece
     file = io.BytesIO()
     image.save(file, form, **options)
     return file.getvalue()
@@ -115,6 +115,12 @@ def _png(bits: int, colour: int, channels: int, noise: bool = False, interlaced:
     palette = [_chunk(b"PLTE", bytes(768)), _chunk(b"tRNS", bytes(range(256)))] if colour == 3 else []
     body = [_chunk(b"IHDR", head), *palette, _chunk(b"IDAT", b"".join([*parts, rows.flush()])), _chunk(b"IEND", b"")]
     return b"".join([b"\x89PNG\r\n\x1a\n", *body])
+
+
+def _stored(side: int = 7000) -> bytes:
+    rows = zlib.compress(bytes((3 * side + 1) * side), 0)
+    head = _chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + _chunk(b"tEXt", b"a\0b") + _chunk(b"IDAT", rows) + _chunk(b"IEND", b"")
 
 
 def _chunk(kind: bytes, body: bytes) -> bytes:
@@ -154,6 +160,7 @@ def _pictures() -> dict[str, Callable[[], bytes]]:
         "JPEG, CMYK, progressive, 25 million": lambda: _ink(quality=60, progressive=True),
         "PNG, RGB": lambda: _png(8, 2, 3),
         "PNG, RGB of 16 bits": lambda: _png(16, 2, 3),
+        "PNG, not compressed, with a text that is left out": _stored,
         "PNG, RGBA": lambda: _png(8, 6, 4),
         "PNG, RGBA, noise": lambda: _png(8, 6, 4, noise=True),
         "PNG, RGBA of 16 bits": lambda: _png(16, 6, 4),

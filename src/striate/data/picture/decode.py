@@ -216,7 +216,8 @@ def _load(image: Any, data: bytes, where: str, at_least: int | None) -> Callable
         raise
     except Exception as error:
         raise DataError(where, damage.failure(data, image, error), FETCH) from None
-    attempt(lambda: image.fp.close())  # with it goes a copy of the file
+    for name in ("fp", "_fp"):  # with them goes a copy of the file
+        attempt(lambda name=name: getattr(image, name).close())
     return damage.doubts(data, image) if jpeg and at_least is None else lambda: None
 
 

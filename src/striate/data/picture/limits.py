@@ -21,9 +21,9 @@ KEPT_SAMPLES, VISITED_SAMPLES = 150_000_000, 800_000_000
 MOST_BYTES = MappingProxyType({"JPEG": 100_000_000, "PNG": 150_000_000, "WEBP": 64_000_000})
 SCANS, SEVERAL_SCANS_BYTES, ARITHMETIC_BYTES = 500, 50_000_000, 10_000_000
 # Chunks, segments, blocks, strips: each costs time, however little is in it.
-PARTS, BLOCKS = 100_000, 2_000_000
+PARTS = 100_000
 METADATA_BYTES = 16_000_000
-STRIP_BYTES, LAYER_BYTES = 250_000_000, 50_000_000
+STRIP_BYTES, LAYER_BYTES = 250_000_000, 25_000_000
 # Bytes of a JPEG that belong to nothing: Pillow passes over them one by one, and over fill bytes again and again.
 STRAY_BYTES = 1 << 16
 
