@@ -65,8 +65,8 @@ def largest_batch(
     """The largest batch whose peak is at most `budget` bytes: of the whole training step, or of inference.
 
     `input_size` is as in `trace`, without tensors, which have a batch of their own; the rest is as there and in
-    `Memory`. What kernels borrow while they run is not in the peak, nor is what the process needs besides: leave some
-    room.
+    `Memory`. What convolutions on a CPU borrow while they run is in the peak; what the process needs besides is not:
+    leave some room.
 
     At each operator call the living bytes are fixed + batch * each, so two passes say what all batches need; two more
     prove the answer, and where it is not so (a network that looks at the batch) a search finds it.

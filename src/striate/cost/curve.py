@@ -10,6 +10,7 @@ from striate.cost.memory import KINDS, Kind, Peak
 PAINT: dict[Kind, str] = {  # what stays is grey and blue, what comes and goes is warm
     "parameters": "#4c6a92", "buffers": "#33475f", "optimizer state": "#8fa8c8", "inputs": "#b8b8b8",
     "gradients": "#7a9e5f", "activations": "#e0a13c", "temporaries": "#c9553d",
+    "borrowed": "#7d2f22",
 }  # fmt: skip
 MOST_COLUMNS = 500  # a wider figure would show no more
 

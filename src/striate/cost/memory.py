@@ -2,8 +2,8 @@
 
 The pass of `cost.walk.trace` makes every tensor that a real step makes, without storage. Here each storage is noted
 with its size when it is born and again when it dies, so views and shared storages count once and in-place operators
-count nothing. What an operator's kernel borrows while it runs (reordered copies, workspaces of cuDNN or oneDNN) is not
-among the tensors of the step and not counted; `benchmarks/memory.py` measures it apart.
+count nothing. What a convolution's kernel borrows while it runs on a CPU is added to its call; workspaces of other
+operators, and those on a GPU, are not known.
 """
 
 import weakref
@@ -18,9 +18,12 @@ import torch
 from torch import Tensor
 
 from striate.base.errors import UsageError, nearest
+from striate.cost.borrowed import borrowed
 from striate.cost.walk.events import Call, Observer, Phase, Traced
 
-Kind = Literal["parameters", "buffers", "optimizer state", "inputs", "gradients", "activations", "temporaries"]
+Kind = Literal[
+    "parameters", "buffers", "optimizer state", "inputs", "gradients", "activations", "temporaries", "borrowed"
+]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 DEVICES = ("cpu", "cuda")
 
@@ -62,7 +65,8 @@ class Peak:
       gone before the next step. `activations` are saved for backward: all that is born in forward and loss and still
       lives when the loss is known, with the answers themselves and autocast's bfloat16 copies of weights; and what a
       checkpoint saves when it runs forward again. `temporaries` are the rest.
-      Without training nothing is saved: what flows from operator to operator is temporary.
+      Without training nothing is saved: what flows from operator to operator is temporary. `borrowed` is what a
+      convolution on a CPU takes for itself until it returns.
     - `operator`, `module`, `phase`: the call during which it occurred.
     - `operators`: which operators made what lived then, largest first: name -> bytes. What was there before the step is
       under "before".
@@ -121,6 +125,7 @@ class Memory(Observer):
         self._all: list[_Storage] = []
         self._living: dict[int, tuple[weakref.ref[Any], _Storage]] = {}
         self._calls: list[tuple[str, str, Phase]] = []
+        self._borrowed: list[int] = []  # of each call
         self._ends: dict[Phase, int] = {}
         self._kept: list[Any] = []
         self._again: list[_Storage] = []  # born while a checkpoint runs forward again
@@ -148,6 +153,7 @@ class Memory(Observer):
         if self._again and not again and call.operator is not aten.detach.default:  # which packs what is saved
             self._settle()
         self._calls.append((operator, call.module, call.phase))
+        self._borrowed.append(0 if self._cuda else borrowed(call))
         if call.phase == "loss" and call.operator in UNWRITTEN:
             return
         for output in call.outputs:
@@ -186,6 +192,7 @@ class Memory(Observer):
             change[born] += storage.bytes
             change[died] -= storage.bytes
         kinds = {kind: tuple(accumulate(change[:-1])) for kind, change in changes.items()}
+        kinds["borrowed"] = tuple(self._borrowed or [0])
         living = tuple(map(sum, zip(*kinds.values(), strict=True)))
         top = max(living)
         at = living.index(top)
@@ -196,6 +203,9 @@ class Memory(Observer):
                 operators[storage.operator] += storage.bytes
                 modules[storage.module] += storage.bytes
         operator, module, phase = calls[at]
+        if borrows := kinds["borrowed"][at]:
+            operators[operator] += borrows
+            modules[module] += borrows
         return Peak(
             bytes=top,
             kinds={kind: series[at] for kind, series in kinds.items()},
