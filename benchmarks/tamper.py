@@ -57,7 +57,8 @@ FILES = ("run.json", "result.json", "epochs.csv", "split.csv", "predictions.csv"
          "STEP/optimizer.safetensors", "STEP/manifest.json")  # fmt: skip
 FOLDERS = ("kept", "checkpoints", "checkpoints/best", "STEP")
 # What defines the answers, or says where the data lie: no other part of the folder says it as well.
-DEFINES = ("preprocess.", "task.", "recipe.", "network.options", "data.path", "data.root", "classes", "weights in")
+DEFINES = ("preprocess.", "task.", "recipe.", "network.options", "data.path", "data.root", "classes", "weights in",
+           "weights.safetensors: ")  # under a manifest that agrees  # fmt: skip
 
 
 @dataclass
@@ -356,7 +357,7 @@ def tensors_changed(home: Home, run: Path, chance: random.Random) -> str:
     was = tensors[name]
     told, tensors[name] = chance.choice((
         ("not finite", np.full_like(was, np.nan) if was.dtype.kind == "f" else was[:0]),
-        ("huge", np.full_like(was, 1e38) if was.dtype.kind == "f" else was + 10**9),
+        ("huge", np.full_like(was, 1e38) if was.dtype.kind == "f" else was + was.dtype.type(100)),
         ("of another shape", np.zeros((2, *was.shape), was.dtype)), ("empty", was.reshape(-1)[:0]),
         ("of another kind", was.astype(np.float16)),
     ))  # fmt: skip
@@ -421,7 +422,8 @@ class Watch:
             return
         if event.startswith("socket.") and event not in ("socket.__new__",):
             self.seen.append(event)
-        if event in ("open", "os.listdir", "os.scandir") and isinstance(arguments[0], str | bytes):
+        name = arguments[0] if event in ("open", "os.listdir", "os.scandir") else None
+        if isinstance(name, str | bytes) and os.sep in os.fsdecode(name):  # a bare name is one of an open folder
             path = os.path.abspath(os.fsdecode(arguments[0]))  # noqa: PTH100 - a link is not to be followed here
             if path.startswith(self._outside) or not path.startswith(self._allowed):
                 self.seen.append(path)

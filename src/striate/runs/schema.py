@@ -26,8 +26,8 @@ NAMES = (
 )  # fmt: skip
 MOST, MOST_LINES = 2**24, 2**30  # bytes of a file of facts, and of one with a line for each picture
 Word = Annotated[str, re.compile(r"(?![+-]?\d{6})[^\0]{0,400}")]
-Number10000 = Range(1, least=-10_000, most=10_000)
-Option = bool | Annotated[int, Number10000] | Annotated[float, Number10000] | Word
+WITHIN = Range(1, least=-10_000, most=10_000)
+Option = bool | Annotated[int, WITHIN] | Annotated[float, WITHIN] | Word
 Options = Mapping[str, Option]
 
 
