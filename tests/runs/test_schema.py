@@ -129,7 +129,7 @@ def test_no_option_of_a_network_fetches_or_opens_weights(run, capsys, monkeypatc
     ("name", "options", "cause"),
     [
         ("gone", {}, "no network has this name"),
-        ("os:system", {}, "no network has this name"),
+        ("os:system", {}, "a place in Python is counted and measured, and never trained"),
         ("lenet5", {"odd": "1"}, "lenet5 has no such option"),
         ("lenet5", {"activation": "odd"}, "'odd' is not one of"),
         ("resnet18", {}, "weights of another network"),

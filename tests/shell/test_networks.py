@@ -160,7 +160,8 @@ def test_memory_tells_the_peak_that_count_finds(capsys, training):
     assert f"{told['peak']:,} bytes at the peak" in call(capsys, "memory", *words)[1]
     if training:
         assert json.loads(call(capsys, "count", *words, "--json")[1])["peak_bytes"] == told["peak"]
-    assert json.loads(call(capsys, "memory", *words, "--device", "cuda", "--json")[1])["peak"] > told["peak"]
+    there = json.loads(call(capsys, "memory", *words, "--device", "cuda", "--json")[1])
+    assert there["peak"] > told["peak"] - told["memory"]["kinds"]["borrowed"]  # of a CPU alone it is known
 
 
 def test_latency_measures_every_layer(capsys):
