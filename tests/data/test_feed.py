@@ -52,6 +52,7 @@ def same(one: Batch, other: Batch) -> bool:
     return (
         one.indices.tolist() == other.indices.tolist()
         and torch.equal(one.pictures, other.pictures)
+        and one.pictures.stride() == other.pictures.stride()
         and {name: part.tolist() for name, part in one.targets.items()}
         == {name: part.tolist() for name, part in other.targets.items()}
         and one.laid == other.laid
@@ -78,6 +79,7 @@ def test_resident_and_streamed_by_any_number_of_workers_give_the_same_batches(
             assert batch.indices.tolist() == [at for at, _, _ in looks]
             assert batch.pictures.numpy().tobytes() == b"".join(canvas.tobytes() for _, canvas, _ in looks)
             assert (batch.pictures.dtype, *batch.pictures.shape[1:]) == (torch.uint8, channels, SIDE, SIDE)
+            assert batch.pictures.is_contiguous()
             assert batch.targets["label"].tolist() == samples.targets.strata[[at for at, _, _ in looks]].tolist()
             assert batch.laid == tuple(laid for _, _, laid in looks)
     for workers in (0, 1, 2):

@@ -198,8 +198,13 @@ def _stacked(items: Items) -> Plain | StriateError:
             return item
         rows += item
     indices, canvases, parts, laid = zip(*rows, strict=True)
-    targets = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
-    return np.array(indices), np.stack(canvases), targets, laid
+    targets = {name: _rows([part[name] for part in parts]) for name in parts[0]}
+    return np.array(indices), _rows(canvases), targets, laid
+
+
+def _rows(arrays: Sequence[Array]) -> Array:
+    """One after the other, whatever their own order in memory: a network's last bits depend on it."""
+    return np.stack(arrays, out=np.empty((len(arrays), *arrays[0].shape), arrays[0].dtype))
 
 
 def _shared(items: Items) -> Plain | StriateError:
