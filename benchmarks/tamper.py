@@ -57,8 +57,7 @@ FILES = ("run.json", "result.json", "epochs.csv", "split.csv", "predictions.csv"
          "STEP/optimizer.safetensors", "STEP/manifest.json")  # fmt: skip
 FOLDERS = ("kept", "checkpoints", "checkpoints/best", "STEP")
 # What defines the answers, or says where the data lie: no other part of the folder says it as well.
-DEFINES = ("preprocess.", "task.", "recipe.", "network.options", "data.path", "data.root", "classes", "weights in",
-           "weights.safetensors: ")  # under a manifest that agrees  # fmt: skip
+DEFINES = ("preprocess.", "task.", "recipe.", "network.options", "data.path", "data.root", "classes", "weights in")
 
 
 @dataclass

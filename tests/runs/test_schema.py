@@ -230,7 +230,7 @@ def tampered(folder, name, data):
     durable.save_folder(folder, files | {name: data})
 
 
-@pytest.mark.parametrize("harm", ["nan", "huge", "shape", "type", "more", "none"])
+@pytest.mark.parametrize("harm", ["nan", "huge", "shape", "type", "more", "none", "other"])
 def test_weights_are_those_of_the_network_whatever_the_manifest_says(run, harm, capsys):
     for path in (run / "checkpoints").glob("step-*"):
         shutil.rmtree(path)
@@ -241,15 +241,17 @@ def test_weights_are_those_of_the_network_whatever_the_manifest_says(run, harm, 
         "nan": {first: tensors[first] * np.nan},
         "huge": {name: tensor * 0 + np.float32(3e38) for name, tensor in tensors.items()},
         "shape": {first: tensors[first][:1]}, "type": {first: tensors[first].astype(np.float64)},
-        "more": {"another": np.zeros(1, np.float32)},
+        "more": {"another": np.zeros(1, np.float32)}, "other": {first: tensors[first] * 2},
     }  # fmt: skip
     changed = {} if harm == "none" else tensors | changes[harm]
     tampered(run / "checkpoints" / "best", "weights.safetensors", save(changed))
+    if harm == "huge":  # and nothing says what the weights were
+        shutil.rmtree(run / "kept")
     pictures = json.loads((run / "run.json").read_text())["data"]["root"]
     code, out, err = call(capsys, "predict", str(run), pictures, "--json")
     assert code == 4, out
-    cause = {"nan": "no finite number", "huge": "no finite numbers"}.get(harm, "weights of another network")
-    assert cause in err
+    causes = {"nan": "no finite number", "huge": "no finite numbers", "other": "not the weights whose answers are kept"}
+    assert causes.get(harm, "weights of another network") in err
 
 
 @pytest.mark.parametrize("harm", ["class", "nan", "width", "others", "type"])

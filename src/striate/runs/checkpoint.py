@@ -98,13 +98,19 @@ def digest(weights: Tensors) -> str:
     return hashlib.sha256(tensors_to_bytes(weights)).hexdigest()
 
 
-def read_best(folder: Path, like: Tensors | None = None) -> tuple[Tensors, str, list[str]]:
-    """The chosen weights, the name of the folder they came from, and a sentence when that is not `best`."""
+def read_best(folder: Path, like: Tensors | None = None, expected: str | None = None) -> tuple[Tensors, str, list[str]]:
+    """The chosen weights, the name of the folder they came from, and a sentence when that is not `best`.
+
+    `expected` is the digest of the weights whose answers are kept: others are a RunError, however whole they are.
+    """
     notes = []
     if os.path.lexists(durable.standing(folder / _BEST)):
         try:
             files = durable.read_folder(folder / _BEST, _most(like))
-            return _weights(folder / _BEST / WEIGHTS, files[WEIGHTS], like), _BEST, []
+            weights = _weights(folder / _BEST / WEIGHTS, files[WEIGHTS], like)
+            if expected not in (None, hashlib.sha256(files[WEIGHTS]).hexdigest()):
+                raise RunError(folder / _BEST / WEIGHTS, "not the weights whose answers are kept", OLDER)
+            return weights, _BEST, []
         except (RunError, KeyError) as error:
             notes.append(f"best is damaged and was stepped over ({error})")
     generation, older = read_newest(folder, like)
@@ -113,6 +119,8 @@ def read_best(folder: Path, like: Tensors | None = None) -> tuple[Tensors, str, 
         raise RunError(folder, cause, "training first, or another run")
     weights = generation.weights if generation.best is None else generation.best
     name = f"step-{generation.step:09d}"
+    if expected not in (None, digest(weights)):
+        raise RunError(folder, f"neither {_BEST} nor {name} has the weights whose answers are kept", OLDER)
     return weights, name, [*notes, *older, f"the weights chosen so far are those of {name}"]
 
 

@@ -51,6 +51,15 @@ def write_kept(folder: Path, subsets: Mapping[str, Kept], weights: str) -> None:
     durable.save_folder(folder / NAME, {**files, _OF: durable.to_json({"weights": weights})})
 
 
+def answered_by(folder: Path) -> str | None:
+    """The digest of the weights whose answers are kept; None where it cannot be known."""
+    try:
+        told = reading.read_json(durable.standing(folder / NAME) / _OF, 2**20)["weights"]
+    except (RunError, TypeError, KeyError):
+        return None
+    return told if isinstance(told, str) else None
+
+
 def read_kept(
     folder: Path, facts: Mapping[str, Any], lines: Sequence[subsets.Line], weights: str | None = None
 ) -> dict[str, Kept]:

@@ -22,7 +22,7 @@ from striate.models.catalog import check_size
 from striate.predictor import Member, Prediction, Predictor, network_for, together
 from striate.runs import checkpoint, evaluation, lock, own, schema, subsets
 from striate.runs.evaluation import Evaluation
-from striate.runs.kept import Kept, read_kept
+from striate.runs.kept import Kept, answered_by, read_kept
 from striate.runs.subsets import Line
 from striate.tasks import registry
 from striate.tasks.task import Task
@@ -106,7 +106,8 @@ class Run:
         """The chosen weights, and what is to be said of them."""
         with torch.device("meta"):  # what is saved is compared before anything is as large as it says
             like = self._fresh().state_dict()
-        weights, _, notes = checkpoint.read_best(self.folder / "checkpoints", like)
+        expected = answered_by(self.folder) if self.facts["status"] == "done" else None
+        weights, _, notes = checkpoint.read_best(self.folder / "checkpoints", like, expected)
         return weights, notes
 
     def _fresh(self) -> nn.Module:
