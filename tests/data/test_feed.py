@@ -2,7 +2,6 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +32,6 @@ def samples(tmp_path: Path) -> Samples:
         put(tmp_path / "cat" / f"{seed}.jpg", encode(photo(60 + 7 * seed, 90, seed), "JPEG"))
         put(tmp_path / "dog" / f"{seed}.png", encode(photo(15, 20 + seed, 50 + seed)))
     return scan(list_folder(tmp_path))
-
-
-@pytest.fixture(autouse=True)
-def no_worker_is_left() -> Iterator[None]:
-    yield
-    for worker in multiprocessing.active_children():
-        worker.kill()
-        worker.join()
 
 
 def groups(samples: Samples, batch: int = 5, seed: int = 0) -> list[np.ndarray]:

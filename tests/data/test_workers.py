@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,14 +61,6 @@ def samples(tmp_path: Path) -> Samples:
         put(tmp_path / "cat" / f"{seed}.png", encode(photo(20, 30, seed)))
         put(tmp_path / "dog" / f"{seed}.png", encode(photo(15, 20, 50 + seed)))
     return scan(list_folder(tmp_path))
-
-
-@pytest.fixture(autouse=True)
-def no_worker_is_left() -> Iterator[None]:
-    yield
-    for worker in multiprocessing.active_children():
-        worker.kill()
-        worker.join()
 
 
 def _with_shared_memory(size: str, *words: str) -> "subprocess.CompletedProcess[str]":
