@@ -77,7 +77,8 @@ app.register_install_completion_command()
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """The command; leaves with 0 done, 2 usage, 3 data, 4 run or weights, 5 environment, 6 fault, 130, 143 signals."""
+    """The command; leaves with 0 done, 1 a fault of its own, 2 usage, 3 data, 4 run or weights, 5 environment, 128 +
+    the number of a signal."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal without Unicode is told what it can show
