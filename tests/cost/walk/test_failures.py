@@ -209,6 +209,10 @@ HINTS = {
     "a device": (
         Call(lambda x: x.to("mps")), (4,), {}, UsageError, r"asks for a device that is not here.*Try: x\.device",
     ),
+    "no gradient": (
+        Call(lambda x: torch.igamma(x, x)), torch.ones(3), {"training": True, "input_gradient": True}, UsageError,
+        "has no gradient .*Try: count it without training",
+    ),
     "a size": (nn.Linear(4, 4), (5,), {}, UsageError, r"cannot take 1x5 \(RuntimeError.*Try: another input size"),
 }  # fmt: skip
 

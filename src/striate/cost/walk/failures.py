@@ -74,6 +74,8 @@ def explained(failure: Failure) -> StriateError:
         return UsageError(where, f"it was called with {failure.arguments} inputs and asks for others ({why})", hint)
     if phase == "loss":
         return UsageError(where, f"it cannot take the network's answer, {failure.answer} ({why})", LOSS_HINT)
+    if "derivative" in text:
+        return UsageError(where, f"it has no gradient ({why})", "count it without training")
     if isinstance(error, NotImplementedError):
         cause = f"{failure.refused} cannot run without values ({why})"
         return UsageError(where, cause, "counting the modules around it, each by itself")
