@@ -6,7 +6,7 @@ from torch import nn
 
 from striate.base.errors import Option, UsageError
 from striate.cost.ledger import Ledger
-from striate.cost.memory import Memory
+from striate.cost.memory import Memory, Peak
 from striate.cost.rows import Count, sums
 from striate.cost.walk.events import Call, Observer
 from striate.cost.walk.failures import DependsOnValues
@@ -65,8 +65,13 @@ def count(
             hint = (Option("unknown", "report"), ", which counts what comes before, or ", error.hint)
             raise DependsOnValues(error.where, error.cause, hint) from error
         stopped = f"{error.where}: {error.cause}"
-    traced, whole = ledger.traced, stopped is None and peak not in broken
-    rows = ledger.rows()
+    known = peak.peak() if asked and stopped is None and peak not in broken else None
+    return _counted(ledger, stopped, known)
+
+
+def _counted(ledger: Ledger, stopped: str | None, peak: Peak | None) -> Count:
+    """What the ledger of a pass adds up to."""
+    traced, rows = ledger.traced, ledger.rows()
     parameters = list(traced.net.parameters())
     trainable = sum(each.numel() for each in parameters if each.requires_grad)
     params = sum(each.numel() for each in parameters)  # a shared one is in one row, or in none
@@ -75,7 +80,7 @@ def count(
         network=type(traced.net).__name__,
         inputs=tuple(tuple(each.shape) for each in traced.inputs),
         batch=traced.inputs[0].shape[0] if traced.inputs and traced.inputs[0].ndim else 1,
-        training=training,
+        training=traced.training,
         trainable=trainable,
         frozen=params - trainable,
         buffers=sum(each.numel() for each in traced.net.buffers()),
@@ -84,5 +89,5 @@ def count(
         left_out=traced.left_out,
         unknown=ledger.unknown,
         stopped=stopped,
-        memory=peak.peak() if asked and whole else None,
+        memory=peak,
     )
