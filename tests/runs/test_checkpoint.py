@@ -1,5 +1,7 @@
 import dataclasses
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -162,3 +164,25 @@ def test_weights_in_any_memory_layout_are_saved_by_their_values(tmp_path: Path) 
     odd = {"a": torch.randn(2, 3, 4, 4).contiguous(memory_format=torch.channels_last), "b": torch.randn(4, 3).T}
     checkpoint.save_best(tmp_path, odd)
     assert same(checkpoint.read_best(tmp_path)[0], odd)
+
+
+LITTLE_MEMORY = """
+import resource, torch
+from striate.base.errors import MachineError
+from striate.runs.checkpoint import tensors_to_bytes
+
+weights = {"weight": torch.zeros(2**28)}
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, used + 2**28))
+try:
+    tensors_to_bytes(weights)
+except MachineError as error:
+    print(error)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the system does not tell how much is used")
+def test_weights_for_which_there_is_no_memory_are_a_sentence() -> None:
+    done = subprocess.run([sys.executable, "-c", LITTLE_MEMORY], capture_output=True, text=True, timeout=120)
+    assert done.stdout.startswith("memory: 1,073,741,824 bytes more are needed to save the weights. Try:"), done.stderr

@@ -16,7 +16,7 @@ from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
 from striate.base import declared, durable, reading
-from striate.base.errors import RunError
+from striate.base.errors import MachineError, RunError
 from striate.base.units import by
 
 Tensors = Mapping[str, Tensor]
@@ -125,7 +125,13 @@ def read_best(folder: Path, like: Tensors | None = None, expected: str | None = 
 
 
 def tensors_to_bytes(tensors: Tensors) -> bytes:
-    """safetensors; contiguous copies on the CPU."""
+    """safetensors; contiguous copies on the CPU. A MachineError where there is no memory for so many bytes."""
+    size = sum(tensor.nbytes for tensor in tensors.values())
+    try:
+        bytearray(size)  # safetensors, which finds none, ends the process or waits for ever
+    except MemoryError:
+        hint = "a smaller network, or a machine with more memory"
+        raise MachineError("memory", f"{size:,} bytes more are needed to save the weights", hint) from None
     return tensor_bytes({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
 
 
