@@ -88,7 +88,8 @@ def rule_of(operator: torch._ops.OpOverload) -> Rule | None:
 
 def is_product(operator: torch._ops.OpOverload) -> bool:
     """Whether it is a convolution, a linear layer or a matrix product, of which multiply-adds and outputs are told."""
-    return operator.overloadpacket in PRODUCTS or str(operator.overloadpacket) in DEFORMABLE
+    packet = operator.overloadpacket
+    return packet in PRODUCTS or (operator.namespace != "aten" and str(packet) in DEFORMABLE)
 
 
 def work_of(

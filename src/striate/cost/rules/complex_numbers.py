@@ -5,6 +5,8 @@ with a real number 1; a product is 4 products and 2 sums, with a real number 2. 
 parts.
 """
 
+from collections.abc import Iterable
+
 from torch import Tensor
 
 from striate.cost.rules.rule import Each, Rule, both, table
@@ -45,7 +47,7 @@ def on_complex(packet: object, rule: Rule) -> Rule:
     own = COMPLEX.get(packet)
 
     def heeding(call: Call) -> Work:
-        if not any(map(_is_complex, (*call.tensors(), *call.args))):
+        if not _any_complex(call.args) and not (call.kwargs and _any_complex(call.kwargs.values())):
             return rule(call)
         return _on_both_parts(call, rule(call)) if own is None else own(call)
 
@@ -56,6 +58,20 @@ def _on_both_parts(call: Call, done: Work) -> Work:
     """Multiply-adds 4 times, 2 times where one side is real; all else 2 times."""
     products = 4 if all(each.is_complex() for each in call.tensors()) else 2
     return done.scaled(macs=products, others=2)
+
+
+def _any_complex(values: Iterable[object]) -> bool:
+    """Among arguments and what is in their lists; written out, for it is asked of every call."""
+    for each in values:
+        if isinstance(each, Tensor):
+            if each.dtype.is_complex:
+                return True
+        elif isinstance(each, (list, tuple)):
+            if any(map(_is_complex, each)):
+                return True
+        elif isinstance(each, complex):
+            return True
+    return False
 
 
 def _is_complex(value: object) -> bool:

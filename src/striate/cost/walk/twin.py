@@ -59,6 +59,8 @@ def meta_twin(net: nn.Module, *, hooks: bool = False, known: Known | None = None
             for module in net.modules():
                 for key in BACKWARD_HOOKS if hooks else (*FORWARD_HOOKS, *BACKWARD_HOOKS):
                     group = getattr(module, key)
+                    if not group:
+                        continue
                     kept = OrderedDict((number, hook) for number, hook in group.items() if _is_torchs(hook))
                     memo[id(group)] = copy.deepcopy(kept, memo)
             twin_net = copy.deepcopy(net, memo)
