@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, final
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -99,7 +100,7 @@ def versions(machine: Machine) -> dict[str, str]:
         "striate": metadata.version("striate"),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "numpy": metadata.version("numpy"),
+        "numpy": np.__version__,
         "decoder": DECODER,
         "system": f"{platform.system()} {platform.machine()}",
         "machine": str(machine),
