@@ -129,6 +129,7 @@ def test_the_lines_of_the_table_cover_each_parameter_once():
     assert set(with_parameters) <= set(named)
 
 
+@pytest.mark.slow
 def test_it_exports_with_its_transform():
     torch.manual_seed(0)
     net, x = inception_v3(classes=4, transform_input=True).eval(), torch.randn(2, 3, 75, 75)

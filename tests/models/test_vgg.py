@@ -87,6 +87,7 @@ def test_options_change_what_they_say():
         build("vgg16_bn", norm="none")
 
 
+@pytest.mark.slow
 def test_weights_start_as_glorot_and_bengio_draw_them_and_biases_at_0():
     torch.manual_seed(0)
     net = vgg("A", classes=10)

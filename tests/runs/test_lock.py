@@ -45,6 +45,7 @@ def ended(process: "subprocess.Popen[str]") -> None:
     process.communicate("")
 
 
+@pytest.mark.slow
 def test_looking_never_keeps_a_training_from_its_run_and_never_mistakes_one_look_for_a_training(tmp_path: Path) -> None:
     stop, mistaken = threading.Event(), []
 
