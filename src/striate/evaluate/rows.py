@@ -57,7 +57,8 @@ def rows(
 def rows_anew(predictor: Predictor, samples: Samples, indices: Indices, workers: int | None = None) -> Rows:
     """As `rows`, as a NumPy array; samples are read anew, by `workers` processes or as many as are worth it.
 
-    A RunError where an answer is no finite number."""
+    A RunError where an answer is no finite number.
+    """
     sources = [_read(each, predictor, samples, indices, workers) for each in predictor.members]
     found = rows(predictor, samples, indices, sources).cpu()
     refuse_not_finite(found)

@@ -137,7 +137,6 @@ def save(net: nn.Module, path: str | os.PathLike[str], *, force: bool = False, *
     """
     values = {key: value.detach().cpu().contiguous().clone() for key, value in net.state_dict().items()}
     output = Output(str(path), Path(path), known_by('"writer":"striate"'), force=force)
-    output.check()
     output.write(safetensors.torch.save(values, metadata={"format": "pt", "writer": "striate", **facts}))
 
 

@@ -23,6 +23,7 @@ Tensors = Mapping[str, Tensor]
 KEPT = 2
 _STEPS, _BEST = r"step-\d{9,}", "best"
 WEIGHTS, OPTIMIZER, BEST = "weights.safetensors", "optimizer.safetensors", "best.safetensors"
+STATE = "state.json"
 MOMENTS = 4  # two of an optimizer, its count of steps, and an average
 MOST_OF_STATE = 2**26  # a line for each epoch
 OLDER = "an older generation, or training again"
@@ -45,12 +46,12 @@ def save(folder: Path, generation: Generation) -> None:
     A newer one is there only when `read_newest` stepped over it: it must not take the place of a sound one.
     """
     files = {
-        "weights.safetensors": tensors_to_bytes(generation.weights),
-        "optimizer.safetensors": tensors_to_bytes(generation.optimizer),
-        "state.json": durable.to_json({"step": generation.step, **generation.state}),
+        WEIGHTS: tensors_to_bytes(generation.weights),
+        OPTIMIZER: tensors_to_bytes(generation.optimizer),
+        STATE: durable.to_json({"step": generation.step, **generation.state}),
     }
     if generation.best is not None:
-        files["best.safetensors"] = tensors_to_bytes(generation.best)
+        files[BEST] = tensors_to_bytes(generation.best)
     durable.save_folder(folder / f"step-{generation.step:09d}", files)
     sweep(folder)
     with contextlib.suppress(OSError):  # the new one is in place, whatever becomes of older ones
@@ -90,7 +91,7 @@ def read_newest(
 
 def save_best(folder: Path, weights: Tensors) -> None:
     """The chosen weights of a finished training, in `folder`/best."""
-    durable.save_folder(folder / _BEST, {"weights.safetensors": tensors_to_bytes(weights)})
+    durable.save_folder(folder / _BEST, {WEIGHTS: tensors_to_bytes(weights)})
 
 
 def digest(weights: Tensors) -> str:
@@ -148,16 +149,16 @@ def _step(path: Path) -> int:
 def _read(path: Path, like: Tensors | None, state: Any) -> Generation:
     files = durable.read_folder(path, _most(like))
     try:
-        told = reading.parsed(files["state.json"], path / "state.json")
-        best = _weights(path / "best.safetensors", files[BEST], like) if BEST in files else None
+        told = reading.parsed(files[STATE], path / STATE)
+        best = _weights(path / BEST, files[BEST], like) if BEST in files else None
         weights = _weights(path / WEIGHTS, files[WEIGHTS], like)
         optimizer = _tensors(path / OPTIMIZER, files[OPTIMIZER])
         step = told.pop("step")
     except (KeyError, AttributeError) as error:
         raise RunError(path, f"{error.args[0]} is missing", OLDER) from None
     if step != _step(path):
-        raise RunError(path / "state.json", f"step is {step!r}", OLDER)
-    declared.read(state, {"step": step, **told}, path / "state.json")
+        raise RunError(path / STATE, f"step is {step!r}", OLDER)
+    declared.read(state, {"step": step, **told}, path / STATE)
     if like is not None:
         _refuse_other_moments(path / OPTIMIZER, optimizer, like)
     return Generation(step, weights, optimizer, best, told)
@@ -168,7 +169,7 @@ def _most(like: Tensors | None) -> Mapping[str, int]:
     whole = sum(tensor.numel() * tensor.element_size() for tensor in like.values()) if like is not None else 2**40
     head = 2**20 + 1024 * len(like or ())
     return {
-        WEIGHTS: whole + head, BEST: whole + head, OPTIMIZER: MOMENTS * (whole + head), "state.json": MOST_OF_STATE,
+        WEIGHTS: whole + head, BEST: whole + head, OPTIMIZER: MOMENTS * (whole + head), STATE: MOST_OF_STATE,
     }  # fmt: skip
 
 

@@ -37,7 +37,7 @@ def formula(
         raise UsageError(
             "--input", f"{input} has no letters", f"--input {named.shapes(shape)[0][0]}xHxW, or striate count"
         )
-    if not isinstance(shape, tuple) or type(shape) is not tuple:
+    if type(shape) is not tuple:
         cause = f"{input} has a name or a type, and a formula is over the sides of one picture"
         raise UsageError("--input", cause, f"--input {by(named.shapes(shape)[0])}")
     from striate.survey.formula import formulas
