@@ -50,7 +50,9 @@ def peak(count: int, side: int) -> float:
 
     names = tuple(f"made/{index}" for index in range(count))
     digests = tuple(f"{index:064x}" for index in range(count))
-    samples = Samples("made", "made", None, names, Made(side), digests, Nothing(count))
+    samples = Samples(
+        "made", "made", None, names, Made(side), digests, Nothing(count), np.full((count, 2), side, np.int32)
+    )
     network = torch.nn.Conv2d(3, 3, 1)
     predictor = Predictor((Member(network, Preprocess(side, 3), registry.task_named("denoise", (), {}, {})),))
     indices = np.arange(count)

@@ -25,6 +25,7 @@ def test_grey_pictures_in_any_form_are_the_same_samples(pictures: Any) -> None:
 def test_pictures_may_differ_in_size_and_one_in_colour_makes_them_colour() -> None:
     samples = from_arrays([GREY[0], np.zeros((3, 3, 3), np.uint8)])
     assert [samples.read(place).shape for place in (0, 1)] == [(5, 7, 1), (3, 3, 3)]
+    assert samples.sizes.tolist() == [[5, 7], [3, 3]]
     assert not samples.grey
     assert samples.targets.kinds == {}
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pictures import encode, fill, photo, png, put, snapshot
 from striate.base.errors import DataError, MachineError, UsageError
@@ -35,6 +36,18 @@ def test_sound_data_are_taken_whole_and_without_notes(tmp_path: Path) -> None:
     assert samples.targets.strata.tolist() == [0, 0, 0, 1, 1, 1]
     assert samples.targets.strata.dtype == np.int64
     assert (samples.skipped, samples.notes, samples.subsets, samples.grey) == ((), (), None, False)
+
+
+@pytest.mark.parametrize("check", ["full", "headers"])
+def test_the_size_of_every_picture_is_known_upright(tmp_path: Path, check: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    fill(tmp_path, "a b", 3)
+    put(tmp_path / "a" / "turned.jpg", encode(photo(20, 30), "JPEG", exif=exif))
+    put(tmp_path / "b" / "0.png", b"no picture")
+    sizes = scan(list_folder(tmp_path), check=check, max_bad=0.5).sizes
+    assert sizes.dtype == np.int32
+    assert sizes.tolist() == [*[[8, 8]] * 3, [30, 20], *[[8, 8]] * 2]
 
 
 def test_I9_I13_data_of_grey_pictures_only_are_grey(tmp_path: Path) -> None:
@@ -252,6 +265,7 @@ def test_workers_change_nothing_but_the_time(tmp_path: Path) -> None:
     with_two = scan(listing, max_bad=0.5, workers=2)
     one, two = asdict(alone), asdict(with_two)
     assert one["targets"].pop("strata").tolist() == two["targets"].pop("strata").tolist()
+    assert one.pop("sizes").tolist() == two.pop("sizes").tolist()
     assert one == two
     assert alone.fingerprint == with_two.fingerprint
 

@@ -24,7 +24,7 @@ def table(rows: Sequence[tuple[int, int]], subsets: Sequence[str] | None = None,
     return Samples(
         name="made", source="folder", root=None, names=names, read=Files(Path(), names, digests), digests=digests,
         targets=Labels(tuple(f"class {label}" for label in range(max(labels) + 1)), labels),
-        subsets=None if subsets is None else tuple(subsets), grey=True,
+        sizes=np.ones((len(rows), 2), np.int32), subsets=None if subsets is None else tuple(subsets), grey=True,
     )  # fmt: skip
 
 

@@ -30,10 +30,14 @@ _ORDER = {"train": 0, "val": 1, "test": 2}
 
 @dataclass(frozen=True)
 class _Look:
-    """What one file is; `cause` says why it cannot be used. `one_colour` is unknown, False, of headers."""
+    """What one file is; `cause` says why it cannot be used. `one_colour` is unknown, False, of headers.
+
+    `size` is height and width.
+    """
 
     digest: str = ""
     cause: str | None = None
+    size: tuple[int, int] = (0, 0)
     grey: bool = False
     one_colour: bool = False
     notes: tuple[str, ...] = ()
@@ -76,6 +80,7 @@ def looked_at(listing: Listing, pictures: Sequence[Pixels], *, learnable: bool =
     looks = [
         _Look(
             hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).hexdigest(),
+            size=pixels.shape[:2],
             grey=pixels.shape[2] == 1,
             one_colour=bool((pixels == pixels[:1, :1]).all()),
         )
@@ -111,6 +116,7 @@ def _samples(
         read=read(names, digests),
         digests=digests,
         targets=targets,
+        sizes=np.array([looks[index].size for index in use], np.int32).reshape(-1, 2),
         subsets=tuple(listing.subsets[index] for index in use) if listing.subsets else None,
         skipped=tuple(Skip(name, look.cause) for name, look in zip(listing.names, looks, strict=True) if look.cause),
         notes=tuple(notes),
@@ -158,12 +164,13 @@ def _examine(path: Path, check: str) -> _Look:
     try:
         data = decode.read_bytes(path)
         if check == "headers":
-            grey, notes = decode.header(data, str(path))
-            return _Look(hashlib.sha256(data).hexdigest(), grey=grey, notes=notes)
+            grey, size, notes = decode.header(data, str(path))
+            return _Look(hashlib.sha256(data).hexdigest(), size=size, grey=grey, notes=notes)
         picture = decode.decode(data, str(path))
         pixels = picture.pixels
         return _Look(
             hashlib.sha256(data).hexdigest(),
+            size=pixels.shape[:2],
             grey=pixels.shape[2] == 1,
             one_colour=bool((pixels == pixels[:1, :1]).all()),
             notes=picture.notes,

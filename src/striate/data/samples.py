@@ -17,6 +17,7 @@ from striate.data.targets import Targets
 
 Indices = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
+Sizes = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ class Samples:
     """`names` are relative to `root` with "/"; `digests` are the SHA-256 of each file, or of pixels in memory.
 
     `source` is the kind of thing they come from: builtin, folder, table, arrays. `subsets` are "train", "val" or
-    "test" where the source says so. `grey`: every picture has one channel.
+    "test" where the source says so. `sizes` (n, 2) are height and width of each picture, upright and as decoded.
+    `grey`: every picture has one channel.
     """
 
     name: str
@@ -94,6 +96,7 @@ class Samples:
     read: Read
     digests: tuple[str, ...]
     targets: Targets
+    sizes: Sizes
     subsets: tuple[str, ...] | None = None
     skipped: tuple[Skip, ...] = ()
     notes: tuple[str, ...] = ()

@@ -383,9 +383,26 @@ def test_only_jpeg_is_reduced() -> None:
 def test_a_header_tells_what_reading_gives(form: str) -> None:
     for image in (Image.fromarray(photo()), Image.fromarray(photo()[..., 0])):
         data = encode(image, form)
-        (grey, notes), picture = decode.header(data, "picture"), read(data)
-        assert picture.pixels.shape[:2] == (96, 128)
+        (grey, size, notes), picture = decode.header(data, "picture"), read(data)
+        assert size == picture.pixels.shape[:2] == (96, 128)
         assert (grey, notes) == (picture.pixels.shape[2] == 1, picture.notes)
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+@pytest.mark.parametrize("form", ["JPEG", "TIFF", "WEBP", "PNG"])
+def test_a_header_tells_the_upright_size(form: str, turn: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    data = encode(photo(), form, exif=exif)
+    assert decode.header(data, "picture")[1] == read(data).pixels.shape[:2]
+
+
+def test_a_header_tells_the_upright_size_of_a_png_whose_orientation_lies_behind_its_pixels() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data, turn = encode(photo()), exif.tobytes()[6:]
+    data = data[:-12] + chunk(b"eXIf", turn) + data[-12:]
+    assert decode.header(data, "picture")[1] == read(data).pixels.shape[:2] == (128, 96)
 
 
 def test_lossless_formats_give_the_very_pixels() -> None:

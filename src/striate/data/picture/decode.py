@@ -43,6 +43,7 @@ _TURN = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }  # EXIF 2.32, tag 0x0112
+_SIDEWAYS = (5, 6, 7, 8)
 
 
 @dataclass(frozen=True)
@@ -170,11 +171,14 @@ _KNOWN = (
 )
 
 
-def header(data: bytes, where: str) -> tuple[bool, tuple[str, ...]]:
-    """Whether a picture has one channel once it is decoded, and the notes of its header alone, checked as by `decode`;
-    no memory for pixels is taken. The caller holds `quiet`."""
+def header(data: bytes, where: str) -> tuple[bool, tuple[int, int], tuple[str, ...]]:
+    """Whether a picture has one channel once it is decoded, its height and width then, and the notes of its header
+    alone, checked as by `decode`; no memory for pixels is taken. The caller holds `quiet`."""
     image, notes = _open(data, where)
-    return image.mode in {"1", "L", "LA", "La"} or image.mode.startswith("I"), tuple(notes)
+    grey = image.mode in {"1", "L", "LA", "La"} or image.mode.startswith("I")
+    # Pillow knows a TIFF's upright size, and decodes a PNG to look for an orientation behind the pixels
+    turn = None if image.format == "TIFF" or (image.format == "PNG" and b"eXIf" not in data) else _turn_of(image)
+    return grey, image.size if turn in _SIDEWAYS else image.size[::-1], tuple(notes)
 
 
 def decode(data: bytes, where: str, *, at_least: int | None = None) -> Picture:
@@ -188,7 +192,7 @@ def decode(data: bytes, where: str, *, at_least: int | None = None) -> Picture:
 
 def _decoded(data: bytes, where: str, at_least: int | None) -> Picture:
     image, notes = _open(data, where)
-    turn = _orientation_of_tiff(image) if image.format == "TIFF" else None
+    turn = _turn_of(image) if image.format == "TIFF" else None
     sign = _load(image, data, where, at_least)
     if image.format != "TIFF":  # Pillow turns TIFF itself
         turn = _orientation(image, notes)
@@ -221,7 +225,7 @@ def _load(image: Any, data: bytes, where: str, at_least: int | None) -> Callable
     return damage.doubts(data, image) if jpeg and at_least is None else lambda: None
 
 
-def _orientation_of_tiff(image: Any) -> int | None:
+def _turn_of(image: Any) -> int | None:
     found: int | None = attempt(lambda: image.getexif().get(_ORIENTATION))
     return found
 

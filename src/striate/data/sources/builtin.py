@@ -27,5 +27,6 @@ def digits() -> Samples:
         read=InMemory(pictures, names),
         digests=tuple(hashlib.sha256(picture.tobytes()).hexdigest() for picture in pictures),
         targets=Labels(tuple(str(name) for name in bunch.target_names), bunch.target.astype(np.int64)),
+        sizes=np.full((len(pictures), 2), 8, np.int32),
         grey=True,
     )
