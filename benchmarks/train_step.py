@@ -68,6 +68,7 @@ def striate_steps(case: Case, device: torch.device, compiled: bool, folder: Path
     from striate.data.preprocess import Measured, Preprocess
     from striate.data.sources.arrays import from_arrays
     from striate.data.splits import Split
+    from striate.data.units import units_of
     from striate.models.build import build
     from striate.tasks.classify import Classify
     from striate.training import machine as machines
@@ -89,10 +90,12 @@ def striate_steps(case: Case, device: torch.device, compiled: bool, folder: Path
     indices = np.arange(count)
     preprocess = Preprocess(size=side, channels=3, mean=(0.5,) * 3, deviation=(0.29,) * 3)
     measured = Measured(preprocess.mean, preprocess.deviation, ((0.0,) * 3,) * 3)
-    feed = open_feed(samples, indices, preprocess, chosen.device, memory="resident")
+    units = units_of(samples)
+    feed = open_feed(units, indices, preprocess, chosen.device, memory="resident")
     job = Job(
         recipe=recipe, data="noise", network={}, net=net, samples=samples,
-        task=Classify(tuple(map(str, range(CLASSES)))), split=Split(indices, indices, indices), preprocess=preprocess,
+        task=Classify(tuple(map(str, range(CLASSES)))), split=Split(indices, indices, indices), blank=preprocess,
+        units=units, preprocess=preprocess,
         augmenter=Augmenter(PRESETS["none"], side, measured, recipe.seed), train=feed, val=feed,
         machine=chosen, checkpoints=folder, save_every=float("inf"), workers=0,
     )  # fmt: skip

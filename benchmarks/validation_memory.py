@@ -44,6 +44,7 @@ def peak(count: int, side: int) -> float:
     from striate.data.preprocess import Preprocess
     from striate.data.samples import Samples
     from striate.data.targets import Nothing
+    from striate.data.units import units_of
     from striate.evaluate.rows import rows
     from striate.predictor import Member, Predictor
     from striate.tasks import registry
@@ -56,10 +57,11 @@ def peak(count: int, side: int) -> float:
     network = torch.nn.Conv2d(3, 3, 1)
     predictor = Predictor((Member(network, Preprocess(side, 3), registry.task_named("denoise", (), {}, {})),))
     indices = np.arange(count)
-    feed = open_feed(samples, indices, predictor.members[0].preprocess, torch.device("cpu"), memory="streamed")
-    rows(predictor, samples, indices[:1], [feed])  # what torch takes once
+    units = units_of(samples)
+    feed = open_feed(units, indices, predictor.members[0].preprocess, torch.device("cpu"), memory="streamed")
+    rows(predictor, units, indices[:1], [feed])  # what torch takes once
     before = resident()
-    kept = rows(predictor, samples, indices, [feed])
+    kept = rows(predictor, units, indices, [feed])
     assert kept.shape == (count, 2)
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before) / 1e6
 

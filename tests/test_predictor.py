@@ -11,6 +11,7 @@ from small import photographs, train
 from striate.base.errors import MachineError, UsageError
 from striate.data.load import read_samples
 from striate.data.picture import decode
+from striate.data.units import units_of
 from striate.evaluate import rows
 from striate.predictor import Predictor, together
 
@@ -212,8 +213,8 @@ def test_what_does_not_fit_into_memory_is_answered_in_parts_of_whole_pictures(ru
     samples = read_samples(home / "photos")
     indices, sources = np.arange(7), [rows._read(each, plenty, samples, np.arange(7), 0) for each in plenty.members]
     said = []
-    found = rows.rows(little, samples, indices, sources, say=said.append)
-    torch.testing.assert_close(found, rows.rows(plenty, samples, indices, sources), rtol=0, atol=1e-5)
+    found = rows.rows(little, units_of(samples), indices, sources, say=said.append)
+    torch.testing.assert_close(found, rows.rows(plenty, units_of(samples), indices, sources), rtol=0, atol=1e-5)
     assert said[-1] == f"out of memory: pictures are now answered {2 if views == 'one' else 1} at a time"
     assert set(little.members[0].network.rows) <= {1, 2, 10}
     np.testing.assert_allclose(

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, final
 
@@ -15,19 +16,24 @@ from torch import Tensor, nn
 
 from striate.base import devices
 from striate.base.errors import DataError, MachineError, RunError, UsageError
+from striate.cost.budget import largest_batch
 from striate.data.feed import Batch
 from striate.data.picture import decode
-from striate.data.picture.laid import Pixels
+from striate.data.picture.canvas import planes
+from striate.data.picture.laid import Array, Pixels
 from striate.data.preprocess import Preprocess, Views
 from striate.data.sources.folder import list_pictures
 from striate.data.workers import Say, nobody
 from striate.models.build import build
 from striate.models.catalog import find, options_of
-from striate.tasks.task import Answer, Task
+from striate.tasks.task import Answer, LabelTask, PictureTask, Task, of_pictures
 
 T = TypeVar("T")
+Progress = Callable[[str, int, int], None]
 # The most pictures that a network sees at once, and the most pixels of one channel: a GPU has memory for more.
 BATCH, PIXELS, PIXELS_OF_A_GPU = 256, 2**19, 2**23
+# Bytes that tiles which are answered together may take.
+_FOR_TILES, _FOR_TILES_ON_A_GPU = 2**29, 2**32
 # The most that are decoded before the network sees them, so that progress is seen.
 _AT_ONCE = 64
 
@@ -116,13 +122,19 @@ class Predictor:
     def try_out(self) -> None:
         """Answer one grey picture: what cannot be answered is told before anything is opened or read."""
         grey = np.full((48, 64, 1), 128, dtype=np.uint8)
+        task = self.task
+        if of_pictures(task):
+            task.answer(self.said(planes(grey, self.members[0].preprocess.channels), task))
+            return
         looks = [[(0, *look) for look in member.preprocess.looks(grey)] for member in self.members]
-        answers, batch = self.answers([_batch(each, self.device) for each in looks])
+        answers, _ = self.answers([_batch(each, self.device) for each in looks])
         refuse_not_finite(answers)
-        self.task.answers(answers.cpu().numpy(), batch.laid)
+        task.answers(answers.cpu().numpy())
 
     def looking(self, views: Views) -> "Predictor":
         """The same networks with other looks at each picture: "one", or the "ten" crops of AlexNet."""
+        if views == "ten" and of_pictures(self.task):
+            raise UsageError("looks", "looks at parts of a picture are not joined to a whole one", "--looks one")
         members = (
             dataclasses.replace(each, preprocess=dataclasses.replace(each.preprocess, views=views))
             for each in self.members
@@ -148,7 +160,7 @@ class Predictor:
         ends = [np.append(start[1:], len(batch)) for start, batch in zip(starts, batches, strict=True)]
         for picture in range(len(starts[0])):
             looks = [
-                (outputs[which][row], batches[which].laid[row], self.members[which].weight, self.members[which].task)
+                (outputs[which][row], self.members[which].weight, self.members[which].task)
                 for which in range(len(self.members))
                 for row in range(starts[which][picture], ends[which][picture])
             ]
@@ -185,17 +197,107 @@ class Predictor:
 
         One path is one file, folder or pattern. `top`: how many classes a classifier lists, 5 as a rule.
         """
-        task = self.task if top is None else self.task.listing(top)
         named = [pictures] if isinstance(pictures, str | os.PathLike) else pictures
         paths = list_pictures([os.fspath(picture) for picture in named])
-        predictions: list[Prediction] = []
-        step = min(_AT_ONCE, self.at_once)
-        for start in range(0, len(paths), step):
-            predictions += self._predict(paths[start : start + step], task)
+        predictions = []
+        for each in self.predictions(paths, top=top):
+            predictions.append(each)
             progress(len(predictions), len(paths))
         return predictions
 
-    def _predict(self, paths: Sequence[Path], task: Task) -> list[Prediction]:
+    def predictions(
+        self, paths: Sequence[Path], *, top: int | None = None, tiles: Progress = lambda name, done, total: None
+    ) -> Iterator[Prediction]:
+        """Those of the files, one after the other; no more than a few pictures are in memory together.
+
+        `tiles` is told of a picture that is answered in many of them.
+        """
+        task: Task = self.task if top is None else self.task.listing(top)
+        if of_pictures(task):
+            for path in paths:
+                yield self._pictured(path, task, tiles)
+            return
+        step = min(_AT_ONCE, self.at_once)
+        for start in range(0, len(paths), step):
+            yield from self._labelled(paths[start : start + step], task)
+
+    def _pictured(self, path: Path, task: PictureTask, tiles: Progress) -> Prediction:
+        try:
+            pixels = decode.read(decode.read_bytes(path), str(path)).pixels
+        except DataError as error:
+            return Prediction(str(path), error.cause, task.nothing())
+        picture = planes(pixels, self.members[0].preprocess.channels)
+        said = self.said(picture, task, lambda done, total: tiles(f"tiles of {path.name}", done, total))
+        return Prediction(str(path), "ok", task.answer(said))
+
+    def said(
+        self, picture: Array, task: PictureTask, progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> Array:
+        """What is said of each pixel of a picture (channels, height, width), uint8 or float32 in 0..1, at its own size.
+
+        Its canvases are answered a few at a time, as many as the predicted memory allows, and what is said of these is
+        written down before the next ones are looked at.
+        """
+        way = self._way()
+        laid, done, sheet = way.laid(*picture.shape[1:]), 0, np.empty(0)
+        step = 1 if len(laid) == 1 else self._tiles_at_once
+        while done < len(laid):
+            part = laid[done : done + step]
+            try:
+                scores = self._scores(np.stack([way.canvas(picture, each) for each in part]))
+            except (MemoryError, RuntimeError) as error:
+                if not devices.out_of_memory(error) or step == 1:
+                    raise
+                step = -(-step // 2)
+                devices.give_back(self.device)
+                continue
+            refuse_not_finite(scores)
+            for each, own in zip(part, inside(scores, way), strict=True):
+                if way.resize != "tiles":
+                    field = each.back(own.permute(1, 2, 0).numpy(), "field")
+                    return np.asarray(task.said(torch.from_numpy(field).permute(2, 0, 1)[None])[0].numpy())
+                values = task.said(own[None])[0].numpy()
+                if not sheet.size:
+                    sheet = np.empty((*values.shape[:-2], *picture.shape[1:]), values.dtype)
+                top, left = (int(way.context - at) for at in each.offset)
+                spot = sheet[..., top : top + way.answered, left : left + way.answered]
+                spot[...] = values[..., : spot.shape[-2], : spot.shape[-1]]
+            done += len(part)
+            if len(laid) > step:
+                progress(done, len(laid))
+        return sheet
+
+    def _way(self) -> Preprocess:
+        """How all members look at a picture that is answered whole; a UsageError where they differ."""
+        first, *others = (
+            dataclasses.replace(each.preprocess, mean=(), deviation=(), version=1) for each in self.members
+        )
+        if any(each != first for each in others):
+            cause = "these networks look at pictures in different sizes, channels or ways"
+            raise UsageError("predictors", cause, "runs with the same --size, --channels and --resize")
+        return self.members[0].preprocess
+
+    @cached_property
+    def _tiles_at_once(self) -> int:
+        """So many that their peak, as it is predicted, stays within a fixed budget: equal on every machine."""
+        budget = _FOR_TILES if self.device.type == "cpu" else _FOR_TILES_ON_A_GPU
+        way, most = self.members[0].preprocess, BATCH
+        for each in self.members:
+            maps, _ = each.task.channels(way.channels)
+            fit = largest_batch(each.network, (maps, way.size, way.size), budget, training=False)
+            most = min(most, max(1, fit.batch))
+        return most
+
+    def _scores(self, canvases: Array) -> Tensor:
+        """The members' joined outputs for canvases (n, channels, side, side): (n, k, side, side) float32."""
+        pictures = torch.from_numpy(canvases)
+        outputs = [self._outputs(each, pictures).cpu() for each in self.members]
+        if len(outputs) == 1:
+            return outputs[0]
+        weights, tasks = zip(*((each.weight, each.task) for each in self.members), strict=True)
+        return torch.stack([self.task.joined(each, weights, tasks) for each in zip(*outputs, strict=True)])
+
+    def _labelled(self, paths: Sequence[Path], task: LabelTask) -> list[Prediction]:
         """Those of a few pictures, which lie in memory together."""
         causes: dict[int, str] = {}
         looks: list[list[tuple[int, Pixels, Any]]] = [[] for _ in self.members]
@@ -213,7 +315,7 @@ class Predictor:
             answered, _ = in_parts(self.answers, [_batch(each, self.device) for each in looks])
             for answers, batch in answered:
                 refuse_not_finite(answers)
-                given = task.answers(answers.cpu().numpy(), batch.laid)
+                given = task.answers(answers.cpu().numpy())
                 said |= dict(zip(batch.indices.tolist(), given, strict=True))
         return [
             Prediction(str(path), causes.get(place, "ok"), said.get(place, task.nothing()))
@@ -297,6 +399,12 @@ def network_for(name: str, task: Task, channels: int, options: Mapping[str, Any]
 def autocast(device: torch.device, bfloat16: bool) -> contextlib.AbstractContextManager[Any]:
     """Of the forward pass; weights stay float32."""
     return torch.autocast(device.type, torch.bfloat16) if bfloat16 else contextlib.nullcontext()
+
+
+def inside(outputs: Tensor, way: Preprocess) -> Tensor:
+    """What a network says inside its canvases, (n, k, answered, answered): of each tile its own share."""
+    start = way.context if outputs.shape[-1] == way.size else 0
+    return outputs[..., start : start + way.answered, start : start + way.answered]
 
 
 def _starts(indices: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from striate.data.feed import Batch, Streamed, cut_batches, open_feed
 from striate.data.preprocess import Preprocess
 from striate.data.samples import Samples
 from striate.data.sources.folder import list_folder
+from striate.data.units import units_of
 
 CPU = torch.device("cpu")
 SIDE = 12
@@ -51,7 +52,7 @@ def same(one: Batch, other: Batch) -> bool:
 
 
 def streamed(samples: Samples, workers: int, channels: int = 3) -> Streamed:
-    return Streamed(samples, Preprocess(SIDE, channels), CPU, workers)
+    return Streamed(units_of(samples), Preprocess(SIDE, channels), CPU, workers)
 
 
 @pytest.mark.parametrize("views", ["one", "ten"])
@@ -60,7 +61,7 @@ def test_resident_and_streamed_by_any_number_of_workers_give_the_same_batches(
     samples: Samples, channels: int, views: Any
 ) -> None:
     preprocess, everything = Preprocess(SIDE, channels, views=views), np.arange(len(samples))
-    resident = open_feed(samples, everything, preprocess, CPU, memory="resident")
+    resident = open_feed(units_of(samples), everything, preprocess, CPU, memory="resident")
     assert type(resident).__name__ == ("Resident" if views == "one" else "Streamed")
     for seed in (0, 1):  # a second pass over the same object
         wanted = groups(samples, seed=seed)
@@ -74,7 +75,7 @@ def test_resident_and_streamed_by_any_number_of_workers_give_the_same_batches(
             assert batch.targets["label"].tolist() == samples.targets.strata[[at for at, _, _ in looks]].tolist()
             assert batch.laid == tuple(laid for _, _, laid in looks)
     for workers in (0, 1, 2):
-        source = open_feed(samples, everything, preprocess, CPU, memory="streamed", workers=workers)
+        source = open_feed(units_of(samples), everything, preprocess, CPU, memory="streamed", workers=workers)
         for seed in (0, 1):
             wanted = groups(samples, seed=seed)
             assert all(map(same, source.batches(wanted), resident.batches(wanted)))
@@ -90,7 +91,7 @@ def test_a_pass_left_early_does_not_disturb_the_next(samples: Samples) -> None:
 
 def test_a_part_of_the_samples_may_be_resident(samples: Samples) -> None:
     part = np.array([20, 3, 11])
-    source = open_feed(samples, part, Preprocess(SIDE, 3), CPU, memory="resident")
+    source = open_feed(units_of(samples), part, Preprocess(SIDE, 3), CPU, memory="resident")
     (found,) = source.batches([np.array([3, 20])])
     (expected,) = streamed(samples, 0).batches([np.array([3, 20])])
     assert same(found, expected)
@@ -102,9 +103,9 @@ def test_a_part_of_the_samples_may_be_resident(samples: Samples) -> None:
 def test_what_fits_in_memory_is_resident_unless_asked(samples: Samples) -> None:
     asked = {"auto": "Resident", "resident": "Resident", "streamed": "Streamed"}
     for memory, kind in asked.items():
-        source = open_feed(samples, np.arange(3), Preprocess(SIDE, 3), CPU, memory=memory)  # type: ignore[arg-type]
+        source = open_feed(units_of(samples), np.arange(3), Preprocess(SIDE, 3), CPU, memory=memory)  # type: ignore[arg-type]
         assert type(source).__name__ == kind
-    huge = open_feed(samples, np.arange(24), Preprocess(1 << 20, 3), CPU)  # 72 TiB of canvases
+    huge = open_feed(units_of(samples), np.arange(24), Preprocess(1 << 20, 3), CPU)  # 72 TiB of canvases
     assert type(huge).__name__ == "Streamed"
 
 

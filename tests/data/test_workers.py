@@ -23,6 +23,7 @@ from striate.data.feed import Streamed, cut_batches
 from striate.data.preprocess import Preprocess
 from striate.data.samples import Samples
 from striate.data.sources.folder import list_folder
+from striate.data.units import units_of
 from striate.data.workers import Looks, Reading
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:This DataLoader will create")]
@@ -35,11 +36,12 @@ from striate.data.audit import scan
 from striate.data.feed import Streamed, cut_batches
 from striate.data.preprocess import Preprocess
 from striate.data.sources.folder import list_folder
+from striate.data.units import units_of
 
 samples = scan(list_folder(Path(sys.argv[1])))
 groups = cut_batches(numpy.arange(len(samples)), 12)
 for workers in (0, 2):
-    source = Streamed(samples, Preprocess(64, 3), torch.device("cpu"), workers, print)
+    source = Streamed(units_of(samples), Preprocess(64, 3), torch.device("cpu"), workers, print)
     pixels = b"".join(batch.pictures.numpy().tobytes() for _ in range(2) for batch in source.batches(groups))
     print(hashlib.sha256(pixels).hexdigest())
 """
@@ -101,11 +103,11 @@ class Dying:
 
 def test_batches_go_through_a_pipe_where_workers_die_again(samples: Samples, tmp_path: Path) -> None:
     groups, preprocess = cut_batches(np.arange(len(samples)), 5), Preprocess(12, 3)
-    expected = list(Streamed(samples, preprocess, torch.device("cpu"), 0).batches(groups))
+    expected = list(Streamed(units_of(samples), preprocess, torch.device("cpu"), 0).batches(groups))
     (tmp_path / "died").mkdir()
     dying = dataclasses.replace(samples, read=Dying(samples.read, tmp_path / "died"))
     said: list[str] = []
-    found = list(Reading(Looks(dying, preprocess), 2, False, said.append).batches(groups))
+    found = list(Reading(Looks(units_of(dying), preprocess), 2, False, said.append).batches(groups))
     assert [np.asarray(each[0]).tolist() for each in found] == [each.indices.tolist() for each in expected]
     assert all(torch.equal(torch.as_tensor(one[1]), each.pictures) for one, each in zip(found, expected, strict=True))
     assert "through a pipe" in " ".join(said)
@@ -124,7 +126,7 @@ class Stuck:
 
 def test_a_worker_that_gives_nothing_is_not_waited_for_without_end(samples: Samples) -> None:
     stuck = dataclasses.replace(samples, read=Stuck())
-    reading = Reading(Looks(stuck, Preprocess(12, 3)), 1, False, wait=0.2)
+    reading = Reading(Looks(units_of(stuck), Preprocess(12, 3)), 1, False, wait=0.2)
     with pytest.raises(MachineError, match="no batch came from worker processes"):
         list(reading.batches([np.array([0])]))
 
@@ -145,8 +147,8 @@ def test_pictures_are_read_by_processes_that_are_started_anew(
     """As where the system does not copy processes: macOS, and Linux from Python 3.14 on."""
     monkeypatch.setattr(multiprocessing, "get_start_method", lambda allow_none=False: "spawn")
     groups = cut_batches(np.arange(len(samples)), 12)
-    expected = Streamed(samples, Preprocess(12, 3), torch.device("cpu"), 0).batches(groups)
-    reading = Reading(Looks(samples, Preprocess(12, 3)), 1, False)
+    expected = Streamed(units_of(samples), Preprocess(12, 3), torch.device("cpu"), 0).batches(groups)
+    reading = Reading(Looks(units_of(samples), Preprocess(12, 3)), 1, False)
     found = list(reading.batches(groups))
     assert isinstance(reading._loader.multiprocessing_context, Afresh)
     assert all(torch.equal(torch.as_tensor(one[1]), other.pictures) for one, other in zip(found, expected, strict=True))

@@ -163,7 +163,7 @@ def test_a_temperature_is_settled_from_rows_and_changes_no_answer() -> None:
     ]
     assert all(after < value(each) for each in around)
     assert [each.hits for each in settled.measures(sharp)[:2]] == [each.hits for each in TASK.measures(sharp)[:2]]
-    assert settled.answers(3 * OUTPUTS.numpy(), ())[0].top[0][0] == asked.answers(3 * OUTPUTS.numpy(), ())[0].top[0][0]
+    assert settled.answers(3 * OUTPUTS.numpy())[0].top[0][0] == asked.answers(3 * OUTPUTS.numpy())[0].top[0][0]
     assert result(settled, sharp, "val")["temperature"] == settled.temperature
 
 
@@ -175,7 +175,7 @@ def test_a_temperature_stays_between_its_bounds_where_every_answer_is_right() ->
 def test_several_looks_are_joined_to_the_mean_of_their_probabilities() -> None:
     for task in (TASK, dataclasses.replace(TASK, temperature=2.0)):
         looks, weights = OUTPUTS[:3], [1.0, 2.0, 1.0]
-        joined = task.joined(list(looks), (whole(1, 1),) * 3, weights, [task] * 3)
+        joined = task.joined(list(looks), weights, [task] * 3)
         expected = np.average(task.probabilities(looks.numpy()), axis=0, weights=weights)
         np.testing.assert_allclose(task.probabilities(joined[None].numpy())[0], expected, rtol=1e-12)
 
@@ -190,7 +190,7 @@ def test_the_table_of_predictions_tells_truth_answer_and_their_probabilities() -
 def test_answers_list_as_many_classes_as_asked_the_likeliest_first() -> None:
     for top, count in ((1, 1), (5, 5), (99, len(CLASSES))):
         task = TASK.listing(top)
-        answer = task.answers(OUTPUTS.numpy(), ())[7]
+        answer = task.answers(OUTPUTS.numpy())[7]
         assert [label for label, _ in answer.top] == [CLASSES[k] for k in np.argsort(-PROBABILITIES[7])[:count]]
         assert len(answer.cells()) == len(task.columns) == 2 * count
     assert TASK.nothing().as_dict() == {"label": None, "probability": None, "top": []}

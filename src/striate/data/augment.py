@@ -21,7 +21,7 @@ from torch.nn import functional
 from striate.base.options import Range
 from striate.base.randomness import draws
 from striate.data.feed import Batch
-from striate.data.preprocess import LUMA, Measured, larger, scaled
+from striate.data.preprocess import LUMA, Measured, Preprocess, larger, scaled
 
 Draws = npt.NDArray[np.float64]
 Share = Annotated[float, Range(0, least=0, most=1)]
@@ -80,9 +80,15 @@ def preset(name: str, **values: Any) -> Augment:
     return dataclasses.replace(PRESETS[name], **{key: value for key, value in values.items() if value is not None})
 
 
-def canvas_size(augment: Augment, size: int) -> int:
-    """A random resized crop is cut from a larger canvas."""
-    return size if augment.crop == 1 else larger(size)
+def canvas_for(augment: Augment, preprocess: Preprocess) -> Preprocess:
+    """A random resized crop is cut from a larger canvas; a tile's has as much more around it."""
+    size = preprocess.size
+    if augment.crop == 1:
+        return preprocess
+    if preprocess.resize != "tiles":
+        return dataclasses.replace(preprocess, size=larger(size))
+    around = (larger(size) - size + 1) // 2
+    return dataclasses.replace(preprocess, size=size + 2 * around, context=preprocess.context + around)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from striate.data.picture.laid import Laid
-from striate.data.preprocess import Preprocess
-from striate.data.samples import Indices, Keys, Samples
+from striate.data.preprocess import Itself, Preprocess
+from striate.data.samples import Indices, Keys
+from striate.data.units import Units
 from striate.data.workers import Looks, Reading, Say, nobody
 
 Memory = Literal["auto", "resident", "streamed"]
@@ -44,6 +45,20 @@ class Batch:
         targets = {name: values[part] for name, values in self.targets.items()}
         return Batch(self.indices[part], self.pictures[part], targets, self.laid[part])
 
+    def inside(self, side: tuple[int, int], start: int | None = None) -> "Batch":
+        """The canvases, and the parts that lie on them, cut to (height, width) from `start`, or in their middle."""
+        whole = self.pictures.shape[-2:]
+        if side == whole:
+            return self
+        top, left = ((own - wanted) // 2 if start is None else start for own, wanted in zip(whole, side, strict=True))
+
+        def cut(part: Tensor) -> Tensor:
+            lies = part.ndim > 2 and part.shape[-2:] == whole
+            return part[..., top : top + side[0], left : left + side[1]] if lies else part
+
+        targets = {name: cut(part) for name, part in self.targets.items()}
+        return Batch(self.indices, cut(self.pictures), targets, self.laid)
+
 
 class Feed(Protocol):
     """Some samples, by batch."""
@@ -59,7 +74,7 @@ def cut_batches(order: Indices, batch: int) -> list[Indices]:
 
 
 def open_feed(
-    samples: Samples,
+    units: Units,
     indices: Indices,
     preprocess: Preprocess,
     device: torch.device,
@@ -72,11 +87,12 @@ def open_feed(
 
     Several looks at a picture are always streamed: nothing looks twice at them.
     """
-    streamed = Streamed(samples, preprocess, device, workers, say=say)
-    needed = len(indices) * preprocess.channels * preprocess.side**2
+    streamed = Streamed(units, preprocess, device, workers, say=say)
+    parts = sum(kind in ("ids", "field") for kind in units.samples.targets.kinds.values())
+    needed = len(indices) * (preprocess.channels + 4 * parts) * preprocess.side**2
     if preprocess.views != "one" or memory == "streamed" or (memory == "auto" and needed > free_memory(device) / 4):
         return streamed
-    return Resident(streamed, indices, len(samples))
+    return Resident(streamed, indices, len(units))
 
 
 @final
@@ -110,9 +126,9 @@ class Streamed:
     """Read anew each time, by `workers` processes, or by this one when there are none."""
 
     def __init__(
-        self, samples: Samples, preprocess: Preprocess, device: torch.device, workers: int, say: Say = nobody
+        self, units: Units, preprocess: Preprocess | Itself, device: torch.device, workers: int, say: Say = nobody
     ) -> None:
-        self.device, self._reading = device, Reading(Looks(samples, preprocess), workers, device.type == "cuda", say)
+        self.device, self._reading = device, Reading(Looks(units, preprocess), workers, device.type == "cuda", say)
 
     def batches(self, groups: Sequence[Indices]) -> Iterator[Batch]:
         for indices, pictures, targets, laid in self._reading.batches(groups):

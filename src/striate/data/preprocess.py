@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +15,8 @@ from striate.base import devices
 from striate.base.declared import read
 from striate.base.options import Range
 from striate.data.picture import decode
-from striate.data.picture.canvas import Resize, square, ten_crops
-from striate.data.picture.laid import Laid, Pixels
+from striate.data.picture.canvas import Resize, cut, planes, square, squared, ten_crops, tiles
+from striate.data.picture.laid import Array, Laid, Pixels
 
 # How pictures are resized. 1: in one call of Pillow, whose order of passes changed in its version 13; 2: in two.
 VERSION = 2
@@ -33,6 +33,10 @@ class Preprocess:
     `mean` and `deviation` are per channel, in units of 0..1, over all pixels of all training pictures after
     resizing: one mean of one set of numbers, not an average of each picture's deviation. `views`: a picture is
     looked at once, or in ten crops. `version` is that of the resizing it was trained with.
+
+    "tiles" looks at a picture in its own scale, canvas by canvas; the outer `context` pixels of each are seen, and not
+    answered for. `stride` is the network's: tiles are that far apart or a multiple, so that its pools meet the same
+    pixels. `whole`: the answer has the picture's size, so that no JPEG is decoded smaller.
     """
 
     size: Annotated[int, Range(224, least=1, most=4096)]
@@ -42,20 +46,56 @@ class Preprocess:
     deviation: tuple[Annotated[float, Range(0.25, least=0, most=1, open="least")], ...] = (0.25,)
     views: Views = "one"
     version: Annotated[int, Range(VERSION, least=1, most=VERSION)] = VERSION
+    context: Annotated[int, Range(0, least=0, most=2047)] = 0
+    stride: Annotated[int, Range(1, least=1, most=4096)] = 1
+    whole: bool = False
 
-    def looks(self, picture: bytes | Pixels, where: str = "picture") -> list[tuple[Pixels, Laid]]:
+    def looks(
+        self, picture: bytes | Pixels, where: str = "picture", tile: int | None = None
+    ) -> list[tuple[Pixels, Laid]]:
         """Each canvas, uint8 (channels, size, size), on which the network looks at a picture, and how that lies on it.
 
-        `picture` is a file's bytes or uint8 (height, width, 1 or 3); `where` names it in a `DataError`.
+        `picture` is a file's bytes or uint8 (height, width, 1 or 3); `where` names it in a `DataError`. `tile`: only
+        this one.
         """
-        canvas, laid = square(self.pixels(picture, where), self.channels, self.side, self.resize)
+        pixels = self.pixels(picture, where)
+        if self.whole:
+            own = planes(pixels, self.channels)
+            every = self.laid(*own.shape[1:])
+            return [(self.canvas(own, laid), laid) for laid in (every if tile is None else [every[tile]])]
+        canvas, laid = square(pixels, self.channels, self.side, self.resize)
         return ten_crops(canvas, laid, self.size) if self.views == "ten" else [(canvas, laid)]
+
+    def laid(self, height: int, width: int) -> list[Laid]:
+        """How a picture that is answered whole lies on each of its canvases."""
+        if self.resize == "tiles":
+            return tiles(height, width, self.size, self.context, self.answered)
+        laid, around = squared(height, width, self.answered, self.resize), self.context
+        offset = (laid.offset[0] + around, laid.offset[1] + around)
+        return [Laid(laid.picture, (self.size, self.size), laid.scale, offset, around)]
+
+    def canvas(self, picture: Array, laid: Laid) -> Array:
+        """What lies on one canvas of a picture (channels, height, width), uint8 or float32 in 0..1."""
+        if self.resize == "tiles":
+            return cut(picture, laid)
+        pixels, side = picture.transpose(1, 2, 0), self.answered
+        if picture.dtype == np.uint8:
+            inner, _ = square(pixels, len(picture), side, self.resize)
+        else:
+            inner = squared(*laid.picture, side, self.resize).forward(pixels, "field", 0.5).transpose(2, 0, 1)
+        return cut(inner, Laid((side, side), laid.canvas, (1.0, 1.0), (self.context, self.context)))
+
+    @property
+    def answered(self) -> int:
+        """The side of the square inside a canvas that is answered for; of a tile a multiple of the stride."""
+        inside = self.size - 2 * self.context
+        return inside // self.stride * self.stride if self.resize == "tiles" else inside
 
     def pixels(self, picture: bytes | Pixels, where: str = "picture") -> Pixels:
         """The picture's pixels, uint8 (height, width, 1 or 3); a large JPEG's at a half, a quarter or an eighth of
         its size while both sides stay at least twice what is looked at."""
         if isinstance(picture, bytes):
-            return decode.read(picture, where, at_least=self.side).pixels
+            return decode.read(picture, where, at_least=None if self.whole else self.side).pixels
         return picture
 
     @property
@@ -64,15 +104,37 @@ class Preprocess:
         return larger(self.size) if self.views == "ten" else self.size
 
     def normalise(self, pictures: Tensor) -> Tensor:
-        """uint8, or float in 0..1, (n, channels, h, w) -> float32 with mean 0 and deviation 1 per channel."""
+        """uint8, or float in 0..1, (n, channels, h, w) -> float32 with mean 0 and deviation 1 per channel.
+
+        Maps beyond the channels, which a task has added, stay as they are.
+        """
         values = scaled(pictures) if pictures.dtype == torch.uint8 else pictures
         mean, deviation = (
             torch.tensor(each, device=values.device).view(-1, 1, 1) for each in (self.mean, self.deviation)
         )
-        return values.sub(mean).div_(deviation)
+        normal = values[:, : self.channels].sub(mean).div_(deviation)
+        return normal if values.shape[1] == self.channels else torch.cat([normal, values[:, self.channels :]], 1)
 
     def as_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
+
+
+@final
+@dataclass(frozen=True)
+class Itself:
+    """A picture is looked at as it is, at its own size; `side` is the longest of any."""
+
+    channels: Literal[1, 3]
+    side: int
+    views: Views = "one"
+
+    def looks(
+        self, picture: bytes | Pixels, where: str = "picture", tile: int | None = None
+    ) -> list[tuple[Pixels, Laid]]:
+        """As `Preprocess.looks`, one look: uint8 (channels, height, width)."""
+        pixels = decode.read(picture, where).pixels if isinstance(picture, bytes) else picture
+        own = planes(pixels, self.channels)
+        return [(own, Laid.itself(*own.shape[1:]))]
 
 
 def from_dict(values: Mapping[str, Any], where: str | Path) -> Preprocess:

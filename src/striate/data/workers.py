@@ -20,8 +20,9 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 from striate.base import processes
 from striate.base.errors import MachineError, StriateError
 from striate.data.picture.laid import Array, Laid, Pixels
-from striate.data.preprocess import Preprocess
-from striate.data.samples import Indices, Samples
+from striate.data.preprocess import Itself, Preprocess
+from striate.data.samples import Indices
+from striate.data.units import Units
 
 # Seconds that a batch is waited for: no machine needs so many. And how often a dead worker is looked for.
 WAIT, _GLANCE = 300.0, 1.0
@@ -45,16 +46,17 @@ def nobody(text: str) -> None:
 
 @final
 class Looks(Dataset[Any]):
-    """Sample index -> the rows of its looks, or the StriateError that reading it gave."""
+    """Place of a unit -> the rows of its looks, or the StriateError that reading it gave."""
 
-    def __init__(self, samples: Samples, preprocess: Preprocess) -> None:
-        self._samples, self.preprocess = samples, preprocess
+    def __init__(self, units: Units, preprocess: Preprocess | Itself) -> None:
+        self._units, self.preprocess = units, preprocess
 
     def __getitem__(self, index: int) -> list[Look] | StriateError:
-        samples = self._samples
+        units, samples, sample = self._units, self._units.samples, int(self._units.of[index])
+        tile = None if units.tile is None else int(units.tile[index])
         try:
-            looks = self.preprocess.looks(samples.read(index), samples.read.where(index))
-            parts = [samples.targets.on(index, laid) for _, laid in looks]
+            looks = self.preprocess.looks(samples.read(sample), samples.read.where(sample), tile)
+            parts = [samples.targets.on(sample, laid) for _, laid in looks]
         except StriateError as error:
             return error
         return [(index, canvas, on, laid) for (canvas, laid), on in zip(looks, parts, strict=True)]

@@ -1,35 +1,38 @@
 """What is kept of each picture: a predictor's answers over samples become rows of fixed width."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from striate.base import devices, processes
-from striate.data.feed import Batch, Feed, cut_batches, open_feed
+from striate.data.feed import Batch, Feed, Streamed, cut_batches, open_feed
 from striate.data.load import reading_workers
-from striate.data.preprocess import scaled
+from striate.data.picture.laid import Array
+from striate.data.preprocess import Itself, scaled
 from striate.data.samples import Indices, Samples
+from striate.data.units import Units, units_of
 from striate.data.workers import Say, nobody
-from striate.predictor import Member, Predictor, in_parts, refuse_not_finite
-from striate.tasks.task import Rows, Task
+from striate.predictor import Member, Predictor, in_parts, inside, refuse_not_finite
+from striate.tasks.task import PictureTask, Rows, Task, of_pictures
 
 
 def rows(
     predictor: Predictor,
-    samples: Samples,
+    units: Units,
     indices: Indices,
     sources: Sequence[Feed],
     *,
     between: Callable[[], None] = lambda: None,
     say: Say = nobody,
 ) -> Tensor:
-    """`Task.kept` of each sample of `indices`, (n, k) float64; nothing else of the answers stays in memory.
+    """`Task.kept` of each unit of `indices`, (n, k) float64; nothing else of the answers stays in memory.
 
-    `sources` are one for each member. `between` is called equally often in each process; `say` is told where memory
-    is too small for a batch, which is then answered in parts. Under `torchrun` every
-    process works through its share and all receive the whole, each sample counted once.
+    What is said of pixels is measured inside the canvases. `sources` are one for each member. `between` is called
+    equally often in each process; `say` is told where memory is too small for a batch, which is then answered in parts.
+    Under `torchrun` every process works through its share and all receive the whole, each unit counted once.
     """
     rank, world = processes.place()
     shares = np.array_split(indices, world)
@@ -39,7 +42,13 @@ def rows(
     done, parts = 0, 1
 
     def kept(batches: Sequence[Batch]) -> Tensor:
-        return predictor.task.kept(*predictor.answers([given(predictor.task, each, samples) for each in batches]))
+        task = predictor.task
+        answers, asked = predictor.answers([given(task, each, units) for each in batches])
+        if of_pictures(task):
+            way = predictor.members[0].preprocess
+            answers = task.said(inside(answers, way))
+            asked = asked.inside((way.answered, way.answered), way.context)
+        return task.kept(answers, asked)
 
     for batches in zip(*(source.batches(groups) for source in sources), strict=True):
         between()
@@ -57,28 +66,57 @@ def rows(
 def rows_anew(predictor: Predictor, samples: Samples, indices: Indices, workers: int | None = None) -> Rows:
     """As `rows`, as a NumPy array; samples are read anew, by `workers` processes or as many as are worth it.
 
-    A RunError where an answer is no finite number.
+    A RunError where an answer is no finite number. Where something is said of each pixel, it is measured on the
+    pictures' own pixels.
     """
+    if of_pictures(task := predictor.task):
+        kept = [task.kept(*_said(predictor, task, each))[0] for each in as_given(predictor, samples, indices, workers)]
+        return np.array([row.cpu().numpy() for row in kept])
     sources = [_read(each, predictor, samples, indices, workers) for each in predictor.members]
-    found = rows(predictor, samples, indices, sources).cpu()
+    found = rows(predictor, units_of(samples), indices, sources).cpu()
     refuse_not_finite(found)
     return np.asarray(found.numpy())
 
 
-def given(task: Task, batch: Batch, samples: Samples) -> Batch:
+def shown(
+    predictor: Predictor, task: PictureTask, samples: Samples, indices: Indices, workers: int | None
+) -> Iterator[Mapping[str, Array]]:
+    """What is kept of a few pictures for a page."""
+    for batch in as_given(predictor, samples, indices, workers):
+        said, given = _said(predictor, task, batch)
+        yield task.shown(said[0].numpy(), given)
+
+
+def _said(predictor: Predictor, task: PictureTask, batch: Batch) -> tuple[Tensor, Batch]:
+    """What is said of one picture at its own size, and how it was given."""
+    return torch.from_numpy(predictor.said(batch.pictures[0].cpu().numpy(), task))[None], batch
+
+
+def given(task: Task, batch: Batch, units: Units) -> Batch:
     """A batch as evaluation gives it: what is random in it follows from the pictures' content alone."""
-    keyed = dataclasses.replace(batch, pictures=scaled(batch.pictures), indices=samples.keys(batch.indices))
+    keyed = dataclasses.replace(batch, pictures=scaled(batch.pictures), indices=units.keys(batch.indices))
     return dataclasses.replace(task.given(keyed, 0, 0), indices=batch.indices)
 
 
 def as_given(predictor: Predictor, samples: Samples, indices: Indices, workers: int | None = None) -> Iterator[Batch]:
-    """Samples as the first member is given them, for those who answer without a network."""
-    source = _read(predictor.members[0], predictor, samples, indices, workers)
-    for batch in source.batches(cut_batches(indices, predictor.at_once)):
-        yield given(predictor.task, batch, samples).to(devices.exact(predictor.device))
+    """Samples as the first member is given them, for those who answer without a network.
+
+    Where something is said of each pixel they come one at a time, at their own size.
+    """
+    units, place = units_of(samples), devices.exact(predictor.device)
+    if of_pictures(predictor.task):
+        itself = Itself(predictor.members[0].preprocess.channels, int(samples.sizes[indices].max(initial=1)))
+        many = reading_workers(samples) if workers is None else workers
+        source: Feed = Streamed(units, itself, torch.device("cpu"), many)
+        groups, place = list(indices[:, None]), torch.device("cpu")
+    else:
+        source = _read(predictor.members[0], predictor, samples, indices, workers)
+        groups = cut_batches(indices, predictor.at_once)
+    for batch in source.batches(groups):
+        yield given(predictor.task, batch, units).to(place)
 
 
 def _read(member: Member, predictor: Predictor, samples: Samples, indices: Indices, workers: int | None) -> Feed:
     """Samples read anew, as one member looks at them."""
     many = reading_workers(samples) if workers is None else workers
-    return open_feed(samples, indices, member.preprocess, predictor.device, memory="streamed", workers=many)
+    return open_feed(units_of(samples), indices, member.preprocess, predictor.device, memory="streamed", workers=many)

@@ -1,7 +1,6 @@
 """What the page of a finished run shows, gathered from its folder, and from its data where pictures are wanted."""
 
 import contextlib
-import dataclasses
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -17,7 +16,7 @@ from striate.base import reading
 from striate.base.errors import DataError, Option, RunError, UsageError
 from striate.base.reading import DAMAGED
 from striate.base.sections import Seen
-from striate.data.augment import Augment, Augmenter, canvas_size
+from striate.data.augment import Augment, Augmenter, canvas_for
 from striate.data.feed import Batch
 from striate.data.load import BUILT_IN, read_samples
 from striate.data.picture.laid import Array, Pixels
@@ -203,14 +202,14 @@ def _examples(run: Run, lines: list[Line], pictures: Pictures) -> Iterator[Examp
     augment = Augment(**run.facts["augment"])
     measured = Measured(**{name: _tuples(value) for name, value in run.facts["measured"].items()})
     own = run.preprocess
-    side = canvas_size(augment, own.size)
-    canvases = dataclasses.replace(own, size=side)
+    canvases = canvas_for(augment, own)
+    side = canvases.size
     task, seed = run.task, int(run.recipe["seed"])
     augmenter = Augmenter(augment, own.size, measured, seed)
     for place in train[first]:
         try:
             picture = pictures.read(int(place))
-            ((canvas, laid),) = canvases.looks(picture)
+            ((canvas, laid),) = canvases.looks(picture, tile=0)
             before = Preprocess(max(side, LEAST), 3).pixels(picture)
         except DataError:
             continue

@@ -19,6 +19,7 @@ from striate.tasks import registry
 from striate.tasks.task import Rows, Task
 
 NAME = "kept"
+MOST_SHOWN = 2**26
 _OF = "of.json"
 SUBSETS = ("val", "test")
 
@@ -27,27 +28,25 @@ SUBSETS = ("val", "test")
 class Kept:
     """Of one subset: `rows` (n, k) float64 by the task, and `samples` (n,), the place of each in split.csv.
 
-    `places` are those rows, a few, of which `given`, the canvases uint8, and `answers` are kept as well.
+    `shown` are small pictures, uint8, of a few: by row, and by what they show.
     """
 
     rows: Rows
     samples: Indices
-    places: Indices = field(default_factory=lambda: np.empty(0, np.int64))
-    given: Array = field(default_factory=lambda: np.empty(0, np.uint8))
-    answers: Array = field(default_factory=lambda: np.empty(0, np.float32))
+    shown: Mapping[int, Mapping[str, Array]] = field(default_factory=dict)
 
     def of(self, place: int) -> Mapping[str, Array]:
         """What was kept of one row's picture."""
-        found = np.flatnonzero(self.places == place)
-        return {"given": self.given[found[0]], "answer": self.answers[found[0]]} if len(found) else {}
+        return self.shown.get(place, {})
 
 
 def write_kept(folder: Path, subsets: Mapping[str, Kept], weights: str) -> None:
     """All subsets at once, whole or not at all; `weights` is the digest of those that answered."""
-    files = {
-        f"{name}.safetensors": save({key: np.ascontiguousarray(part) for key, part in vars(kept).items()})
-        for name, kept in subsets.items()
-    }
+    files = {}
+    for name, kept in subsets.items():
+        parts = {"rows": kept.rows, "samples": kept.samples}
+        parts |= {f"{place}.{what}": part for place, shown in kept.shown.items() for what, part in shown.items()}
+        files[f"{name}.safetensors"] = save({key: np.ascontiguousarray(part) for key, part in parts.items()})
     durable.save_folder(folder / NAME, {**files, _OF: durable.to_json({"weights": weights})})
 
 
@@ -71,31 +70,39 @@ def read_kept(
     if not os.path.lexists(durable.standing(folder / NAME)):
         return {}
     task = registry.from_dict(facts["task"], folder / "run.json")
-    # numbers of 8 bytes for each picture, and a few whole pictures
-    most = 2**20 + 8 * (len(task.classes) + 16) * len(lines) + 2**8 * facts["preprocess"]["size"] ** 2
+    # numbers of 8 bytes for each picture, and a few pictures
+    most = 2**20 + 8 * (8 * len(task.classes) + 32) * len(lines) + MOST_SHOWN
     files = durable.read_folder(folder / NAME, {f"{name}.safetensors": most for name in SUBSETS} | {_OF: 2**20})
     found = {}
     try:
         of = reading.parsed(files.pop(_OF), folder / NAME / _OF)["weights"]
         for name, data in files.items():
             subset = name.removesuffix(".safetensors")
-            found[subset] = kept = Kept(**load(data))
+            found[subset] = kept = _read(load(data))
             _refuse_others(kept, task, subsets.places(lines, subset))
     except (SafetensorError, TypeError, KeyError, ValueError) as error:
         raise RunError(folder / NAME, f"cannot be read ({error})", "a fresh run") from None
     return found if weights in (None, of) else {}
 
 
+def _read(parts: dict[str, Array]) -> Kept:
+    rows, samples, shown = parts.pop("rows"), parts.pop("samples"), dict[int, dict[str, Array]]()
+    for name, part in parts.items():
+        place, _, what = name.partition(".")
+        if what:  # runs of before kept what they showed in another way
+            shown.setdefault(int(place), {})[what] = part
+    return Kept(rows, samples, shown)
+
+
 def _refuse_others(kept: Kept, task: Task, places: Indices) -> None:
     """A ValueError where these are not rows of the task, one for each picture of the subset."""
-    kinds = [(each.dtype.name, each.ndim) for each in (kept.rows, kept.samples, kept.places)]
-    if kinds != [("float64", 2), ("int64", 1), ("int64", 1)] or len(kept.rows) != len(kept.samples):
+    kinds = [(each.dtype.name, each.ndim) for each in (kept.rows, kept.samples)]
+    if kinds != [("float64", 2), ("int64", 1)] or len(kept.rows) != len(kept.samples):
         raise ValueError("these are no rows of pictures")
     if not np.array_equal(kept.samples, places) or not np.isfinite(kept.rows).all() or not task.fits(kept.rows):
         raise ValueError("these are not rows of this run's pictures")
-    remembered = len(kept.given) == len(kept.answers) == len(kept.places)
-    same = kept.given.shape == kept.answers.shape and kept.given.ndim == 4 and kept.given.shape[1] in (1, 3)
-    if not remembered or (len(kept.places) and not same) or not np.isin(kept.places, np.arange(len(kept.rows))).all():
+    pictures = [part for shown in kept.shown.values() for part in shown.values()]
+    if not all(0 <= place < len(kept.rows) for place in kept.shown):
         raise ValueError("what is kept of a few pictures is not theirs")
-    if (kept.given.dtype.name, kept.answers.dtype.name) != ("uint8", "float32") or not np.isfinite(kept.answers).all():
+    if not all(part.dtype == np.uint8 and part.ndim in (2, 3) and part.size for part in pictures):
         raise ValueError("what is kept of a few pictures are no pictures")

@@ -15,8 +15,9 @@ from striate.base.options import Range, Whole
 from striate.base.sections import Card, Cards, Matrix, NumberTable, Section
 from striate.base.tables import Table
 from striate.data.feed import Batch
-from striate.data.picture.laid import Array, Laid, Pixels
+from striate.data.picture.laid import Array, Pixels
 from striate.data.samples import Indices, Samples
+from striate.data.targets import Targets
 from striate.layers import Heads
 from striate.tasks.measures import Dice, Mean, Measure, Proportion
 from striate.tasks.task import Rows, Shown, option
@@ -72,6 +73,18 @@ class Classify:
     def given(self, batch: Batch, seed: int, epoch: int) -> Batch:
         return batch
 
+    def may_learn(self, targets: Targets) -> None:
+        return None
+
+    def measured(self, train: Iterator[Batch]) -> "Classify":
+        return self
+
+    def weighed(self, targets: Targets) -> Targets:
+        return targets
+
+    def partner(self) -> None:
+        return None
+
     def loss(self, outputs: Tensor | Heads, batch: Batch) -> Tensor:
         """Cross-entropy in nats, (n,); that of each auxiliary answer is added, times their weight."""
         if isinstance(outputs, Heads):
@@ -80,9 +93,7 @@ class Classify:
         targets = batch.targets["label"]
         return functional.cross_entropy(outputs, targets, reduction="none", label_smoothing=self.label_smoothing)
 
-    def joined(
-        self, outputs: Sequence[Tensor], laid: Sequence[Laid], weights: Sequence[float], tasks: Sequence[Any]
-    ) -> Tensor:
+    def joined(self, outputs: Sequence[Tensor], weights: Sequence[float], tasks: Sequence[Any]) -> Tensor:
         """The logarithm of the weighted mean of probabilities: Krizhevsky et al. 2012, section 4.1; float64.
 
         Each network's are by its own temperature.
@@ -181,7 +192,7 @@ class Classify:
         more = (f"{what}_{place}" for place in range(2, most + 1) for what in ("label", "probability"))
         return ("label", "probability", *more)
 
-    def answers(self, outputs: Array, laid: Sequence[Laid]) -> list[Classified]:
+    def answers(self, outputs: Array) -> list[Classified]:
         probabilities = self.probabilities(outputs)
         orders = np.argsort(-probabilities, 1, kind="stable")[:, : self.top]
         return [
@@ -204,7 +215,12 @@ class Classify:
         return Table(("truth", "answer", "probability", "truth_probability"), rows)
 
     def baselines(
-        self, samples: Samples, train: Indices, tested: Indices, batches: Callable[[Indices], Iterator[Batch]]
+        self,
+        samples: Samples,
+        train: Indices,
+        val: Indices,
+        tested: Indices,
+        batches: Callable[[Indices], Iterator[Batch]],
     ) -> list[Measure]:
         """Answering the commonest training class, and a support vector machine.
 
@@ -220,9 +236,6 @@ class Classify:
             hits = int((machine.predict(_small(batches(tested))) == labels[tested]).sum())
             found.append(Proportion("RBF support vector machine", hits, len(tested)))
         return found
-
-    def remembered(self, kept: Rows) -> Indices:
-        return np.empty(0, dtype=np.int64)
 
     def sections(self, kept: Rows, result: Mapping[str, Any], shown: Shown) -> list[Section]:
         """The confusion matrix, the numbers of each class, and the worst mistakes."""

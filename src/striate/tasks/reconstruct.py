@@ -17,12 +17,13 @@ from striate.base.randomness import normals
 from striate.base.sections import Card, Cards, Section, Seen
 from striate.base.tables import Table
 from striate.data.feed import Batch
-from striate.data.picture.laid import Array, Laid, Pixels
+from striate.data.picture.laid import Array, Pixels
 from striate.data.samples import Indices, Samples
+from striate.data.targets import Targets
 from striate.tasks.measures import Mean, Measure
 from striate.tasks.task import Outputs, Rows, Shown, option
 
-SHOWN, THUMBNAIL = 6, 96
+SHOWN, THUMBNAIL, LARGEST = 6, 96, 512
 # An error below this is none that 8-bit pixels can tell: 100 dB.
 LEAST = 1e-10
 Noise = Annotated[float, Range(0.3, least=0.001, most=10)]
@@ -54,8 +55,8 @@ class Reconstruct:
     mixes: ClassVar[bool] = False
     shares: ClassVar[frozenset[str]] = frozenset()
     recipe: ClassVar[Mapping[str, Any]] = MappingProxyType({
-        "model": "autoencoder", "augment": "none", "optimizer": "adamw", "rate": 0.005, "weight_decay": 0.0,
-        "schedule": "one-cycle", "warmup": 0.0,
+        "model": "autoencoder", "resize": "tiles", "augment": "none", "optimizer": "adamw", "rate": 0.005,
+        "weight_decay": 0.0, "schedule": "one-cycle", "warmup": 0.0,
     })  # fmt: skip
 
     noise: Noise = option(0.3, "deviation of the Gaussian noise, in units of 0..1")
@@ -77,28 +78,35 @@ class Reconstruct:
         noise = torch.from_numpy(drawn).to(batch.pictures.device).mul_(self.noise)
         return dataclasses.replace(batch, pictures=noise.add_(batch.pictures), targets=targets)
 
+    def may_learn(self, targets: Targets) -> None:
+        return None
+
+    def measured(self, train: Iterator[Batch]) -> "Reconstruct":
+        return self
+
+    def weighed(self, targets: Targets) -> Targets:
+        return targets
+
+    def partner(self) -> None:
+        return None
+
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """The mean squared error of each picture's numbers, (n,)."""
-        difference: Tensor = outputs - batch.targets["picture"]
+        height, width = outputs.shape[-2:]
+        difference: Tensor = outputs - batch.inside((height, width)).targets["picture"]
         return difference.square().flatten(1).mean(1)
 
-    def joined(
-        self, outputs: Sequence[Tensor], laid: Sequence[Laid], weights: Sequence[float], tasks: Sequence[Any]
-    ) -> Tensor:
-        """The weighted mean of the answers, each brought to the first one's canvas."""
-        first = laid[0]
-        if any(not np.allclose(each.shows(), first.shows()) for each in laid):
-            raise UsageError("looks", "looks at parts of a picture are not joined to a whole one", "--looks one")
-        moved = [
-            output.double().cpu() if each == first else torch.from_numpy(_on(first, each, output)).double()
-            for output, each in zip(outputs, laid, strict=True)
-        ]
+    def joined(self, outputs: Sequence[Tensor], weights: Sequence[float], tasks: Sequence[Any]) -> Tensor:
+        """The weighted mean of the answers."""
         shares = torch.tensor(weights, dtype=torch.float64) / sum(weights)
-        return (torch.stack(moved) * shares[:, None, None, None]).sum(0).float()
+        return (torch.stack(list(outputs)).double() * shares[:, None, None, None]).sum(0).float()
+
+    def said(self, outputs: Tensor) -> Tensor:
+        return outputs.clamp(0, 1)
 
     def kept(self, answers: Tensor, batch: Batch) -> Tensor:
-        """Mean squared and mean absolute error of the answer, cut to 0..1."""
-        difference = answers.clamp(0, 1).sub_(batch.targets["picture"]).abs_().flatten(1)
+        """Mean squared and mean absolute error."""
+        difference = answers.sub(batch.targets["picture"]).abs_().flatten(1)
         absolute = difference.mean(1, dtype=torch.float64)
         return torch.stack([difference.square_().mean(1, dtype=torch.float64), absolute], 1)
 
@@ -130,13 +138,13 @@ class Reconstruct:
     def columns(self) -> tuple[str, ...]:
         return ("height", "width")
 
-    def answers(self, outputs: Array, laid: Sequence[Laid]) -> list[Restored]:
-        """Each answer in the size of its picture; what the canvas did not show stays mid-grey."""
-        found = []
-        for output, each in zip(outputs, laid, strict=True):
-            field = each.back(np.clip(output, 0, 1).transpose(1, 2, 0), "field", outside=0.5)
-            found.append(Restored(_bytes(field)))
-        return found
+    def answer(self, said: Array) -> Restored:
+        return Restored(_bytes(said.transpose(1, 2, 0)))
+
+    def shown(self, said: Array, batch: Batch) -> Mapping[str, Array]:
+        """The picture as given and as restored, the top left of it where it is large."""
+        parts = {"given": batch.pictures[0].numpy(), "answer": said}
+        return {name: _bytes(part[:, :LARGEST, :LARGEST].transpose(1, 2, 0)) for name, part in parts.items()}
 
     def nothing(self) -> Restored:
         return Restored()
@@ -149,16 +157,21 @@ class Reconstruct:
         return Table(("psnr", "squared_error", "absolute_error"), rows)
 
     def baselines(
-        self, samples: Samples, train: Indices, tested: Indices, batches: Callable[[Indices], Iterator[Batch]]
+        self,
+        samples: Samples,
+        train: Indices,
+        val: Indices,
+        tested: Indices,
+        batches: Callable[[Indices], Iterator[Batch]],
     ) -> list[Measure]:
-        """The given picture itself, where it is not the whole truth already, and the mean training picture."""
-        mean = sum((batch.targets["picture"].double().sum(0) for batch in batches(train)), torch.zeros(())) / len(train)
+        """The given picture itself, where it is not the whole truth already, and the training pictures' mean."""
+        mean = sum(float(batch.targets["picture"].double().mean()) for batch in batches(train)) / len(train)
         itself, average = [], []
         for batch in batches(tested):
-            itself.append(self.kept(batch.pictures, batch)[:, 0])
-            average.append(self.kept(mean.float().expand_as(batch.pictures), batch)[:, 0])
+            itself.append(self.kept(batch.pictures.clamp(0, 1), batch)[:, 0])
+            average.append(self.kept(torch.full_like(batch.pictures, mean), batch)[:, 0])
         rivals = {"the given picture itself": itself} if self.noise else {}
-        rivals["the mean training picture"] = average
+        rivals["the mean grey"] = average
         return [Mean(name, tuple(psnr(torch.cat(found).cpu().numpy()).tolist())) for name, found in rivals.items()]
 
     def remembered(self, kept: Rows) -> Indices:
@@ -181,8 +194,8 @@ class Reconstruct:
     def _card(self, place: int, kept: Rows, shown: Shown) -> Card:
         found = shown.of(place)
         seen = [
-            Seen(_bytes(picture.transpose(1, 2, 0)), what)
-            for what, picture in (("given", found["given"] / 255), ("restored", found["answer"]))
+            Seen(found[part] if found[part].ndim == 3 else found[part][..., None], what)
+            for what, part in (("given", "given"), ("restored", "answer"))
         ]
         line = ("PSNR", f"{psnr(kept[place : place + 1, 0])[0]:.1f} dB", "")
         true = shown.picture(place, THUMBNAIL)
@@ -193,12 +206,6 @@ class Reconstruct:
 def psnr(squared: Array) -> Array:
     """Peak signal-to-noise ratio in dB of mean squared errors in units of 0..1; at most 100."""
     return np.asarray(-10 * np.log10(np.maximum(squared, LEAST)))
-
-
-def _on(canvas: Laid, laid: Laid, output: Tensor) -> Array:
-    """An answer (channels, h, w) that lies as `laid`, on another canvas of the same picture."""
-    field = laid.back(output.float().cpu().numpy().transpose(1, 2, 0), "field")
-    return canvas.forward(field, "field").transpose(2, 0, 1)
 
 
 def _bytes(field: Array) -> Pixels:

@@ -6,20 +6,25 @@ is a row of fixed width, float64: numbers, intervals, tables and pages are made 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
+from torch import Tensor, nn
 
 from striate.base.sections import Section, Seen
 from striate.base.tables import Table
 from striate.data.feed import Batch
-from striate.data.picture.laid import Array, Laid, Pixels
+from striate.data.picture.laid import Array, Pixels
 from striate.data.samples import Indices, Samples
+from striate.data.targets import Targets
 from striate.tasks.measures import Measure
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
+
 Rows = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 # What a network answers for a batch: a tensor, or a tuple of such where it has auxiliary heads.
 Outputs = Any
 
@@ -56,17 +61,17 @@ class Shown(Protocol):
         ...
 
     def of(self, place: int) -> Mapping[str, Array]:
-        """What `Task.remembered` had kept of it, "given" and "answer"; empty where nothing was."""
+        """What `PictureTask.shown` kept of it; empty where nothing was."""
         ...
 
 
-class Task(Protocol):
+class AnyTask(Protocol):
     """Frozen; `name` is what it is called at the shell."""
 
     labelled: ClassVar[bool]
     """Whether samples need labels."""
     pictures: ClassVar[bool]
-    """Whether its answers are pictures, of the canvas's size."""
+    """Whether it is a `PictureTask`."""
     networks: ClassVar[frozenset[str]]
     """The catalogue's kinds of network that can learn it."""
     mixes: ClassVar[bool]
@@ -96,21 +101,40 @@ class Task(Protocol):
         """
         ...
 
+    def may_learn(self, targets: Targets) -> Flags | None:
+        """Which samples may be trained and validated on, (n,); the others are for the test alone. None: all."""
+        ...
+
+    def measured(self, train: Iterator[Batch]) -> "Task":
+        """The task with what it takes from the training pictures, once, before step one: the shares of classes."""
+        ...
+
+    def weighed(self, targets: Targets) -> Targets:
+        """The targets with the parts that training alone needs."""
+        ...
+
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """What training lowers, one value per picture: shape (n,)."""
         ...
 
-    def joined(
-        self, outputs: Sequence[Tensor], laid: Sequence[Laid], weights: Sequence[float], tasks: Sequence["Task"]
-    ) -> Tensor:
-        """One answer from several looks at one picture, by one network or several, as it would lie on the first.
+    def partner(self) -> nn.Module | None:
+        """A network that is trained beside, saved with it and never shipped: a critic.
+
+        Called with (outputs, batch) it gives what it adds to the loss, (n,); the gradient is reversed where the
+        network is to deceive it.
+        """
+        ...
+
+    def joined(self, outputs: Sequence[Tensor], weights: Sequence[float], tasks: Sequence["Task"]) -> Tensor:
+        """One answer from several at one picture, (...), by one network or several.
 
         `tasks` are those that the networks were trained for, with what each has settled.
         """
         ...
 
     def kept(self, answers: Tensor, batch: Batch) -> Tensor:
-        """The row of each picture: (n, k) float64."""
+        """The row of each picture: (n, k) float64. Of a `PictureTask` the answers are what is `said`, and all parts of
+        the batch have their height and width."""
         ...
 
     def fits(self, kept: Rows) -> bool:
@@ -118,7 +142,7 @@ class Task(Protocol):
         ...
 
     def summary(self, kept: Tensor) -> dict[str, float]:
-        """A few numbers for the row of an epoch; "loss" is one of them."""
+        """A few numbers for the row of an epoch."""
         ...
 
     def score(self, summary: Mapping[str, float]) -> tuple[float, ...]:
@@ -142,10 +166,6 @@ class Task(Protocol):
         """The head of a table of answers."""
         ...
 
-    def answers(self, outputs: Array, laid: Sequence[Laid]) -> Sequence[Answer]:
-        """What is said of each picture, from the network's answers (n, ...) and how the pictures lie."""
-        ...
-
     def nothing(self) -> Answer:
         """The answer for a picture that cannot be read."""
         ...
@@ -159,18 +179,56 @@ class Task(Protocol):
         ...
 
     def baselines(
-        self, samples: Samples, train: Indices, tested: Indices, batches: Callable[[Indices], Iterator[Batch]]
+        self,
+        samples: Samples,
+        train: Indices,
+        val: Indices,
+        tested: Indices,
+        batches: Callable[[Indices], Iterator[Batch]],
     ) -> Sequence[Measure]:
-        """The first measure of what a user would try before a network, on the same pictures.
+        """The first measure of what a user would try before a network, on the same pictures, its own choices made on
+        `val`.
 
-        `batches` gives samples as they are given to the network in evaluation.
+        `batches` gives samples as they are given to the network in evaluation; to a `PictureTask` one at a time, at
+        its own size.
         """
-        ...
-
-    def remembered(self, kept: Rows) -> Indices:
-        """Places of the pictures whose given canvas and answer are kept for the page, a few."""
         ...
 
     def sections(self, kept: Rows, result: Mapping[str, Any], shown: Shown) -> Sequence[Section]:
         """What a page says of these rows; `result` is result.json."""
         ...
+
+
+class LabelTask(AnyTask, Protocol):
+    """A few numbers are said of a picture."""
+
+    def answers(self, outputs: Array) -> Sequence[Answer]:
+        """What is said of each picture, from the network's answers (n, ...)."""
+        ...
+
+
+class PictureTask(AnyTask, Protocol):
+    """Something is said of each pixel: the answer is a picture of the given one's size, and measured there."""
+
+    def said(self, outputs: Tensor) -> Tensor:
+        """The network's numbers (n, k, h, w) -> class places (n, h, w), or values in 0..1 (n, channels, h, w)."""
+        ...
+
+    def answer(self, said: Array) -> Answer:
+        """What is said of one picture, of its own height and width."""
+        ...
+
+    def remembered(self, kept: Rows) -> Indices:
+        """Places of the pictures of which something is kept for the page, a few."""
+        ...
+
+    def shown(self, said: Array, batch: Batch) -> Mapping[str, Array]:
+        """What is kept of one of them: small pictures, uint8."""
+        ...
+
+
+Task = LabelTask | PictureTask
+
+
+def of_pictures(task: Task) -> "TypeIs[PictureTask]":
+    return task.pictures

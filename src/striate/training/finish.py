@@ -1,11 +1,8 @@
 """The end of a training: the chosen weights, the test set opened once, the rows kept, result.json."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from striate.base import durable
 from striate.base.errors import RunError
@@ -19,7 +16,7 @@ from striate.runs.kept import Kept, read_kept, write_kept
 from striate.runs.openings import opening_of, record_opening, times_opened
 from striate.runs.run import Run
 from striate.tasks import registry
-from striate.tasks.task import Rows
+from striate.tasks.task import Rows, of_pictures
 from striate.training.loop import Trainer
 from striate.training.machine import Clock
 from striate.training.plan import Job, Listener
@@ -44,8 +41,9 @@ def finish(trainer: Trainer, folder: Path, facts: Mapping[str, Any], clock: Cloc
     found = saved[subset].rows
     clock.mark("test")
     beside = predictor.task.baselines(
-        job.samples, job.split.train, indices, lambda some: rows.as_given(predictor, job.samples, some, job.workers)
-    )
+        job.samples, job.split.train, job.split.val, indices,
+        lambda some: rows.as_given(predictor, job.samples, some, job.workers),
+    )  # fmt: skip
     clock.mark("baselines")
     names = [job.samples.names[index] for index in indices]
     table = predictor.task.table(found)
@@ -80,21 +78,19 @@ def _say(listener: Listener, notes: Sequence[str]) -> None:
 
 def _answered(predictor: Predictor, job: Job, subset: str, indices: Indices) -> dict[str, Kept]:
     """Validation, and the test set."""
-    val = rows.rows(predictor, job.samples, job.split.val, [job.val]).cpu().numpy()
+    if of_pictures(predictor.task):
+        val = rows.rows_anew(predictor, job.samples, job.split.val, job.workers)
+    else:
+        val = rows.rows(predictor, job.units, job.units.within(job.split.val), [job.val]).cpu().numpy()
     found = val if subset == "val" else rows.rows_anew(predictor, job.samples, indices, job.workers)
     return {"val": Kept(val, job.split.val), subset: _with_shown(predictor, job, found, indices)}
 
 
 def _with_shown(predictor: Predictor, job: Job, found: Rows, indices: Indices) -> Kept:
-    """The rows, and of a few pictures that the task asks to remember what they were given as and answered with."""
-    places = predictor.task.remembered(found)
-    plain = Kept(found, indices)
-    if not len(places):
-        return plain
-    given, answers = [], []
-    for batch in rows.as_given(predictor, job.samples, indices[places], job.workers):
-        answers.append(predictor.answers([batch])[0].cpu().numpy())
-        given.append(np.rint(255 * batch.pictures.clamp(0, 1).cpu().numpy()).astype(np.uint8))
-    return dataclasses.replace(
-        plain, places=np.asarray(places), given=np.concatenate(given), answers=np.concatenate(answers)
-    )
+    """The rows, and of a few pictures what the task asks to remember."""
+    task = predictor.task
+    if not of_pictures(task):
+        return Kept(found, indices)
+    places = task.remembered(found)
+    shown = rows.shown(predictor, task, job.samples, indices[places], job.workers)
+    return Kept(found, indices, dict(zip(places.tolist(), shown, strict=True)))

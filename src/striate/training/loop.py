@@ -98,7 +98,8 @@ class Trainer:
         objective: Any = Objective(net, job.task, job.machine)
         objective = DistributedDataParallel(objective) if job.machine.world > 1 else objective
         self.objective: Any = torch.compile(objective) if recipe.compile else objective
-        self._steps_per_epoch = len(cut_batches(job.split.train, job.batch))
+        self._train, self._val = (job.units.within(indices) for indices in (job.split.train, job.split.val))
+        self._steps_per_epoch = len(cut_batches(self._train, job.batch))
 
     # An epoch
 
@@ -110,7 +111,7 @@ class Trainer:
     def epoch(self) -> None:
         """The steps of an epoch that are still to do, then validation and the choice of the best."""
         job, progress, began = self.job, self.progress, time.monotonic()
-        order = job.split.train[permutation(job.recipe.seed, "order", progress.epoch, len(job.split.train))]
+        order = self._train[permutation(job.recipe.seed, "order", progress.epoch, len(self._train))]
         groups = cut_batches(order, job.batch)[progress.done :]
         shares = [_share(group, job.machine, job.augmenter.mixes) for group in groups]
         job.net.train()
@@ -131,7 +132,7 @@ class Trainer:
         if self._average:
             self._average.take_buffers(job.net)
         predictor = Predictor((Member(net, job.preprocess, job.task),), job.machine.bfloat16)
-        kept = rows(predictor, job.samples, job.split.val, [job.val], between=self._between, say=self._listener.say)
+        kept = rows(predictor, job.units, self._val, [job.val], between=self._between, say=self._listener.say)
         summary = job.task.summary(kept)
         if not all(map(math.isfinite, summary.values())):
             self._not_finite("validation gave " + ", ".join(f"{name} {value:g}" for name, value in summary.items()))
@@ -143,7 +144,7 @@ class Trainer:
             "epoch": progress.epoch + 1,
             "steps": progress.step,
             "rate": rate(job.recipe, progress.step - 1, self._steps_per_epoch),
-            "train_loss": progress.loss_sum / len(job.split.train),
+            "train_loss": progress.loss_sum / len(self._train),
             **{f"val_{name}": value for name, value in summary.items()},
             "seconds": round(seconds, 3),
         }
@@ -188,7 +189,7 @@ class Trainer:
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         value = float(total)
         if not math.isfinite(value) or not math.isfinite(float(norm)):
-            names = [job.samples.names[index] for index in batch.indices]
+            names = [job.units.name(index) for index in batch.indices]
             listed = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
             self._not_finite(f"the loss is {value:g} and the gradient's norm {float(norm):g}; the batch was {listed}")
         if job.recipe.clip is not None:

@@ -17,13 +17,13 @@ from torch import nn
 from striate.base import processes, words
 from striate.base.errors import MachineError, UsageError
 from striate.base.randomness import key
-from striate.base.units import by
 from striate.data import splits
-from striate.data.augment import Augment, Augmenter, canvas_size, preset
+from striate.data.augment import Augment, Augmenter, canvas_for, preset
 from striate.data.feed import Feed, cut_batches, open_feed
 from striate.data.load import BUILT_IN, READING, Data, read_samples, reading_workers
 from striate.data.preprocess import Preprocess, measure
 from striate.data.samples import Samples
+from striate.data.units import Units, units_of
 from striate.models.catalog import check_size, find, usual_size
 from striate.models.entry import Entry
 from striate.predictor import network_for
@@ -32,6 +32,7 @@ from striate.runs.own import read_own
 from striate.runs.run import Run
 from striate.tasks import registry
 from striate.tasks.task import Task
+from striate.training import canvases
 from striate.training import machine as machines
 from striate.training.execution import Execution as Execution
 from striate.training.execution import Listener as Listener
@@ -44,13 +45,18 @@ MOST_OF_NAME = 150
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """`data` names the samples from any folder; `network` is what run.json says of it: its name and its options."""
+    """`data` names the samples from any folder; `network` is what run.json says of it: its name and its options.
+
+    `blank` is how pictures become canvases, without the means that are still to be measured; `units` are these.
+    """
 
     recipe: Recipe
     data: str
     task: Task
     samples: Samples
     split: splits.Split
+    blank: Preprocess
+    units: Units
     machine: Machine
     network: Mapping[str, Any]
 
@@ -86,11 +92,12 @@ def plan_of(
     size = recipe.size or usual_size(entry, **options)
     channels: Literal[1, 3] = recipe.channels or (3 if entry.input[0] == 3 else 1)
     check_size(entry, size, size, **options)
-    recipe = dataclasses.replace(recipe, size=size, channels=channels)
+    recipe = dataclasses.replace(recipe, channels=channels)
     task = _task(recipe, ("one", "two"))
     with torch.device("meta"):  # a wrong option is told before any picture is read
         net = network_for(entry.name, task, channels, options)
-        _refuse_other_answers(net, task, entry.name, channels, size)
+        lost = canvases.lost(net, task, entry, channels, size)
+        canvases.refuse_other_ways(recipe, task)
     machine = machines.choose(recipe.device, recipe.precision)
     source: Data = recipe.data if data is None else data
     reading: dict[str, Any] = {
@@ -104,30 +111,20 @@ def plan_of(
     else:
         samples = read_own(before.folder, before.facts, source, **reading)
         split = subsets.read_split(before.folder, before.facts, samples)
+    blank = canvases.blank(recipe, entry, options, task, samples, lost)
     plan = Plan(
-        recipe=recipe,
+        recipe=dataclasses.replace(recipe, size=blank.size, context=blank.context or None),
         data=samples.name if samples.root is None else str(Path(recipe.data).expanduser().resolve()),
         task=_task(recipe, samples.targets.classes),
         samples=samples,
         split=split,
+        blank=blank,
+        units=units_of(samples, blank),
         machine=machine,
         network={"name": entry.name, "options": options},
     )
     _refuse_small_batches(plan, net)
     return plan
-
-
-def _refuse_other_answers(net: nn.Module, task: Task, name: str, channels: int, size: int) -> None:
-    """Where answers are pictures, the network's has the size of what it is given; on tensors without storage."""
-    if not task.pictures:
-        return
-    maps, numbers = task.channels(channels)
-    answer = net.eval()(torch.empty(1, maps, size, size, device="meta"))
-    net.train()
-    if tuple(answer.shape) != (1, numbers, size, size):
-        told = by(answer.shape[2:])
-        cause = f"{name} answers {told} of a picture of {size}x{size}"
-        raise UsageError("model", cause, "one whose answer has the picture's size: autoencoder, unet_padded")
 
 
 def _filled(recipe: Recipe) -> tuple[Recipe, Entry, dict[str, Any]]:
@@ -170,26 +167,29 @@ def job_of(plan: Plan, folder: Path, execution: Execution, listener: Listener) -
     """Network, pictures and preprocessing, ready for the first step."""
     recipe, samples, split, device = plan.recipe, plan.samples, plan.split, plan.machine.device
     torch.manual_seed(key(recipe.seed, "weights"))
-    channels, size = recipe.channels or 3, recipe.size or 0
-    net = network_for(plan.network["name"], plan.task, channels, plan.network["options"])
+    blank, units, learning = plan.blank, plan.units, plan.units.within(split.train)
+    net = network_for(plan.network["name"], plan.task, blank.channels, plan.network["options"])
     net = machines.channels_last(net, plan.machine)
     _refuse_small_disk(net, folder)
     changes = augment_of(recipe)
-    blank = Preprocess(size, channels, recipe.resize)
-    larger = dataclasses.replace(blank, size=canvas_size(changes, size))
+    larger = canvas_for(changes, blank)
+    weighed = dataclasses.replace(samples, targets=plan.task.weighed(samples.targets))
     workers = reading_workers(samples) if execution.workers is None else execution.workers
     say = cache(listener.say)  # what both feeds have to tell is told once
     train, val = (
-        open_feed(samples, indices, each, device, memory=execution.memory, workers=workers, say=say)
-        for indices, each in ((split.train, larger), (split.val, blank))
+        open_feed(of, indices, each, device, memory=execution.memory, workers=workers, say=say)
+        for of, indices, each in (
+            (dataclasses.replace(units, samples=weighed), learning, larger),
+            (units, units.within(split.val), blank),
+        )
     )
-    groups = cut_batches(split.train, max(1, 2**22 // larger.size**2))
+    groups = cut_batches(learning, max(1, 2**22 // larger.size**2))
     measured = measure(batch.pictures for batch in train.batches(groups))
     return Job(
-        **vars(plan),
+        **{**vars(plan), "task": plan.task.measured(train.batches(groups))},
         net=net,
         preprocess=dataclasses.replace(blank, mean=measured.mean, deviation=measured.deviation),
-        augmenter=Augmenter(changes, size, measured, recipe.seed),
+        augmenter=Augmenter(changes, blank.size, measured, recipe.seed),
         train=train,
         val=val,
         checkpoints=folder / "checkpoints",
@@ -236,7 +236,7 @@ def facts_of(job: Job) -> dict[str, Any]:
 def _refuse_small_batches(plan: Plan, net: nn.Module) -> None:
     """Every process needs a picture of every batch, and batch normalisation two in every part."""
     batch, world, parts = plan.batch, plan.machine.world, plan.recipe.accumulate
-    share = min(map(len, cut_batches(plan.split.train, batch))) // world
+    share = min(map(len, cut_batches(plan.units.within(plan.split.train), batch))) // world
     if share < 1:
         raise UsageError("batch", f"{batch} leaves one of {world} processes without a picture", "a larger batch")
     normalised = any(isinstance(each, nn.modules.batchnorm._BatchNorm) for each in net.modules())

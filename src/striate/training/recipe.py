@@ -48,7 +48,12 @@ class Recipe:
 
     size: int | None = _key(None, "side in pixels the network sees; its own by default", "Data", least=1, most=4096)
     channels: Literal[1, 3] | None = _key(None, "1 grey or 3 colour; the network's own by default", "Data")
-    resize: Literal["squash", "crop", "letterbox"] = _key("squash", "how a picture becomes a square", "Data")
+    resize: Literal["squash", "crop", "letterbox", "tiles"] | None = _key(
+        None, "how a picture becomes squares; tiles are cut at its own scale", "Data"
+    )
+    context: int | None = _key(
+        None, "pixels at each border of a tile that are seen and not answered for", "Data", least=0, most=2047
+    )
     split: str = _key("60/20/20", "train/validation/test in per cent", "Data")
     split_seed: int = _key(0, "another split of the same pictures", "Data", least=0, most=2**32 - 1)
     check: Literal["full", "headers"] = _key("full", "decode every file before step one, or read headers", "Data")
@@ -113,11 +118,12 @@ OF_TASKS = tuple(
 
 # What suits the data where the recipe is silent.
 FOR_DIGITS: Mapping[str, Any] = types.MappingProxyType({
-    "model": "lenet5", "augment": "light", "mirror": False, "epochs": 40, "batch": 64, "optimizer": "adamw",
-    "rate": 0.005, "weight_decay": 0.01, "schedule": "one-cycle", "warmup": 0.0, "label_smoothing": 0.1,
+    "model": "lenet5", "resize": "squash", "augment": "light", "mirror": False, "epochs": 40, "batch": 64,
+    "optimizer": "adamw", "rate": 0.005, "weight_decay": 0.01, "schedule": "one-cycle", "warmup": 0.0,
+    "label_smoothing": 0.1,
 })  # fmt: skip
 FOR_PHOTOGRAPHS: Mapping[str, Any] = types.MappingProxyType({
-    "model": "resnet18", "augment": "standard", "epochs": 60, "batch": 64, "optimizer": "sgd",
+    "model": "resnet18", "resize": "squash", "augment": "standard", "epochs": 60, "batch": 64, "optimizer": "sgd",
     "rate": 0.05, "weight_decay": 5e-4, "schedule": "cosine", "warmup": 2.0, "label_smoothing": 0.1,
 })  # fmt: skip
 

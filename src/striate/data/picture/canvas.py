@@ -1,13 +1,13 @@
-"""From pixels to the square that a network sees."""
+"""From pixels to the square that a network sees: resized to it, or cut in tiles."""
 
 from typing import Literal
 
 import numpy as np
 from PIL import Image
 
-from striate.data.picture.laid import Laid, Pixels, resized
+from striate.data.picture.laid import Array, Laid, Pixels, resized
 
-Resize = Literal["squash", "crop", "letterbox"]
+Resize = Literal["squash", "crop", "letterbox", "tiles"]
 LETTERBOX = 128
 
 
@@ -16,11 +16,8 @@ def square(pixels: Pixels, channels: int, size: int, how: Resize) -> tuple[Pixel
 
     Colour is weighed to grey by ITU-R BT.601, grey is repeated for colour. Enlarging never rings as cubic filters do.
     """
-    if pixels.shape[2] == 3 and channels == 1:
-        image = Image.fromarray(pixels).convert("L")
-    else:
-        image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-    laid = _laid(image.height, image.width, size, how)
+    image = _image(pixels, channels)
+    laid = squared(image.height, image.width, size, how)
     if how == "letterbox":
         inner = (round(image.width * laid.scale[1]), round(image.height * laid.scale[0]))
         blank = Image.new(image.mode, (size, size), LETTERBOX if image.mode == "L" else (LETTERBOX,) * 3)
@@ -31,12 +28,11 @@ def square(pixels: Pixels, channels: int, size: int, how: Resize) -> tuple[Pixel
         side = min(image.size)
         left, top = ((image.width - side) / 2, (image.height - side) / 2) if how == "crop" else (0.0, 0.0)
         image = resized(image, size, size, (left, top, image.width - left, image.height - top))
-    values = np.asarray(image)
-    values = values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
-    return np.array(np.broadcast_to(values, (channels, size, size))), laid
+    return _planes(image, channels), laid
 
 
-def _laid(height: int, width: int, size: int, how: Resize) -> Laid:
+def squared(height: int, width: int, size: int, how: Resize) -> Laid:
+    """How a picture lies on a square of `size`."""
     if how == "squash":
         return Laid((height, width), (size, size), (size / height, size / width))
     if how == "crop":
@@ -47,6 +43,51 @@ def _laid(height: int, width: int, size: int, how: Resize) -> Laid:
     longest = max(height, width)
     tall, wide = max(1, round(size * height / longest)), max(1, round(size * width / longest))
     return Laid((height, width), (size, size), (tall / height, wide / width), ((size - tall) // 2, (size - wide) // 2))
+
+
+def planes(pixels: Pixels, channels: int) -> Pixels:
+    """uint8 (height, width, 1 or 3) -> uint8 (channels, height, width): the picture at its own size."""
+    return _planes(_image(pixels, channels), channels)
+
+
+def _image(pixels: Pixels, channels: int) -> Image.Image:
+    if pixels.shape[2] == 3 and channels == 1:
+        return Image.fromarray(pixels).convert("L")
+    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+
+
+def _planes(image: Image.Image, channels: int) -> Pixels:
+    values = np.asarray(image)
+    values = values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
+    return np.array(np.broadcast_to(values, (channels, *values.shape[1:])))
+
+
+def tiles(height: int, width: int, size: int, context: int, step: int) -> list[Laid]:
+    """Canvases of `size` that answer together for each pixel of a picture once, each for `step` by `step` of them.
+
+    Those begin `context` pixels from the canvas's border: Ronneberger et al. 2015, Figure 2.
+    """
+    return [
+        Laid((height, width), (size, size), (1.0, 1.0), (context - top, context - left), context)
+        for top in range(0, height, step)
+        for left in range(0, width, step)
+    ]
+
+
+def cut(picture: Array, laid: Laid) -> Array:
+    """The part of a picture (channels, height, width) on a canvas of its own scale, mirrored beyond its borders."""
+    down, across = (
+        _mirrored(np.arange(side) - int(at), own)
+        for side, at, own in zip(laid.canvas, laid.offset, picture.shape[1:], strict=True)
+    )
+    return np.ascontiguousarray(picture[:, down[:, None], across])
+
+
+def _mirrored(places: Array, own: int) -> Array:
+    """Where 0 .. own - 1 continues to and fro, without its ends twice."""
+    period = max(1, 2 * (own - 1))
+    places = places % period
+    return np.asarray(np.minimum(places, period - places))
 
 
 def ten_crops(canvas: Pixels, laid: Laid, size: int) -> list[tuple[Pixels, Laid]]:

@@ -30,6 +30,11 @@ class Laid:
     offset: Pair = (0.0, 0.0)
     context: int = 0
 
+    @classmethod
+    def itself(cls, height: int, width: int) -> "Laid":
+        """A picture that is its own canvas."""
+        return cls((height, width), (height, width), (1.0, 1.0))
+
     def forward(self, part: Array, kind: Kind, outside: float = 0) -> Array:
         """A part in the picture's own pixels, as it lies on the canvas; `outside` where no picture is.
 

@@ -1,0 +1,70 @@
+"""How large the canvases are, and how much of each is answered for, where the answer is a picture."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from striate.base.errors import UsageError
+from striate.base.units import by
+from striate.data.preprocess import Preprocess
+from striate.data.samples import Samples
+from striate.models.catalog import check_size, least_size, usual_size
+from striate.models.entry import Entry
+from striate.tasks.task import Task, of_pictures
+from striate.training.recipe import Recipe
+
+# Sides of tiles of the user's own scale, where pictures are larger: what two cores train on.
+LEAST, MOST = 64, 256
+
+
+def lost(net: nn.Module, task: Task, entry: Entry, channels: int, size: int) -> int:
+    """Pixels at each border of a canvas that the network has no answer for; on tensors without storage."""
+    if not of_pictures(task):
+        return 0
+    maps, numbers = task.channels(channels)
+    answer = net.eval()(torch.empty(1, maps, size, size, device="meta"))
+    net.train()
+    side = answer.shape[-1] if answer.ndim == 4 else 0
+    if tuple(answer.shape) != (1, numbers, side, side) or not 0 < side <= size or (size - side) % 2:
+        cause = f"{entry.name} answers {by(answer.shape[1:])} of a picture of {size}x{size}"
+        raise UsageError("model", cause, "a network whose answer is a picture: autoencoder, unet_padded, unet")
+    return int(size - side) // 2
+
+
+def refuse_other_ways(recipe: Recipe, task: Task) -> None:
+    """A UsageError for ways of looking at a picture that have no meaning for the task."""
+    if of_pictures(task):
+        if recipe.resize == "crop":
+            raise UsageError("resize", "crop leaves parts of a picture without an answer", "tiles, squash or letterbox")
+        return
+    for key, meant in (("resize", recipe.resize == "tiles"), ("context", recipe.context is not None)):
+        if meant:
+            raise UsageError(key, f"{getattr(recipe, key)} means nothing to the task {task.name}", "leaving it out")
+
+
+def blank(recipe: Recipe, entry: Entry, options: dict[str, Any], task: Task, samples: Samples, lost: int) -> Preprocess:
+    """How pictures become canvases, before their colours are measured."""
+    channels, resize = recipe.channels or 3, recipe.resize or "squash"
+    usual = usual_size(entry, **options)
+    if not of_pictures(task):
+        return Preprocess(recipe.size or usual, channels, resize)
+    if lost and recipe.context not in (None, lost):
+        raise UsageError("context", f"{entry.name} loses {lost} pixels at each border", f"{lost}, or leaving it out")
+    least, step = least_size(entry, **options), entry.step
+    longest = int(samples.sizes.max(initial=1))
+    size, context = recipe.size or usual, recipe.context
+    if resize == "tiles" and recipe.size is None:
+        around = 2 * (lost or context or 0)
+        whole = least + max(0, -(-(max(longest, step) + around - least) // step)) * step
+        size = min(whole, usual if lost else max(LEAST, min(usual, MOST)))
+    if context is None:
+        around = max(step, round(size / 8 / step) * step)
+        needed = resize == "tiles" and longest > size and size >= 4 * around
+        context = lost or (around if needed else 0)
+    check_size(entry, size, size, **options)
+    found = Preprocess(size, channels, resize, context=context, stride=step, whole=True)
+    if found.answered < 1:
+        cause = f"of {size} pixels nothing is left between {context} of context at each border"
+        raise UsageError("size", cause, f"at least {size - size % step + 2 * step}, or a smaller --context")
+    return found
