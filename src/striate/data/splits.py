@@ -1,8 +1,8 @@
 """Training, validation and sealed test: stratified by class, identical pictures never apart.
 
-Within a class, or among all pictures where there are none, they are ordered by a hash of (split seed, content), and the
-shares are cut from that order. So a split depends on what the pictures are, not on what they are called, and
-byte-identical files fall on the same side by construction.
+Within a class pictures are ordered by a hash of (split seed, content), and the shares are cut from that order; where
+there are no classes, among those with and without anything to be found, or among all. So a split depends on what the
+pictures are, not on what they are called, and byte-identical files fall on the same side by construction.
 """
 
 import hashlib
@@ -73,7 +73,10 @@ def _stratified(
     strata = samples.targets.strata
     for content, members in contents.items():  # a content under two labels counts for the first of them
         classes.setdefault(min(int(strata[index]) for index in members), []).append(content)
-    _refuse_small(samples, {label: len(group) for label, group in classes.items()}, shares)
+    needed = sum(share > 0 for share in shares)
+    _refuse_small(samples, {label: len(group) for label, group in classes.items()}, needed)
+    if not samples.targets.strata_names and min(map(len, classes.values()), default=0) < needed:
+        classes = {0: list(contents)}  # too few of a kind to be in every subset: they lie where they fall
     sides: tuple[list[int], list[int], list[int]] = ([], [], [])
     for group in classes.values():
         ordered = sorted(group, key=lambda content: (key(seed, "split", int(content[:15], 16)), content))
@@ -92,9 +95,8 @@ def _starts(count: int, shares: tuple[float, float, float]) -> tuple[int, int]:
     return count - val - test, count - test
 
 
-def _refuse_small(samples: Samples, counts: Mapping[int, int], shares: tuple[float, float, float]) -> None:
-    needed = sum(share > 0 for share in shares)
-    names = samples.targets.classes
+def _refuse_small(samples: Samples, counts: Mapping[int, int], needed: int) -> None:
+    names = samples.targets.strata_names
     if not names and sum(counts.values()) < needed:
         cause = f"too few different pictures for {needed} subsets: {sum(counts.values())}"
         raise DataError(samples.root or samples.name, cause, f"at least {needed}, many more for a useful answer")
