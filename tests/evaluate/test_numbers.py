@@ -6,9 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from sklearn.metrics import roc_auc_score
 
-from striate.evaluate.numbers import number, wilson
-from striate.tasks.measures import Dice, Mean, Measure, Proportion
+from striate.base.randomness import key
+from striate.evaluate.intervals import DRAWS, wilson
+from striate.evaluate.numbers import number
+from striate.tasks.measures import AUC, Dice, Mean, Measure, Proportion, Statistic
 
 counts = st.integers(1, 100_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
@@ -17,7 +20,7 @@ counts = st.integers(1, 100_000).flatmap(lambda n: st.tuples(st.integers(0, n), 
 def test_the_interval_of_a_proportion_is_wilsons(count: tuple[int, int]) -> None:
     hits, n = count
     expected = stats.binomtest(hits, n).proportion_ci(confidence_level=0.95, method="wilson")
-    assert wilson(hits, n) == pytest.approx((expected.low, expected.high), rel=1e-9, abs=1e-12)
+    assert wilson(hits, n) == pytest.approx((hits / n, expected.low, expected.high), rel=1e-9, abs=1e-12)
 
 
 @given(counts, st.sampled_from([Proportion, Dice]))
@@ -51,7 +54,14 @@ def test_the_interval_of_a_mean_is_the_normal_one() -> None:
 
 @pytest.mark.parametrize(
     "measure",
-    [Proportion("accuracy", 0, 7), Proportion("accuracy", 350, 360), Dice("f1", 7, 7), Mean("log loss", (0.5, 0.25))],
+    [
+        Proportion("accuracy", 0, 7),
+        Proportion("accuracy", 350, 360),
+        Dice("f1", 7, 7),
+        Mean("log loss", (0.5, 0.25)),
+        Statistic("IoU", np.array([[1.0, 2.0], [3.0, 3.0]]), lambda rows: rows[:, 0].sum() / rows[:, 1].sum()),
+        AUC("area", np.array([0.1, 0.4, 0.2, 0.9]), np.array([False, False, True, True])),
+    ],
 )
 @pytest.mark.parametrize("subset", ["test", "val"])
 def test_a_number_is_never_shown_without_its_count_subset_and_interval(measure: Measure, subset: str) -> None:
@@ -71,7 +81,16 @@ def test_a_number_is_written_like_this() -> None:
     assert found == "accuracy 97.22 % (95 % interval 94.96 % to 98.48 %, n = 360, test)"
 
 
-@pytest.mark.parametrize("measure", [Proportion("recall", 0, 0), Dice("f1", 0, 0), Mean("log loss", ())])
+@pytest.mark.parametrize(
+    "measure",
+    [
+        Proportion("recall", 0, 0),
+        Dice("f1", 0, 0),
+        Mean("log loss", ()),
+        Statistic("IoU", np.empty((0, 2)), lambda rows: rows[:, 0].sum() / rows[:, 1].sum()),
+        AUC("area", np.empty(0), np.empty(0, dtype=bool)),
+    ],
+)
 def test_nothing_of_nothing_is_undefined_and_not_a_number(measure: Measure) -> None:
     found = number(measure, "test")
     assert (found.value, found.low, found.high, found.n) == (None, None, None, 0)
@@ -82,3 +101,89 @@ def test_one_value_is_a_finite_mean() -> None:
     found = number(Mean("log loss", (0.5,)), "test")
     assert found.value == 0.5
     assert all(math.isfinite(end) for end in (found.low, found.high) if end is not None)
+
+
+def iou(rows: np.ndarray) -> float:
+    """Without a value where nothing is there."""
+    whole = rows[:, 1].sum()
+    return float(rows[:, 0].sum() / whole) if whole else math.nan
+
+
+def counted(n: int, seed: int = 0) -> np.ndarray:
+    union = np.random.default_rng(seed).integers(1, 60, n).astype(float)
+    return np.stack([np.floor(union * np.random.default_rng(seed + 1).beta(8, 2, n)), union], 1)
+
+
+@pytest.mark.parametrize("n", [2, 7, 60])
+def test_the_interval_of_a_value_of_all_rows_is_scipys_bootstrap_of_the_rows(n: int) -> None:
+    rows = counted(n, seed=n)
+    expected = stats.bootstrap(
+        (np.arange(n),), lambda places, axis: rows[places, 0].sum(axis) / rows[places, 1].sum(axis),
+        n_resamples=DRAWS, rng=np.random.default_rng(key(0, "bootstrap")), method="BCa",
+    ).confidence_interval  # fmt: skip
+    found = number(Statistic("IoU", rows, iou), "test")
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=1e-9)
+    assert (found.value, found.n, found.method) == (iou(rows), n, "bootstrap over pictures")
+
+
+def test_many_rows_are_drawn_a_few_times_in_one_go_with_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    measure = Statistic("IoU", counted(50), iou)
+    whole = number(measure, "test")
+    monkeypatch.setattr("striate.evaluate.intervals.AT_ONCE", 700)
+    assert number(measure, "test") == whole
+
+
+@pytest.mark.parametrize("rows", [counted(1), np.repeat(counted(1), 9, 0), np.array([[0, 0], [0, 0], [3, 4.0]])])
+def test_one_row_or_equal_ones_give_the_value_itself(rows: np.ndarray) -> None:
+    """Also where only one row has a value: draws without it have none."""
+    found = number(Statistic("IoU", rows, iou), "test")
+    assert found.low == found.value == found.high == iou(rows)
+
+
+def test_a_value_of_all_rows_that_is_undefined_is_said_to_be() -> None:
+    assert str(number(Statistic("IoU", np.zeros((4, 2)), iou), "test")) == "IoU: undefined (n = 4, test)"
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=2, max_size=40).filter(
+        lambda pairs: len({positive for _, positive in pairs}) == 2
+    )
+)
+def test_the_area_under_the_curve_is_scikit_learns_and_within_its_interval(pairs: list[tuple[int, bool]]) -> None:
+    scores, positive = np.array([float(score) for score, _ in pairs]), np.array([each for _, each in pairs])
+    found = number(AUC("area", scores, positive), "test")
+    assert found.value == pytest.approx(roc_auc_score(positive, scores))
+    assert found.value is not None
+    assert found.low is not None
+    assert found.high is not None
+    assert 0 <= found.low <= found.value <= found.high <= 1
+    assert found.high - found.low > 0.01  # no order of so few pictures is certain
+    turned = number(AUC("area", -scores, positive), "test")
+    assert (turned.value, turned.low, turned.high) == pytest.approx((1 - found.value, 1 - found.high, 1 - found.low))
+
+
+def test_the_interval_of_an_area_is_delongs_on_the_logit_scale() -> None:
+    """The variance from every pair, as DeLong's paper defines it."""
+    generator = np.random.default_rng(3)
+    scores, positive = generator.normal(size=90), np.arange(90) < 30
+    scores[positive] += 1
+    pairs = (scores[positive][:, None] > scores[~positive]).astype(float)
+    value = pairs.mean()
+    error = math.sqrt(pairs.mean(1).var(ddof=1) / 30 + pairs.mean(0).var(ddof=1) / 60) / (value * (1 - value))
+    expected = stats.logistic.cdf(stats.norm.interval(0.95, loc=stats.logistic.ppf(value), scale=error))
+    found = number(AUC("area", scores, positive), "test")
+    assert (found.low, found.high) == pytest.approx(tuple(expected))
+
+
+def test_a_faultless_order_of_more_pictures_is_surer() -> None:
+    lows = []
+    for n in (3, 10, 100):
+        found = number(AUC("area", np.arange(2.0 * n), np.arange(2 * n) >= n), "test")
+        assert (found.value, found.high) == (1, 1)
+        lows.append(found.low)
+    assert lows == sorted(lows)
+    assert 0.3 < lows[0] < lows[-1] < 1
+
+
+def test_an_area_without_pictures_of_both_kinds_is_undefined() -> None:
+    assert str(number(AUC("area", np.arange(3.0), np.zeros(3, dtype=bool)), "val")) == "area: undefined (n = 3, val)"

@@ -173,6 +173,17 @@ def test_every_key_of_result_json_is_checked_and_named(run, capsys, key, value, 
     assert f"photos\tdamaged\tresult.json: {cause}" in out
 
 
+def test_a_number_that_is_undefined_is_one_and_half_a_number_is_none(run, capsys):
+    values = json.loads((run / "result.json").read_text())
+    values["numbers"][-1] |= {"value": None, "low": None, "high": None}
+    (run / "result.json").write_text(json.dumps(values))
+    striate.write_report(run)
+    assert "does not give the numbers of result.json" in (run / "report.html").read_text()
+    values["numbers"][-1]["low"] = 0.1
+    (run / "result.json").write_text(json.dumps(values))
+    assert "log loss is outside its interval" in call(capsys, "report", str(run), "--force")[2]
+
+
 @pytest.mark.parametrize("name", ["run.json", "result.json", "epochs.csv", "split.csv", "checkpoints", "kept"])
 def test_nothing_behind_a_link_or_a_pipe_is_read(run, capsys, name):
     path = run / name

@@ -9,15 +9,13 @@ import numpy as np
 
 from striate.base.declared import Count
 from striate.base.words import decimal
-from striate.tasks.measures import Mean, Measure, Proportion
-
-# The 97.5 % quantile of the standard normal distribution.
-Z = 1.959963984540054
+from striate.evaluate import intervals
+from striate.tasks.measures import AUC, Dice, Mean, Measure, Proportion, Statistic
 
 
 @dataclass(frozen=True)
 class Number:
-    """`value` with its interval `low`..`high` at 95 %, from `n` pictures of `subset`; None where n is 0."""
+    """`value` with its interval `low`..`high` at 95 %, from `n` pictures of `subset`; None where it is undefined."""
 
     name: str
     value: float | None
@@ -29,7 +27,7 @@ class Number:
 
     def __str__(self) -> str:
         if self.value is None or self.low is None or self.high is None:
-            return f"{self.name}: undefined (n = 0, {self.subset})"
+            return f"{self.name}: undefined (n = {self.n}, {self.subset})"
         if self.method == "normal":
             shown, low, high = (decimal(each, 4) for each in (self.value, self.low, self.high))
         else:
@@ -42,35 +40,19 @@ class Number:
 
 def number(measure: Measure, subset: str) -> Number:
     """The measure with the interval of its kind."""
-    if isinstance(measure, Mean):
-        return _mean(measure, subset)
-    if measure.n == 0:
-        return Number(measure.name, None, 0, subset, None, None, "Wilson")
-    low, high = wilson(measure.hits, measure.n)
-    if isinstance(measure, Proportion):
-        return Number(measure.name, measure.hits / measure.n, measure.n, subset, low, high, "Wilson")
-    value, low, high = (_dice(share) for share in (measure.hits / measure.n, low, high))
-    return Number(measure.name, value, measure.n, subset, low, high, "Wilson of the Jaccard index")
-
-
-def wilson(hits: int, n: int) -> tuple[float, float]:
-    """Wilson 1927: the score interval of a proportion, 95 %."""
-    share, spread = hits / n, Z * Z / n
-    centre = (share + spread / 2) / (1 + spread)
-    half = Z * math.sqrt(share * (1 - share) / n + spread / (4 * n)) / (1 + spread)
-    # at none and all of n the interval ends exactly there; rounding must not put it beyond
-    return (0.0 if hits == 0 else centre - half), (1.0 if hits == n else centre + half)
-
-
-def _dice(jaccard: float) -> float:
-    return 2 * jaccard / (1 + jaccard)
-
-
-def _mean(measure: Mean, subset: str) -> Number:
-    """The normal interval of a mean; with one value there is no spread to tell, so it is the value itself."""
-    if not measure.values:
-        return Number(measure.name, None, 0, subset, None, None, "normal")
-    values = np.array(measure.values)
-    value = float(values.mean())
-    half = Z * float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else 0.0
-    return Number(measure.name, value, len(values), subset, value - half, value + half, "normal")
+    match measure:
+        case Proportion(_, hits, n):
+            found, method = intervals.wilson(hits, n), "Wilson"
+        case Dice(_, hits, n):
+            value, low, high = (2 * share / (1 + share) for share in intervals.wilson(hits, n))
+            found, method = (value, low, high), "Wilson of the Jaccard index"
+        case Mean(_, values):
+            found, n, method = intervals.normal(np.array(values)), len(values), "normal"
+        case Statistic(_, rows, of):
+            found, n, method = intervals.bootstrap(rows, of), len(rows), "bootstrap over pictures"
+        case AUC(_, scores, positive):
+            found, n, method = intervals.area(scores, positive), len(scores), "DeLong"
+    if math.isnan(found[0]):
+        return Number(measure.name, None, n, subset, None, None, method)
+    value, low, high = found
+    return Number(measure.name, value, n, subset, low, high, method)

@@ -173,7 +173,9 @@ def _sections(run: Run, result: Mapping[str, Any], pictures: Pictures) -> tuple[
 
 def _close(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether two numbers are the same, but for what another machine rounds otherwise."""
-    return one["name"] == other["name"] and math.isclose(one["value"], other["value"], rel_tol=1e-6)
+    values = one["value"], other["value"]
+    same = values[0] is values[1] is None or (None not in values and math.isclose(*values, rel_tol=1e-6))
+    return one["name"] == other["name"] and same
 
 
 def _counts(lines: list[Line], classes: tuple[str, ...]) -> dict[str, list[int]]:

@@ -1,5 +1,6 @@
 """What the files of a run folder may hold. Nothing of a folder is used that has not passed here."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -157,9 +158,10 @@ def read_result(folder: Path, facts: Mapping[str, Any]) -> Mapping[str, Any]:
     values: Mapping[str, Any] = reading.read_json(path, MOST + 32 * len(facts["classes"]) ** 2)
     told = read(Annotated[Result, OPEN], values, path)
     for number in (*told.numbers, *told.baselines):
-        low, value, high = number.low, number.value, number.high
-        known = low is not None and value is not None and high is not None and low <= value <= high
-        if not known or (number.method != "normal" and not (low >= 0 and high <= 1)):
+        low, value, high = ends = number.low, number.value, number.high
+        least, most = (-math.inf, math.inf) if number.method == "normal" else (0, 1)
+        told_all = low is not None and value is not None and high is not None
+        if not (told_all and least <= low <= value <= high <= most) and ends != (None, None, None):
             raise RunError(path, f"{number.name} is outside its interval", DAMAGED)
     if not told.numbers:
         raise RunError(path, "numbers is empty", DAMAGED)

@@ -1,6 +1,12 @@
 """What kind of quantity a measure is; its interval follows from the kind."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -29,4 +35,25 @@ class Mean:
     values: tuple[float, ...]
 
 
-Measure = Proportion | Dice | Mean
+@dataclass(frozen=True, eq=False)
+class Statistic:
+    """A share of all pictures together, such as the IoU over a data set: `rows` (n, k) hold sums and counts of each.
+
+    `of` goes by the sums of the columns alone: it is given them as one row, (1, k). It may answer NaN for undefined.
+    """
+
+    name: str
+    rows: Values
+    of: Callable[[Values], float]
+
+
+@dataclass(frozen=True, eq=False)
+class AUC:
+    """How often a positive picture scores above a negative one, ties counting half: the area under the ROC curve."""
+
+    name: str
+    scores: Values
+    positive: npt.NDArray[np.bool_]
+
+
+Measure = Proportion | Dice | Mean | Statistic | AUC
