@@ -16,6 +16,7 @@ from striate.base.randomness import draws
 from striate.data import augment as module
 from striate.data.augment import PRESETS, Augment, Augmenter, canvas_size, preset
 from striate.data.feed import Batch
+from striate.data.picture.laid import Kind
 from striate.data.preprocess import LUMA, Measured, Preprocess, measure
 from striate.training.recipe import FOR_DIGITS
 
@@ -34,7 +35,8 @@ def apply(changing: Augmenter, pictures: torch.Tensor, samples: np.ndarray, epoc
     side = int(pictures.shape[-1])
     batch = Batch(samples, pictures, {"label": torch.from_numpy(samples)}, (whole(side, side),) * len(samples))
     found = changing(batch, epoch)
-    assert (found.indices is samples, found.targets, found.laid) == (True, batch.targets, batch.laid)
+    assert (found.indices is samples, found.laid) == (True, batch.laid)
+    assert found.targets["label"] is batch.targets["label"]
     return found.pictures
 
 
@@ -284,3 +286,93 @@ def test_whatever_is_asked_values_stay_in_range(values: dict[str, Any], channels
     assert found.dtype == torch.float32
     assert torch.isfinite(found).all()
     assert ((found >= -1e-6) & (found <= 1 + 1e-6)).all()
+
+
+KINDS: dict[str, Kind] = {"mask": "ids", "objects": "ids", "field": "field", "label": "number"}
+# Ids that float32 cannot hold, from 2^24 on.
+LARGE = 2**31 - 8
+
+
+def mosaics(count: int, side: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Patches of pure red, green and blue, and which of the three each pixel is."""
+    coarse = np.random.default_rng(seed).integers(0, 3, (count, 6, 6))
+    at = np.arange(side) * 6 // side
+    classes = torch.from_numpy(coarse[:, at][:, :, at]).int()
+    return (255 * torch.stack([classes == each for each in range(3)], 1)).to(torch.uint8), classes
+
+
+def with_parts(pictures: torch.Tensor, classes: torch.Tensor, samples: np.ndarray | None = None) -> Batch:
+    names = np.arange(len(pictures)) if samples is None else samples
+    field = pictures[:, :2].float() / 255 + 1
+    targets = {"mask": classes, "objects": classes + LARGE, "field": field, "label": torch.from_numpy(names)}
+    side = int(pictures.shape[-1])
+    return Batch(names, pictures, targets, (whole(side, side),) * len(names))
+
+
+def moved(batch: Batch, size: int, **values: Any) -> Batch:
+    return Augmenter(Augment(**values), size, measure([batch.pictures]), 4, KINDS)(batch, 1)
+
+
+geometry = st.fixed_dictionaries(
+    {"mirror": st.booleans(), "flip": st.booleans(), "crop": st.floats(0.1, 1)},
+    optional={"rotate": st.floats(0, 180), "scale": st.floats(0, 0.9), "shift": st.floats(0, 1), "pad": st.floats(0, 1)}
+)  # fmt: skip
+
+
+@settings(max_examples=60)
+@given(geometry, st.sampled_from([5, 24]), st.integers(0, 9))
+def test_parts_stay_with_the_pixels_they_belong_to(values: dict[str, Any], size: int, seed: int) -> None:
+    pictures, classes = mosaics(4, canvas_size(Augment(**values), size), seed)
+    found = moved(with_parts(pictures, classes), size, **values)
+    mask, objects, field = (found.targets[name] for name in ("mask", "objects", "field"))
+    assert (mask.shape, mask.dtype, objects.dtype) == ((4, size, size), torch.int32, torch.int32)
+    # the nearest of four pixels has a quarter of the weight or more: a purer pixel is one of its neighbours' class
+    share, said = found.pictures.max(1)
+    pure, inside = share > 0.76, mask >= 0
+    assert torch.equal(mask[pure & inside], said[pure & inside].int())
+    assert torch.equal(objects, torch.where(inside, mask + LARGE, 0))
+    assert torch.equal(field, torch.where(inside[:, None], field, 0))
+    assert close(field, torch.where(inside[:, None], found.pictures[:, :2] + 1, 0), 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("values", "ways"),
+    [
+        ({"brightness": 0.3}, {()}),
+        ({"mirror": True}, {(), (-1,)}),
+        ({"flip": True}, {(), (-2,)}),
+        ({"mirror": True, "flip": True}, {(), (-1,), (-2,), (-1, -2)}),
+    ],
+)
+def test_a_mirrored_part_is_exact_and_what_is_ignored_stays_so(values: dict[str, Any], ways: set[Any]) -> None:
+    pictures, classes = mosaics(40, SIZE)
+    classes[:, :5, 3:] = -1  # beside a picture that does not fill its canvas
+    batch = with_parts(pictures, classes)
+    before, after = batch.targets, moved(batch, SIZE, erase=0.5, **values).targets
+    seen = set()
+    for row in range(40):
+        (way,) = (each for each in ways if torch.equal(after["mask"][row], before["mask"][row].flip(each)))
+        assert torch.equal(after["objects"][row], before["objects"][row].flip(way))
+        assert close(after["field"][row], before["field"][row].flip(way), 1e-5)
+        seen.add(way)
+    assert seen == ways
+    assert after["label"] is before["label"]
+
+
+def test_outside_the_picture_a_mask_is_ignored_where_the_picture_is_smeared() -> None:
+    pictures, classes = mosaics(50, SIZE)
+    mask = moved(with_parts(pictures, classes), SIZE, pad=0.25).targets["mask"]
+    for new, old in zip(mask, classes, strict=True):
+        padded = torch.nn.functional.pad(old, (8, 8, 8, 8), value=-1)
+        cuts = padded.unfold(0, SIZE, 1).unfold(1, SIZE, 1).flatten(0, 1)
+        assert (cuts == new).all((1, 2)).any()
+    assert (mask == -1).any((1, 2)).float().mean() > 0.9
+
+
+def test_a_part_changes_the_same_way_in_any_batch() -> None:
+    pictures, classes = mosaics(12, canvas_size(Augment(**EACH), SIZE))
+    whole_batch = moved(with_parts(pictures, classes, NAMES), SIZE, **EACH)
+    for at in range(12):
+        part = slice(at, at + 1)
+        alone = moved(with_parts(pictures[part], classes[part], NAMES[part]), SIZE, **EACH)
+        assert all(torch.equal(alone.targets[name], whole_batch.targets[name][part]) for name in KINDS)

@@ -1,15 +1,16 @@
 """Random changes of pictures, drawn per sample as a pure function of (seed, epoch, sample).
 
-The geometry of a sample is one affine map and one bilinear look-up, its colour one 3x3 matrix: a picture
-changes the same way whatever batch, worker or process it is in. `grid_sample` does not antialias, which
-is why pictures are shrunk to the canvas before.
+The geometry of a sample is one affine map and one look-up, its colour one 3x3 matrix: a picture changes the
+same way whatever batch, worker or process it is in. Geometry moves the parts of a sample's targets too, each by
+its kind; colour is the picture's own. `grid_sample` does not antialias, which is why pictures are shrunk to the
+canvas before.
 """
 
 import dataclasses
 import math
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from torch.nn import functional
 from striate.base.options import Range
 from striate.base.randomness import draws
 from striate.data.feed import Batch
+from striate.data.picture.laid import Kind
 from striate.data.preprocess import LUMA, Measured, Preprocess, larger, scaled
 
 Draws = npt.NDArray[np.float64]
@@ -100,21 +102,26 @@ class Augmenter:
     """Side of the square that the network sees."""
     measured: Measured
     seed: int
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+    """What geometry does to each part of the targets; one that is not named stays."""
 
     def __call__(self, batch: Batch, epoch: int) -> Batch:
         """uint8 canvases (n, channels, canvas, canvas) -> float32 in 0..1, (n, channels, size, size).
 
-        Erased is what has the mean of the training pictures, which is nothing once it is normalised.
+        Parts of the targets, (n, canvas, canvas) or (n, k, canvas, canvas), move as the picture does. Erased is what
+        has the mean of the training pictures, which is nothing once it is normalised.
         """
-        values = scaled(batch.pictures)
+        values, targets = scaled(batch.pictures), batch.targets
         if self.augment != Augment():
             numbers = draws(self.seed, "augment", epoch, batch.indices, _COLUMNS)
             if _moves(self.augment) or values.shape[-1] != self.size:
-                values = _warp(values, _affine(self.augment, numbers, self.size), self.size)
+                grid = _grid(_affine(self.augment, numbers, self.size), self.size, values.device)
+                values = _bilinear(values, grid)
+                targets = {name: _moved(part, name, self.kinds.get(name), grid) for name, part in targets.items()}
             values = _colour(self.augment, self.measured, values, numbers)
             if self.augment.erase:
                 values = _erase(self.augment, self.measured, values, numbers)
-        return dataclasses.replace(batch, pictures=values)
+        return dataclasses.replace(batch, pictures=values, targets=targets)
 
     @property
     def mixes(self) -> bool:
@@ -183,11 +190,33 @@ def _affine(augment: Augment, numbers: Draws, size: int) -> npt.NDArray[np.float
     return rows.transpose(2, 0, 1).astype(np.float32)
 
 
-def _warp(values: Tensor, affine: npt.NDArray[np.float32], size: int) -> Tensor:
-    """Bilinear; beyond the edge the edge goes on."""
-    theta = torch.from_numpy(affine).to(values.device)
-    grid = functional.affine_grid(theta, [len(values), values.shape[1], size, size], align_corners=False)
+def _grid(affine: npt.NDArray[np.float32], size: int, device: torch.device) -> Tensor:
+    """For each pixel of the output its place in the canvas, (x, y) in -1..1 from edge to edge: (n, size, size, 2)."""
+    theta = torch.from_numpy(affine).to(device)
+    return functional.affine_grid(theta, [len(theta), 1, size, size], align_corners=False)
+
+
+def _bilinear(values: Tensor, grid: Tensor) -> Tensor:
+    """Beyond the edge the edge goes on."""
     return functional.grid_sample(values, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def _nearest(ids: Tensor, grid: Tensor) -> Tensor:
+    """The whole number under each place, by its index: no float ever holds it."""
+    height, width = ids.shape[-2:]
+    column, row = ((grid + 1) / 2 * grid.new_tensor((width, height))).floor().long().unbind(-1)
+    places = (row.clamp(0, height - 1) * width + column.clamp(0, width - 1)).flatten(1)[:, None]
+    return ids.flatten(2).gather(2, places.expand(-1, ids.shape[1], -1)).view(*ids.shape[:2], *grid.shape[1:3])
+
+
+def _moved(part: Tensor, name: str, kind: Kind | None, grid: Tensor) -> Tensor:
+    """A part of the targets as its picture moves; outside the canvas a mask is -1, any other part 0."""
+    if kind in (None, "number"):
+        return part
+    layers = part.reshape(len(part), -1, *part.shape[-2:])
+    moved = {"ids": _nearest, "field": _bilinear}[kind](layers, grid)
+    inside = ((grid >= -1) & (grid < 1)).all(-1)[:, None]
+    return torch.where(inside, moved, -1 if name == "mask" else 0).reshape(*part.shape[:-2], *grid.shape[1:3])
 
 
 def _colour(augment: Augment, measured: Measured, values: Tensor, numbers: Draws) -> Tensor:

@@ -189,7 +189,7 @@ def job_of(plan: Plan, folder: Path, execution: Execution, listener: Listener) -
         **{**vars(plan), "task": plan.task.measured(train.batches(groups))},
         net=net,
         preprocess=dataclasses.replace(blank, mean=measured.mean, deviation=measured.deviation),
-        augmenter=Augmenter(changes, blank.size, measured, recipe.seed),
+        augmenter=Augmenter(changes, blank.size, measured, recipe.seed, weighed.targets.kinds),
         train=train,
         val=val,
         checkpoints=folder / "checkpoints",
