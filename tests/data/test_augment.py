@@ -14,7 +14,7 @@ from pictures import photo
 from small import whole
 from striate.base.randomness import draws
 from striate.data import augment as module
-from striate.data.augment import PRESETS, Augment, Augmenter, canvas_size, preset
+from striate.data.augment import PRESETS, Augment, Augmenter, canvas_for, preset
 from striate.data.feed import Batch
 from striate.data.picture.laid import Kind
 from striate.data.preprocess import LUMA, Measured, Preprocess, measure
@@ -147,7 +147,7 @@ def test_a_random_crop_has_the_asked_area_and_ratio_and_lies_inside(least: float
     assert (np.abs(found[:, 0, 2]) + width).max() <= 1 + 1e-6
     assert (np.abs(found[:, 1, 2]) + height).max() <= 1 + 1e-6
     assert stats.kstest(width * height, "uniform", (least, 1 - least)).pvalue > 1e-3
-    assert canvas_size(Augment(crop=least), 224) == 256
+    assert canvas_for(Augment(crop=least), Preprocess(224, 3)).size == 256
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ limits = {
 )
 def test_whatever_is_asked_values_stay_in_range(values: dict[str, Any], channels: int, size: int) -> None:
     augment = Augment(**values)
-    side = canvas_size(augment, size)
+    side = canvas_for(augment, Preprocess(size, 3)).size
     pictures = torch.from_numpy(np.stack([photo(side, side, seed) for seed in range(6)])).permute(0, 3, 1, 2)
     changing = augmenter(augment, channels, size=size)
     found = apply(changing, pictures[:, :channels], np.arange(6), 1)
@@ -322,7 +322,7 @@ geometry = st.fixed_dictionaries(
 @settings(max_examples=60)
 @given(geometry, st.sampled_from([5, 24]), st.integers(0, 9))
 def test_parts_stay_with_the_pixels_they_belong_to(values: dict[str, Any], size: int, seed: int) -> None:
-    pictures, classes = mosaics(4, canvas_size(Augment(**values), size), seed)
+    pictures, classes = mosaics(4, canvas_for(Augment(**values), Preprocess(size, 3)).size, seed)
     found = moved(with_parts(pictures, classes), size, **values)
     mask, objects, field = (found.targets[name] for name in ("mask", "objects", "field"))
     assert (mask.shape, mask.dtype, objects.dtype) == ((4, size, size), torch.int32, torch.int32)
@@ -370,7 +370,7 @@ def test_outside_the_picture_a_mask_is_ignored_where_the_picture_is_smeared() ->
 
 
 def test_a_part_changes_the_same_way_in_any_batch() -> None:
-    pictures, classes = mosaics(12, canvas_size(Augment(**EACH), SIZE))
+    pictures, classes = mosaics(12, canvas_for(Augment(**EACH), Preprocess(SIZE, 3)).size)
     whole_batch = moved(with_parts(pictures, classes, NAMES), SIZE, **EACH)
     for at in range(12):
         part = slice(at, at + 1)

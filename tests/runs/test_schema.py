@@ -276,7 +276,7 @@ def test_rows_that_are_not_this_runs_are_a_sentence_in_the_page(run, harm):
     elif harm == "others":
         samples = samples[::-1].copy()
     rows = {"width": rows[:, :2].copy(), "type": rows.astype(np.float32)}.get(harm, rows)
-    other = save({**vars(kept), "rows": rows, "samples": samples})
+    other = save({"rows": rows, "samples": samples})
     tampered(run / "kept", "test.safetensors", other)
     striate.write_report(run)
     assert "What was kept of each picture is damaged" in (run / "report.html").read_text()
@@ -284,7 +284,7 @@ def test_rows_that_are_not_this_runs_are_a_sentence_in_the_page(run, harm):
 
 def test_rows_of_another_result_are_not_told_as_this_one(run):
     kept = striate.open_run(run).kept["test"]
-    other = save({**vars(kept), "rows": np.roll(kept.rows, 1, 1) * [1, 1, 1, 0]})
+    other = save({"rows": np.roll(kept.rows, 1, 1) * [1, 1, 1, 0], "samples": kept.samples})
     tampered(run / "kept", "test.safetensors", other)
     striate.write_report(run)
     assert "does not give the numbers of result.json" in (run / "report.html").read_text()
