@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, final
 
 from striate.base import durable, processes
 from striate.base.errors import RunError, UsageError
-from striate.data.load import Data, read_samples
+from striate.data.load import MASKING, Data, read_samples
 from striate.training.execution import Execution, Listener
 from striate.training.recipe import Recipe, read_toml, recipe_of
 
@@ -110,7 +110,9 @@ def write_report(run: str | os.PathLike[str] | Run, data: Data | None = None, *,
     opened = _opened(run)
     if data is None:
         return collect.write(opened, force=force)
-    samples = read_samples(data, labelled=opened.task.labelled, learnable=False)
+    meant = {name: opened.facts["recipe"][name] for name in MASKING if name in opened.facts["recipe"]}
+    task = opened.task
+    samples = read_samples(data, labelled=task.labelled, masked=task.masked, learnable=False, **meant)
     if samples.fingerprint != opened.facts["data"]["fingerprint"]:
         raise RunError(
             opened.folder, "these are not the pictures that it was trained on", "the same pictures and labels"

@@ -1,10 +1,11 @@
 """Tables of pictures and labels. Row ids M1-M4 are those of the table of odd labels.
 
-Not here: M5 and M6 (labels are names, so none is out of range), M7-M13 (masks and targets that no task reads yet).
+Not here: M5 and M6 (labels are names, so none is out of range), M7-M12 (masks, see test_masks.py and test_pairs.py).
 """
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pictures import encode, photo, put
@@ -206,3 +207,40 @@ def test_labels_equal_but_for_case_are_refused_or_merged_as_folders_are(home: Pa
 def test_a_table_of_test_pictures_alone_can_be_answered_on(home: Path) -> None:
     path = table(home, "path,label,subset", *(row + ",test" for row in rows()))
     assert read_samples(path, learnable=False).subsets == ("test",) * 8
+
+
+def masks(home: Path, count: int = 4) -> None:
+    for index in range(count):
+        put(home / f"masks/{index}.png", encode(np.full((8, 8), index % 2, np.uint8)))
+
+
+def test_a_table_of_pairs_has_a_column_of_masks_in_place_of_labels(home: Path) -> None:
+    masks(home)
+    lines = [f"photos/{index}.png,masks/{index}.png,masks/{index}.png,cat,train" for index in range(4)]
+    path = table(home, "picture,mask,objects,label,split", *lines)
+    samples = read_samples(path, masked=True)
+    assert (samples.source, samples.targets.classes) == ("table", ("0", "1"))
+    assert samples.targets.kinds == {"mask": "ids", "objects": "ids"}
+    assert samples.targets.strata.tolist() == [0, 1, 0, 1]
+    assert samples.subsets == ("train",) * 4
+    objects = read_samples(path, masked=True, masks="objects")
+    assert objects.targets.classes == ("background", "object")
+    put(home / "classes.csv", b"id,name\n0,ground\n1,cell\n")
+    assert read_samples(path, masked=True).targets.classes == ("ground", "cell")
+
+
+def test_rows_without_a_mask_of_their_own_are_told_by_line(home: Path) -> None:
+    masks(home)
+    path = table(
+        home, "picture,mask", "photos/0.png,masks/0.png", "photos/1.png,", "photos/2.png,../2.png",
+        "photos/0.png,masks/1.png",
+    )  # fmt: skip
+    with pytest.raises(DataError) as caught:
+        read_samples(path, masked=True)
+    assert "line 3: of the mask: no path ('')" in str(caught.value)
+    assert "line 4: of the mask: ../2.png leads out of the table's folder" in str(caught.value)
+    assert "line 5: photos/0.png again, said to be masks/1.png in train and masks/0.png in train" in str(caught.value)
+    with pytest.raises(DataError, match="no column of the mask: the first line is 'path', 'label'"):
+        read_samples(table(home, "path,label", "photos/0.png,cat"), masked=True)
+    with pytest.raises(DataError, match=r"1 its mask: no such file; first photos/1.png with masks/9.png"):
+        read_samples(table(home, "path,mask", "photos/0.png,masks/0.png", "photos/1.png,masks/9.png"), masked=True)

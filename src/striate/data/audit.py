@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,11 +16,13 @@ import numpy as np
 from striate.base.errors import DataError, MachineError, UsageError
 from striate.base.processes import Afresh
 from striate.base.words import plural, some
+from striate.data import masks
 from striate.data.listing import Listing
+from striate.data.masks import Legend, MaskFiles, Seen
 from striate.data.picture import decode
-from striate.data.picture.laid import Pixels
+from striate.data.picture.laid import Array, Pixels
 from striate.data.samples import Files, InMemory, Read, Samples, Skip
-from striate.data.targets import Labels, Nothing, Targets
+from striate.data.targets import HeldMasks, Labels, Nothing, ReadMask, Targets
 
 # No picture within the limits takes that long; what a picture is, no clock decides.
 SECONDS = 120.0
@@ -32,7 +34,7 @@ _ORDER = {"train": 0, "val": 1, "test": 2}
 class _Look:
     """What one file is; `cause` says why it cannot be used. `one_colour` is unknown, False, of headers.
 
-    `size` is height and width.
+    `size` is height and width; `mask` what belongs to it where there are masks.
     """
 
     digest: str = ""
@@ -41,6 +43,7 @@ class _Look:
     grey: bool = False
     one_colour: bool = False
     notes: tuple[str, ...] = ()
+    mask: Seen | None = None
 
 
 def scan(
@@ -56,7 +59,7 @@ def scan(
 ) -> Samples:
     """The usable samples of a listing, in its order, with what a person should know about them.
 
-    `check`: "full" decodes every picture; "headers" reads the headers only.
+    `check`: "full" decodes every picture; "headers" reads the headers only. Masks are decoded always.
     `workers`: processes beside this one; the answer does not depend on them. `progress` gets (done, all).
     `learnable` False: these pictures are to be answered on, so that one class, or one picture of a class, will do.
     `DataError` when more than `max_bad` of the whole or of a subset, or half of a class, cannot be used; when
@@ -71,32 +74,62 @@ def scan(
         if progress:
             progress(len(looks), len(listing.names))
     _stop_if_too_bad(listing, looks, max_bad)
-    read = partial(Files, listing.root or Path())
+    root, pairs = listing.root or Path(), listing.pairs
+
+    def read(use: Sequence[int], digests: Names) -> tuple[Read, ReadMask | None]:
+        files, found = Files(root, _of(listing.names, use), digests), [looks[index].mask for index in use]
+        if pairs is None:
+            return files, None
+        objects = None if pairs.objects is None else _of(pairs.objects, use)
+        seen = tuple(each.digests for each in found if each)
+        return files, MaskFiles(root, _of(pairs.masks, use), objects, seen, pairs.legend)
+
     return _samples(listing, looks, read, learnable=learnable, allow_leak=allow_leak)
 
 
-def looked_at(listing: Listing, pictures: Sequence[Pixels], *, learnable: bool = True) -> Samples:
-    """The samples of pictures in memory, with the same notes and the same refusals as those of files."""
+def looked_at(
+    listing: Listing, pictures: Sequence[Pixels], values: Sequence[Array] = (), *, learnable: bool = True
+) -> Samples:
+    """The samples of pictures in memory, with the same notes and the same refusals as those of files.
+
+    `values` are those of their masks, where the listing has pairs.
+    """
+    pairs = listing.pairs
+    seen = [masks.seen_in_memory(each, pairs.legend) for each in values] if pairs else [None] * len(pictures)
     looks = [
         _Look(
             hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).hexdigest(),
             size=pixels.shape[:2],
             grey=pixels.shape[2] == 1,
             one_colour=bool((pixels == pixels[:1, :1]).all()),
+            mask=mask,
         )
-        for pixels in pictures
+        for pixels, mask in zip(pictures, seen, strict=True)
     ]
 
-    def read(names: Names, digests: Names) -> Read:
-        return InMemory(pictures, names)
+    def read(use: Sequence[int], digests: Names) -> tuple[Read, ReadMask | None]:
+        files = InMemory(pictures, listing.names)
+        if pairs is None:
+            return files, None
+        objects = [pairs.legend.ids(each) for each in values] if pairs.legend.objects else None
+        return files, HeldMasks([pairs.legend.places(each) for each in values], objects)
 
     return _samples(listing, looks, read, learnable=learnable, allow_leak=False)
 
 
+def _of(names: Names, use: Sequence[int]) -> Names:
+    return tuple(names[index] for index in use)
+
+
 def _samples(
-    listing: Listing, looks: list[_Look], read: Callable[[Names, Names], Read], *, learnable: bool, allow_leak: bool
+    listing: Listing,
+    looks: list[_Look],
+    read: Callable[[Sequence[int], Names], tuple[Read, ReadMask | None]],
+    *,
+    learnable: bool,
+    allow_leak: bool,
 ) -> Samples:
-    """The table of what can be used, with what a person should know about it; `read` by its names and digests."""
+    """The table of what can be used, with what a person should know about it; `read` by its places and digests."""
     use = [index for index, look in enumerate(looks) if look.cause is None]
     if learnable and listing.labels is not None:
         _stop_if_unlearnable(listing, listing.labels, use)
@@ -107,17 +140,25 @@ def _samples(
     if listing.labels is not None:
         notes += _balance(listing, listing.labels, use)
         targets = Labels(listing.classes, np.array([listing.labels[index] for index in use], dtype=np.int64))
-    names, digests = tuple(listing.names[index] for index in use), tuple(looks[index].digest for index in use)
+    digests, subsets = tuple(looks[index].digest for index in use), listing.subsets and _of(listing.subsets, use)
+    files, read_mask = read(use, digests)
+    if listing.pairs is not None and read_mask is not None:
+        legend = listing.pairs.legend
+        seen = [(listing.pairs.masks[index], found) for index in use if (found := looks[index].mask)]
+        classes = masks.settled(legend, seen, listing.where, learnable)
+        notes += masks.notes(legend, classes, seen, subsets)
+        objects = legend.objects or listing.pairs.objects is not None
+        targets = masks.targets(read_mask, legend, classes, [found for _, found in seen], objects)
     return Samples(
         name=listing.name,
         source=listing.source,
         root=listing.root,
-        names=names,
-        read=read(names, digests),
+        names=_of(listing.names, use),
+        read=files,
         digests=digests,
         targets=targets,
         sizes=np.array([looks[index].size for index in use], np.int32).reshape(-1, 2),
-        subsets=tuple(listing.subsets[index] for index in use) if listing.subsets else None,
+        subsets=subsets,
         skipped=tuple(Skip(name, look.cause) for name, look in zip(listing.names, looks, strict=True) if look.cause),
         notes=tuple(notes),
         grey=all(looks[index].grey for index in use),
@@ -126,25 +167,30 @@ def _samples(
 
 def _looks(listing: Listing, check: str, workers: int, seconds: float) -> Iterator[_Look]:
     """One look per file, in the order of the listing."""
-    look = partial(_look, str(listing.root), check, seconds)
+    pairs, legend = listing.pairs, listing.pairs.legend if listing.pairs else None
+    look = partial(_look, str(listing.root), check, seconds, legend)
+    objects = (pairs.objects if pairs else None) or (None,) * len(listing.names)
+    columns = (listing.names, pairs.masks if pairs else objects, objects)
     if not workers:
-        yield from map(look, listing.names)
+        yield from map(look, *columns)
         return
     with ProcessPoolExecutor(workers, Afresh()) as pool:
         try:
-            yield from pool.map(look, listing.names, chunksize=16)
+            yield from pool.map(look, *columns, chunksize=16)
         except BrokenProcessPool:
             cause = "a process that decoded pictures died, perhaps of too little memory"
             raise MachineError(listing.where, cause, "fewer workers; 0 shows which file it is") from None
 
 
-def _look(root: str, check: str, seconds: float, name: str) -> _Look:
+def _look(
+    root: str, check: str, seconds: float, legend: Legend | None, name: str, mask: str | None, objects: str | None
+) -> _Look:
     """A file's digest and what decoding it says; every defect becomes a cause."""
     path, answer, failed = Path(root, name), list[_Look](), list[BaseException]()
 
     def work() -> None:
         try:
-            answer.append(_examine(path, check))
+            answer.append(_examine(path, check, Path(root), legend, mask, objects))
         except BaseException as error:
             failed.append(error)
 
@@ -160,25 +206,33 @@ def _look(root: str, check: str, seconds: float, name: str) -> _Look:
     return answer[0]
 
 
-def _examine(path: Path, check: str) -> _Look:
+def _examine(path: Path, check: str, root: Path, legend: Legend | None, mask: str | None, objects: str | None) -> _Look:
     try:
-        data = decode.read_bytes(path)
-        if check == "headers":
-            grey, size, notes = decode.header(data, str(path))
-            return _Look(hashlib.sha256(data).hexdigest(), size=size, grey=grey, notes=notes)
-        picture = decode.decode(data, str(path))
-        pixels = picture.pixels
-        return _Look(
-            hashlib.sha256(data).hexdigest(),
-            size=pixels.shape[:2],
-            grey=pixels.shape[2] == 1,
-            one_colour=bool((pixels == pixels[:1, :1]).all()),
-            notes=picture.notes,
-        )
+        look = _picture(path, check)
+        if legend is None or mask is None:
+            return look
+        found = masks.look(root, mask, objects, look.size, legend)
+        return replace(look, mask=found, notes=look.notes + found.notes)
     except DataError as error:
         return _Look(cause=error.cause)
     except MemoryError:
         raise decode.no_memory(path) from None
+
+
+def _picture(path: Path, check: str) -> _Look:
+    data = decode.read_bytes(path)
+    if check == "headers":
+        grey, size, notes = decode.header(data, str(path))
+        return _Look(hashlib.sha256(data).hexdigest(), size=size, grey=grey, notes=notes)
+    picture = decode.decode(data, str(path))
+    pixels = picture.pixels
+    return _Look(
+        hashlib.sha256(data).hexdigest(),
+        size=pixels.shape[:2],
+        grey=pixels.shape[2] == 1,
+        one_colour=bool((pixels == pixels[:1, :1]).all()),
+        notes=picture.notes,
+    )
 
 
 def _stop_if_too_bad(listing: Listing, looks: list[_Look], max_bad: float) -> None:
@@ -196,7 +250,8 @@ def _stop_if_too_bad(listing: Listing, looks: list[_Look], max_bad: float) -> No
             suffixes = Counter(Path(name).suffix.lower() or "no extension" for name in listing.names)
             kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in suffixes.most_common(5))
             cause = f"none of {len(looks):,} files can be used ({kinds}): {_causes(listing, looks, bad)}"
-            raise DataError(listing.where, cause, "convert them to PNG or JPEG, e.g. `magick mogrify -format png`")
+            hint = masks.HINT if listing.pairs else "convert them to PNG or JPEG, e.g. `magick mogrify -format png`"
+            raise DataError(listing.where, cause, hint)
         if len(bad) > limit * len(indices):
             share = f"{len(bad):,} of {len(indices):,} files of {group}"
             cause = f"{share} cannot be used, more than {100 * limit:g} %: {_causes(listing, looks, bad)}"
@@ -206,9 +261,20 @@ def _stop_if_too_bad(listing: Listing, looks: list[_Look], max_bad: float) -> No
 
 
 def _causes(listing: Listing, looks: list[_Look], bad: list[int]) -> str:
-    counts = Counter(_alike(looks[index].cause or "") for index in bad)
-    causes = ", ".join(f"{count:,} {cause}" for cause, count in counts.most_common(5))
-    return f"{causes}; first {some((listing.names[index] for index in bad), 3)}"
+    kinds: dict[str, list[str]] = defaultdict(list)
+    for cause in (looks[index].cause or "" for index in bad):
+        kinds[_alike(cause)].append(cause)
+    common = sorted(kinds.items(), key=lambda kind: -len(kind[1]))[:5]
+    causes = ", ".join(
+        f"{len(all_):,} {all_[0] if len(set(all_)) == 1 else f'{alike} ({all_[0]})'}" for alike, all_ in common
+    )
+    told = f"; {listing.pairs.told}" if listing.pairs and listing.pairs.told else ""
+    return f"{causes}; first {some((_called(listing, index) for index in bad), 3)}{told}"
+
+
+def _called(listing: Listing, index: int) -> str:
+    mask = listing.pairs.masks[index] if listing.pairs else ""
+    return listing.names[index] + (f" with {mask}" if mask else "")
 
 
 def _alike(text: str) -> str:
@@ -256,12 +322,13 @@ def _copies(listing: Listing, looks: list[_Look], use: list[int], allow_leak: bo
         groups[looks[index].digest].append(index)
     copies, leaks, conflicts = list[str](), list[str](), list[str]()
     subsets = listing.subsets or ("",) * len(listing.names)
+    said = listing.labels or [each.mask.digests if each.mask else () for each in looks]
     for group in (group for group in groups.values() if group[1:]):
         first, *others = sorted(group, key=lambda index: (_ORDER.get(subsets[index], 0), index))
         for other in others:
             pair = f"{listing.names[first]} = {listing.names[other]}"
             (leaks if subsets[first] != subsets[other] else copies).append(pair)
-            if listing.labels is not None and listing.labels[first] != listing.labels[other]:
+            if said[first] != said[other]:
                 conflicts.append(pair)
     if leaks and not allow_leak:
         files = f"{len(leaks):,} leaked {plural('file', len(leaks))}"
@@ -270,7 +337,9 @@ def _copies(listing: Listing, looks: list[_Look], use: list[int], allow_leak: bo
     kinds = (
         ("byte-identical copies", copies),
         ("leaked (the same bytes in two subsets)", leaks),
-        ("label conflicts (the same bytes in two classes)", conflicts),
+        ("conflicts (the same bytes under two masks)", conflicts)
+        if listing.pairs
+        else ("label conflicts (the same bytes in two classes)", conflicts),
     )
     return [f"{len(pairs):,} {kind}: {some(pairs)}" for kind, pairs in kinds if pairs]
 

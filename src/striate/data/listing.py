@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from striate.base.errors import DataError
+from striate.data.masks import Pairs
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,8 @@ class Listing:
 
     `names` are relative to `root` with "/", undecodable bytes kept as surrogates, sorted by bytes. `labels` index
     `classes`, which are sorted: the order that weights are trained with; None for pictures alone. `subsets`: "train",
-    "val" or "test" of each sample where the source gives them. `ignored` counts by cause what is not a sample.
+    "val" or "test" of each sample where the source gives them. `ignored` counts by cause what is not a sample. `pairs`:
+    the masks, where these are what is said of the pictures.
     """
 
     name: str
@@ -26,6 +28,7 @@ class Listing:
     subsets: tuple[str, ...] | None
     ignored: Mapping[str, int]
     notes: tuple[str, ...] = ()
+    pairs: Pairs | None = None
 
     @property
     def where(self) -> Path | str:

@@ -10,16 +10,19 @@ import numpy as np
 
 from striate.base.errors import DataError, UsageError, nearest
 from striate.data import audit
+from striate.data.masks import Kind, Legend, legend
 from striate.data.samples import Samples
 from striate.data.sources import builtin
 from striate.data.sources.arrays import from_arrays
 from striate.data.sources.folder import list_alone, list_folder
-from striate.data.sources.table import SUFFIXES, list_table
+from striate.data.sources.pairs import list_pairs
+from striate.data.sources.table import SUFFIXES, legend_in, list_table
 from striate.data.targets import Nothing
 
 BUILT_IN = ("digits",)
 # The keys of a recipe that decide which samples there are.
-READING = ("check", "max_bad", "follow_links", "merge_classes", "allow_leak")
+MASKING = ("mask_map", "ignore", "masks")
+READING = ("check", "max_bad", "follow_links", "merge_classes", "allow_leak", *MASKING)
 # Starting processes costs more than reading this many pictures.
 _WORTH_A_POOL = 500
 # A name, a path, or pictures in memory: alone, or with their labels.
@@ -33,20 +36,27 @@ def read_samples(
     max_bad: float = 0.01,
     workers: int | None = None,
     labelled: bool = True,
+    masked: bool = False,
     learnable: bool = True,
     follow_links: bool = False,
     merge_classes: bool = False,
     allow_leak: bool = False,
+    mask_map: str | None = None,
+    ignore: int | None = None,
+    masks: Kind = "classes",
     progress: Callable[[int, int], None] | None = None,
 ) -> Samples:
     """The samples of a built-in set, a folder, a table or of arrays.
 
-    `labelled` False: pictures alone are wanted, whatever is said of them. `workers` None means as many processes
-    as are worth it. The other keywords are those of `audit.scan` and of the listings.
+    `labelled` False: pictures alone are wanted, whatever is said of them; `masked`: masks are wanted, whose values mean
+    what `mask_map`, `ignore` and `masks` say. `workers` None means as many processes as are worth it. The other
+    keywords are those of `audit.scan` and of the listings.
     """
     if not isinstance(data, str | os.PathLike):
-        return _in_memory(data, labelled, learnable)
+        return _in_memory(data, labelled, legend(mask_map, ignore, masks) if masked else None, learnable)
     if data in BUILT_IN:
+        if masked:
+            raise DataError(data, "its pictures have labels, and no masks", "a folder with images/ and masks/")
         digits = builtin.digits()
         return digits if labelled else dataclasses.replace(digits, targets=Nothing(len(digits)))
     root = Path(os.path.expanduser(data))  # noqa: PTH111 - leaves a ~name alone that is nobody's home
@@ -55,9 +65,14 @@ def read_samples(
         cause = f"no such folder or table, nor a built-in set called {str(data)!r}"
         raise DataError(root.resolve(), cause, f"{near!r}, or a path")
     if root.suffix.lower() in SUFFIXES and not root.is_dir():
+        meaning = legend_in(root.parent, mask_map, ignore, masks) if masked else None
         listing = list_table(
-            root, labelled=labelled, learnable=learnable, follow_links=follow_links, merge_classes=merge_classes
-        )
+            root, labelled=labelled, masked=meaning, learnable=learnable, follow_links=follow_links,
+            merge_classes=merge_classes,
+        )  # fmt: skip
+    elif masked:
+        meaning = legend_in(root, mask_map, ignore, masks)
+        listing = list_pairs(root, meaning, follow_links=follow_links, learnable=learnable)
     elif labelled:
         listing = list_folder(root, follow_links=follow_links, merge_classes=merge_classes)
     else:
@@ -70,8 +85,12 @@ def read_samples(
     )  # fmt: skip
 
 
-def _in_memory(data: Any, labelled: bool, learnable: bool) -> Samples:
+def _in_memory(data: Any, labelled: bool, masked: Legend | None, learnable: bool) -> Samples:
     pictures, labels = data if isinstance(data, tuple) and len(data) == 2 else (data, None)
+    if masked and labels is None:
+        raise UsageError("data", "pictures without masks", "(pictures, masks), with one mask for each picture")
+    if masked:
+        return from_arrays(pictures, None, labels, masked, learnable=learnable)
     if labelled and labels is None:
         raise UsageError("data", "pictures without labels", "(pictures, labels), with one label for each picture")
     return from_arrays(pictures, labels if labelled else None, learnable=learnable)

@@ -10,7 +10,7 @@ from typing import Any, final
 import numpy as np
 
 from striate.base.errors import DataError, MachineError, RunError
-from striate.data.load import Data, read_samples
+from striate.data.load import MASKING, Data, read_samples
 from striate.data.samples import Samples
 from striate.evaluate.result import result
 from striate.evaluate.rows import rows_anew
@@ -48,7 +48,8 @@ def on_own(
     if facts["data"].get("source") == "arrays":
         cause = "pictures that were in memory, and are nowhere on disk"
         raise DataError(facts["data"]["path"], cause, "run.evaluate((pictures, labels)) from Python")
-    samples = read_own(folder, facts, moved, labelled=predictor.task.labelled, workers=workers)
+    task = predictor.task
+    samples = read_own(folder, facts, moved, labelled=task.labelled, masked=task.masked, workers=workers)
     notes = []
     if moved is not None:
         try:
@@ -72,8 +73,11 @@ def on_own(
 
 def on_others(predictor: Predictor, run: Of, others: Sequence[Of], data: Data, workers: int | None) -> Evaluation:
     """Labelled pictures of any source; those that a run has seen are counted and told."""
-    labelled = predictor.task.labelled
-    samples = read_samples(data, max_bad=0.0, workers=workers, labelled=labelled, learnable=False)
+    meant = {name: run[1]["recipe"][name] for name in MASKING if name in run[1]["recipe"]}
+    samples = read_samples(
+        data, max_bad=0.0, workers=workers, labelled=predictor.task.labelled, masked=predictor.task.masked,
+        learnable=False, **meant,
+    )  # fmt: skip
     samples = dataclasses.replace(samples, targets=samples.targets.named(predictor.task.classes))
     predictor.try_out()
     asked = _Asked(predictor, run, samples)

@@ -22,6 +22,7 @@ def read_own(
     data: Data | None = None,
     *,
     labelled: bool,
+    masked: bool,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Samples:
@@ -30,12 +31,12 @@ def read_own(
     A DataError says which pictures differ, and whether the sealed ones do.
     """
     place = facts["data"]["path"] if data is None else data
-    reading = {name: facts["recipe"][name] for name in READING}
+    reading = {name: facts["recipe"][name] for name in READING if name in facts["recipe"]}
     # what cannot be read is told by its name, beside all else that differs
     reading |= {"max_bad": 1.0, "allow_leak": True, "learnable": not labelled}
     where = facts["data"]["path"] if not isinstance(place, str | os.PathLike) else place
     try:
-        samples = read_samples(place, workers=workers, labelled=labelled, progress=progress, **reading)
+        samples = read_samples(place, workers=workers, labelled=labelled, masked=masked, progress=progress, **reading)
     except DataError as error:
         raise DataError(error.where, error.cause, _HINT) from None
     if samples.fingerprint != facts["data"]["fingerprint"]:

@@ -55,6 +55,9 @@ class Recipe:
     follow_links: bool
     merge_classes: bool
     allow_leak: bool
+    mask_map: str | None = None
+    ignore: int | None = None
+    masks: Literal["classes", "objects"] = "classes"
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,7 @@ class Classify:
     """Outputs are logits (n, classes); the part "label" of a batch is the true class, int64 (n,)."""
 
     labelled: ClassVar[bool] = True
+    masked: ClassVar[bool] = False
     pictures: ClassVar[bool] = False
     networks: ClassVar[frozenset[str]] = frozenset({"classify"})
     mixes: ClassVar[bool] = True

@@ -50,6 +50,7 @@ class Reconstruct:
     """Outputs are pictures in units of 0..1, of the canvas's size; the part "picture" of a batch is the true one."""
 
     labelled: ClassVar[bool] = False
+    masked: ClassVar[bool] = False
     pictures: ClassVar[bool] = True
     networks: ClassVar[frozenset[str]] = frozenset({"reconstruct", "segment"})
     mixes: ClassVar[bool] = False

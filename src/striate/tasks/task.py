@@ -69,7 +69,9 @@ class AnyTask(Protocol):
     """Frozen; `name` is what it is called at the shell."""
 
     labelled: ClassVar[bool]
-    """Whether samples need labels."""
+    """Whether samples need labels, or masks."""
+    masked: ClassVar[bool]
+    """Whether it is masks that they need."""
     pictures: ClassVar[bool]
     """Whether it is a `PictureTask`."""
     networks: ClassVar[frozenset[str]]

@@ -103,6 +103,7 @@ def plan_of(
     reading: dict[str, Any] = {
         "workers": execution.workers,
         "labelled": task.labelled,
+        "masked": task.masked,
         "progress": lambda done, total: listener.progress("scanning pictures", done, total),
     }
     if before is None:

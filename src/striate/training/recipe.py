@@ -62,6 +62,11 @@ class Recipe:
     follow_links: bool = _key(False, "take what links in the folder lead to", "Data")
     merge_classes: bool = _key(False, "class folders equal but for case or Unicode form are one", "Data")
     allow_leak: bool = _key(False, "train although a file lies in two subsets", "Data")
+    mask_map: str | None = _key(
+        None, "classes by id or colour: 0=background,255=cell or #000000=background,#ff0000=cell", "Data"
+    )
+    ignore: int | None = _key(None, "id in masks that counts nowhere", "Data", least=-(2**31), most=2**31 - 1)
+    masks: Literal["classes", "objects"] = _key("classes", "ids in masks are classes, or each is an object", "Data")
 
     augment: Literal["none", "light", "standard", "strong"] | None = _key(
         None, "preset of random changes; the options below replace single values of it", "Augmentation"
@@ -189,9 +194,11 @@ def check(recipe: Recipe) -> None:
             raise UsageError(place, f"{name} is a {type(value).__name__}", "a word, a number, true or false")
     if recipe.schedule == "step" and not recipe.step_epochs:
         raise UsageError("step_epochs", "the step schedule needs them", "step_epochs = [30, 60], say")
-    from striate.data.splits import shares  # numpy is paid for when a recipe is checked, not for --help
+    from striate.data.masks import legend  # numpy is paid for when a recipe is checked, not for --help
+    from striate.data.splits import shares
 
     shares(recipe.split)
+    legend(recipe.mask_map, recipe.ignore, recipe.masks)
 
 
 # The types of keys as a person calls them.

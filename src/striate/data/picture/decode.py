@@ -191,14 +191,7 @@ def decode(data: bytes, where: str, *, at_least: int | None = None) -> Picture:
 
 
 def _decoded(data: bytes, where: str, at_least: int | None) -> Picture:
-    image, notes = _open(data, where)
-    turn = _turn_of(image) if image.format == "TIFF" else None
-    sign = _load(image, data, where, at_least)
-    if image.format != "TIFF":  # Pillow turns TIFF itself
-        turn = _orientation(image, notes)
-        image = image.transpose(_TURN[turn]) if turn in _TURN else image
-    if turn in _TURN:
-        notes.append("turned by its EXIF orientation")
+    image, notes, sign = loaded(data, where, at_least)
     try:
         pixels = levels(image, where, notes)
     except (OSError, ValueError) as error:
@@ -207,6 +200,20 @@ def _decoded(data: bytes, where: str, at_least: int | None) -> Picture:
     if said := sign():
         notes.append(f"damaged? {said}")
     return Picture(pixels, tuple(notes))
+
+
+def loaded(data: bytes, where: str, at_least: int | None = None) -> tuple[Any, list[str], Callable[[], str | None]]:
+    """Pillow's picture inside the limits, loaded and upright, in the mode of its file; notes, and what looks for signs
+    of damage. The caller holds `quiet`."""
+    image, notes = _open(data, where)
+    turn = _turn_of(image) if image.format == "TIFF" else None
+    sign = _load(image, data, where, at_least)
+    if image.format != "TIFF":  # Pillow turns TIFF itself
+        turn = _orientation(image, notes)
+        image = image.transpose(_TURN[turn]) if turn in _TURN else image
+    if turn in _TURN:
+        notes.append("turned by its EXIF orientation")
+    return image, notes, sign
 
 
 def _load(image: Any, data: bytes, where: str, at_least: int | None) -> Callable[[], str | None]:

@@ -9,15 +9,20 @@ import numpy as np
 from striate.base.errors import DataError, UsageError
 from striate.data.audit import looked_at
 from striate.data.listing import Listing
-from striate.data.picture.laid import Pixels
+from striate.data.masks import Legend, Pairs
+from striate.data.picture.laid import Array, Pixels
 from striate.data.samples import Samples
 
 HINT = "uint8 (n, height, width), (n, height, width, 1) or (n, height, width, 3), or a list of such pictures"
 
 
-def from_arrays(pictures: Sequence[Any] | np.ndarray, labels: Any = None, *, learnable: bool = False) -> Samples:
+def from_arrays(
+    pictures: Sequence[Any] | np.ndarray, labels: Any = None, masks: Any = None, legend: Legend | None = None, *,
+    learnable: bool = False,
+) -> Samples:  # fmt: skip
     """A table of pictures in memory, which are copied; `labels` are whole numbers or names, or None for pictures alone.
 
+    `masks`, with what their values mean: whole numbers (height, width), one array for each picture.
     `learnable`: they are to be trained on, so that one class, or one picture of a class, is refused.
     """
     if not isinstance(pictures, np.ndarray | list | tuple):
@@ -26,17 +31,20 @@ def from_arrays(pictures: Sequence[Any] | np.ndarray, labels: Any = None, *, lea
     if not seen:
         raise DataError("arrays", "no pictures", HINT)
     classes, strata = ((), None) if labels is None else _labels(labels, len(seen))
+    values = [] if legend is None else _masks(masks, seen)
+    names = tuple(f"arrays/{place:0{len(str(len(seen) - 1))}d}" for place in range(len(seen)))
     listing = Listing(
         name="arrays",
         source="arrays",
         root=None,
-        names=tuple(f"arrays/{place:0{len(str(len(seen) - 1))}d}" for place in range(len(seen))),
+        names=names,
         labels=strata,
         classes=classes,
         subsets=None,
         ignored=MappingProxyType({}),
+        pairs=None if legend is None else Pairs(names, None, legend),
     )
-    return looked_at(listing, seen, learnable=learnable)
+    return looked_at(listing, seen, values, learnable=learnable)
 
 
 def _pixels(picture: Any, place: int) -> Pixels:
@@ -49,6 +57,25 @@ def _pixels(picture: Any, place: int) -> Pixels:
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or 0 in pixels.shape:
         raise DataError(f"arrays/{place}", f"{given.dtype} {given.shape} is no picture", HINT)
     return np.array(pixels, order="C")
+
+
+def _masks(masks: Any, pictures: Sequence[Pixels]) -> list[Array]:
+    """Copies, int32, each of its picture's size."""
+    hint = "for each picture an array of whole numbers, of its height and width"
+    if not isinstance(masks, np.ndarray | list | tuple) or len(masks) != len(pictures):
+        raise DataError("masks", f"no masks of {len(pictures):,} pictures", hint)
+    found = []
+    for place, (given, picture) in enumerate(zip(masks, pictures, strict=True)):
+        try:
+            values = np.asarray(given)
+        except ValueError as error:  # rows of unequal length
+            raise DataError(f"masks/{place}", f"no mask ({error})", hint) from None
+        small = values.dtype.kind in "biu" and values.shape == picture.shape[:2]
+        if not small or values.min() < -(2**31) or values.max() >= 2**31:
+            cause = f"{values.dtype} {values.shape} is no mask of a picture of {picture.shape[:2]}"
+            raise DataError(f"masks/{place}", cause, hint)
+        found.append(values.astype(np.int32))
+    return found
 
 
 def _labels(labels: Any, count: int) -> tuple[tuple[str, ...], tuple[int, ...]]:

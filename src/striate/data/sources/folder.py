@@ -51,8 +51,8 @@ def list_alone(root: Path, *, follow_links: bool = False, subsets: bool = True) 
     all for one. DataError where there is val or test but no train.
     """
     root = root.absolute()
-    _check_root(root)
-    found = _walk(root, follow_links)
+    check_root(root)
+    found = walk(root, follow_links)
     if not found.files:
         raise _nothing(root, found, [folder for folder in found.folders if "/" not in folder])
     tops = [SUBSETS.get(name.split("/")[0].lower(), "") if "/" in name and subsets else "" for name in found.files]
@@ -84,8 +84,8 @@ def list_folder(
     `merge_classes`: class folders equal but for case or Unicode form are one class.
     """
     root = root.absolute()
-    _check_root(root)
-    found = _walk(root, follow_links)
+    check_root(root)
+    found = walk(root, follow_links)
     tops = [folder for folder in found.folders if "/" not in folder]
     if not found.files:
         raise _nothing(root, found, tops)
@@ -142,7 +142,7 @@ def list_pictures(arguments: Sequence[str]) -> list[Path]:
                 names = glob.glob(argument, recursive=True)  # noqa: PTH207  (patterns may be absolute)
                 matches = [Path(name) for name in sorted(names, key=os.fsencode)]
             for match in matches or [path]:
-                inside = [match / name for name in _walk(match, False).files] if match.is_dir() else []
+                inside = [match / name for name in walk(match, False).files] if match.is_dir() else []
                 yield from inside or [match]
 
     first: dict[Path, Path] = {}
@@ -151,7 +151,7 @@ def list_pictures(arguments: Sequence[str]) -> list[Path]:
     return list(first.values())
 
 
-def _check_root(root: Path) -> None:
+def check_root(root: Path) -> None:
     if root.is_dir():
         return
     if not os.path.lexists(root):
@@ -185,7 +185,7 @@ def _head(path: Path | str, count: int) -> bytes:
         os.close(handle)
 
 
-def _walk(root: Path, follow_links: bool) -> _Found:
+def walk(root: Path, follow_links: bool) -> _Found:
     """Every picture and folder below `root`, relative, sorted by bytes; each real folder once."""
     top, found = os.path.realpath(root), _Found([], [], Counter())
     folders, links = [""], list[str]()

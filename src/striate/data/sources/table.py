@@ -1,15 +1,16 @@
-"""A table of pictures: a CSV or TSV file with a column of paths and, as a rule, one of labels."""
+"""A table of pictures: a CSV or TSV file with a column of paths and, as a rule, one of labels or of masks."""
 
 import csv
 import io
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
 from striate.base.errors import DataError
 from striate.data.listing import Listing, one_name_each
+from striate.data.masks import Kind, Legend, Pairs, legend
 from striate.data.picture import decode
 from striate.data.sources.folder import SUBSETS
 
@@ -19,26 +20,34 @@ HEADS = MappingProxyType({
     "path": ("path", "file", "filename", "file_name", "image", "picture"),
     "label": ("label", "class", "category"),
     "subset": ("subset", "split"),
+    "mask": ("mask", "masks", "segmentation"),
+    "objects": ("objects", "instances"),
+    "class": ("class", "name", "label"),
+    "value": ("value", "id", "colour", "color"),
 })  # fmt: skip
+CLASSES = "classes.csv"
 SHOWN = 20
 _UNSAID = frozenset({"", "nan", "none", "null", "na", "n/a"})
 
 
 def list_table(
-    path: Path, *, labelled: bool = True, learnable: bool = True, follow_links: bool = False,
-    merge_classes: bool = False,
+    path: Path, *, labelled: bool = True, masked: Legend | None = None, learnable: bool = True,
+    follow_links: bool = False, merge_classes: bool = False,
 ) -> Listing:  # fmt: skip
     """The samples of a table, in the order of their paths, which start at the table's own folder and stay below it.
 
     Columns are found by their heads: `HEADS`; others are not looked at. A column called subset or split gives the
     subsets; one of them is train where the samples are to be `learnable`. `DataError` with the rows that cannot be
     meant; rows that repeat one another count once. `merge_classes`: labels equal but for case or form are one class.
+    `masked`: a column of masks is wanted in place of labels, and these are what their values mean.
     """
     path = path.absolute()
     head, rows, notes = _read(path)
-    columns = _columns(path, head, labelled)
+    labelled = labelled and masked is None
+    files = () if masked is None else ("mask",) if masked.objects else ("mask", "objects")
+    columns = _columns(path, head, ("path", *files[:1], *(("label",) if labelled else ())), ("subset", *files[1:]))
     bad: list[str] = []
-    found: dict[str, tuple[str, str]] = {}
+    found: dict[str, dict[str, str]] = {}
     lines = 0
     for number, row in rows:
         cells = {what: row[place].strip() if place < len(row) else "" for what, place in columns.items()}
@@ -50,7 +59,10 @@ def list_table(
             cause = f"no label ({cells['label']!r})"
         if not cause and not subset:
             cause = f"subset {cells['subset']!r} is none of train, val and test"
-        said = (cells.get("label", ""), subset)
+        for what in filter(columns.__contains__, files):
+            cells[what], wrong = _name(path.parent, cells[what], follow_links)
+            cause = cause or (wrong and f"of the {what}: {wrong}")
+        said = {what: cells.get(what, "") for what in ("label", *files)} | {"subset": subset}
         if not cause and found.setdefault(name, said) != said:
             cause = f"{name} again, said to be {_both(said)} and {_both(found[name])}"
         elif not cause:
@@ -65,11 +77,12 @@ def list_table(
     if lines > len(found):
         notes.append(f"{lines - len(found):,} lines of {path.name} repeat another and count once")
     names = sorted(found, key=os.fsencode)
-    said_labels = sorted({found[name][0] for name in names}, key=os.fsencode)
+    said_labels = sorted({found[name]["label"] for name in names}, key=os.fsencode)
     merged = one_name_each(path, said_labels, merge_classes) if labelled else {}
     classes = tuple(dict.fromkeys(merged.values()))
     place = {label: classes.index(merged[label]) for label in merged}
-    subsets = tuple(found[name][1] for name in names) if "subset" in columns else None
+    said_of = {what: tuple(found[name][what] for name in names) for what in columns if what != "path"}
+    subsets = said_of.get("subset")
     if subsets and learnable and "train" not in subsets:
         raise DataError(path, "its subsets have no train", "train, val and test in the column of subsets")
     return Listing(
@@ -77,12 +90,25 @@ def list_table(
         source="table",
         root=path.parent,
         names=tuple(names),
-        labels=tuple(place[found[name][0]] for name in names) if labelled else None,
+        labels=tuple(place[label] for label in said_of["label"]) if labelled else None,
         classes=classes,
         subsets=subsets,
         ignored=MappingProxyType({}),
         notes=tuple(notes),
+        pairs=None if masked is None else Pairs(said_of["mask"], said_of.get("objects"), masked),
     )
+
+
+def legend_in(folder: Path, mask_map: str | None, ignore: int | None, masks: Kind) -> Legend:
+    """What values of masks mean: as is asked for, or as classes.csv in the folder of the data says."""
+    path, listed = folder / CLASSES, list[tuple[str, str]]()
+    if mask_map is None and masks == "classes" and os.path.isfile(path):  # noqa: PTH113 - a folder that may not be read is told later
+        head, rows, _ = _read(path)
+        columns = _columns(path, head, ("class", "value"))
+        listed = [(row[columns["value"]], row[columns["class"]]) for _, row in rows if len(row) >= len(head)]
+        if len(listed) < len(rows) or not listed:
+            raise DataError(path, "a line without a value and a class", "a line such as 255,cell for each class")
+    return legend(mask_map, ignore, masks, listed, path)
 
 
 def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]], list[str]]:
@@ -105,17 +131,18 @@ def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]], list[str]
     return [cell.strip() for cell in rows[0][1]], rows[1:], notes
 
 
-def _columns(path: Path, head: Sequence[str], labelled: bool) -> dict[str, int]:
-    """What each column is, by its head."""
+def _columns(path: Path, head: Sequence[str], wanted: Sequence[str], others: Sequence[str] = ()) -> dict[str, int]:
+    """What each column is, by its head: those that are wanted, and others where they are there."""
     columns = {}
-    for what, known in HEADS.items():
+    for what in (*wanted, *others):
+        known = HEADS[what]
         places = [place for place, name in enumerate(head) if name.lower() in known]
         if len(places) > 1:
             several = " and ".join(head[place] for place in places)
             raise DataError(path, f"columns {several} could each be the {what}", "keep one of them")
         if places:
             columns[what] = places[0]
-    for what in ("path", "label") if labelled else ("path",):
+    for what in wanted:
         if what not in columns:
             seen = ", ".join(map(repr, head[:10]))
             raise DataError(
@@ -124,8 +151,8 @@ def _columns(path: Path, head: Sequence[str], labelled: bool) -> dict[str, int]:
     return columns
 
 
-def _both(said: tuple[str, str]) -> str:
-    return " in ".join(filter(None, said))
+def _both(said: Mapping[str, str]) -> str:
+    return " in ".join(filter(None, said.values()))
 
 
 def _name(root: Path, said: str, follow_links: bool) -> tuple[str, str]:

@@ -1,0 +1,137 @@
+"""Folders of pictures and their masks: images/ and masks/, and objects/ with object ids, paired by name."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+
+from striate.base.errors import DataError
+from striate.base.words import some
+from striate.data.listing import Listing
+from striate.data.masks import Legend, Pairs
+from striate.data.sources.folder import SUBSETS, check_root, name_of, walk
+from striate.data.sources.table import CLASSES
+
+# What folders are called, in any case; of each kind one may lie there.
+FOLDERS = MappingProxyType({
+    "images": ("images", "image", "imgs", "img", "pictures"),
+    "masks": ("masks", "mask", "labels", "annotations", "segmentations"),
+    "objects": ("objects", "instances"),
+})  # fmt: skip
+_TREE = "DATA/images/1.jpg with DATA/masks/1.png; or DATA/train/images/..., DATA/train/masks/..., DATA/val/images/..."
+# What masks are called besides, where none is called like its picture.
+_MARK = re.compile(r"[-_. ](masks?|labels?|seg|segmentation|gt)$", re.IGNORECASE)
+_Files = Mapping[tuple[str, str], str]
+
+
+def is_pairs(root: Path) -> bool:
+    """Whether a folder is one of images/ and masks/, or its train/ is: by these very names."""
+    try:
+        tops = {entry.name.lower(): entry.path for entry in os.scandir(root) if entry.is_dir()}
+        if {"images", "masks"} <= tops.keys():
+            return True
+        return any(SUBSETS.get(name) == "train" and is_pairs(Path(path)) for name, path in tops.items())
+    except OSError:
+        return False
+
+
+def list_pairs(root: Path, legend: Legend, *, follow_links: bool = False, learnable: bool = True) -> Listing:
+    """The pictures of images/ in any depth, with the masks of the same name in masks/, whatever their suffixes.
+
+    train/, val/ and test/ are subsets, above these folders or in them. A picture without a mask stays in the list, and
+    the scan says what is wrong; masks without a picture are noted. `learnable`: subsets need a train. `DataError` where
+    the layout can be read in two ways.
+    """
+    root = root.absolute()
+    check_root(root)
+    found = walk(root, follow_links)
+    ignored = found.ignored
+    if (root / CLASSES).is_file():  # it has been read
+        ignored["not a picture (.csv)"] -= 1
+    kinds, split = _kinds(root, found.files, ignored)
+    images, masks = kinds["images"], kinds["masks"]
+    objects = None if legend.objects or not kinds["objects"] else _paired(images, kinds["objects"])
+    if split and learnable and not any(subset == "train" for subset, _ in images):
+        raise DataError(root, "val or test, but no train", _TREE)
+    pairs = _paired(images, masks)
+    told = _told(images, masks, pairs)
+    if not any(pairs.values()):
+        raise DataError(root, f"no mask is called like a picture: {told}", _TREE)
+    keys = sorted(images, key=lambda key: os.fsencode(images[key]))
+    unused = set(masks.values()) - set(pairs.values())
+    return Listing(
+        name=name_of(root),
+        source="folder",
+        root=root,
+        names=tuple(images[key] for key in keys),
+        labels=None,
+        classes=(),
+        subsets=tuple(key[0] for key in keys) if split else None,
+        ignored=MappingProxyType(dict(sorted((+ignored).items()))),
+        notes=(told,) if unused else (),
+        pairs=Pairs(
+            tuple(pairs[key] for key in keys),
+            None if objects is None else tuple(objects[key] for key in keys),
+            legend,
+            told,
+        ),
+    )
+
+
+def _kinds(
+    root: Path, names: Sequence[str], ignored: Counter[str]
+) -> tuple[dict[str, dict[tuple[str, str], str]], bool]:
+    """By kind of folder, the files by (subset, path without suffix); and whether there are subsets."""
+    found: dict[str, dict[tuple[str, str], str]] = {kind: {} for kind in FOLDERS}
+    folders: dict[tuple[str, str], set[str]] = {}
+    rows = []
+    for name in names:
+        parts = name.split("/")
+        above = SUBSETS.get(parts[0].lower(), "") if len(parts) > 2 else ""
+        level = 1 if above else 0
+        kind = next((kind for kind, known in FOLDERS.items() if parts[level].lower() in known), "")
+        if not kind or len(parts) < level + 2:
+            ignored["not in images/ or masks/"] += 1
+            continue
+        folders.setdefault((kind, above), set()).add("/".join(parts[: level + 1]))
+        below = SUBSETS.get(parts[level + 1].lower(), "") if not above and len(parts) > 2 else ""
+        rows.append((kind, above or below, parts[level + 2 if below else level + 1 :], name))
+    for (kind, _), several in folders.items():
+        if len(several) > 1:
+            raise DataError(root, f"{some(sorted(several))} could each hold the {kind}", "keep one, rename the others")
+    for kind in ("images", "masks"):
+        if not any(kind == each for each, *_ in rows):
+            seen = some(sorted({f"{name.split('/')[0]}/" for name in names if "/" in name}, key=os.fsencode))
+            raise DataError(root, f"no pictures in {kind}/" + (f", only in {seen}" if seen else ""), _TREE)
+    split = any(subset for kind, subset, *_ in rows if kind == "images")
+    for kind, subset, parts, name in rows:
+        if split and not subset:
+            ignored["not in train, val or test"] += 1
+            continue
+        key = (subset, str(PurePosixPath(*parts).with_suffix("")))
+        if (other := found[kind].setdefault(key, name)) != name:
+            raise DataError(
+                root, f"{other} and {name} have one name", "a name of its own for each picture and its mask"
+            )
+    return found, split
+
+
+def _paired(images: _Files, masks: _Files) -> dict[tuple[str, str], str]:
+    """For each picture the file of its name; or, where there is none, of its name and a word such as mask; or ""."""
+    marked = {
+        (subset, _MARK.sub("", name)): file for (subset, name), file in masks.items() if (subset, name) not in images
+    }
+    return {key: masks.get(key) or marked.get(key, "") for key in images}
+
+
+def _told(images: _Files, masks: _Files, pairs: _Files) -> str:
+    """How many of each there are, and what is without the other."""
+    used = set(pairs.values())
+    lone = [file for file in masks.values() if file not in used]
+    bare = [images[key] for key, file in pairs.items() if not file]
+    parts = [f"{len(images):,} pictures and {len(masks):,} masks make {sum(map(bool, pairs.values())):,} pairs"]
+    parts += [f"without a mask: {some(bare)}"] if bare else []
+    parts += [f"without a picture: {some(lone)}"] if lone else []
+    return "; ".join(parts)
