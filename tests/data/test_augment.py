@@ -12,7 +12,7 @@ from torchvision.transforms.v2 import functional as oracle
 
 from pictures import photo
 from small import whole
-from striate.base.randomness import draws
+from striate.base.randomness import draws, normals
 from striate.data import augment as module
 from striate.data.augment import PRESETS, Augment, Augmenter, canvas_for, preset
 from striate.data.feed import Batch
@@ -58,7 +58,8 @@ def close(one: torch.Tensor, other: torch.Tensor, within: float) -> bool:
 
 EACH = {
     "mirror": True, "flip": True, "rotate": 30.0, "scale": 0.3, "shift": 0.2, "pad": 0.125, "crop": 0.3,
-    "brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.2, "colour_noise": 0.1, "erase": 0.5,
+    "elastic": 0.05, "brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.2, "colour_noise": 0.1,
+    "erase": 0.5,
 }  # fmt: skip
 
 
@@ -86,7 +87,7 @@ def test_a_change_turned_on_leaves_the_draws_of_the_others() -> None:
     white, samples = many(12)
     holes = changed(white, samples, erase=0.5) < 0.9
     assert holes.any()
-    assert torch.equal(changed(white, samples, erase=0.5, rotate=30, hue=0.3, pad=0.2) < 0.9, holes)
+    assert torch.equal(changed(white, samples, erase=0.5, rotate=30, hue=0.3, pad=0.2, elastic=0.1) < 0.9, holes)
 
 
 def test_none_changes_no_bit_of_what_normalising_gives() -> None:
@@ -123,6 +124,37 @@ def test_geometry_is_that_of_torchvision_away_from_the_edge(name: str) -> None:
             interpolation=InterpolationMode.BILINEAR,
         )
         assert close(found[place, :, 8:24, 8:24], expected[:, 8:24, 8:24], 1e-4)
+
+
+def bicubic(coarse: np.ndarray, side: int) -> np.ndarray:
+    """Keys 1981 with a = -0.75, along the last axis: the first and last of the numbers lie at the ends."""
+    at = np.linspace(0, coarse.shape[-1] - 1, side)
+    found = np.zeros((*coarse.shape[:-1], side))
+    for place in range(-2, coarse.shape[-1] + 2):
+        far = np.abs(at - place)
+        near = 1.25 * far**3 - 2.25 * far**2 + 1
+        wide = -0.75 * (far**3 - 5 * far**2 + 8 * far - 4)
+        weight = np.where(far < 1, near, np.where(far < 2, wide, 0))
+        found += coarse[..., [min(max(place, 0), coarse.shape[-1] - 1)]] * weight
+    return found
+
+
+def test_elastic_deformation_is_bicubic_between_nine_normal_displacements() -> None:
+    found = changed(PHOTOS, elastic=0.04)
+    drawn = 2 * 0.04 * normals(0, "elastic", 0, NAMES, (2, 3, 3))
+    fine = bicubic(bicubic(drawn, SIZE).swapaxes(2, 3), SIZE).transpose(0, 3, 2, 1)
+    for place, picture in enumerate(FLOATS):
+        expected = oracle.elastic(picture, torch.from_numpy(fine[place : place + 1]).float())
+        assert close(found[place, :, 8:24, 8:24], expected[:, 8:24, 8:24], 1e-4)
+
+
+def test_a_deformed_picture_is_mirrored_as_a_whole() -> None:
+    plain, both = changed(PHOTOS, elastic=0.04, epoch=3), changed(PHOTOS, elastic=0.04, mirror=True, epoch=3)
+    turned = draws(0, "augment", 3, NAMES, 32)[:, module._MIRROR] < 0.5
+    assert 0 < turned.sum() < 12
+    mirrored = apply(augmenter(Augment(elastic=0.04)), PHOTOS.flip(-1), NAMES, 3)
+    for place, turn in enumerate(turned):
+        assert close(both[place], mirrored[place] if turn else plain[place], 1e-4)
 
 
 def test_a_padded_crop_moves_by_whole_pixels_and_the_edge_goes_on() -> None:
@@ -261,6 +293,7 @@ def test_presets_hold_but_for_what_is_replaced_and_digits_are_never_mirrored() -
 limits = {
     "rotate": 180, "scale": 0.9, "shift": 1, "pad": 1, "brightness": 1, "contrast": 1, "saturation": 1, "hue": 0.5,
     "colour_noise": 1, "erase": 1, "mixup": 10, "cutmix": 10,
+    "elastic": 0.5,
 }  # fmt: skip
 
 
@@ -315,7 +348,8 @@ def moved(batch: Batch, size: int, **values: Any) -> Batch:
 
 geometry = st.fixed_dictionaries(
     {"mirror": st.booleans(), "flip": st.booleans(), "crop": st.floats(0.1, 1)},
-    optional={"rotate": st.floats(0, 180), "scale": st.floats(0, 0.9), "shift": st.floats(0, 1), "pad": st.floats(0, 1)}
+    optional={"rotate": st.floats(0, 180), "scale": st.floats(0, 0.9), "shift": st.floats(0, 1), "pad": st.floats(0, 1),
+              "elastic": st.floats(0, 0.5)},
 )  # fmt: skip
 
 

@@ -1,9 +1,9 @@
 """Random changes of pictures, drawn per sample as a pure function of (seed, epoch, sample).
 
-The geometry of a sample is one affine map and one look-up, its colour one 3x3 matrix: a picture changes the
-same way whatever batch, worker or process it is in. Geometry moves the parts of a sample's targets too, each by
-its kind; colour is the picture's own. `grid_sample` does not antialias, which is why pictures are shrunk to the
-canvas before.
+The geometry of a sample is an affine map, perhaps bent, and one look-up, its colour one 3x3 matrix: a picture
+changes the same way whatever batch, worker or process it is in. Geometry moves the parts of a sample's targets
+too, each by its kind; colour is the picture's own. `grid_sample` does not antialias, which is why pictures are
+shrunk to the canvas before.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from striate.base.options import Range
-from striate.base.randomness import draws
+from striate.base.randomness import draws, normals
 from striate.data.feed import Batch
 from striate.data.picture.laid import Kind
 from striate.data.preprocess import LUMA, Measured, Preprocess, larger, scaled
@@ -46,6 +46,9 @@ class Augment:
     """Padded crop: whole pixels, as a share of the side (4 of 32 pixels: 0.125)."""
     crop: Annotated[float, Range(0.01, least=0.01, most=1)] = 1.0
     """Random resized crop: least share of the area; sides 3:4 to 4:3."""
+    elastic: Annotated[float, Range(0, least=0, most=0.5)] = 0.0
+    """Ronneberger et al. 2015, section 3.1: displacements on a grid of 3x3, bicubic between; normal numbers of this
+    deviation as a share of the side (their 10 of 512 pixels: 0.02)."""
     brightness: Share = 0.0
     contrast: Share = 0.0
     saturation: Share = 0.0
@@ -73,6 +76,10 @@ PRESETS: Mapping[str, Augment] = types.MappingProxyType({
     "strong": Augment(
         mirror=True, crop=0.2, rotate=10, brightness=0.4, contrast=0.4, saturation=0.4, hue=0.05,
         colour_noise=0.1, erase=0.25, mixup=0.2, cutmix=1.0,
+    ),
+    # what microscope pictures need, by Ronneberger et al. 2015: shift, rotation, deformation, grey values
+    "elastic": Augment(
+        mirror=True, flip=True, rotate=180, shift=1 / 16, elastic=0.02, brightness=0.2, contrast=0.2,
     ),
 })  # fmt: skip
 
@@ -115,13 +122,28 @@ class Augmenter:
         if self.augment != Augment():
             numbers = draws(self.seed, "augment", epoch, batch.indices, _COLUMNS)
             if _moves(self.augment) or values.shape[-1] != self.size:
-                grid = _grid(_affine(self.augment, numbers, self.size), self.size, values.device)
+                grid = self._grid(numbers, batch, epoch)
                 values = _bilinear(values, grid)
                 targets = {name: _moved(part, name, self.kinds.get(name), grid) for name, part in targets.items()}
             values = _colour(self.augment, self.measured, values, numbers)
             if self.augment.erase:
                 values = _erase(self.augment, self.measured, values, numbers)
         return dataclasses.replace(batch, pictures=values, targets=targets)
+
+    def _grid(self, numbers: Draws, batch: Batch, epoch: int) -> Tensor:
+        """For each pixel of the output its place in the canvas, (x, y) in -1..1 edge to edge: (n, size, size, 2)."""
+        affine, size, device = _affine(self.augment, numbers, self.size), self.size, batch.pictures.device
+        grid = functional.affine_grid(
+            torch.from_numpy(affine).to(device), [len(affine), 1, size, size], align_corners=False
+        )
+        if self.augment.elastic:
+            drawn = normals(self.seed, "elastic", epoch, batch.indices, (2, 3, 3))
+            # they displace the output's places: the map takes them to the canvas
+            moved = (affine[:, :, :2, None, None] * (2 * self.augment.elastic * drawn)[:, None]).sum(2)
+            grid += functional.interpolate(
+                torch.from_numpy(moved).to(device), (size, size), mode="bicubic", align_corners=True
+            ).permute(0, 2, 3, 1)
+        return grid
 
     @property
     def mixes(self) -> bool:
@@ -157,9 +179,8 @@ _NOISE, _ERASE, _COLUMNS = 16, 22, 32
 
 def _moves(augment: Augment) -> bool:
     """Whether the geometry changes at all."""
-    return any((augment.mirror, augment.flip, augment.rotate, augment.scale, augment.shift, augment.pad)) or (
-        augment.crop < 1
-    )
+    changes = ("mirror", "flip", "rotate", "scale", "shift", "pad", "elastic")
+    return augment.crop < 1 or any(getattr(augment, name) for name in changes)
 
 
 def _either_way(numbers: Draws, most: float | Draws) -> Draws:
@@ -188,12 +209,6 @@ def _affine(augment: Augment, numbers: Draws, size: int) -> npt.NDArray[np.float
         [across * sine * height, down * cosine * height, centre_y],
     ])  # fmt: skip
     return rows.transpose(2, 0, 1).astype(np.float32)
-
-
-def _grid(affine: npt.NDArray[np.float32], size: int, device: torch.device) -> Tensor:
-    """For each pixel of the output its place in the canvas, (x, y) in -1..1 from edge to edge: (n, size, size, 2)."""
-    theta = torch.from_numpy(affine).to(device)
-    return functional.affine_grid(theta, [len(theta), 1, size, size], align_corners=False)
 
 
 def _bilinear(values: Tensor, grid: Tensor) -> Tensor:
