@@ -14,12 +14,12 @@ from striate.data.masks import Kind, Legend, legend
 from striate.data.samples import Samples
 from striate.data.sources import builtin
 from striate.data.sources.arrays import from_arrays
+from striate.data.sources.builtin import built_in
 from striate.data.sources.folder import list_alone, list_folder
 from striate.data.sources.pairs import list_pairs
 from striate.data.sources.table import SUFFIXES, legend_in, list_table
 from striate.data.targets import Nothing
 
-BUILT_IN = ("digits",)
 # The keys of a recipe that decide which samples there are.
 MASKING = ("mask_map", "ignore", "masks")
 READING = ("check", "max_bad", "follow_links", "merge_classes", "allow_leak", *MASKING)
@@ -54,14 +54,11 @@ def read_samples(
     """
     if not isinstance(data, str | os.PathLike):
         return _in_memory(data, labelled, legend(mask_map, ignore, masks) if masked else None, learnable)
-    if data in BUILT_IN:
-        if masked:
-            raise DataError(data, "its pictures have labels, and no masks", "a folder with images/ and masks/")
-        digits = builtin.digits()
-        return digits if labelled else dataclasses.replace(digits, targets=Nothing(len(digits)))
+    if isinstance(data, str) and built_in(data):
+        return _built_in(data, labelled, masked)
     root = Path(os.path.expanduser(data))  # noqa: PTH111 - leaves a ~name alone that is nobody's home
     if not root.exists() and os.sep not in os.fspath(data):
-        near = nearest(str(data), BUILT_IN)[0]
+        near = nearest(str(data), builtin.NAMES)[0]
         cause = f"no such folder or table, nor a built-in set called {str(data)!r}"
         raise DataError(root.resolve(), cause, f"{near!r}, or a path")
     if root.suffix.lower() in SUFFIXES and not root.is_dir():
@@ -83,6 +80,18 @@ def read_samples(
         listing, check=check, max_bad=max_bad, workers=workers, learnable=learnable, allow_leak=allow_leak,
         progress=progress,
     )  # fmt: skip
+
+
+def _built_in(name: str, labelled: bool, masked: bool) -> Samples:
+    samples = builtin.named(name)
+    if not labelled:
+        return dataclasses.replace(samples, targets=Nothing(len(samples)))
+    masks = "mask" in samples.targets.kinds
+    if masked and not masks:
+        raise DataError(name, "its pictures have labels, and no masks", "a folder with images/ and masks/")
+    if masks and not masked:
+        raise DataError(name, "its pictures have masks, and no labels", "a folder of class folders")
+    return samples
 
 
 def _in_memory(data: Any, labelled: bool, masked: Legend | None, learnable: bool) -> Samples:

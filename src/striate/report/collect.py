@@ -18,10 +18,11 @@ from striate.base.reading import DAMAGED
 from striate.base.sections import Seen
 from striate.data.augment import Augment, Augmenter, canvas_for
 from striate.data.feed import Batch
-from striate.data.load import BUILT_IN, read_samples
+from striate.data.load import read_samples
 from striate.data.picture.laid import Array, Pixels
 from striate.data.preprocess import Measured, Preprocess
 from striate.data.samples import Samples, checked
+from striate.data.sources.builtin import built_in
 from striate.evaluate.result import result as result_of
 from striate.report import page
 from striate.report.page import Example, Material
@@ -89,7 +90,7 @@ class Pictures:
     def __init__(self, facts: Mapping[str, Any], lines: list[Line], samples: Samples | None) -> None:
         self._lines = lines
         self._root = facts["data"].get("root") or facts["data"]["path"]
-        if samples is None and facts["data"]["path"] in BUILT_IN:
+        if samples is None and built_in(facts["data"]["path"]):
             samples = read_samples(facts["data"]["path"])
         self._memory = samples
         self._links = facts["recipe"]["follow_links"]

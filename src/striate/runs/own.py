@@ -8,8 +8,9 @@ from typing import Any
 from striate.base import durable
 from striate.base.errors import DataError, Option, printable
 from striate.base.words import some
-from striate.data.load import BUILT_IN, READING, Data, read_samples
+from striate.data.load import READING, Data, read_samples
 from striate.data.samples import Samples
+from striate.data.sources.builtin import built_in
 from striate.runs import schema, subsets
 from striate.runs.subsets import Line
 
@@ -47,7 +48,7 @@ def read_own(
 def from_anywhere(data: str | os.PathLike[str]) -> str:
     """What names data in whatever folder one is: a path in full, or the name of a built-in set."""
     named = os.fspath(data)
-    return named if named in BUILT_IN else str(Path(os.path.expanduser(named)).resolve())  # noqa: PTH111
+    return named if built_in(named) else str(Path(os.path.expanduser(named)).resolve())  # noqa: PTH111
 
 
 def write_place(folder: Path, place: str, samples: Samples) -> None:

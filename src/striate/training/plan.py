@@ -20,7 +20,7 @@ from striate.base.randomness import key
 from striate.data import splits
 from striate.data.augment import Augment, Augmenter, canvas_for, preset
 from striate.data.feed import Feed, cut_batches, open_feed
-from striate.data.load import BUILT_IN, READING, Data, read_samples, reading_workers
+from striate.data.load import READING, Data, read_samples, reading_workers
 from striate.data.preprocess import Preprocess, measure
 from striate.data.samples import Samples
 from striate.data.units import Units, units_of
@@ -130,7 +130,7 @@ def plan_of(
 
 def _filled(recipe: Recipe) -> tuple[Recipe, Entry, dict[str, Any]]:
     """The recipe with what suits the data, the task and the network; that network, and its options."""
-    suggested = FOR_DIGITS if recipe.data in BUILT_IN else FOR_PHOTOGRAPHS
+    suggested = FOR_DIGITS if recipe.data == "digits" else FOR_PHOTOGRAPHS
     named = recipe.task or registry.learning(find(recipe.model or suggested["model"]).task)
     kind, _ = registry.found(named)
     entry = find(recipe.model or {**suggested, **kind.recipe}["model"])
@@ -160,7 +160,7 @@ def new_folder(plan: Plan, execution: Execution) -> Path:
     if data is not None and plan.samples.source == "folder" and root.resolve().is_relative_to(data.resolve()):
         raise UsageError(root, "lies inside the pictures", "--runs with a folder elsewhere")
     model = str(plan.recipe.model).replace(":", "-")  # timm:NAME; some file systems know no colon in names
-    name = f"{words.fitting(plan.samples.name, MOST_OF_NAME)}-{model}"
+    name = f"{words.fitting(plan.samples.name.replace(':', '-'), MOST_OF_NAME)}-{model}"
     return Path(processes.from_first(str(run.create(root, name)) if plan.machine.first else ""))
 
 

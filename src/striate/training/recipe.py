@@ -248,9 +248,9 @@ def _float(value: float) -> float:
 
 def _beside(path: Path, data: Any) -> Any:
     """A built-in name stays; a path is taken from the recipe's own folder, `~` meaning home."""
-    from striate.data.load import BUILT_IN
+    from striate.data.sources.builtin import built_in
 
-    if not isinstance(data, str) or data in BUILT_IN:
+    if not isinstance(data, str) or built_in(data):
         return data
     candidate = path.parent / os.path.expanduser(data)  # noqa: PTH111 - leaves a ~name alone that is nobody's home
     return str(candidate) if candidate.exists() or "/" in data or "\\" in data else data

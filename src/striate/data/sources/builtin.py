@@ -1,11 +1,24 @@
-"""Data that needs no network: what scikit-learn carries."""
+"""Data that need no network: what scikit-learn carries, and what is generated."""
 
 import hashlib
 
 import numpy as np
 
 from striate.data.samples import InMemory, Samples
+from striate.data.sources.cells import cells
 from striate.data.targets import Labels
+
+NAMES = ("digits", "cells")
+
+
+def built_in(data: object) -> bool:
+    """Whether this names a built-in set: one of `NAMES`, or cells with options, "cells:size=256,seed=1"."""
+    return isinstance(data, str) and (data in NAMES or data.startswith("cells:"))
+
+
+def named(words: str) -> Samples:
+    """The samples of a built-in set."""
+    return digits() if words == "digits" else cells(words)
 
 
 def digits() -> Samples:
