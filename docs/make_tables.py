@@ -17,7 +17,7 @@ from striate.models.catalog import catalog, declared, options_of
 from striate.models.heads import released_norm
 from striate.survey.listed import counted
 from striate.tasks import registry
-from striate.training.recipe import FOR_DIGITS, FOR_PHOTOGRAPHS, Recipe
+from striate.training.recipe import FOR_CELLS, FOR_DIGITS, FOR_PHOTOGRAPHS, Recipe
 
 ROOT = Path(__file__).parents[1]
 
@@ -40,9 +40,10 @@ def recipe() -> str:
     rows = []
     for key in dataclasses.fields(Recipe):
         default = "" if key.default in (None, (), dataclasses.MISSING) else f"`{key.default}`"
-        suited = [f"`{suits[key.name]}`" if key.name in suits else "" for suits in (FOR_DIGITS, FOR_PHOTOGRAPHS)]
+        suiting = (FOR_DIGITS, FOR_PHOTOGRAPHS, FOR_CELLS)
+        suited = [f"`{suits[key.name]}`" if key.name in suits else "" for suits in suiting]
         rows.append([f"`{key.name}`", key.metadata["help"], default, *suited])
-    return page(["The keys of a recipe"], ["key", "what it is", "default", "digits", "photographs"], rows)
+    return page(["The keys of a recipe"], ["key", "what it is", "default", "digits", "photographs", "cells"], rows)
 
 
 def augmentation() -> str:

@@ -11,8 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from small import Notes
 from striate.base.errors import UsageError
-from striate.training.recipe import FOR_DIGITS, FOR_PHOTOGRAPHS, Recipe, read_toml, recipe_of, resolve
+from striate.training import plan as planning
+from striate.training.recipe import (
+    FOR_CELLS,
+    FOR_DIGITS,
+    FOR_PHOTOGRAPHS,
+    Recipe,
+    read_toml,
+    recipe_of,
+    resolve,
+    suiting,
+)
 
 FIELDS = {each.name: each for each in dataclasses.fields(Recipe)}
 RANGED = [
@@ -183,9 +194,16 @@ def test_silence_is_filled_in_and_words_are_kept() -> None:
     assert resolve(recipe_of(data="digits"), FOR_DIGITS).mirror is False  # a mirrored 2 is no digit
 
 
-@pytest.mark.parametrize("suggested", [FOR_DIGITS, FOR_PHOTOGRAPHS], ids=["digits", "photographs"])
+@pytest.mark.parametrize("suggested", [FOR_DIGITS, FOR_PHOTOGRAPHS, FOR_CELLS], ids=["digits", "photographs", "cells"])
 def test_what_is_suggested_is_itself_a_recipe(suggested: dict[str, Any]) -> None:
-    assert recipe_of(data="digits", **suggested) == resolve(recipe_of(data="digits"), suggested)
+    options = suggested.get("model_options", {})  # which `resolve` leaves alone: they are of one network
+    assert recipe_of(data="digits", **suggested) == resolve(recipe_of(data="digits", model_options=options), suggested)
+
+
+def test_what_is_suggested_goes_by_the_data() -> None:
+    assert suiting("digits") is FOR_DIGITS
+    assert suiting("cells") is suiting("cells:size=64,seed=2") is FOR_CELLS
+    assert suiting("cellos") is suiting("./cells") is FOR_PHOTOGRAPHS
 
 
 values = st.fixed_dictionaries(
@@ -207,3 +225,20 @@ def test_a_recipe_comes_back_from_json(values: dict[str, Any]) -> None:
     assert recipe_of(**json.loads(json.dumps(dataclasses.asdict(recipe)))) == recipe
     with pytest.raises(dataclasses.FrozenInstanceError):
         recipe.epochs = 9  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("asked", "options"),
+    [
+        ({"model": "unet_padded"}, {"width": 16}),
+        ({"model": "unet_padded", "model_options": {"norm": "none"}}, {"width": 16, "norm": "none"}),
+        ({"model": "unet_padded", "model_options": {"width": 8}}, {"width": 8}),
+        ({"model": "unet_resnet18"}, {}),
+        ({}, {}),  # an autoencoder, whose width is another thing
+    ],
+)
+def test_a_narrow_network_for_cells_where_nothing_else_is_said(asked: dict[str, Any], options: dict[str, Any]) -> None:
+    recipe = recipe_of(data="cells:number=5,size=32", task="denoise", device="cpu", **asked)
+    plan = planning.plan_of(recipe, planning.Execution(), Notes())
+    assert plan.recipe.model_options == plan.network["options"] == options
+    assert plan.recipe.channels == 1

@@ -24,7 +24,7 @@ from striate.data.load import READING, Data, read_samples, reading_workers
 from striate.data.preprocess import Preprocess, measure
 from striate.data.samples import Samples
 from striate.data.units import Units, units_of
-from striate.models.catalog import check_size, find, usual_size
+from striate.models.catalog import check_size, find, options_of, usual_size
 from striate.models.entry import Entry
 from striate.predictor import network_for
 from striate.runs import run, subsets
@@ -37,7 +37,7 @@ from striate.training import machine as machines
 from striate.training.execution import Execution as Execution
 from striate.training.execution import Listener as Listener
 from striate.training.machine import Machine
-from striate.training.recipe import FOR_DIGITS, FOR_PHOTOGRAPHS, OF_TASKS, Recipe, resolve
+from striate.training.recipe import OF_TASKS, Recipe, resolve, suiting
 
 # Bytes of the data's name in a run's: with the network's, file systems take 255.
 MOST_OF_NAME = 150
@@ -130,7 +130,7 @@ def plan_of(
 
 def _filled(recipe: Recipe) -> tuple[Recipe, Entry, dict[str, Any]]:
     """The recipe with what suits the data, the task and the network; that network, and its options."""
-    suggested = FOR_DIGITS if recipe.data == "digits" else FOR_PHOTOGRAPHS
+    suggested = suiting(recipe.data)
     named = recipe.task or registry.learning(find(recipe.model or suggested["model"]).task)
     kind, _ = registry.found(named)
     entry = find(recipe.model or {**suggested, **kind.recipe}["model"])
@@ -142,6 +142,9 @@ def _filled(recipe: Recipe) -> tuple[Recipe, Entry, dict[str, Any]]:
         if name not in reads and getattr(recipe, name) is not None:
             raise UsageError(name, f"it means nothing to the task {named}", "leaving it out")
     values = {**suggested, **kind.recipe, **entry.recipe, "model": entry.name, "task": named}
+    narrow = values.pop("model_options", {})  # for networks like the suggested one, as far as they have such options
+    fitting = {key: narrow[key] for key in narrow if entry.task == "segment" and key in options_of(entry)}
+    recipe = dataclasses.replace(recipe, model_options={**fitting, **recipe.model_options})
     recipe = resolve(recipe, {key: value for key, value in values.items() if key not in OF_TASKS or key in reads})
     if not kind.mixes and augment_of(recipe).mixes:
         raise UsageError("mixup", f"pictures are not mixed in the task {named}", "--mixup 0 --cutmix 0")

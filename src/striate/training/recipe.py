@@ -135,6 +135,20 @@ FOR_PHOTOGRAPHS: Mapping[str, Any] = types.MappingProxyType({
     "model": "resnet18", "resize": "squash", "augment": "standard", "epochs": 60, "batch": 64, "optimizer": "sgd",
     "rate": 0.05, "weight_decay": 5e-4, "schedule": "cosine", "warmup": 2.0, "label_smoothing": 0.1,
 })  # fmt: skip
+FOR_CELLS: Mapping[str, Any] = types.MappingProxyType({
+    "model": "unet_padded", "model_options": {"width": 16}, "channels": 1, "resize": "tiles", "augment": "elastic",
+    "epochs": 40, "batch": 8, "optimizer": "adamw", "rate": 0.005, "weight_decay": 0.01, "schedule": "one-cycle",
+    "warmup": 0.0,
+})  # fmt: skip
+
+
+def suiting(data: str) -> Mapping[str, Any]:
+    """What suits these data where a recipe is silent."""
+    from striate.data.sources.builtin import built_in
+
+    if built_in(data):
+        return FOR_DIGITS if data == "digits" else FOR_CELLS
+    return FOR_PHOTOGRAPHS
 
 
 def recipe_of(**values: Any) -> Recipe:

@@ -9,7 +9,7 @@ from cyclopts import Group, Parameter
 
 from striate.base.errors import UsageError
 from striate.shell.output import print_json, print_result, tell
-from striate.training.recipe import FOR_DIGITS, FOR_PHOTOGRAPHS, OPTIONS, Recipe
+from striate.training.recipe import FOR_CELLS, FOR_DIGITS, FOR_PHOTOGRAPHS, OPTIONS, Recipe
 
 
 def _train(
@@ -51,7 +51,7 @@ def _options_of_train() -> inspect.Signature:
     """Train's parameters: where and how, then every field of the recipe."""
     own = list(inspect.signature(_train).parameters.values())[:-1]
     helps = {
-        "data": "A built-in set (digits, cells), a folder of class folders, a table of paths and labels, or a recipe in TOML.",
+        "data": "A built-in set (digits, cells), a folder of class folders, a table of paths and labels, or a recipe.",
         "resume": "Go on with this run folder; one that is done and has no report is given it.",
         "moved": "With --resume: where the run's own data lie now.",
         "runs": "Where run folders are made.",
@@ -81,7 +81,9 @@ def _options_of_train() -> inspect.Signature:
         group = next(group for group in groups if group.name == key.metadata["group"])
         note = "" if key.default in (None, (), dataclasses.MISSING) else f" [default: {str(key.default).lower()}]"
         if key.name in FOR_PHOTOGRAPHS:
-            note = f" [photographs: {FOR_PHOTOGRAPHS[key.name]}, digits: {FOR_DIGITS[key.name]}]"
+            suited = {"photographs": FOR_PHOTOGRAPHS, "digits": FOR_DIGITS, "cells": FOR_CELLS}
+            said = [f"{data}: {suits[key.name]}" for data, suits in suited.items() if key.name in suits]
+            note = f" [{', '.join(said)}]"
         # a mapping's values stay words here; the network's builder and the task know what they mean
         kind = dict[str, str] if key.name in OPTIONS else key.type
         several = key.name == "step_epochs"
