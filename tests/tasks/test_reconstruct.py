@@ -16,7 +16,8 @@ from striate.data.feed import Batch
 from striate.data.picture.laid import Laid
 from striate.shell.cli import main
 from striate.tasks import registry
-from striate.tasks.reconstruct import Reconstruct, psnr
+from striate.tasks.reconstruct import Reconstruct
+from striate.tasks.similarity import psnr
 
 pytestmark = pytest.mark.slow
 
@@ -180,7 +181,7 @@ def test_predict_writes_pictures_of_the_given_sizes_and_never_over_others(run, t
         (["--task", "denoise", "--model", "lenet5"], "a network to classify"),
         (["--task", "denoise", "--label-smoothing", "0.1"], "means nothing to the task"),
         (["--task", "denoise", "--mixup", "0.2"], "not mixed"),
-        (["--task", "denoise", "--task-options.noise", "-1"], "not a number from 0.001 to 10"),
+        (["--task", "denoise", "--task-options.noise", "-1"], "not a number of at least 0"),
         (["--task", "reconstruct", "--task-options.noise", "0.1"], "no such option"),
         (["--task", "denoize"], "'denoise'"),
         (["--model", "autoencoder", "--task", "classify"], "a network to reconstruct"),

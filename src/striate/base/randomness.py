@@ -5,6 +5,7 @@ generators", section 4), applied once per word of the key and once per draw, vec
 """
 
 import hashlib
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -27,13 +28,16 @@ def normals(
 ) -> npt.NDArray[np.float32]:
     """Standard normal numbers, float32 of `shape` for each sample: shape (len(samples), *shape).
 
-    Of each sample from a generator of its own (Salmon et al. 2011, Philox), so that many cost little.
+    Of each sample from a generator of its own, so that many cost little.
     """
-    rows = _scramble(np.asarray(samples).astype(np.uint64) ^ np.uint64(key(seed, purpose, epoch)))
-    made = np.empty((len(rows), *shape), np.float32)
-    for row, own in zip(rows, made, strict=True):
-        np.random.Generator(np.random.Philox(key=int(row))).standard_normal(dtype=np.float32, out=own)
-    return made
+    made = [each.standard_normal(shape, np.float32) for each in generators(seed, purpose, epoch, samples)]
+    return np.stack(made) if made else np.empty((0, *shape), np.float32)
+
+
+def generators(seed: int, purpose: str, epoch: int, samples: npt.ArrayLike) -> Iterator[np.random.Generator]:
+    """For each sample a generator that (seed, purpose, epoch, sample) alone decides: Salmon et al. 2011, Philox."""
+    for row in _scramble(np.asarray(samples).astype(np.uint64) ^ np.uint64(key(seed, purpose, epoch))):
+        yield np.random.Generator(np.random.Philox(key=int(row)))
 
 
 def permutation(seed: int, purpose: str, epoch: int, length: int) -> npt.NDArray[np.int64]:

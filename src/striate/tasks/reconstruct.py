@@ -12,21 +12,20 @@ from torch import Tensor
 
 from striate.base import words
 from striate.base.errors import UsageError
-from striate.base.options import Range
-from striate.base.randomness import normals
+from striate.base.options import Range, read
 from striate.base.sections import Card, Cards, Section, Seen
 from striate.base.tables import Table
 from striate.data.feed import Batch
 from striate.data.picture.laid import Array, Pixels
 from striate.data.samples import Indices, Samples
 from striate.data.targets import Targets
+from striate.tasks.corruption import NOISES, NoiseKind, noisy
 from striate.tasks.measures import Mean, Measure
+from striate.tasks.similarity import psnr
 from striate.tasks.task import Outputs, Rows, Shown, option
 
 SHOWN, THUMBNAIL, LARGEST = 6, 96, 512
-# An error below this is none that 8-bit pixels can tell: 100 dB.
-LEAST = 1e-10
-Noise = Annotated[float, Range(0.3, least=0.001, most=10)]
+Noise = Annotated[float, Range(0.3, least=0, open="least")]
 
 
 @final
@@ -60,24 +59,34 @@ class Reconstruct:
         "weight_decay": 0.0, "schedule": "one-cycle", "warmup": 0.0,
     })  # fmt: skip
 
-    noise: Noise = option(0.3, "deviation of the Gaussian noise, in units of 0..1")
+    noise_kind: NoiseKind = option("gaussian", "gaussian, salt-and-pepper, poisson or speckle")
+    noise: Noise | None = option(
+        None, "deviation in units of 0..1 (0.3), share of pixels (0.1), photons at 1.0 (30), deviation (0.3); by kind"
+    )
     name: str = "denoise"
+
+    def __post_init__(self) -> None:
+        if self.noise:
+            read("noise", Annotated[float, NOISES[self.noise_kind]], self.noise, "task_options")
 
     @property
     def classes(self) -> tuple[str, ...]:
         return ()
 
+    @property
+    def strength(self) -> float:
+        """Of the noise; 0 is none."""
+        return NOISES[self.noise_kind].such if self.noise is None else self.noise
+
     def channels(self, pictures: int) -> tuple[int, int]:
         return pictures, pictures
 
     def given(self, batch: Batch, seed: int, epoch: int) -> Batch:
-        """The picture as it is, or with independent noise on each number; values may leave 0..1."""
-        targets = {**batch.targets, "picture": batch.pictures}
-        if not self.noise:
-            return dataclasses.replace(batch, targets=targets)
-        drawn = normals(seed, "noise", epoch, batch.indices, tuple(batch.pictures.shape[1:]))
-        noise = torch.from_numpy(drawn).to(batch.pictures.device).mul_(self.noise)
-        return dataclasses.replace(batch, pictures=noise.add_(batch.pictures), targets=targets)
+        """The picture as it is, or with noise."""
+        pictures = batch.pictures
+        if self.strength:
+            pictures = noisy(pictures, self.noise_kind, self.strength, seed, epoch, batch.indices)
+        return dataclasses.replace(batch, pictures=pictures, targets={**batch.targets, "picture": batch.pictures})
 
     def may_learn(self, targets: Targets) -> None:
         return None
@@ -171,7 +180,7 @@ class Reconstruct:
         for batch in batches(tested):
             itself.append(self.kept(batch.pictures.clamp(0, 1), batch)[:, 0])
             average.append(self.kept(torch.full_like(batch.pictures, mean), batch)[:, 0])
-        rivals = {"the given picture itself": itself} if self.noise else {}
+        rivals = {"the given picture itself": itself} if self.strength else {}
         rivals["the mean grey"] = average
         return [Mean(name, tuple(psnr(torch.cat(found).cpu().numpy()).tolist())) for name, found in rivals.items()]
 
@@ -204,15 +213,13 @@ class Reconstruct:
         return Card((*seen, true), (line,), shown.name(place))
 
 
-def psnr(squared: Array) -> Array:
-    """Peak signal-to-noise ratio in dB of mean squared errors in units of 0..1; at most 100."""
-    return np.asarray(-10 * np.log10(np.maximum(squared, LEAST)))
-
-
 def _bytes(field: Array) -> Pixels:
     """Numbers in 0..1 as bytes."""
     return np.asarray(np.rint(255 * np.clip(field, 0, 1)), dtype=np.uint8)
 
 
 TASK = Reconstruct
-TASKS: Mapping[str, Mapping[str, Any]] = MappingProxyType({"reconstruct": {"noise": 0.0}, "denoise": {}})
+TASKS: Mapping[str, Mapping[str, Any]] = MappingProxyType({
+    "reconstruct": {"noise_kind": "gaussian", "noise": 0.0},
+    "denoise": {},
+})  # fmt: skip
