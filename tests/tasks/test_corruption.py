@@ -5,10 +5,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn import functional
 
 from striate.base.errors import UsageError
 from striate.tasks import registry
-from striate.tasks.corruption import NOISES, noisy
+from striate.tasks.corruption import NOISES, holes, noisy
 
 KINDS = sorted(NOISES)
 
@@ -60,3 +61,36 @@ def test_each_kind_has_a_strength_of_its_own_and_refuses_what_it_cannot_be(kind)
     with pytest.raises(UsageError, match=r"^noise: 10000000\.0 is not a number from"):
         registry.task_named("denoise", (), {"noise_kind": kind, "noise": "1e7"}, {})
     assert registry.from_dict(registry.as_dict(task), "run.json") == task
+
+
+@pytest.mark.parametrize("kind", ["boxes", "strokes", "centre"])
+@given(
+    st.floats(0.01, 0.75), st.sampled_from([(1, 1), (8, 8), (5, 30), (33, 20)]), st.integers(0, 99), st.integers(0, 9)
+)
+def test_a_hole_hides_its_share_and_depends_on_nothing_beside_it(kind, share, shape, seed, epoch):
+    pictures = torch.zeros(4, 3, *shape)
+    found = holes(kind, share, pictures, seed, epoch, np.array([5, 3, 2**63, 1], np.uint64))
+    assert found.shape == (4, 1, *shape)
+    assert set(found.unique().tolist()) <= {0.0, 1.0}
+    hidden = found.mean((1, 2, 3))
+    assert (hidden > 0).all()
+    if kind != "centre":
+        assert (hidden >= share - 1e-6).all()
+    assert torch.equal(holes(kind, share, pictures[:1], seed, epoch, [2**63]), found[2:3])
+
+
+@pytest.mark.parametrize("kind", ["boxes", "strokes"])
+def test_holes_hide_little_more_than_asked_for_and_are_others_in_each_epoch(kind):
+    pictures = torch.zeros(50, 1, 64, 64)
+    found = holes(kind, 0.25, pictures, 0, 0, np.arange(50))
+    assert 0.25 <= float(found.mean()) < 0.29
+    everywhere = functional.avg_pool2d(found.mean(0), 16)
+    assert 0.15 < float(everywhere.min()) <= float(everywhere.max()) < 0.4, "any place is as likely"
+    others = holes(kind, 0.25, pictures, 0, 1, np.arange(50))
+    assert not (found == others).flatten(1).all(1).any()
+
+
+def test_the_centre_is_one_box_in_the_middle():
+    found = holes("centre", 0.25, torch.zeros(1, 3, 8, 12), 0, 0, [0])[0, 0]
+    assert (found[2:6, 3:9] == 1).all()
+    assert found.sum() == 24
