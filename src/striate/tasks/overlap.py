@@ -1,0 +1,90 @@
+"""How far two masks agree: pixels by class, pairs of pixels, and objects found. All are counts, so that they add up."""
+
+from typing import Literal
+
+import numpy as np
+import torch
+from scipy import ndimage, sparse
+from torch import Tensor
+
+from striate.base.foreign import missing_package
+from striate.data.picture.laid import Array
+
+Objects = Literal["components", "watershed"]
+# Regions touch at corners too.
+NEIGHBOURS = np.ones((3, 3), dtype=bool)
+# A truth and an answer are one object where their IoU is above this: each then has at most one partner.
+LEAST = 0.5
+# Peaks of the distance to the border, smoothed by a Gaussian, are objects of their own from so many pixels apart.
+SMOOTH, APART = 1.0, 5
+
+
+def confusion(truth: Tensor, answers: Tensor, classes: int) -> Tensor:
+    """Pixels (n, classes, classes), rows truth and columns answer, of masks (n, h, w); below 0 none is counted."""
+    counted = truth >= 0
+    rows = torch.arange(len(truth), device=truth.device)[:, None, None]
+    places = ((rows * classes + truth) * classes + answers)[counted]
+    return torch.bincount(places, minlength=len(truth) * classes**2).view(-1, classes, classes)
+
+
+def objects_of(mask: Array, way: Objects = "components") -> tuple[Array, int]:
+    """The connected regions of each class above 0, numbered from 1, and how many there are.
+
+    "watershed" cuts them further, where the distance to their border has several peaks.
+    """
+    found, count = np.zeros(mask.shape, np.int32), 0
+    for place in np.flatnonzero(np.bincount(mask.ravel())):
+        if place:
+            labelled, more = (_cut if way == "watershed" else _connected)(mask == place)
+            found += np.where(labelled, labelled + count, 0).astype(np.int32)
+            count += more
+    return found, count
+
+
+def instances(objects: Array, mask: Array) -> tuple[Array, int]:
+    """As `objects_of`, where ids above 0 tell the objects of each class."""
+    inside = (objects > 0) & (mask > 0)
+    keys = objects[inside].astype(np.int64) * (int(mask.max(initial=0)) + 1) + mask[inside]
+    known, places = np.unique(keys, return_inverse=True)
+    found = np.zeros(mask.shape, np.int32)
+    found[inside] = places + 1
+    return found, len(known)
+
+
+def _connected(region: Array) -> tuple[Array, int]:
+    labelled, count = ndimage.label(region, NEIGHBOURS)
+    return labelled, int(count)
+
+
+def _cut(region: Array) -> tuple[Array, int]:
+    try:
+        from skimage.segmentation import watershed
+    except ImportError as error:
+        raise missing_package("objects watershed", error) from None
+    depth = ndimage.gaussian_filter(ndimage.distance_transform_edt(region).astype(np.float32), SMOOTH) * region
+    peaks, count = _connected(region & (depth == ndimage.maximum_filter(depth, 2 * APART + 1)))
+    labelled: Array = watershed(-depth, peaks, mask=region)  # type: ignore[no-untyped-call]
+    rest, more = _connected(region & (labelled == 0))  # too small for a peak
+    return np.where(rest, rest + count, labelled), count + more
+
+
+def agreement(truth: tuple[Array, int], answer: tuple[Array, int], mask: Array, said: Array) -> Array:
+    """Of numbered objects: pairs of pixels that are in one object in both, in the truth, in the answer (ordered pairs
+    of counted pixels that lie in true objects); then objects found, true ones and answered ones.
+
+    `mask` and `said` are the classes of the pixels; what is below 0 in `mask` is not counted.
+    """
+    counted = mask >= 0
+    true, told = truth[0][counted], answer[0][counted]
+    shape = truth[1] + 1, answer[1] + 1
+    table = sparse.coo_array((np.ones(len(true)), (true, told)), shape).tocsr()
+    of_true, of_told = np.zeros(shape[0], np.int64), np.zeros(shape[1], np.int64)
+    of_true[true], of_told[told] = mask[counted], said[counted]
+    areas = table.sum(1), table.sum(0)
+    inside = table[1:]
+    pairs = (float(part @ part - part.sum()) for part in (inside.data, inside.sum(1), inside.sum(0)))
+    both = inside[:, 1:].tocoo()
+    row, column = both.row + 1, both.col + 1
+    overlap = both.data / (areas[0][row] + areas[1][column] - both.data)
+    hits = int(((overlap > LEAST) & (of_true[row] == of_told[column])).sum())
+    return np.array([*pairs, hits, truth[1], answer[1]], dtype=np.float64)
