@@ -62,8 +62,8 @@ class Prediction:
         return self.top[0][1] if self.top else None
 
     @property
-    def picture(self) -> Pixels | None:
-        """Where the answer is a picture: uint8, of the given one's size."""
+    def picture(self) -> Array | None:
+        """Where the answer is a picture, of the given one's size: uint8 (h, w, 1 or 3), or ids of classes (h, w)."""
         return self.answer.picture
 
     def as_dict(self) -> dict[str, Any]:

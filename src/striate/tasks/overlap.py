@@ -1,5 +1,6 @@
 """How far two masks agree: pixels by class, pairs of pixels, and objects found. All are counts, so that they add up."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -27,17 +28,29 @@ def confusion(truth: Tensor, answers: Tensor, classes: int) -> Tensor:
     return torch.bincount(places, minlength=len(truth) * classes**2).view(-1, classes, classes)
 
 
-def objects_of(mask: Array, way: Objects = "components") -> tuple[Array, int]:
+def counted(ids: Array, classes: int) -> Array:
+    """Pixels of each class, a few rows at a time: bytes are made whole numbers of eight."""
+    rows = max(1, 2**20 // ids.shape[1])
+    parts = (ids[top : top + rows].ravel() for top in range(0, len(ids), rows))
+    return np.asarray(sum(np.bincount(part, minlength=classes) for part in parts))
+
+
+def regions(mask: Array, way: Objects = "components") -> Iterator[tuple[Array, int]]:
     """The connected regions of each class above 0, numbered from 1, and how many there are.
 
     "watershed" cuts them further, where the distance to their border has several peaks.
     """
-    found, count = np.zeros(mask.shape, np.int32), 0
-    for place in np.flatnonzero(np.bincount(mask.ravel())):
+    for place in np.flatnonzero(counted(mask, int(mask.max()) + 1)):
         if place:
-            labelled, more = (_cut if way == "watershed" else _connected)(mask == place)
-            found += np.where(labelled, labelled + count, 0).astype(np.int32)
-            count += more
+            yield (_cut if way == "watershed" else _connected)(mask == place)
+
+
+def objects_of(mask: Array, way: Objects = "components") -> tuple[Array, int]:
+    """The `regions` of all classes on one sheet, each with a number of its own, and how many there are."""
+    found, count = np.zeros(mask.shape, np.int32), 0
+    for labelled, more in regions(mask, way):
+        np.add(found, labelled + count, out=found, where=labelled > 0, casting="same_kind")
+        count += more
     return found, count
 
 

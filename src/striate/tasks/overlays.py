@@ -20,6 +20,8 @@ OKABE_ITO = (
 MISSED, INVENTED, CONFUSED = OKABE_ITO[2], OKABE_ITO[1], OKABE_ITO[7]
 # The id of uncounted pixels in what is shown.
 NONE = 255
+# Of a larger picture borders are drawn wider.
+SIDE = 400
 
 
 def colours(count: int) -> Pixels:
@@ -34,11 +36,18 @@ def colours(count: int) -> Pixels:
 def outlined(picture: Pixels, ids: Array, classes: int) -> Pixels:
     """A picture (h, w, channels) with the inner border of each region of a class above 0 in the class's colour."""
     shown = _dimmed(picture, 1.0)
-    width = 1 + max(ids.shape) // 256
+    width = 1 + max(ids.shape) // SIDE
     size = 2 * width + 1
-    border = (ndimage.maximum_filter(ids, size) != ndimage.minimum_filter(ids, size)) & (ids > 0) & (ids < NONE)
-    shown[border] = colours(max(classes, 2))[np.minimum(ids[border], classes - 1)]
+    border = (ndimage.maximum_filter(ids, size) != ndimage.minimum_filter(ids, size)) & (ids > 0) & (ids < classes)
+    shown[border] = colours(max(classes, 2))[ids[border]]
     return shown
+
+
+def covered(picture: Pixels, ids: Array, classes: int) -> Pixels:
+    """A picture half covered by the colours of its classes above 0, whose borders are drawn."""
+    shown, inside = _dimmed(picture, 1.0), ids > 0
+    shown[inside] = (shown[inside].astype(np.uint16) + colours(max(classes, 2))[ids[inside]]) // 2
+    return outlined(shown, ids, classes)
 
 
 def errors(picture: Pixels, truth: Array, answer: Array) -> Pixels:

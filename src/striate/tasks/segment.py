@@ -22,7 +22,7 @@ from striate.data.targets import Targets
 from striate.tasks import overlays, pixel_loss, thresholds
 from striate.tasks.border import Bordered
 from striate.tasks.measures import Mean, Measure, Statistic
-from striate.tasks.overlap import Objects, agreement, confusion, instances, objects_of
+from striate.tasks.overlap import Objects, agreement, confusion, counted, instances, objects_of, regions
 from striate.tasks.task import Rows, Shown, option
 
 # Up to so many classes the whole confusion matrix of each picture is kept, and beyond them its sums.
@@ -42,6 +42,10 @@ class Segmented:
     ids: Array | None = None
     pixels: tuple[tuple[str, int], ...] = ()
     objects: int = 0
+
+    @property
+    def picture(self) -> Array | None:
+        return self.ids
 
     def as_dict(self) -> dict[str, Any]:
         if self.ids is None:
@@ -137,8 +141,8 @@ class Segment:
         return outputs.argmax(1).to(torch.uint8 if len(self.classes) <= BYTES else torch.int32)
 
     def answer(self, said: Array) -> Segmented:
-        counts = np.bincount(said.ravel(), minlength=len(self.classes)).tolist()
-        _, objects = objects_of(said, self.objects)
+        counts = counted(said, len(self.classes)).tolist()
+        objects = sum(count for _, count in regions(said, self.objects))
         return Segmented(said, tuple(zip(self.classes, counts, strict=True)), objects)
 
     def nothing(self) -> Segmented:

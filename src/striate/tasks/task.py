@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from striate.base.sections import Section, Seen
 from striate.base.tables import Table
 from striate.data.feed import Batch
-from striate.data.picture.laid import Array, Pixels
+from striate.data.picture.laid import Array
 from striate.data.samples import Indices, Samples
 from striate.data.targets import Targets
 from striate.tasks.measures import Measure
@@ -38,8 +38,8 @@ class Answer(Protocol):
     """What is said of one picture."""
 
     @property
-    def picture(self) -> Pixels | None:
-        """A picture of the given one's size, where the answer is one."""
+    def picture(self) -> Array | None:
+        """Of the given one's size, where the answer is one: uint8 (h, w, 1 or 3), or ids of classes (h, w)."""
         ...
 
     def as_dict(self) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """striate evaluate, predict, report and runs: what is done with a run folder."""
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from striate.base.errors import DataError, Option, RunError, UsageError
+from striate.base.errors import DataError, RunError, UsageError
 from striate.shell.output import Device, Force, Json, number, print_json, print_result, print_table, tell
 
 if TYPE_CHECKING:
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from striate.tasks.task import Task
 
 OF_ALL = ("file", "status")  # the columns that the table of every task begins with
+LISTED = ("label", "probability", "label_2", "probability_2")
 Folder = Annotated[Path, Parameter(help="A run folder.")]
 Beside = Annotated[
     tuple[Path, ...],
@@ -71,6 +71,8 @@ def predict(
     top: int | None = None,
     csv: Path | None = None,
     out: Path | None = None,
+    masks: Literal["ids", "colours"] | None = None,
+    overlays: Annotated[bool, Parameter(negative="")] = False,
     force: Force = False,
     json: Json = False,
     device: Device = "cpu",
@@ -89,6 +91,10 @@ def predict(
         Write the table to this file.
     out
         Where the answers are pictures: write them into this new or empty folder, as PNG.
+    masks
+        With --out, masks as class ids, shown in colours by a palette (the default), or as colours alone.
+    overlays
+        With --out, each picture with its mask over it besides.
     force
         Write the table over any file, and pictures beside those that are there.
     """
@@ -96,10 +102,13 @@ def predict(
         raise UsageError("pictures", "none are named", f"striate predict {run} PICTURES...")
     if top is not None and top < 1:
         raise UsageError("top", f"{top} is out of range", "a number of at least 1")
+    if out is None and (masks or overlays):
+        raise UsageError("masks" if masks else "overlays", "no folder to write them to", "--out with a new folder")
     import striate
     from striate.base import devices, durable
     from striate.data.sources.folder import list_pictures
     from striate.predictor import together
+    from striate.shell import pictures as answered
     from striate.shell.screen import Screen
 
     with Screen(quiet=True) as screen:
@@ -108,20 +117,24 @@ def predict(
             screen.say(warning)
         predictor = together([each.predictor for each in (opened, *others)]).looking(looks).on(devices.named(device))
         paths = list_pictures(pictures)
-        if out is not None:
-            _check_folder(out, predictor.task.pictures, force)
-        output = None if csv is None else _table(csv, predictor.task, _read(pictures, paths, (opened, *others)), force)
-        found = predictor.predict(paths, top=top, progress=lambda done, total: screen.progress("pictures", done, total))
-    head = [*OF_ALL, *(predictor.task if top is None else predictor.task.listing(top)).columns]
-    written = [] if out is None else _write_pictures(found, out)
+        task = predictor.task if top is None else predictor.task.listing(top)
+        folder = None if out is None else answered.folder(out, task, masks, overlays, force)
+        output = None if csv is None else _table(csv, task, _read(pictures, paths, (opened, *others)), force)
+        head, rows, told, written = [*OF_ALL, *task.columns], [], [], []
+        for each in predictor.predictions(paths, top=top, tiles=screen.progress):
+            written += [] if folder is None else folder.write(each)
+            rows.append(_cells(each, len(head)))
+            told.append(each.as_dict() if json else {})
+            screen.progress("pictures", len(rows), len(paths))
+        written += [] if folder is None else folder.legend()
     if output is not None:
-        output.write(durable.to_csv(head, (_cells(each, len(head)) for each in found)).encode())
+        output.write(durable.to_csv(head, rows).encode())
     if json:
-        print_json({"run": str(run), "predictions": [each.as_dict() for each in found], "written": written})
+        print_json({"run": str(run), "predictions": told, "written": written})
     elif csv is None:
-        print_table(*_in_short(head, found))
-    if not any(each.status == "ok" for each in found):
-        raise DataError(pictures[0], f"none of {len(found)} pictures could be read", "JPEG, PNG or other pictures")
+        print_table(*_in_short(head, rows))
+    if not any(status == "ok" for _, status, *_ in rows):
+        raise DataError(pictures[0], f"none of {len(rows)} pictures could be read", "JPEG, PNG or other pictures")
 
 
 def _warnings(run: "Run", others: Sequence["Run"]) -> list[str]:
@@ -154,58 +167,20 @@ def _read(pictures: Sequence[str], paths: Sequence[Path], runs: Sequence["Run"])
     return read
 
 
-def _check_folder(out: Path, pictures: bool, force: bool) -> None:
-    """Nothing of anybody's is in the way: pictures are written into a folder of their own."""
-    from striate.base import durable
-
-    if not pictures:
-        raise UsageError("out", "the answers of this run are no pictures", "--csv with the name of a file")
-    if os.path.lexists(out) and not (out.is_dir() and (force or not any(out.iterdir()))):
-        hint = ("the name of a new folder, or ", Option("force", True))
-        raise UsageError(f"--out {out}", "it is there, and no empty folder", hint)
-    durable.make_folder(out)
-
-
-def _write_pictures(found: Sequence["Prediction"], out: Path) -> list[str]:
-    """Each answer that is a picture, under its own name; a name that comes twice is numbered."""
-    import io
-
-    from PIL import Image
-
-    from striate.base import durable, words
-
-    written: list[str] = []
-    for file, pixels in ((each.file, each.picture) for each in found):
-        if pixels is None:
-            continue
-        # a name that is as long as a file system allows leaves no room for the suffix
-        stem, number = words.fitting(Path(file).stem, 200), 1
-        path = out / f"{stem}.png"
-        while os.path.lexists(path):
-            number += 1
-            path = out / f"{stem}-{number}.png"
-        buffer = io.BytesIO()
-        Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(buffer, "PNG")
-        durable.write(path, buffer.getvalue())
-        written.append(str(path))
-    return written
-
-
 def _cells(prediction: "Prediction", count: int) -> list[object]:
     """A row of `count` cells; a picture that could not be read has empty ones."""
     cells: list[object] = [prediction.file, prediction.status, *prediction.answer.cells()]
     return cells + [""] * (count - len(cells))
 
 
-def _in_short(head: Sequence[str], found: Sequence["Prediction"]) -> tuple[list[str], list[list[str]]]:
-    """The first answer of each picture in columns, and the others in one."""
-    first, others = list(head[:4]), list(head[4:])
-    rows = []
-    for each in found:
-        cells = [f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in _cells(each, len(head))]
-        pairs = zip(cells[4::2], cells[5::2], strict=False)
-        rows.append(cells[:4] + ([", ".join(f"{label} {share}" for label, share in pairs if label)] if others else []))
-    return first + (["then"] if others else []), rows
+def _in_short(head: Sequence[str], rows: Sequence[Sequence[object]]) -> tuple[list[str], list[list[str]]]:
+    """Numbers as they are read; and of many classes the first of each picture in columns, the others in one."""
+    short = [[f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
+    if tuple(head[2:6]) != LISTED:
+        return list(head), short
+    pairs = (zip(cells[4::2], cells[5::2], strict=True) for cells in short)
+    then = (", ".join(f"{label} {share}" for label, share in each if label) for each in pairs)
+    return [*head[:4], "then"], [[*cells[:4], others] for cells, others in zip(short, then, strict=True)]
 
 
 def report(run: Folder, /, *, force: Force = False, json: Json = False) -> None:

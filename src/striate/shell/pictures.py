@@ -1,0 +1,110 @@
+"""Answers that are pictures, written as PNG into a folder of their own: nothing that is there is written over."""
+
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, final
+
+import numpy as np
+
+from striate.base import durable, words
+from striate.base.errors import Option, UsageError
+
+if TYPE_CHECKING:
+    from striate.data.picture.laid import Array
+    from striate.predictor import Prediction
+    from striate.tasks.task import Task
+
+Masks = Literal["ids", "colours"]
+
+
+@final
+@dataclass(frozen=True)
+class Folder:
+    """`classes` are those of masks, none where answers are pictures without classes."""
+
+    path: Path
+    classes: tuple[str, ...] = ()
+    masks: Masks = "ids"
+    overlays: bool = False
+
+    def write(self, prediction: "Prediction") -> list[str]:
+        """The answer under its picture's name, and beside it the picture with the answer over it; their paths."""
+        picture = prediction.picture
+        if picture is None:
+            return []
+        written = [self._write(prediction.file, "", self._image(picture))]
+        if self.overlays:
+            from striate.data.picture import decode
+            from striate.tasks.overlays import covered
+
+            own = decode.read(decode.read_bytes(Path(prediction.file)), prediction.file).pixels
+            written.append(self._write(prediction.file, "-overlay", _image(covered(own, picture, len(self.classes)))))
+        return written
+
+    def legend(self) -> list[str]:
+        """A table of the classes, beside their masks."""
+        if not self.classes:
+            return []
+        told = (
+            enumerate(self.classes) if self.masks == "ids" else zip(_hex(len(self.classes)), self.classes, strict=True)
+        )
+        path = self._free("classes", ".csv")
+        durable.write_csv(path, ("value" if self.masks == "ids" else "colour", "class"), told)
+        return [str(path)]
+
+    def _image(self, picture: "Array") -> Any:
+        """Of ids (h, w) a palette, so that the numbers are kept and the colours seen; 16 bits of more than it holds."""
+        if picture.ndim == 3:
+            return _image(picture)
+        from striate.tasks.overlays import colours
+
+        if self.masks == "colours":
+            return _image(colours(len(self.classes))[picture])
+        if picture.dtype != np.uint8:
+            return _image(picture.astype(np.uint16))
+        image = _image(picture)
+        image.putpalette(colours(256).tobytes())
+        return image
+
+    def _write(self, file: str, suffix: str, image: Any) -> str:
+        buffer = io.BytesIO()
+        image.save(buffer, "PNG")
+        # a name that is as long as a file system allows leaves no room for the suffix
+        path = self._free(words.fitting(Path(file).stem, 200) + suffix, ".png")
+        durable.write(path, buffer.getvalue())
+        return str(path)
+
+    def _free(self, stem: str, suffix: str) -> Path:
+        """A name that comes twice is numbered."""
+        path, number = self.path / f"{stem}{suffix}", 1
+        while os.path.lexists(path):
+            number += 1
+            path = self.path / f"{stem}-{number}{suffix}"
+        return path
+
+
+def folder(out: Path, task: "Task", masks: Masks | None, overlays: bool, force: bool) -> Folder:
+    """The folder, made where there is none; a UsageError where it is somebody's, or the answers have none."""
+    if not task.pictures:
+        raise UsageError("out", "the answers of this run are no pictures", "--csv with the name of a file")
+    for name in [name for name, asked in (("masks", masks), ("overlays", overlays)) if asked and not task.classes]:
+        raise UsageError(name, "the answers of this run are pictures without classes", "leaving it out")
+    if os.path.lexists(out) and not (out.is_dir() and (force or not any(out.iterdir()))):
+        hint = ("the name of a new folder, or ", Option("force", True))
+        raise UsageError(f"--out {out}", "it is there, and no empty folder", hint)
+    durable.make_folder(out)
+    return Folder(out, task.classes, masks or "ids", overlays)
+
+
+def _image(pixels: "Array") -> Any:
+    from PIL import Image
+
+    return Image.fromarray(pixels[:, :, 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
+
+
+def _hex(count: int) -> list[str]:
+    from striate.tasks.overlays import colours
+
+    return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in colours(count).tolist()]
