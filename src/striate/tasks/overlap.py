@@ -76,7 +76,7 @@ def _cut(region: Array) -> tuple[Array, int]:
         raise missing_package("objects watershed", error) from None
     depth = ndimage.gaussian_filter(ndimage.distance_transform_edt(region).astype(np.float32), SMOOTH) * region
     peaks, count = _connected(region & (depth == ndimage.maximum_filter(depth, 2 * APART + 1)))
-    labelled: Array = watershed(-depth, peaks, mask=region)  # type: ignore[no-untyped-call]
+    labelled: Array = watershed(-depth, peaks, mask=region)
     rest, more = _connected(region & (labelled == 0))  # too small for a peak
     return np.where(rest, rest + count, labelled), count + more
 

@@ -42,6 +42,11 @@ def learning(kind: str) -> str:
     raise UsageError("model", f"a network to {kind}, and only {names} are learned yet", "a network of another task")
 
 
+def of_masks() -> str:
+    """The name of the first task that is learned from masks."""
+    return next(name for name, (kind, _) in tasks().items() if kind.masked)
+
+
 def task_named(name: str, classes: tuple[str, ...], options: Mapping[str, Any], recipe: Mapping[str, Any]) -> Task:
     """The task called `name` with the options given to it, as values or as the words of a command line.
 

@@ -23,6 +23,7 @@ from striate.data.feed import Feed, cut_batches, open_feed
 from striate.data.load import READING, Data, read_samples, reading_workers
 from striate.data.preprocess import Preprocess, measure
 from striate.data.samples import Samples
+from striate.data.sources.pairs import is_pairs
 from striate.data.units import Units, units_of
 from striate.models.catalog import check_size, find, options_of, usual_size
 from striate.models.entry import Entry
@@ -131,7 +132,10 @@ def plan_of(
 def _filled(recipe: Recipe) -> tuple[Recipe, Entry, dict[str, Any]]:
     """The recipe with what suits the data, the task and the network; that network, and its options."""
     suggested = suiting(recipe.data)
-    named = recipe.task or registry.learning(find(recipe.model or suggested["model"]).task)
+    masks = recipe.model is None and recipe.task is None and is_pairs(Path(recipe.data).expanduser())
+    named = recipe.task or (
+        registry.of_masks() if masks else registry.learning(find(recipe.model or suggested["model"]).task)
+    )
     kind, _ = registry.found(named)
     entry = find(recipe.model or {**suggested, **kind.recipe}["model"])
     if entry.task not in kind.networks:
@@ -143,7 +147,8 @@ def _filled(recipe: Recipe) -> tuple[Recipe, Entry, dict[str, Any]]:
             raise UsageError(name, f"it means nothing to the task {named}", "leaving it out")
     values = {**suggested, **kind.recipe, **entry.recipe, "model": entry.name, "task": named}
     narrow = values.pop("model_options", {})  # for networks like the suggested one, as far as they have such options
-    fitting = {key: narrow[key] for key in narrow if entry.task == "segment" and key in options_of(entry)}
+    alike = entry.task == find(suggested["model"]).task
+    fitting = {key: narrow[key] for key in narrow if alike and key in options_of(entry)}
     recipe = dataclasses.replace(recipe, model_options={**fitting, **recipe.model_options})
     recipe = resolve(recipe, {key: value for key, value in values.items() if key not in OF_TASKS or key in reads})
     if not kind.mixes and augment_of(recipe).mixes:
