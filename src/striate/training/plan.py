@@ -25,6 +25,7 @@ from striate.data.preprocess import Preprocess, measure
 from striate.data.samples import Samples
 from striate.data.sources.pairs import is_pairs
 from striate.data.units import Units, units_of
+from striate.models import weights
 from striate.models.catalog import check_size, find, options_of, usual_size
 from striate.models.entry import Entry
 from striate.predictor import network_for
@@ -178,6 +179,9 @@ def job_of(plan: Plan, folder: Path, execution: Execution, listener: Listener) -
     torch.manual_seed(key(recipe.seed, "weights"))
     blank, units, learning = plan.blank, plan.units, plan.units.within(split.train)
     net = network_for(plan.network["name"], plan.task, blank.channels, plan.network["options"])
+    if recipe.weights is not None and not (folder / "run.json").exists():  # a run that goes on has its own
+        for said in weights.fill(net, find(plan.network["name"]), recipe.weights, plan.network["options"]):
+            listener.say(said)
     net = machines.channels_last(net, plan.machine)
     _refuse_small_disk(net, folder)
     changes = augment_of(recipe)

@@ -36,6 +36,9 @@ class Recipe:
     model_options: Mapping[str, str | float | bool] = _key(
         dict, "options of the network's builder: --model-options.stem 32", "Network"
     )
+    weights: str | None = _key(
+        None, "start from these: imagenet, another published name, a file, or a run folder", "Network"
+    )
     dropout: float | None = _key(
         None, "share of features dropped; the network's own rate when left out", "Network", least=0, most=0.99
     )
@@ -175,8 +178,9 @@ def read_toml(path: Path, **changes: Any) -> Recipe:
         values = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # of tomllib, of bytes that are no text, of endless numbers
         raise UsageError(path, f"not TOML ({error})", "key = value lines; see `striate train --help`") from None
-    if "data" in values and "data" not in changes:
-        values["data"] = _beside(path, values["data"])
+    for name in ("data", "weights"):
+        if name in values and name not in changes:
+            values[name] = _beside(path, values[name])
     for name in OPTIONS:
         if isinstance(values.get(name), dict) and name in changes:
             changes[name] = values[name] | changes[name]
