@@ -186,3 +186,36 @@ except MachineError as error:
 def test_weights_for_which_there_is_no_memory_are_a_sentence() -> None:
     done = subprocess.run([sys.executable, "-c", LITTLE_MEMORY], capture_output=True, text=True, timeout=120)
     assert done.stdout.startswith("memory: 1,073,741,824 bytes more are needed to save the weights. Try:"), done.stderr
+
+
+def test_a_partner_is_saved_with_the_network_and_never_taken_for_it(tmp_path: Path) -> None:
+    plain, beside = generation(3), {"patches.weight": torch.ones(2, 2)}
+    paired = dataclasses.replace(
+        plain,
+        best=plain.weights,
+        optimizer={"momentum/a.weight": torch.zeros(3, 4), "momentum/partner.patches.weight": torch.zeros(2, 2)},
+        partner=beside,
+    )
+    checkpoint.save(tmp_path, paired)
+    assert equal(checkpoint.read_newest(tmp_path)[0], paired)
+    assert equal(checkpoint.read_newest(tmp_path, paired.weights, partner=beside)[0], paired)
+    assert same(checkpoint.read_best(tmp_path, paired.weights)[0], paired.best)
+    for other in ({}, {"patches.weight": torch.ones(3, 2)}, {**beside, "more": torch.ones(1)}):
+        with pytest.raises(RunError, match=r"partner\.safetensors: weights of another network"):
+            checkpoint.read_newest(tmp_path, paired.weights, partner=other)
+
+
+def test_a_generation_without_a_partner_is_none_of_a_training_with_one(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path, generation(3))
+    assert checkpoint.read_newest(tmp_path, partner={})[0] is not None
+    with pytest.raises(RunError, match=r"partner\.safetensors is missing"):
+        checkpoint.read_newest(tmp_path, partner={"patches.weight": torch.ones(2, 2)})
+
+
+def test_moments_of_a_partner_that_is_not_there_are_refused(tmp_path: Path) -> None:
+    odd = dataclasses.replace(
+        generation(3, best=False), optimizer={"momentum/partner.patches.weight": torch.zeros(2, 2)}
+    )
+    checkpoint.save(tmp_path, odd)
+    with pytest.raises(RunError, match="is of another network"):
+        checkpoint.read_newest(tmp_path, odd.weights)

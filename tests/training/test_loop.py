@@ -176,7 +176,7 @@ def stepped(folder, net, **recipe):
     """The loss of one step on 32 pictures, and the step's gradients."""
     work = dataclasses.replace(job(folder, epochs=1, batch=32, **recipe), net=net)
     trainer, ids = Trainer(work, Notes(), Stop()), work.split.train[: 32 + work.augmenter.mixes]
-    return trainer.step(next(work.train.batches([ids])), 32), [each.grad for each in net.parameters()]
+    return trainer.step(next(work.train.batches([ids])), 32)[0], [each.grad for each in net.parameters()]
 
 
 @pytest.mark.parametrize("options", [{}, {"mixup": 0.4}, {"precision": "bfloat16"}, {"accumulate": 3}])

@@ -23,21 +23,25 @@ Tensors = Mapping[str, Tensor]
 KEPT = 2
 _STEPS, _BEST = r"step-\d{9,}", "best"
 WEIGHTS, OPTIMIZER, BEST = "weights.safetensors", "optimizer.safetensors", "best.safetensors"
+PARTNER = "partner"  # before the names of its parameters, where an optimizer has those of the network as well
+BESIDE = f"{PARTNER}.safetensors"
 STATE = "state.json"
 MOMENTS = 4  # two of an optimizer, its count of steps, and an average
 MOST_OF_STATE = 2**26  # a line for each epoch
+MOST_OF_PARTNER = 2**26
 OLDER = "an older generation, or training again"
 
 
 @dataclass(frozen=True)
 class Generation:
-    """All that resuming needs. `best` is None while no epoch has ended."""
+    """All that resuming needs. `best` is None while no epoch has ended; `partner`, where nothing is trained beside."""
 
     step: int
     weights: Tensors
     optimizer: Tensors
     best: Tensors | None
     state: Mapping[str, Any]
+    partner: Tensors | None = None
 
 
 def save(folder: Path, generation: Generation) -> None:
@@ -52,6 +56,8 @@ def save(folder: Path, generation: Generation) -> None:
     }
     if generation.best is not None:
         files[BEST] = tensors_to_bytes(generation.best)
+    if generation.partner is not None:
+        files[BESIDE] = tensors_to_bytes(generation.partner)
     durable.save_folder(folder / f"step-{generation.step:09d}", files)
     sweep(folder)
     with contextlib.suppress(OSError):  # the new one is in place, whatever becomes of older ones
@@ -68,16 +74,17 @@ def sweep(folder: Path) -> None:
 
 
 def read_newest(
-    folder: Path, like: Tensors | None = None, state: Any = Mapping[str, Any]
+    folder: Path, like: Tensors | None = None, state: Any = Mapping[str, Any], partner: Tensors | None = None
 ) -> tuple[Generation | None, list[str]]:
     """The newest generation that verifies, and a sentence for each newer one that did not.
 
-    `like` are tensors of the same names, shapes and kinds as the weights; `state` declares what the state holds.
+    `like` are tensors of the same names, shapes and kinds as the weights, `partner` as the partner's, none where it
+    has none; None: any. `state` declares what the state holds.
     """
     notes = []
     for path in _newest_first(folder):
         try:
-            generation = _read(path, like, state)
+            generation = _read(path, like, state, partner)
         except RunError as error:
             notes.append(f"{path.name} is damaged and was stepped over ({error.where}: {error.cause})")
             continue
@@ -146,12 +153,13 @@ def _step(path: Path) -> int:
     return int(path.name.removeprefix("step-"))
 
 
-def _read(path: Path, like: Tensors | None, state: Any) -> Generation:
+def _read(path: Path, like: Tensors | None, state: Any, partner: Tensors | None) -> Generation:
     files = durable.read_folder(path, _most(like))
     try:
         told = reading.parsed(files[STATE], path / STATE)
         best = _weights(path / BEST, files[BEST], like) if BEST in files else None
         weights = _weights(path / WEIGHTS, files[WEIGHTS], like)
+        beside = _weights(path / BESIDE, files[BESIDE], partner) if BESIDE in files or partner else None
         optimizer = _tensors(path / OPTIMIZER, files[OPTIMIZER])
         step = told.pop("step")
     except (KeyError, AttributeError) as error:
@@ -160,8 +168,9 @@ def _read(path: Path, like: Tensors | None, state: Any) -> Generation:
         raise RunError(path / STATE, f"step is {step!r}", OLDER)
     declared.read(state, {"step": step, **told}, path / STATE)
     if like is not None:
-        _refuse_other_moments(path / OPTIMIZER, optimizer, like)
-    return Generation(step, weights, optimizer, best, told)
+        others = {f"{PARTNER}.{name}": tensor for name, tensor in (beside or {}).items()}
+        _refuse_other_moments(path / OPTIMIZER, optimizer, {**like, **others})
+    return Generation(step, weights, optimizer, best, told, beside)
 
 
 def _most(like: Tensors | None) -> Mapping[str, int]:
@@ -169,7 +178,8 @@ def _most(like: Tensors | None) -> Mapping[str, int]:
     whole = sum(tensor.numel() * tensor.element_size() for tensor in like.values()) if like is not None else 2**40
     head = 2**20 + 1024 * len(like or ())
     return {
-        WEIGHTS: whole + head, BEST: whole + head, OPTIMIZER: MOMENTS * (whole + head), STATE: MOST_OF_STATE,
+        WEIGHTS: whole + head, BEST: whole + head, BESIDE: MOST_OF_PARTNER, STATE: MOST_OF_STATE,
+        OPTIMIZER: MOMENTS * (whole + head + MOST_OF_PARTNER),
     }  # fmt: skip
 
 

@@ -83,7 +83,7 @@ class Classify:
     def weighed(self, targets: Targets) -> Targets:
         return targets
 
-    def partner(self) -> None:
+    def partner(self, pictures: int) -> None:
         return None
 
     def loss(self, outputs: Tensor | Heads, batch: Batch) -> Tensor:

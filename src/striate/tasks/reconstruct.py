@@ -97,7 +97,7 @@ class Reconstruct:
     def weighed(self, targets: Targets) -> Targets:
         return targets
 
-    def partner(self) -> None:
+    def partner(self, pictures: int) -> None:
         return None
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:

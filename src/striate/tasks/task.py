@@ -119,8 +119,8 @@ class AnyTask(Protocol):
         """What training lowers, one value per picture: shape (n,)."""
         ...
 
-    def partner(self) -> nn.Module | None:
-        """A network that is trained beside, saved with it and never shipped: a critic.
+    def partner(self, pictures: int) -> nn.Module | None:
+        """A network that is trained beside one for pictures of so many channels, and never shipped: a critic.
 
         Called with (outputs, batch) it gives what it adds to the loss, (n,); the gradient is reversed where the
         network is to deceive it.

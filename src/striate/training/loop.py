@@ -44,6 +44,7 @@ class Progress:
     done: Count = 0
     """Steps of this epoch."""
     loss_sum: float = 0.0
+    partner_sum: float = 0.0
     parts: Whole = 1
     best_epoch: Count | None = None
     best_score: list[float] | None = None
@@ -52,21 +53,24 @@ class Progress:
 
 @final
 class Objective(nn.Module):
-    """The network and what is asked of it in one: what several processes and the compiler see."""
+    """The network, its partner and what is asked of it in one: what several processes and the compiler see."""
 
-    def __init__(self, net: nn.Module, task: Task, machine: Machine) -> None:
+    def __init__(self, net: nn.Module, task: Task, machine: Machine, partner: nn.Module | None = None) -> None:
         super().__init__()
-        self.net, self._task, self._machine = net, task, machine
+        self.net, self.partner, self._task, self._machine = net, partner, task, machine
 
     def forward(self, batch: Batch, other: Batch | None = None, weight: Tensor | None = None) -> Tensor:
-        """The loss of each picture, (n,): of its own targets; where it was mixed with `other`, of both by `weight`."""
+        """The loss of each picture, (1, n): of its own targets; where it was mixed with `other`, of both by `weight`.
+
+        With a partner (2, n): below it, what the partner lowers.
+        """
         with self._machine.autocast():
             outputs = self.net(batch.pictures)
         outputs = _float32(outputs)
         losses = self._task.loss(outputs, batch)
-        if other is None or weight is None:
-            return losses
-        return weight * losses + (1 - weight) * self._task.loss(outputs, other)
+        if other is not None and weight is not None:
+            losses = weight * losses + (1 - weight) * self._task.loss(outputs, other)
+        return torch.stack([losses] if self.partner is None else [losses, self.partner(outputs, batch)])
 
 
 def fit(job: Job, listener: Listener, stop: Stop, disk: Disk | None = None) -> "Trainer":
@@ -92,10 +96,11 @@ class Trainer:
         self.disk = disk or Disk(listener)
         self._listener, self._stop, self._saved_at = listener, stop, time.monotonic()
         recipe, net = job.recipe, job.net
-        self._parameters = [parameter for parameter in net.parameters() if parameter.requires_grad]
-        self._optimizer = optimizers.optimizer_of(net, recipe)
+        self._named = optimizers.named(net, job.partner)
+        self._parameters = [parameter for parameter in self._named.values() if parameter.requires_grad]
+        self._optimizer = optimizers.optimizer_of(self._parameters, recipe)
         self._average = optimizers.Average(net, recipe.ema) if recipe.ema else None
-        objective: Any = Objective(net, job.task, job.machine)
+        objective: Any = Objective(net, job.task, job.machine, job.partner)
         objective = DistributedDataParallel(objective) if job.machine.world > 1 else objective
         self.objective: Any = torch.compile(objective) if recipe.compile else objective
         self._train, self._val = (job.units.within(indices) for indices in (job.split.train, job.split.val))
@@ -116,8 +121,10 @@ class Trainer:
         shares = [_share(group, job.machine, job.augmenter.mixes) for group in groups]
         job.net.train()
         for group, batch in zip(groups, job.train.batches(shares), strict=True):
-            loss = self.step(batch, len(group))
+            loss, beside = self.step(batch, len(group))
             progress.loss_sum += processes.summed(loss, job.machine.device)
+            if job.partner is not None:
+                progress.partner_sum += processes.summed(beside, job.machine.device)
             progress.done, progress.step = progress.done + 1, progress.step + 1
             name = f"epoch {progress.epoch + 1} of {job.recipe.epochs}"
             self._listener.progress(name, progress.done, self._steps_per_epoch)
@@ -145,18 +152,20 @@ class Trainer:
             "steps": progress.step,
             "rate": rate(job.recipe, progress.step - 1, self._steps_per_epoch),
             "train_loss": progress.loss_sum / len(self._train),
+            **({} if job.partner is None else {"train_partner": progress.partner_sum / len(self._train)}),
             **{f"val_{name}": value for name, value in summary.items()},
             "seconds": round(seconds, 3),
         }
         progress.history.append(row)
         if job.machine.first:
             self.disk.write("epochs.csv", self._write_epochs)
-        progress.epoch, progress.done, progress.loss_sum = progress.epoch + 1, 0, 0.0
+        progress.epoch, progress.done = progress.epoch + 1, 0
+        progress.loss_sum = progress.partner_sum = 0.0
 
     # A step
 
-    def step(self, batch: Batch, whole: int) -> float:
-        """One step on this process's share of a batch of `whole` pictures; returns the summed loss.
+    def step(self, batch: Batch, whole: int) -> tuple[float, float]:
+        """One step on this process's share of a batch of `whole` pictures; the summed loss, and the partner's.
 
         The share has one picture more when pictures are mixed: the last one's partner. Out of memory: it is worked
         through in twice as many parts, so that the batch stays what it was.
@@ -169,38 +178,40 @@ class Trainer:
                     raise
             self._halve(len(batch))
 
-    def _step(self, batch: Batch, whole: int) -> float:
+    def _step(self, batch: Batch, whole: int) -> tuple[float, float]:
         job, progress = self.job, self.progress
         machine, mixes = job.machine, job.augmenter.mixes
         machine.seed(key(job.recipe.seed, "dropout", progress.step, machine.rank))
         for group in self._optimizer.param_groups:
             group["lr"] = rate(job.recipe, progress.step, self._steps_per_epoch)
         self._optimizer.zero_grad()
-        total = torch.zeros((), device=machine.device)
+        total = torch.zeros(2, device=machine.device)
         count = len(batch) - mixes
         for part in np.array_split(np.arange(count), min(progress.parts, count)):
             loss = self._loss(batch[int(part[0]) : int(part[-1]) + 1 + mixes])
             last = part[-1] == count - 1
             # gradients of the processes are averaged with the last part; each divides by the whole batch
             with self.objective.no_sync() if machine.world > 1 and not last else torch.enable_grad():
-                torch.autograd.backward(loss * (machine.world / whole))
-            total += loss.detach()
+                torch.autograd.backward(loss.sum() * (machine.world / whole))
+            total[: len(loss)] += loss.detach()
         gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-        value = float(total)
-        if not math.isfinite(value) or not math.isfinite(float(norm)):
+        value, beside = total.tolist()
+        if not math.isfinite(value + beside) or not math.isfinite(float(norm)):
             names = [job.units.name(index) for index in batch.indices]
             listed = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-            self._not_finite(f"the loss is {value:g} and the gradient's norm {float(norm):g}; the batch was {listed}")
+            self._not_finite(
+                f"the loss is {value + beside:g} and the gradient's norm {float(norm):g}; the batch was {listed}"
+            )
         if job.recipe.clip is not None:
             torch.nn.utils.clip_grads_with_norm_(self._parameters, job.recipe.clip, norm)
         self._optimizer.step()
         if self._average:
-            self._average.update(self._parameters, progress.step)
-        return value
+            self._average.update(progress.step)
+        return value, beside
 
     def _loss(self, part: Batch) -> Tensor:
-        """The summed loss of a part of a batch: changed, given as the task gives it, normalised, perhaps mixed."""
+        """The summed losses of a part of a batch: changed, given as the task gives it, normalised, perhaps mixed."""
         job, epoch = self.job, self.progress.epoch
         given = job.task.given(job.augmenter(part, epoch), job.recipe.seed, epoch)
         pictures = job.preprocess.normalise(given.pictures)
@@ -212,7 +223,7 @@ class Trainer:
         if job.machine.bfloat16:
             pictures = pictures.contiguous(memory_format=torch.channels_last)
         losses: Tensor = self.objective(dataclasses.replace(given, pictures=pictures), *mixed)
-        return losses.sum()
+        return losses.sum(1)
 
     def _halve(self, share: int) -> None:
         if self.progress.parts >= share:
@@ -256,19 +267,22 @@ class Trainer:
     def _write_generation(self) -> None:
         state = dataclasses.asdict(self.progress)
         averages = self._average.tensors() if self._average else {}
+        partner = self.job.partner
         generation = checkpoint.Generation(
             step=int(state.pop("step")),
             weights=self.job.net.state_dict(),
-            optimizer=optimizers.tensors(self._optimizer, self.job.net) | averages,
+            optimizer=optimizers.tensors(self._optimizer, self._named) | averages,
             best=self.best,
             state=state,
+            partner=None if partner is None else partner.state_dict(),
         )
         checkpoint.save(self.job.checkpoints, generation)
 
     def restore(self) -> None:
         """Take up the newest generation that verifies, or write the first one."""
-        like = self.job.net.state_dict()
-        generation, notes = checkpoint.read_newest(self.job.checkpoints, like, Progress)
+        like, partner = self.job.net.state_dict(), self.job.partner
+        beside = {} if partner is None else partner.state_dict()
+        generation, notes = checkpoint.read_newest(self.job.checkpoints, like, Progress, beside)
         if self.job.machine.first:
             for note in notes:
                 self._listener.say(note)
@@ -276,7 +290,9 @@ class Trainer:
             self.save()
             return
         self.job.net.load_state_dict(generation.weights)
-        optimizers.restore(self._optimizer, self.job.net, generation.optimizer)
+        if partner is not None:
+            partner.load_state_dict(generation.partner or {})
+        optimizers.restore(self._optimizer, self._named, generation.optimizer)
         if self._average:
             self._average.restore(generation.optimizer)
         self.best = None if generation.best is None else dict(generation.best)

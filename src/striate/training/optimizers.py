@@ -1,18 +1,27 @@
 """SGD with momentum and AdamW from a recipe, averaged weights, and both as named tensors."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import final
 
 import torch
 from torch import Tensor, nn
 
+from striate.runs import checkpoint
 from striate.training.recipe import Recipe
 
 
-def optimizer_of(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def named(net: nn.Module, partner: nn.Module | None) -> dict[str, nn.Parameter]:
+    """What one optimizer trains, by the names under which a generation knows it."""
+    found = dict(net.named_parameters())
+    if partner is not None:
+        found |= partner.named_parameters(checkpoint.PARTNER)
+    return found
+
+
+def optimizer_of(parameters: Iterable[nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
     """Weight decay on weights of two and more dimensions only: not on norms and biases."""
-    trained = [parameter for parameter in net.parameters() if parameter.requires_grad]
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
     decay = recipe.weight_decay or 0.0
     groups = [
         {"params": [each for each in trained if each.ndim > 1], "weight_decay": decay},
@@ -26,19 +35,20 @@ def optimizer_of(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.SGD(groups, lr=rate, momentum=recipe.momentum, nesterov=nesterov, fused=True)
 
 
-def tensors(optimizer: torch.optim.Optimizer, net: nn.Module) -> dict[str, Tensor]:
+def tensors(optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
     """The optimizer's state as "kind/parameter" -> tensor."""
     return {
         f"{kind}/{name}": value
-        for name, parameter in net.named_parameters()
+        for name, parameter in parameters.items()
         for kind, value in optimizer.state.get(parameter, {}).items()
         if isinstance(value, Tensor)
     }
 
 
-def restore(optimizer: torch.optim.Optimizer, net: nn.Module, saved: Mapping[str, Tensor]) -> None:
+def restore(
+    optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter], saved: Mapping[str, Tensor]
+) -> None:
     """The inverse of `tensors`; keeps each parameter's device and memory format."""
-    parameters = dict(net.named_parameters())
     for place, value in saved.items():
         kind, name = place.split("/", 1)
         if name in parameters and kind != "average":
@@ -53,13 +63,14 @@ class Average:
 
     def __init__(self, net: nn.Module, decay: float) -> None:
         self.net, self._decay = copy.deepcopy(net).requires_grad_(False), decay
-        trained = [name for name, parameter in net.named_parameters() if parameter.requires_grad]
+        trained = {name: parameter for name, parameter in net.named_parameters() if parameter.requires_grad}
         self._averages: list[Tensor] = [self.net.get_parameter(name) for name in trained]
+        self._parameters = [parameter.detach() for parameter in trained.values()]
 
-    def update(self, parameters: Sequence[Tensor], step: int) -> None:
+    def update(self, step: int) -> None:
         decay = min(self._decay, (1 + step) / (10 + step))
         with torch.no_grad():
-            torch._foreach_lerp_(self._averages, [each.detach() for each in parameters], 1 - decay)
+            torch._foreach_lerp_(self._averages, self._parameters, 1 - decay)
 
     def take_buffers(self, net: nn.Module) -> None:
         """Running statistics are averages already; they are taken as they are."""

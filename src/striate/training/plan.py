@@ -70,7 +70,10 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Job(Plan):
-    """All that stays the same during a training; `workers` processes read pictures, beside this one."""
+    """All that stays the same during a training; `workers` processes read pictures, beside this one.
+
+    `partner` is trained beside the network and never shipped.
+    """
 
     net: nn.Module
     preprocess: Preprocess
@@ -80,6 +83,7 @@ class Job(Plan):
     checkpoints: Path
     save_every: float
     workers: int
+    partner: nn.Module | None
 
 
 def plan_of(
@@ -183,6 +187,8 @@ def job_of(plan: Plan, folder: Path, execution: Execution, listener: Listener) -
         for said in weights.fill(net, find(plan.network["name"]), recipe.weights, plan.network["options"]):
             listener.say(said)
     net = machines.channels_last(net, plan.machine)
+    torch.manual_seed(key(recipe.seed, "partner"))
+    partner = plan.task.partner(blank.channels)
     _refuse_small_disk(net, folder)
     changes = augment_of(recipe)
     larger = canvas_for(changes, blank)
@@ -208,6 +214,7 @@ def job_of(plan: Plan, folder: Path, execution: Execution, listener: Listener) -
         checkpoints=folder / "checkpoints",
         save_every=execution.save_every,
         workers=workers,
+        partner=None if partner is None else machines.channels_last(partner, plan.machine),
     )
 
 
