@@ -119,7 +119,8 @@ def test_M6_M9_values_that_are_no_classes_are_shown_with_what_to_try(
 
 
 def test_M5_a_value_beyond_the_map_is_shown_with_its_share_and_its_first_mask() -> None:
-    told = refusal(BINARY, [0, 255], [0, 7], strict=False)
+    assert "whose values mean what they do in training" in refusal(BINARY, [0, 7], strict=False)
+    told = refusal(BINARY, [0, 255], [0, 7])
     assert "values that the map does not name: 7 (25 %) of all pixels; first in masks/1.png" in told
     assert "7= without a name counts it nowhere" in told
 
@@ -147,7 +148,7 @@ def test_pictures_to_be_answered_on_need_not_have_every_class() -> None:
 def test_too_many_values_are_no_classes() -> None:
     many = np.arange(2000)[None]
     assert counted(many, Legend()) is None
-    assert "ids of objects masks='objects'" in refusal(Legend(), many[0].tolist())
+    assert "masks='objects' for ids of objects" in refusal(Legend(), many[0].tolist())
     assert counted(many, legend(None, None, "objects")) == {0: 1, 1: 1999}
 
 

@@ -13,6 +13,7 @@ from striate.data.preprocess import Preprocess
 from striate.data.samples import Samples
 from striate.data.sources.pairs import is_pairs
 from striate.data.splits import cut
+from striate.data.units import units_of
 
 MASK = np.zeros((8, 10), np.uint8)
 MASK[2:5, 3:7] = 1
@@ -188,6 +189,13 @@ def test_a_layout_that_cannot_be_meant_is_one_sentence(tmp_path: Path, folders: 
     assert cause in refusal(tmp_path)
 
 
+def test_names_are_one_in_both_forms_of_unicode_and_a_number_is_no_suffix(tmp_path: Path) -> None:
+    for index, (picture, mask) in enumerate((("caf\u00e9", "cafe\u0301"), ("scan.1", "scan.1"), ("scan.2", "scan.2"))):
+        put(tmp_path / "images" / f"{picture}{'.png' * (index == 0)}", encode(photo(8, 10, index)))
+        put(tmp_path / "masks" / f"{mask}{'.png' * (index == 0)}", encode(MASK))
+    assert len(read(tmp_path)) == 3
+
+
 def test_two_files_of_one_name_are_not_told_apart_by_their_suffix(tmp_path: Path) -> None:
     put(pairs(tmp_path) / "images" / "2.png", encode(photo(8, 10)))
     assert "images/2.jpg and images/2.png have one name" in refusal(tmp_path)
@@ -218,8 +226,8 @@ def test_workers_find_the_same_and_masks_lie_on_every_canvas_alike(tmp_path: Pat
     alone, with_two = read(tmp_path, max_bad=0.5, workers=0), read(tmp_path, max_bad=0.5, workers=2)
     assert (alone.fingerprint, alone.notes, alone.skipped) == (with_two.fingerprint, with_two.notes, with_two.skipped)
     order, look, cpu = np.arange(len(alone)), Preprocess(16, 3), torch.device("cpu")
-    resident = open_feed(alone, order, look, cpu, memory="resident")
-    streamed = open_feed(alone, order, look, cpu, memory="streamed", workers=2)
+    resident = open_feed(units_of(alone), order, look, cpu, memory="resident")
+    streamed = open_feed(units_of(alone), order, look, cpu, memory="streamed", workers=2)
     first, other = (next(iter(feed.batches([order]))).targets["mask"] for feed in (resident, streamed))
     assert first.shape == (19, 16, 16)
     assert (first == other).all()

@@ -212,7 +212,7 @@ def settled(legend: Legend, seen: Sequence[tuple[str, Seen]], where: object, str
         return legend.classes
     if crowded := [name for name, each in seen if each.counts is None]:
         cause = f"masks of more than {MOST_VALUES:,} different values, which are no classes: {some(crowded)}"
-        raise DataError(where, cause, ("for ids of objects ", Option("masks", "objects")))
+        raise DataError(where, cause, (Option("masks", "objects"), " for ids of objects; smoothed colours are no ids"))
     total = sum((Counter(each.counts) for _, each in seen), Counter[int]())
     if other := [name for name, each in seen if each.coloured != legend.coloured]:
         painted = Legend(coloured=not legend.coloured)
@@ -226,6 +226,7 @@ def settled(legend: Legend, seen: Sequence[tuple[str, Seen]], where: object, str
             first = next(name for name, each in seen if set(each.counts or ()) & set(beyond))
             cause = f"values that the map does not name: {_histogram(beyond, legend, total.total())}; first in {first}"
             hint = f"a class for each; {legend.told(next(iter(beyond)))}= without a name counts it nowhere"
+            hint = hint if strict else "masks whose values mean what they do in training"
             raise DataError(where, cause, hint)
     total = Counter({value: count for value, count in total.items() if value != legend.ignore})
     if strict:

@@ -1,5 +1,6 @@
 """What the verbs about one network are asked: the same arguments, with the same words of help."""
 
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -81,4 +82,4 @@ def typed(option: Option) -> str:
         return f"--{option.table.replace('_', '-')}.{option.name} {value}"
     if isinstance(option.value, bool):
         return name if option.value else f"leaving out {name}"
-    return f"{name} {option.value}"
+    return f"{name} {shlex.quote(str(option.value))}"

@@ -2,16 +2,18 @@
 
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import MappingProxyType
 
 from striate.base.errors import DataError
 from striate.base.words import some
 from striate.data.listing import Listing
 from striate.data.masks import Legend, Pairs
-from striate.data.sources.folder import SUBSETS, check_root, name_of, walk
+from striate.data.picture import decode
+from striate.data.sources.folder import SUBSETS, UNREAD, check_root, name_of, walk
 from striate.data.sources.table import CLASSES
 
 # What folders are called, in any case; of each kind one may lie there.
@@ -110,12 +112,19 @@ def _kinds(
         if split and not subset:
             ignored["not in train, val or test"] += 1
             continue
-        key = (subset, str(PurePosixPath(*parts).with_suffix("")))
+        key = (subset, _stem("/".join(parts)))
         if (other := found[kind].setdefault(key, name)) != name:
             raise DataError(
                 root, f"{other} and {name} have one name", "a name of its own for each picture and its mask"
             )
     return found, split
+
+
+def _stem(name: str) -> str:
+    """A name without its suffix, if that is one of pictures: "scan.2" has none. Equal for both forms of Unicode."""
+    stem, suffix = os.path.splitext(name)  # noqa: PTH122 - a path would lose bytes that are no text
+    known = suffix.lower() in decode.SUFFIXES or suffix.lower() in UNREAD
+    return unicodedata.normalize("NFC", stem if known else name)
 
 
 def _paired(images: _Files, masks: _Files) -> dict[tuple[str, str], str]:
