@@ -185,7 +185,7 @@ def test_L18_an_unbalanced_set_is_noted_with_the_share_of_the_largest_class(tmp_
 def test_L5_a_class_kept_without_pictures_is_noted(tmp_path: Path) -> None:
     fill(tmp_path, "a c")
     (tmp_path / "b").mkdir()
-    samples = scan(list_folder(tmp_path, allow_empty=True))
+    samples = scan(list_folder(tmp_path, learnable=False))
     assert note(samples, "no picture at all") == "no picture at all of 'b'"
     assert set(samples.targets.strata.tolist()) == {0, 2}
 

@@ -153,9 +153,27 @@ def test_L5_an_empty_class_folder_is_named_and_may_keep_its_place(tmp_path: Path
     fill(tmp_path, "a c")
     (tmp_path / "b").mkdir()
     assert "'b'" in refusal(tmp_path).cause
-    listing = list_folder(tmp_path, allow_empty=True)
+    listing = list_folder(tmp_path, learnable=False)
     assert listing.classes == ("a", "b", "c")
     assert set(listing.labels) == {0, 2}
+
+
+def test_where_not_all_classes_are_learned_some_may_be_in_test_alone(tmp_path: Path) -> None:
+    fill(tmp_path, "train/good test/good test/crack test/hole ground_truth/crack")
+    assert "classes that train/ lacks: 'crack', 'hole'" in refusal(tmp_path).cause
+    listing = list_folder(tmp_path, learnable=False)
+    assert listing.classes == ("crack", "good", "hole")
+    assert set(listing.subsets or ()) == {"train", "test"}
+    assert listing.ignored["masks in ground_truth"] == 3
+    samples = read_samples(tmp_path, learnable=False)
+    assert len(samples) == len(listing.names) == 12
+    fill(tmp_path / "one", "good")
+    assert read_samples(tmp_path / "one", learnable=False).targets.classes == ("good",)
+
+
+def test_a_folder_of_that_name_is_a_class_where_nothing_says_otherwise(tmp_path: Path) -> None:
+    assert list_folder(fill(tmp_path, "ground_truth other")).classes == ("ground_truth", "other")
+    assert "beside other folders" in refusal(fill(tmp_path, "train/a train/b val/a val/b")).cause
 
 
 def test_L8_classes_come_from_train_and_an_extra_one_is_refused_by_name(tmp_path: Path) -> None:

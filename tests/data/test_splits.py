@@ -154,3 +154,28 @@ def test_a_subset_is_known_by_its_contents_and_classes_alone() -> None:
     assert digest(table(rows), indices[:-1]) != known
     assert digest(table([(content, 1 - label) for content, label in rows]), indices) != known
     assert digest(table([(content + 1, label) for content, label in rows]), indices) != known
+
+
+def test_what_may_not_be_learned_is_all_for_the_test_with_whatever_is_identical_to_it() -> None:
+    samples = table([*balanced(1, 20), *((content, 1 + content % 3) for content in range(15, 30))])
+    may_learn = np.array([label == 0 for label in samples.targets.strata])
+    split = cut(samples, SHARES, 0, may_learn)
+    assert may_learn[[*split.train, *split.val]].all()
+    assert set(split.test) >= {*range(15, 35)}, "also good pictures whose bytes are those of others"
+    assert [len(split.train), len(split.val), len(split.test)] == [9, 3, 23]
+    assert sides(samples, split) == sides(samples, cut(samples, SHARES, 0, may_learn))
+
+
+def test_what_may_not_be_learned_is_refused_by_name_where_the_folders_have_it_in_train() -> None:
+    samples = table([(place, place % 2) for place in range(9)], ["train"] * 3 + ["val"] * 3 + ["test"] * 3)
+    with pytest.raises(DataError, match=r"3 of train and val are for the test alone: 1\.png, 3\.png, 5\.png"):
+        cut(samples, SHARES, 0, samples.targets.strata == 0)
+    only = table([(place, 0) for place in range(9)], ["train"] * 6 + ["test"] * 3)
+    assert len(cut(only, SHARES, 0, samples.targets.strata >= 0).val) == 2
+
+
+@pytest.mark.parametrize("good", [0, 2])
+def test_too_few_that_may_be_learned_are_refused(good: int) -> None:
+    samples = table([(place, int(place >= good)) for place in range(9)])
+    with pytest.raises(DataError, match=f"too few different pictures for 3 subsets: ('class 0' has )?{good}"):
+        cut(samples, SHARES, 0, samples.targets.strata == 0)

@@ -71,7 +71,7 @@ def read_samples(
         meaning = legend_in(root, mask_map, ignore, masks)
         listing = list_pairs(root, meaning, follow_links=follow_links, learnable=learnable)
     elif labelled:
-        listing = list_folder(root, follow_links=follow_links, merge_classes=merge_classes)
+        listing = list_folder(root, follow_links=follow_links, learnable=learnable, merge_classes=merge_classes)
     else:
         listing = list_alone(root, follow_links=follow_links, subsets=learnable)
     if workers is None:

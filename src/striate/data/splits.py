@@ -10,10 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from striate.base.errors import DataError, UsageError
 from striate.base.randomness import key
+from striate.base.words import some
 from striate.data.samples import Indices, Samples
+
+Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -41,19 +45,30 @@ def shares(split: str) -> tuple[float, float, float]:
     return parts[0] / 100, parts[1] / 100, parts[2] / 100
 
 
-def cut(samples: Samples, shares: tuple[float, float, float], seed: int) -> Split:
+def cut(samples: Samples, shares: tuple[float, float, float], seed: int, may_learn: Flags | None = None) -> Split:
     """Cut by `shares` (train, validation, test), or as the folders provide.
 
     A provided `val` is validation and never a test set. Provided `train` and `test` without `val`: the
-    validation share is cut from `train`. DataError when a class has too few pictures, with the counts.
+    validation share is cut from `train`. Samples that `may_learn` (n,) leaves out are all for the test, with whatever
+    is identical to them. DataError when a class has too few pictures, with the counts, or where the folders have what
+    may not be learned in train or val.
     """
+    expected, odd = set(range(len(samples.targets.strata_names))), np.empty(0, np.int64)
+    if may_learn is not None:
+        expected, odd = set(samples.targets.strata[may_learn].tolist()), np.flatnonzero(~may_learn)
     if samples.subsets is None:
-        return Split(*_stratified(samples, np.arange(len(samples.names)), shares, seed))
+        barred = {samples.digests[index] for index in odd}
+        apart = np.array([digest in barred for digest in samples.digests], dtype=bool)
+        train, val, test = _stratified(samples, np.flatnonzero(~apart), shares, seed, expected)
+        return Split(train, val, np.sort(np.concatenate([test, np.flatnonzero(apart)])))
     provided = np.array(samples.subsets)
     train, val, test = (np.flatnonzero(provided == name).astype(np.int64) for name in ("train", "val", "test"))
+    if wrong := [samples.names[index] for index in odd if provided[index] != "test"]:
+        cause = f"{len(wrong):,} of train and val are for the test alone: {some(wrong, 3)}"
+        raise DataError(samples.root or samples.name, cause, "moving them to test/")
     if len(val) == 0:
         kept = shares[0] / (shares[0] + shares[1])
-        train, val, _ = _stratified(samples, train, (kept, 1 - kept, 0.0), seed)
+        train, val, _ = _stratified(samples, train, (kept, 1 - kept, 0.0), seed, expected)
     return Split(train, val, test)
 
 
@@ -64,7 +79,7 @@ def digest(samples: Samples, indices: Indices) -> str:
 
 
 def _stratified(
-    samples: Samples, indices: Indices, shares: tuple[float, float, float], seed: int
+    samples: Samples, indices: Indices, shares: tuple[float, float, float], seed: int, expected: set[int]
 ) -> tuple[Indices, Indices, Indices]:
     contents: dict[str, list[int]] = {}
     for index in indices:
@@ -74,7 +89,7 @@ def _stratified(
     for content, members in contents.items():  # a content under two labels counts for the first of them
         classes.setdefault(min(int(strata[index]) for index in members), []).append(content)
     needed = sum(share > 0 for share in shares)
-    _refuse_small(samples, {label: len(group) for label, group in classes.items()}, needed)
+    _refuse_small(samples, {label: len(group) for label, group in classes.items()}, needed, expected)
     if not samples.targets.strata_names and min(map(len, classes.values()), default=0) < needed:
         classes = {0: list(contents)}  # too few of a kind to be in every subset: they lie where they fall
     sides: tuple[list[int], list[int], list[int]] = ([], [], [])
@@ -95,13 +110,10 @@ def _starts(count: int, shares: tuple[float, float, float]) -> tuple[int, int]:
     return count - val - test, count - test
 
 
-def _refuse_small(samples: Samples, counts: Mapping[int, int], needed: int) -> None:
+def _refuse_small(samples: Samples, counts: Mapping[int, int], needed: int, expected: set[int]) -> None:
     names = samples.targets.strata_names
-    if not names and sum(counts.values()) < needed:
-        cause = f"too few different pictures for {needed} subsets: {sum(counts.values())}"
-        raise DataError(samples.root or samples.name, cause, f"at least {needed}, many more for a useful answer")
     small = {names[label]: count for label, count in sorted(counts.items()) if names and count < needed}
-    small |= {name: 0 for label, name in enumerate(names) if label not in counts}
+    small |= {names[label]: 0 for label in sorted(expected - counts.keys()) if names}
     if small:
         listed = ", ".join(f"{name!r} has {count}" for name, count in list(small.items())[:10])
         raise DataError(
@@ -109,3 +121,6 @@ def _refuse_small(samples: Samples, counts: Mapping[int, int], needed: int) -> N
             f"too few different pictures for {needed} subsets: {listed}",
             f"at least {needed} different pictures in every class, many more for a useful answer",
         )
+    if sum(counts.values()) < needed:
+        cause = f"too few different pictures for {needed} subsets: {sum(counts.values())}"
+        raise DataError(samples.root or samples.name, cause, f"at least {needed}, many more for a useful answer")

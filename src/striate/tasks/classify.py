@@ -54,6 +54,7 @@ class Classify:
 
     labelled: ClassVar[bool] = True
     masked: ClassVar[bool] = False
+    one_class: ClassVar[bool] = False
     pictures: ClassVar[bool] = False
     networks: ClassVar[frozenset[str]] = frozenset({"classify"})
     mixes: ClassVar[bool] = True

@@ -50,6 +50,7 @@ class Reconstruct:
 
     labelled: ClassVar[bool] = False
     masked: ClassVar[bool] = False
+    one_class: ClassVar[bool] = False
     pictures: ClassVar[bool] = True
     networks: ClassVar[frozenset[str]] = frozenset({"reconstruct", "segment"})
     mixes: ClassVar[bool] = False

@@ -69,6 +69,7 @@ class Segment:
 
     labelled: ClassVar[bool] = True
     masked: ClassVar[bool] = True
+    one_class: ClassVar[bool] = False
     pictures: ClassVar[bool] = True
     networks: ClassVar[frozenset[str]] = frozenset({"segment"})
     mixes: ClassVar[bool] = False

@@ -72,6 +72,8 @@ class AnyTask(Protocol):
     """Whether samples need labels, or masks."""
     masked: ClassVar[bool]
     """Whether it is masks that they need."""
+    one_class: ClassVar[bool]
+    """Whether it learns from one class: the others may be in the test alone, or not be there."""
     pictures: ClassVar[bool]
     """Whether it is a `PictureTask`."""
     networks: ClassVar[frozenset[str]]

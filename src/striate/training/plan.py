@@ -113,16 +113,20 @@ def plan_of(
         "progress": lambda done, total: listener.progress("scanning pictures", done, total),
     }
     if before is None:
-        samples = read_samples(source, **reading, **{name: getattr(recipe, name) for name in READING})
-        split = splits.cut(samples, splits.shares(recipe.split), recipe.split_seed)
+        shares = splits.shares(recipe.split)
+        reading |= {"learnable": not task.one_class, **{name: getattr(recipe, name) for name in READING}}
+        samples = read_samples(source, **reading)
+        task = _task(recipe, samples.targets.classes)
+        split = splits.cut(samples, shares, recipe.split_seed, task.may_learn(samples.targets))
     else:
         samples = read_own(before.folder, before.facts, source, **reading)
+        task = _task(recipe, samples.targets.classes)
         split = subsets.read_split(before.folder, before.facts, samples)
     blank = canvases.blank(recipe, entry, options, task, samples, lost)
     plan = Plan(
         recipe=dataclasses.replace(recipe, size=blank.size, context=blank.context or None),
         data=samples.name if samples.root is None else str(Path(recipe.data).expanduser().resolve()),
-        task=_task(recipe, samples.targets.classes),
+        task=task,
         samples=samples,
         split=split,
         blank=blank,

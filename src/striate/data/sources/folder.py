@@ -75,13 +75,13 @@ def list_alone(root: Path, *, follow_links: bool = False, subsets: bool = True) 
 
 
 def list_folder(
-    root: Path, *, follow_links: bool = False, allow_empty: bool = False, merge_classes: bool = False
+    root: Path, *, follow_links: bool = False, learnable: bool = True, merge_classes: bool = False
 ) -> Listing:
     """The samples of a folder of class folders, or of train/, val/ and test/ folders of class folders.
 
     Pictures may lie in sub-folders of a class folder. `DataError` where the layout can be read in two ways.
-    `follow_links`: take what links lead to. `allow_empty`: a class without pictures keeps its place.
-    `merge_classes`: class folders equal but for case or Unicode form are one class.
+    `follow_links`: take what links lead to. `learnable` False: not all classes are to be learned, so that any may lack
+    pictures, or lie in test/ alone. `merge_classes`: class folders equal but for case or Unicode form are one class.
     """
     root = root.absolute()
     check_root(root)
@@ -101,13 +101,15 @@ def list_folder(
     rows, flat = [], set()
     for name in found.files:
         parts = name.split("/")
-        if len(parts) < level + 2:
+        if split and parts[0] not in split:
+            found.ignored["masks in ground_truth"] += 1
+        elif len(parts) < level + 2:
             found.ignored["not in a class folder"] += 1
             flat.add(parts[0])
         else:
             rows.append((name, merged[parts[level]], split[parts[0]] if split else "train"))
-    known = {merged[parts[level]] for parts in folders if not split or split[parts[0]] == "train"}
-    _check_classes(root, rows, known, split, flat, allow_empty)
+    known = {merged[parts[level]] for parts in folders if not split or not learnable or split[parts[0]] == "train"}
+    _check_classes(root, rows, known, split, flat, learnable)
     classes = tuple(sorted(known, key=os.fsencode))
     place = {name: index for index, name in enumerate(classes)}
     return Listing(
@@ -269,7 +271,9 @@ def _subset_folders(root: Path, found: _Found, tops: list[str]) -> dict[str, str
     """Top folder -> subset where the tops are subsets, {} where they are classes."""
     full = {name.split("/")[0] for name in found.files}
     split = {top: SUBSETS[top.lower()] for top in tops if top.lower() in SUBSETS}
-    classes = [top for top in tops if top not in split and top in full]
+    # the anomaly sets of MVTec have masks beside train/ and test/
+    beside = {"ground_truth"} if "train" in split.values() and "test" in split.values() else set()
+    classes = [top for top in tops if top not in split and top in full and top not in beside]
     if "train" not in split.values():
         if split and (not classes or any(top.lower() != "valid" for top in split)):
             raise DataError(root, f"{_list(split)} but no train/", f"{_TREE}; or rename what is a class")
@@ -285,7 +289,8 @@ def _subset_folders(root: Path, found: _Found, tops: list[str]) -> dict[str, str
         names = list(group)
         if len(names) > 1:
             raise DataError(root, f"{_list(names)} all mean the {subset} subset", "keep one of them")
-    found.ignored.update({"folder without pictures": len(tops) - len(split)} if len(tops) > len(split) else {})
+    if empty := [top for top in tops if top not in split and top not in full]:
+        found.ignored["folder without pictures"] += len(empty)
     return split
 
 
@@ -295,7 +300,7 @@ def _check_classes(
     known: set[str],
     split: dict[str, str],
     flat: set[str],
-    allow_empty: bool,
+    learnable: bool,
 ) -> None:
     """Every class has pictures, every subset has classes, and none has classes that training lacks."""
     used: dict[str, set[str]] = {}
@@ -310,7 +315,7 @@ def _check_classes(
             raise DataError(root / top, f"classes that train/ lacks: {_list(extra)}", hint)
     if not rows:
         raise DataError(root, "no pictures in class folders", _TREE)
-    if (empty := known - used.get("train", set())) and not allow_empty:
+    if (empty := known - used.get("train", set())) and learnable:
         raise DataError(root, f"class folders without pictures: {_list(empty)}", "fill or remove them")
 
 
