@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import striate
 from small import photographs, train
@@ -225,3 +226,15 @@ def test_what_does_not_fit_into_memory_is_answered_in_parts_of_whole_pictures(ru
 def test_a_single_picture_that_does_not_fit_is_a_sentence(runs, pictures):
     with pytest.raises(MachineError, match="not even one picture at a time fits"):
         greedy(runs[0].predictor, 0).predict(pictures)
+
+
+def test_larger_pictures_are_read_where_it_is_asked_for(runs, home):
+    (home / "large").mkdir()
+    Image.new("1", (7100, 7100)).save(home / "large" / "a.png")
+    lenet, large = runs[1], home / "large"
+    assert lenet.predict(large)[0].status == "7,100 x 7,100 pixels, more than 50,000,000 (see --max-pixels)"
+    assert lenet.predict(large, max_pixels=50_410_000)[0].status == "ok"
+    with pytest.raises(UsageError, match="max_pixels: 1 is out of range"):
+        lenet.predict(large, max_pixels=1)
+    with pytest.raises(UsageError, match="max_pixels: this run's own pictures are read as in training"):
+        lenet.evaluate(max_pixels=60_000_000)

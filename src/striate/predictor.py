@@ -21,6 +21,8 @@ from striate.data.feed import Batch
 from striate.data.picture import decode
 from striate.data.picture.canvas import planes
 from striate.data.picture.laid import Array, Pixels
+from striate.data.picture.pixels import PIXELS as PIXELS_READ
+from striate.data.picture.pixels import check_most
 from striate.data.preprocess import Preprocess, Views
 from striate.data.sources.folder import list_pictures
 from striate.data.workers import Say, nobody
@@ -191,39 +193,47 @@ class Predictor:
         pictures: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
         *,
         top: int | None = None,
+        max_pixels: int = PIXELS_READ,
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> list[Prediction]:
         """One prediction per picture of the files, folders and patterns; a bad picture is one with its cause.
 
         One path is one file, folder or pattern. `top`: how many classes a classifier lists, 5 as a rule.
+        `max_pixels`: the most of one picture that are read.
         """
         named = [pictures] if isinstance(pictures, str | os.PathLike) else pictures
         paths = list_pictures([os.fspath(picture) for picture in named])
         predictions = []
-        for each in self.predictions(paths, top=top):
+        for each in self.predictions(paths, top=top, max_pixels=max_pixels):
             predictions.append(each)
             progress(len(predictions), len(paths))
         return predictions
 
     def predictions(
-        self, paths: Sequence[Path], *, top: int | None = None, tiles: Progress = lambda name, done, total: None
+        self,
+        paths: Sequence[Path],
+        *,
+        top: int | None = None,
+        max_pixels: int = PIXELS_READ,
+        tiles: Progress = lambda name, done, total: None,
     ) -> Iterator[Prediction]:
         """Those of the files, one after the other; no more than a few pictures are in memory together.
 
         `tiles` is told of a picture that is answered in many of them.
         """
+        check_most(max_pixels)
         task: Task = self.task if top is None else self.task.listing(top)
         if of_pictures(task):
             for path in paths:
-                yield self._pictured(path, task, tiles)
+                yield self._pictured(path, task, max_pixels, tiles)
             return
         step = min(_AT_ONCE, self.at_once)
         for start in range(0, len(paths), step):
-            yield from self._labelled(paths[start : start + step], task)
+            yield from self._labelled(paths[start : start + step], task, max_pixels)
 
-    def _pictured(self, path: Path, task: PictureTask, tiles: Progress) -> Prediction:
+    def _pictured(self, path: Path, task: PictureTask, max_pixels: int, tiles: Progress) -> Prediction:
         try:
-            pixels = decode.read(decode.read_bytes(path), str(path)).pixels
+            pixels = decode.read(decode.read_bytes(path, max_pixels), str(path), max_pixels=max_pixels).pixels
         except DataError as error:
             return Prediction(str(path), error.cause, task.nothing())
         picture = planes(pixels, self.members[0].preprocess.channels)
@@ -297,14 +307,14 @@ class Predictor:
         weights, tasks = zip(*((each.weight, each.task) for each in self.members), strict=True)
         return torch.stack([self.task.joined(each, weights, tasks) for each in zip(*outputs, strict=True)])
 
-    def _labelled(self, paths: Sequence[Path], task: LabelTask) -> list[Prediction]:
+    def _labelled(self, paths: Sequence[Path], task: LabelTask, max_pixels: int) -> list[Prediction]:
         """Those of a few pictures, which lie in memory together."""
         causes: dict[int, str] = {}
         looks: list[list[tuple[int, Pixels, Any]]] = [[] for _ in self.members]
         for place, path in enumerate(paths):
             try:
-                data = decode.read_bytes(path)
-                found = [member.preprocess.looks(data, str(path)) for member in self.members]
+                data = decode.read_bytes(path, max_pixels)
+                found = [each.preprocess.looks(data, str(path), max_pixels=max_pixels) for each in self.members]
             except DataError as error:
                 causes[place] = error.cause
                 continue

@@ -11,9 +11,13 @@ from PIL import Image
 from pictures import encode, fill, photo, png, put, snapshot
 from striate.base.errors import DataError, MachineError, UsageError
 from striate.data.audit import scan
+from striate.data.load import read_samples
 from striate.data.picture import decode
+from striate.data.preprocess import Preprocess
 from striate.data.samples import Samples, Skip
 from striate.data.sources.folder import list_folder
+from striate.data.units import units_of
+from striate.data.workers import Looks
 
 
 def note(samples: Samples, words: str) -> str:
@@ -279,3 +283,14 @@ def test_the_scan_loads_no_torch_and_no_scikit_learn() -> None:
     program = "import sys, striate.data.audit; print(*{'torch', 'sklearn', 'matplotlib'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_a_scan_reads_larger_pictures_where_it_is_asked_to_and_training_reads_what_was_scanned(tmp_path: Path) -> None:
+    for index in range(2):
+        put(tmp_path / "ab"[index] / "large.png", encode(Image.new("1", (7100 + index, 7100)), "PNG"))
+    with pytest.raises(DataError, match=r"more than 50,000,000 \(see --max-pixels\)"):
+        read_samples(tmp_path, learnable=False, check="headers")
+    samples = read_samples(tmp_path, learnable=False, check="headers", max_pixels=60_000_000)
+    assert samples.sizes.tolist() == [[7100, 7100], [7100, 7101]]
+    ((_, canvas, _, laid),) = Looks(units_of(samples), Preprocess(8, 1))[1]
+    assert (canvas.shape, laid.picture) == ((1, 8, 8), (7100, 7101))

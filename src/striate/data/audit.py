@@ -21,6 +21,7 @@ from striate.data.listing import Listing
 from striate.data.masks import Legend, MaskFiles, Seen
 from striate.data.picture import decode
 from striate.data.picture.laid import Array, Pixels
+from striate.data.picture.pixels import PIXELS
 from striate.data.samples import Files, InMemory, Read, Samples, Skip
 from striate.data.targets import HeldMasks, Labels, Nothing, ReadMask, Targets
 
@@ -55,6 +56,7 @@ def scan(
     progress: Callable[[int, int], None] | None = None,
     allow_leak: bool = False,
     learnable: bool = True,
+    max_pixels: int = PIXELS,
     seconds: float = SECONDS,
 ) -> Samples:
     """The usable samples of a listing, in its order, with what a person should know about them.
@@ -62,6 +64,7 @@ def scan(
     `check`: "full" decodes every picture; "headers" reads the headers only. Masks are decoded always.
     `workers`: processes beside this one; the answer does not depend on them. `progress` gets (done, all).
     `learnable` False: these pictures are to be answered on, so that one class, or one picture of a class, will do.
+    `max_pixels`: the most of one picture that are read.
     `DataError` when more than `max_bad` of the whole or of a subset, or half of a class, cannot be used; when
     a class cannot be learned; when a file lies in two subsets, unless `allow_leak`. `MachineError` when a picture
     takes more than `seconds`, or more memory than there is: it is not skipped, for other machines would read it.
@@ -69,7 +72,7 @@ def scan(
     if check not in {"full", "headers"}:
         raise UsageError("check", f"{check!r} is not known", "full or headers")
     looks = []
-    for look in _looks(listing, check, workers, seconds):
+    for look in _looks(listing, check, workers, seconds, max_pixels):
         looks.append(look)
         if progress:
             progress(len(looks), len(listing.names))
@@ -165,10 +168,11 @@ def _samples(
     )
 
 
-def _looks(listing: Listing, check: str, workers: int, seconds: float) -> Iterator[_Look]:
+def _looks(listing: Listing, check: str, workers: int, seconds: float, max_pixels: int) -> Iterator[_Look]:
     """One look per file, in the order of the listing."""
     pairs, legend = listing.pairs, listing.pairs.legend if listing.pairs else None
-    look = partial(_look, str(listing.root), check, seconds, legend)
+    root = Path(str(listing.root))
+    look = partial(_look, root, seconds, partial(_examine, root, check, max_pixels, legend))
     objects = (pairs.objects if pairs else None) or (None,) * len(listing.names)
     columns = (listing.names, pairs.masks if pairs else objects, objects)
     if not workers:
@@ -183,14 +187,14 @@ def _looks(listing: Listing, check: str, workers: int, seconds: float) -> Iterat
 
 
 def _look(
-    root: str, check: str, seconds: float, legend: Legend | None, name: str, mask: str | None, objects: str | None
+    root: Path, seconds: float, examine: Callable[..., _Look], name: str, mask: str | None, objects: str | None
 ) -> _Look:
     """A file's digest and what decoding it says; every defect becomes a cause."""
-    path, answer, failed = Path(root, name), list[_Look](), list[BaseException]()
+    path, answer, failed = root / name, list[_Look](), list[BaseException]()
 
     def work() -> None:
         try:
-            answer.append(_examine(path, check, Path(root), legend, mask, objects))
+            answer.append(examine(name, mask, objects))
         except BaseException as error:
             failed.append(error)
 
@@ -206,25 +210,27 @@ def _look(
     return answer[0]
 
 
-def _examine(path: Path, check: str, root: Path, legend: Legend | None, mask: str | None, objects: str | None) -> _Look:
+def _examine(
+    root: Path, check: str, max_pixels: int, legend: Legend | None, name: str, mask: str | None, objects: str | None
+) -> _Look:
     try:
-        look = _picture(path, check)
+        look = _picture(root / name, check, max_pixels)
         if legend is None or mask is None:
             return look
-        found = masks.look(root, mask, objects, look.size, legend)
+        found = masks.look(root, mask, objects, look.size, legend, max_pixels)
         return replace(look, mask=found, notes=look.notes + found.notes)
     except DataError as error:
         return _Look(cause=error.cause)
     except MemoryError:
-        raise decode.no_memory(path) from None
+        raise decode.no_memory(root / name) from None
 
 
-def _picture(path: Path, check: str) -> _Look:
-    data = decode.read_bytes(path)
+def _picture(path: Path, check: str, max_pixels: int) -> _Look:
+    data = decode.read_bytes(path, max_pixels)
     if check == "headers":
-        grey, size, notes = decode.header(data, str(path))
+        grey, size, notes = decode.header(data, str(path), max_pixels)
         return _Look(hashlib.sha256(data).hexdigest(), size=size, grey=grey, notes=notes)
-    picture = decode.decode(data, str(path))
+    picture = decode.decode(data, str(path), max_pixels=max_pixels)
     pixels = picture.pixels
     return _Look(
         hashlib.sha256(data).hexdigest(),

@@ -11,6 +11,7 @@ import numpy as np
 from striate.base.errors import DataError, UsageError, nearest
 from striate.data import audit
 from striate.data.masks import Kind, Legend, legend
+from striate.data.picture.pixels import PIXELS, check_most
 from striate.data.samples import Samples
 from striate.data.sources import builtin
 from striate.data.sources.arrays import from_arrays
@@ -22,7 +23,7 @@ from striate.data.targets import Nothing
 
 # The keys of a recipe that decide which samples there are.
 MASKING = ("mask_map", "ignore", "masks")
-READING = ("check", "max_bad", "follow_links", "merge_classes", "allow_leak", *MASKING)
+READING = ("check", "max_bad", "max_pixels", "follow_links", "merge_classes", "allow_leak", *MASKING)
 # Starting processes costs more than reading this many pictures.
 _WORTH_A_POOL = 500
 # A name, a path, or pictures in memory: alone, or with their labels.
@@ -44,6 +45,7 @@ def read_samples(
     mask_map: str | None = None,
     ignore: int | None = None,
     masks: Kind = "classes",
+    max_pixels: int = PIXELS,
     progress: Callable[[int, int], None] | None = None,
 ) -> Samples:
     """The samples of a built-in set, a folder, a table or of arrays.
@@ -52,6 +54,7 @@ def read_samples(
     what `mask_map`, `ignore` and `masks` say. `workers` None means as many processes as are worth it. The other
     keywords are those of `audit.scan` and of the listings.
     """
+    check_most(max_pixels)
     if not isinstance(data, str | os.PathLike):
         return _in_memory(data, labelled, legend(mask_map, ignore, masks) if masked else None, learnable)
     if isinstance(data, str) and built_in(data):
@@ -78,7 +81,7 @@ def read_samples(
         workers = _processes(len(listing.names))
     return audit.scan(
         listing, check=check, max_bad=max_bad, workers=workers, learnable=learnable, allow_leak=allow_leak,
-        progress=progress,
+        max_pixels=max_pixels, progress=progress,
     )  # fmt: skip
 
 

@@ -132,7 +132,7 @@ class Pairs:
     told: str = ""
 
 
-def look(root: Path, name: str, objects: str | None, size: tuple[int, int], legend: Legend) -> Seen:
+def look(root: Path, name: str, objects: str | None, size: tuple[int, int], legend: Legend, max_pixels: int) -> Seen:
     """What the mask of a picture of this size is; a DataError where it cannot be used. The caller holds `quiet`."""
     digests, notes, first = [], list[str](), None
     for what, each in (("mask", name), ("picture of object ids", objects)):
@@ -142,8 +142,8 @@ def look(root: Path, name: str, objects: str | None, size: tuple[int, int], lege
             raise DataError(root, f"no {what} of its name", "")
         path = root / each
         try:
-            data = decode.read_bytes(path)
-            found = mask.values(data, str(path), coloured=legend.coloured and first is None)
+            data, coloured = decode.read_bytes(path, max_pixels), legend.coloured and first is None
+            found = mask.values(data, str(path), coloured=coloured, max_pixels=max_pixels)
         except DataError as error:
             raise DataError(path, f"its {what}: {error.cause}", error.hint) from None
         if found.values.shape != size:

@@ -17,6 +17,7 @@ from striate.base.options import Range
 from striate.data.picture import decode
 from striate.data.picture.canvas import Resize, cut, planes, square, squared, ten_crops, tiles
 from striate.data.picture.laid import Array, Laid, Pixels
+from striate.data.picture.pixels import PIXELS
 
 # How pictures are resized. 1: in one call of Pillow, whose order of passes changed in its version 13; 2: in two.
 VERSION = 2
@@ -51,14 +52,14 @@ class Preprocess:
     whole: bool = False
 
     def looks(
-        self, picture: bytes | Pixels, where: str = "picture", tile: int | None = None
+        self, picture: bytes | Pixels, where: str = "picture", tile: int | None = None, max_pixels: int = PIXELS
     ) -> list[tuple[Pixels, Laid]]:
         """Each canvas, uint8 (channels, size, size), on which the network looks at a picture, and how that lies on it.
 
         `picture` is a file's bytes or uint8 (height, width, 1 or 3); `where` names it in a `DataError`. `tile`: only
-        this one.
+        this one. `max_pixels`: the most that are read.
         """
-        pixels = self.pixels(picture, where)
+        pixels = self.pixels(picture, where, max_pixels)
         if self.whole:
             own = planes(pixels, self.channels)
             every = self.laid(*own.shape[1:])
@@ -91,11 +92,12 @@ class Preprocess:
         inside = self.size - 2 * self.context
         return inside // self.stride * self.stride if self.resize == "tiles" else inside
 
-    def pixels(self, picture: bytes | Pixels, where: str = "picture") -> Pixels:
+    def pixels(self, picture: bytes | Pixels, where: str = "picture", max_pixels: int = PIXELS) -> Pixels:
         """The picture's pixels, uint8 (height, width, 1 or 3); a large JPEG's at a half, a quarter or an eighth of
         its size while both sides stay at least twice what is looked at."""
         if isinstance(picture, bytes):
-            return decode.read(picture, where, at_least=None if self.whole else self.side).pixels
+            at_least = None if self.whole else self.side
+            return decode.read(picture, where, at_least=at_least, max_pixels=max_pixels).pixels
         return picture
 
     @property
@@ -129,11 +131,12 @@ class Itself:
     views: Views = "one"
 
     def looks(
-        self, picture: bytes | Pixels, where: str = "picture", tile: int | None = None
+        self, picture: bytes | Pixels, where: str = "picture", tile: int | None = None, max_pixels: int = PIXELS
     ) -> list[tuple[Pixels, Laid]]:
         """As `Preprocess.looks`, one look: uint8 (channels, height, width)."""
-        pixels = decode.read(picture, where).pixels if isinstance(picture, bytes) else picture
-        own = planes(pixels, self.channels)
+        if isinstance(picture, bytes):
+            picture = decode.read(picture, where, max_pixels=max_pixels).pixels
+        own = planes(picture, self.channels)
         return [(own, Laid.itself(*own.shape[1:]))]
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from striate.base.errors import DataError
 from striate.data.picture import decode
 from striate.data.picture.laid import Pixels
+from striate.data.picture.pixels import MOST_PIXELS
 from striate.data.targets import Targets
 
 Indices = npt.NDArray[np.int64]
@@ -57,8 +58,8 @@ class Files:
 
 
 def checked(path: Path, digest: str) -> bytes:
-    """A file's bytes; a DataError when they are not the ones that were scanned."""
-    data = decode.read_bytes(path)
+    """A file's bytes; a DataError when they are not the ones that were scanned, within the limits of then."""
+    data = decode.read_bytes(path, MOST_PIXELS)
     if hashlib.sha256(data).hexdigest() != digest:
         raise DataError(path, "changed since the data were scanned", "scan the data again")
     return data

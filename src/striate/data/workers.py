@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 from striate.base import processes
 from striate.base.errors import MachineError, StriateError
 from striate.data.picture.laid import Array, Laid, Pixels
+from striate.data.picture.pixels import MOST_PIXELS
 from striate.data.preprocess import Itself, Preprocess
 from striate.data.samples import Indices
 from striate.data.units import Units
@@ -55,7 +56,8 @@ class Looks(Dataset[Any]):
         units, samples, sample = self._units, self._units.samples, int(self._units.of[index])
         tile = None if units.tile is None else int(units.tile[index])
         try:
-            looks = self.preprocess.looks(samples.read(sample), samples.read.where(sample), tile)
+            # whether it is too large was for the scan to say
+            looks = self.preprocess.looks(samples.read(sample), samples.read.where(sample), tile, MOST_PIXELS)
             parts = [samples.targets.on(sample, laid) for _, laid in looks]
         except StriateError as error:
             return error

@@ -20,6 +20,7 @@ from striate.data.augment import Augment, Augmenter, canvas_for
 from striate.data.feed import Batch
 from striate.data.load import read_samples
 from striate.data.picture.laid import Array, Pixels
+from striate.data.picture.pixels import MOST_PIXELS
 from striate.data.preprocess import Measured, Preprocess
 from striate.data.samples import Samples, checked
 from striate.data.sources.builtin import built_in
@@ -124,7 +125,7 @@ class Pictures:
     def pixels(self, line: int, side: int) -> Seen:
         """Decoded no larger than a square of `side` needs."""
         try:
-            return Seen(Preprocess(side, 3).pixels(self.read(line), self.name(line)))
+            return Seen(Preprocess(side, 3).pixels(self.read(line), self.name(line), MOST_PIXELS))
         except DataError as error:
             return Seen(None, f"this picture cannot be shown: {error.cause}")
 
@@ -212,8 +213,8 @@ def _examples(run: Run, lines: list[Line], pictures: Pictures) -> Iterator[Examp
     for place in train[first]:
         try:
             picture = pictures.read(int(place))
-            ((canvas, laid),) = canvases.looks(picture, tile=0)
-            before = Preprocess(max(side, LEAST), 3).pixels(picture)
+            ((canvas, laid),) = canvases.looks(picture, tile=0, max_pixels=MOST_PIXELS)
+            before = Preprocess(max(side, LEAST), 3).pixels(picture, max_pixels=MOST_PIXELS)
         except DataError:
             continue
         batch = Batch(np.array([place]), torch.from_numpy(canvas)[None], {}, (laid,))

@@ -71,12 +71,14 @@ def on_own(
     return Evaluation({**result(predictor.task, rows, "test"), "openings": opened}, rows, tuple(notes))
 
 
-def on_others(predictor: Predictor, run: Of, others: Sequence[Of], data: Data, workers: int | None) -> Evaluation:
+def on_others(
+    predictor: Predictor, run: Of, others: Sequence[Of], data: Data, workers: int | None, max_pixels: int
+) -> Evaluation:
     """Labelled pictures of any source; those that a run has seen are counted and told."""
     meant = {name: run[1]["recipe"][name] for name in MASKING if name in run[1]["recipe"]}
     samples = read_samples(
         data, max_bad=0.0, workers=workers, labelled=predictor.task.labelled, masked=predictor.task.masked,
-        learnable=False, **meant,
+        learnable=False, max_pixels=max_pixels, **meant,
     )  # fmt: skip
     samples = dataclasses.replace(samples, targets=samples.targets.named(predictor.task.classes))
     predictor.try_out()

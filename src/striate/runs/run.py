@@ -17,6 +17,7 @@ from striate.base.reading import DAMAGED
 from striate.data import preprocess
 from striate.data.load import Data
 from striate.data.picture import decode
+from striate.data.picture.pixels import PIXELS
 from striate.data.preprocess import Views
 from striate.models.catalog import check_size
 from striate.predictor import Member, Prediction, Predictor, network_for, together
@@ -136,11 +137,13 @@ class Run:
         pictures: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
         *,
         top: int | None = None,
+        max_pixels: int = PIXELS,
         device: str = "cpu",
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> list[Prediction]:
         """One prediction per picture of the files, folders and patterns; a bad picture is one with its cause."""
-        return self.predictor.on(devices.named(device)).predict(pictures, top=top, progress=progress)
+        predictor = self.predictor.on(devices.named(device))
+        return predictor.predict(pictures, top=top, max_pixels=max_pixels, progress=progress)
 
     def evaluate(
         self,
@@ -149,21 +152,26 @@ class Run:
         moved: str | os.PathLike[str] | None = None,
         beside: Sequence["Run"] = (),
         views: Views = "one",
+        max_pixels: int | None = None,
         workers: int | None = None,
         device: str = "cpu",
     ) -> Evaluation:
         """Numbers on labelled pictures, or, without any, on this run's own sealed test set, opened once more.
 
         `moved`: where this run's own data lie now. `beside`: runs that answer together with this one. `views`: "ten"
-        looks at ten crops of each picture.
+        looks at ten crops of each picture. `max_pixels`: the most of another picture that are read.
         """
         if data is not None and moved is not None:
             raise UsageError("data", "other pictures and this run's own at once", "either of them")
+        if data is None and max_pixels is not None:
+            raise UsageError("max_pixels", "this run's own pictures are read as in training", "leaving it out")
         predictor = together([self.predictor, *(run.predictor for run in beside)]).looking(views)
         predictor = predictor.on(devices.named(device))
         others = [(run.folder, run.facts) for run in beside]
         if data is not None:
-            return evaluation.on_others(predictor, (self.folder, self.facts), others, data, workers)
+            return evaluation.on_others(
+                predictor, (self.folder, self.facts), others, data, workers, max_pixels or PIXELS
+            )
         place = None if moved is None else own.from_anywhere(moved)
         return evaluation.on_own(predictor, (self.folder, self.facts), others, self.status, workers, place)
 

@@ -14,6 +14,7 @@ from striate.base.options import Range
 from striate.base.reading import DAMAGED
 from striate.data import preprocess
 from striate.data.augment import Augment
+from striate.data.picture.pixels import MOST_PIXELS, PIXELS
 from striate.data.preprocess import Measured
 from striate.evaluate.numbers import Number
 from striate.models.catalog import find
@@ -52,6 +53,7 @@ class Recipe:
     seed: Annotated[int, Range(0, least=0, most=2**32 - 1)]
     check: Literal["full", "headers"]
     max_bad: Annotated[float, Range(0.01, least=0, most=1)]
+    max_pixels: Annotated[int, Range(PIXELS, least=PIXELS, most=MOST_PIXELS)] = PIXELS
     follow_links: bool
     merge_classes: bool
     allow_leak: bool

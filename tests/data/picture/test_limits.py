@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 from pictures import chunk, encode, photo, png, put, tiff
-from striate.base.errors import DataError
+from striate.base.errors import DataError, UsageError
 from striate.data.picture import gif
-from striate.data.picture.decode import read, read_bytes
+from striate.data.picture.decode import header, read, read_bytes
+from striate.data.picture.pixels import check_most
 
 
 def cause(data: bytes) -> str:
@@ -215,7 +216,8 @@ def test_a_picture_of_50_million_pixels_takes_less_than_600_megabytes(tmp_path: 
 import sys
 from pathlib import Path
 from pictures import encode, photo
-from striate.data.picture.decode import read, read_bytes
+from striate.data.picture.decode import header, read, read_bytes
+from striate.data.picture.pixels import check_most
 def peak():
     return int(next(line for line in Path("/proc/self/status").open() if line.startswith("VmHWM")).split()[1]) // 1024
 for form in ("PNG", "JPEG"):
@@ -234,3 +236,58 @@ print(*pixels.shape[:2], peak() - before)
     *size, megabytes = map(int, done.stdout.split())
     assert size == [height, width]
     assert megabytes < 600
+
+
+LARGE = encode(Image.new("1", (8160, 6144)), "PNG")  # a telephone's pixels, 50,135,040
+
+
+def test_more_pixels_are_read_where_they_are_asked_for_and_the_refusal_says_how() -> None:
+    with pytest.raises(DataError, match=r"8,160 x 6,144 pixels, more than 50,000,000 \(see --max-pixels\)") as caught:
+        read(LARGE)
+    assert caught.value.hint == "max_pixels=50135040, or make it smaller first"
+    assert read(LARGE, max_pixels=50_135_040).pixels.shape == (6144, 8160, 1)
+    with pytest.raises(DataError, match="more than 50,135,039"):
+        read(LARGE, max_pixels=50_135_039)
+
+
+def test_a_refusal_names_no_number_that_would_not_do() -> None:
+    ink = sized(encode(Image.new("CMYK", (8, 8)), "JPEG"), 9500, 9500)
+    with pytest.raises(DataError, match="the 25,000,000 of CMYK") as caught:
+        read(ink)
+    assert caught.value.hint == "make it smaller first"
+    ink = sized(ink, 5001, 5000)
+    with pytest.raises(DataError, match=r"the 25,000,000 of CMYK .*max_pixels=50010000"):
+        read(ink)
+    assert refused(ink, 50_010_000) == ""
+
+
+def test_limits_of_bytes_and_samples_grow_in_proportion(tmp_path: Path) -> None:
+    ink = sized(encode(Image.fromarray(photo()).convert("CMYK"), "JPEG", progressive=True), 7000, 7142)
+    assert "150,000,000" in refused(ink, 50_000_000)
+    assert refused(ink, 178_000_000) == ""
+    tags = {256: [20_000], 257: [5_000], 258: [8, 8, 8], 259: [1], 262: [2], 277: [3]}
+    strip = tiff({number: (3, values) for number, values in tags.items()}, b"\0")
+    assert "250,000,000" in refused(strip, 50_000_000)
+    assert "strips of" not in refused(strip, 100_000_000)
+    path = tmp_path / "a.png"
+    with path.open("wb") as file:
+        file.truncate(400_000_001)
+    with pytest.raises(DataError, match="more than the 200,000,000 that are read"):
+        read_bytes(path)
+    with pytest.raises(DataError, match="more than the 400,000,000 that are read"):
+        read_bytes(path, 100_000_000)
+
+
+def refused(data: bytes, max_pixels: int) -> str:
+    """Why its header is refused, if it is."""
+    try:
+        header(data, "picture", max_pixels)
+    except DataError as error:
+        return error.cause
+    return ""
+
+
+@pytest.mark.parametrize("most", [0, 49_999_999, 178_956_971])
+def test_a_number_of_pixels_that_cannot_be_meant(most: int) -> None:
+    with pytest.raises(UsageError, match=r"max_pixels: .* is out of range"):
+        check_most(most)

@@ -87,7 +87,7 @@ def test_M10_a_solid_alpha_channel_is_left_out_and_another_refused() -> None:
         (b"", "empty file"),
         (b"<html>", "looks like HTML"),
         (encode(IDS)[:-20], "damaged|truncated"),
-        (png(200_000, 2, 8, 0, b""), "more than"),
+        (png(200_000, 2, 8, 0, b""), "side above"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -20,6 +20,7 @@ from striate.base.errors import DataError, MachineError
 from striate.data.picture import damage, gif, limits, tiff
 from striate.data.picture.damage import CONVERT, FETCH, attempt
 from striate.data.picture.levels import levels
+from striate.data.picture.pixels import PIXELS
 
 SUFFIXES = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".mpo": "JPEG", ".png": "PNG",
@@ -54,14 +55,14 @@ class Picture:
     notes: tuple[str, ...]
 
 
-def read(data: bytes, where: str = "picture", *, at_least: int | None = None) -> Picture:
+def read(data: bytes, where: str = "picture", *, at_least: int | None = None, max_pixels: int = PIXELS) -> Picture:
     """The pixels of one picture; `DataError` when there are none to be trusted.
 
     `where` names it in an error. `at_least`: a JPEG is decoded at 1/2, 1/4 or 1/8 while both sides stay at least
-    twice this, in pixels. The result depends on the bytes and `at_least` alone.
+    twice this, in pixels. The result depends on the bytes and `at_least` alone. `max_pixels`: the most that are read.
     """
     with quiet():
-        return decode(data, where, at_least=at_least)
+        return decode(data, where, at_least=at_least, max_pixels=max_pixels)
 
 
 @contextmanager
@@ -73,7 +74,7 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path, max_pixels: int = PIXELS) -> bytes:
     """The bytes of a regular file; a pipe or a device is refused, never waited for."""
     try:
         handle = os.open(path, OPEN)
@@ -86,8 +87,8 @@ def read_bytes(path: Path) -> bytes:
     with os.fdopen(handle, "rb") as file:
         if path.suffix.lower() in RAW:
             raise DataError(path, "a camera raw file", CONVERT)
-        if status.st_size > limits.BYTES:
-            raise DataError(path, f"{status.st_size:,} bytes, more than the {limits.BYTES:,} that are read", CONVERT)
+        if status.st_size > (most := limits.raised(limits.BYTES, max_pixels)):
+            raise DataError(path, f"{status.st_size:,} bytes, more than the {most:,} that are read", CONVERT)
         try:
             return file.read(status.st_size)
         except MemoryError:
@@ -171,27 +172,27 @@ _KNOWN = (
 )
 
 
-def header(data: bytes, where: str) -> tuple[bool, tuple[int, int], tuple[str, ...]]:
+def header(data: bytes, where: str, max_pixels: int = PIXELS) -> tuple[bool, tuple[int, int], tuple[str, ...]]:
     """Whether a picture has one channel once it is decoded, its height and width then, and the notes of its header
     alone, checked as by `decode`; no memory for pixels is taken. The caller holds `quiet`."""
-    image, notes = _open(data, where)
+    image, notes = _open(data, where, max_pixels)
     grey = image.mode in {"1", "L", "LA", "La"} or image.mode.startswith("I")
     # Pillow knows a TIFF's upright size, and decodes a PNG to look for an orientation behind the pixels
     turn = None if image.format == "TIFF" or (image.format == "PNG" and b"eXIf" not in data) else _turn_of(image)
     return grey, image.size if turn in _SIDEWAYS else image.size[::-1], tuple(notes)
 
 
-def decode(data: bytes, where: str, *, at_least: int | None = None) -> Picture:
+def decode(data: bytes, where: str, *, at_least: int | None = None, max_pixels: int = PIXELS) -> Picture:
     """As `read`; the caller holds `quiet`. Without `at_least` the notes also tell signs of damage, which take a second
     decoding; a MachineError where memory lacks, for what a picture is does not depend on that."""
     try:
-        return _decoded(data, where, at_least)
+        return _decoded(data, where, at_least, max_pixels)
     except MemoryError:
         raise no_memory(where) from None
 
 
-def _decoded(data: bytes, where: str, at_least: int | None) -> Picture:
-    image, notes, sign = loaded(data, where, at_least)
+def _decoded(data: bytes, where: str, at_least: int | None, max_pixels: int) -> Picture:
+    image, notes, sign = loaded(data, where, at_least, max_pixels)
     try:
         pixels = levels(image, where, notes)
     except (OSError, ValueError) as error:
@@ -202,10 +203,12 @@ def _decoded(data: bytes, where: str, at_least: int | None) -> Picture:
     return Picture(pixels, tuple(notes))
 
 
-def loaded(data: bytes, where: str, at_least: int | None = None) -> tuple[Any, list[str], Callable[[], str | None]]:
+def loaded(
+    data: bytes, where: str, at_least: int | None = None, max_pixels: int = PIXELS
+) -> tuple[Any, list[str], Callable[[], str | None]]:
     """Pillow's picture inside the limits, loaded and upright, in the mode of its file; notes, and what looks for signs
     of damage. The caller holds `quiet`."""
-    image, notes = _open(data, where)
+    image, notes = _open(data, where, max_pixels)
     turn = _turn_of(image) if image.format == "TIFF" else None
     sign = _load(image, data, where, at_least)
     if image.format != "TIFF":  # Pillow turns TIFF itself
@@ -244,7 +247,7 @@ def _orientation(image: Any, notes: list[str]) -> int | None:
     return (exif or {}).get(_ORIENTATION)
 
 
-def _open(data: bytes, where: str) -> tuple[Any, list[str]]:
+def _open(data: bytes, where: str, max_pixels: int) -> tuple[Any, list[str]]:
     """Pillow's unloaded picture, inside the limits, and the notes so far."""
     form, cause, hint = sniff(data[:512])
     if form is None:
@@ -253,7 +256,7 @@ def _open(data: bytes, where: str) -> tuple[Any, list[str]]:
     named = SUFFIXES.get(Path(where).suffix.lower(), form)
     if named != form:
         notes.append(f"{form} named as {named}")
-    limits.check(form, data, where)
+    limits.check(form, data, where, max_pixels)
     several = False
     if form == "PNG":
         data = damage.checked_png(data, where, notes)
@@ -264,10 +267,10 @@ def _open(data: bytes, where: str) -> tuple[Any, list[str]]:
     except MemoryError:
         raise
     except Image.DecompressionBombError:
-        raise DataError(where, f"far more than the {limits.PIXELS:,} pixels that are read", CONVERT) from None
+        raise DataError(where, f"far more than the {max_pixels:,} pixels that are read", CONVERT) from None
     except Exception:
         raise _unread(form, data, where) from None
-    limits.check_size(form, image.mode, image.size, where)
+    limits.check_size(form, image.mode, image.size, where, max_pixels)
     # Pillow would walk through all pages of a TIFF to count them; others have the number in their header.
     several = several or (form == "TIFF" and image.is_animated)
     frames = 1 if several or form in {"GIF", "TIFF"} else attempt(lambda: int(getattr(image, "n_frames", 1)))

@@ -1,17 +1,20 @@
 """What a picture may cost to decode: told from its bytes before anything is decoded, so that the same file is a
-picture on every machine. Within these limits none takes more than 600 MB or, on one slow core, a few seconds."""
+picture on every machine. Within these limits none takes more than 600 MB or, on one slow core, a few seconds.
+
+Who wants larger ones says `max_pixels`: limits of bytes and samples then grow in proportion, as do time and memory."""
 
 import re
 from collections.abc import Callable
 from itertools import islice
 from types import MappingProxyType
 
-from striate.base.errors import DataError
+from striate.base.errors import DataError, Option
 from striate.data.picture import damage, tiff
 from striate.data.picture.damage import CONVERT
+from striate.data.picture.pixels import MOST_PIXELS, PIXELS
 
 BYTES = 200_000_000
-PIXELS, LONGEST_SIDE, LONGEST_TO_SHORTEST = 50_000_000, 30_000, 50
+LONGEST_SIDE, LONGEST_TO_SHORTEST = 30_000, 50
 # Decoders that keep several copies of all pixels, or that take long for each.
 FEWER_PIXELS = 25_000_000
 # What Pillow decodes in Python, pixel by pixel: text, odd ranges and run lengths.
@@ -28,37 +31,48 @@ STRIP_BYTES, LAYER_BYTES = 250_000_000, 25_000_000
 STRAY_BYTES = 1 << 16
 
 
-def check(form: str, data: bytes, where: str) -> None:
+def raised(usual: int, max_pixels: int) -> int:
+    """A limit, in proportion to how many pixels a picture may have."""
+    return usual * max_pixels // PIXELS
+
+
+def check(form: str, data: bytes, where: str, max_pixels: int = PIXELS) -> None:
     """A DataError where the bytes promise more than is decoded."""
-    most = MOST_BYTES.get(form, BYTES)
+    most = raised(MOST_BYTES.get(form, BYTES), max_pixels)
     if len(data) > most:
         raise too_much(where, f"{len(data):,} bytes, more than the {most:,} of a {form}")
     if form in _CHECKS:
-        _CHECKS[form](data, where)
+        _CHECKS[form](data, where, max_pixels)
 
 
-def check_size(form: str, mode: str, size: tuple[int, int], where: str) -> None:
+def check_size(form: str, mode: str, size: tuple[int, int], where: str, max_pixels: int = PIXELS) -> None:
     """A DataError where the header promises no pixels, or more than are decoded."""
     width, height = size
     if min(size) < 1:
         raise DataError(where, "has no pixels", damage.FETCH)
-    if width * height > PIXELS or max(size) > LONGEST_SIDE:
-        cause = f"{width:,} x {height:,} pixels, more than {PIXELS:,} or a side above {LONGEST_SIDE:,}"
-        raise DataError(where, cause, "make it smaller first")
-    if width * height > FEWER_PIXELS and (form == "WEBP" or mode == "CMYK"):
-        kind = "a WebP" if form == "WEBP" else "CMYK"
-        cause = f"{width:,} x {height:,} pixels, more than the {FEWER_PIXELS:,} of {kind}"
-        raise DataError(where, cause, "make it smaller first")
+    told = f"{width:,} x {height:,} pixels"
+    if max(size) > LONGEST_SIDE:
+        raise DataError(where, f"{told}, a side above {LONGEST_SIDE:,}", SMALLER)
+    fewer = "a WebP" if form == "WEBP" else "CMYK" if mode == "CMYK" else ""
+    most = raised(FEWER_PIXELS if fewer else PIXELS, max_pixels)
+    if width * height > most:
+        needed = -(-width * height * max_pixels // most)
+        cause = f"{told}, more than {f'the {most:,} of {fewer}' if fewer else f'{most:,}'} (see --max-pixels)"
+        larger = (Option("max_pixels", needed), ", or ") if needed <= MOST_PIXELS else ()
+        raise DataError(where, cause, (*larger, SMALLER))
     if max(size) > LONGEST_TO_SHORTEST * min(size):
         cause = f"{width} x {height} is longer than {LONGEST_TO_SHORTEST} to 1"
         raise DataError(where, cause, "crop it or leave it out")
+
+
+SMALLER = "make it smaller first"
 
 
 def too_much(where: str, cause: str) -> DataError:
     return DataError(where, cause, CONVERT)
 
 
-def _jpeg(data: bytes, where: str) -> None:
+def _jpeg(data: bytes, where: str, max_pixels: int) -> None:
     segments = list(islice(damage.segments(data), PARTS + 1))
     if len(segments) > PARTS:
         raise too_much(where, f"more than {PARTS:,} segments in one JPEG")
@@ -82,12 +96,12 @@ def _jpeg(data: bytes, where: str) -> None:
     if marker in damage.PROGRESSIVE or len(scans) > 1:
         kept = sum(samples.values())
         visited = sum(samples.get(name, 0) for scan in scans if scan for name in scan[1 : 1 + 2 * scan[0] : 2])
-        for number, most, what in (
+        for number, usual, what in (
             (coded, SEVERAL_SCANS_BYTES, "bytes"),
             (kept, KEPT_SAMPLES, "samples"),
             (visited, VISITED_SAMPLES, "samples, each counted once for every scan that it is in,"),
         ):
-            if number > most:
+            if number > (most := raised(usual, max_pixels)):
                 raise too_much(where, f"{number:,} {what} in a JPEG of several scans, more than {most:,}")
 
 
@@ -101,7 +115,7 @@ def _samples(frame: bytes) -> dict[int, int]:
     return {name: 64 * -(-width * h // (8 * wide)) * -(-height * v // (8 * tall)) for name, h, v in parts}
 
 
-def _png(data: bytes, where: str) -> None:
+def _png(data: bytes, where: str, max_pixels: int) -> None:
     at, parts, others = 8, 0, 0
     while at + 8 <= len(data):
         size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
@@ -116,7 +130,7 @@ def _png(data: bytes, where: str) -> None:
 _NEEDED = (b"IDAT", b"fdAT")
 
 
-def _tiff(data: bytes, where: str) -> None:
+def _tiff(data: bytes, where: str, max_pixels: int) -> None:
     first = tiff.directory(data)
     if first is None:
         return  # the decoder says what is wrong
@@ -133,8 +147,8 @@ def _tiff(data: bytes, where: str) -> None:
     strip, sizes, starts = first.strips()
     if len(starts) > PARTS:
         raise too_much(where, f"a TIFF of more than {PARTS:,} strips or tiles")
-    if strip > STRIP_BYTES:
-        raise too_much(where, f"a TIFF with strips of {strip:,} bytes, more than {STRIP_BYTES:,}")
+    if strip > (most := raised(STRIP_BYTES, max_pixels)):
+        raise too_much(where, f"a TIFF with strips of {strip:,} bytes, more than {most:,}")
     if kind == 1:
         return
     if len(sizes) < len(starts) > 1:
@@ -150,7 +164,7 @@ def _tiff(data: bytes, where: str) -> None:
             raise too_much(where, "a JPEG of several scans inside a TIFF")
 
 
-def _ppm(data: bytes, where: str) -> None:
+def _ppm(data: bytes, where: str, max_pixels: int) -> None:
     found = re.match(_PPM, data[:65_536])
     if not found:
         raise DataError(where, "begins as PPM but its header cannot be read", damage.FETCH)
@@ -169,7 +183,7 @@ _WORD = rb"(?:\s|#[^\r\n]*[\r\n])+(\d{1,10})"
 _PPM = re.compile(rb"P([1-6])" + 2 * _WORD + rb"(?:" + _WORD + rb")?")
 
 
-def _bmp(data: bytes, where: str) -> None:
+def _bmp(data: bytes, where: str, max_pixels: int) -> None:
     """Run lengths, which Pillow decodes in Python."""
     if int.from_bytes(data[14:18], "little") < 40 or int.from_bytes(data[30:34], "little") not in (1, 2):
         return
@@ -179,6 +193,6 @@ def _bmp(data: bytes, where: str) -> None:
         raise too_much(where, f"a BMP in run lengths of {samples:,} pixels in {len(data):,} bytes, {_SLOW}")
 
 
-_CHECKS: dict[str, Callable[[bytes, str], None]] = {
+_CHECKS: dict[str, Callable[[bytes, str, int], None]] = {
     "JPEG": _jpeg, "PNG": _png, "TIFF": _tiff, "PPM": _ppm, "BMP": _bmp,
 }  # fmt: skip

@@ -8,6 +8,7 @@ import numpy as np
 from striate.base.errors import DataError
 from striate.data.picture import decode, tiff
 from striate.data.picture.laid import Array
+from striate.data.picture.pixels import MOST_PIXELS, PIXELS
 
 # Formats that keep every number as it is. TIFF can hold a JPEG, and says so.
 _EXACT = frozenset({"PNG", "TIFF", "BMP", "GIF"})
@@ -25,12 +26,13 @@ class Values:
 
 
 def read(data: bytes, where: str, *, coloured: bool = False) -> Values:
-    """The numbers of one mask; `DataError` where they cannot be told exactly. `coloured`: of a palette the colours."""
+    """The numbers of a mask that was scanned; `DataError` where they cannot be told exactly. `coloured`: of a palette
+    the colours."""
     with decode.quiet():
-        return values(data, where, coloured=coloured)
+        return values(data, where, coloured=coloured, max_pixels=MOST_PIXELS)
 
 
-def values(data: bytes, where: str, *, coloured: bool = False) -> Values:
+def values(data: bytes, where: str, *, coloured: bool = False, max_pixels: int = PIXELS) -> Values:
     """As `read`; the caller holds `decode.quiet`."""
     form, _, _ = decode.sniff(data[:512])
     lossy = form in ("JPEG", "WEBP") or (form == "TIFF" and _tag(data, tiff.COMPRESSION, 1) in tiff.JPEG)
@@ -39,7 +41,7 @@ def values(data: bytes, where: str, *, coloured: bool = False) -> Values:
     if form not in (None, *_EXACT):
         raise DataError(where, f"a mask in {form}, which may scale ids", SAVE)
     try:
-        image, notes, _ = decode.loaded(data, where)
+        image, notes, _ = decode.loaded(data, where, max_pixels=max_pixels)
         found, colours = _numbers(image, data, where, coloured)
     except MemoryError:
         raise decode.no_memory(where) from None

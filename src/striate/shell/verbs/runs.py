@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from striate.base.errors import DataError, RunError, UsageError
+from striate.data.picture.pixels import PIXELS, check_most
 from striate.shell.output import Device, Force, Json, number, print_json, print_result, print_table, tell
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ Beside = Annotated[
         help="Another run of the same task and classes that answers together with this one.",
     ),
 ]  # fmt: skip
+MaxPixels = Annotated[int, Parameter(help="Read pictures of up to so many pixels, which takes memory in proportion.")]
 Looks = Annotated[Literal["one", "ten"], Parameter(help="Look at each picture once, or at ten crops of it.")]
 
 
@@ -37,6 +39,7 @@ def evaluate(
     moved: Annotated[Path | None, Parameter(name="--data", help="Where this run's own data lie now.")] = None,
     beside: Beside = (),
     looks: Looks = "one",
+    max_pixels: MaxPixels | None = None,
     json: Json = False,
     device: Device = "cpu",
 ) -> None:
@@ -47,13 +50,13 @@ def evaluate(
     Parameters
     ----------
     data
-        A folder of class folders, or a table of paths and labels, named as in training.
+        A folder of class folders, a table of paths and labels, or a built-in set, named as in training.
     """
     import striate
 
     opened = striate.open_run(run)
     others = [striate.open_run(each) for each in beside]
-    evaluation = opened.evaluate(data, moved=moved, beside=others, views=looks, device=device)
+    evaluation = opened.evaluate(data, moved=moved, beside=others, views=looks, max_pixels=max_pixels, device=device)
     for note in (*_warnings(opened, others), *evaluation.notes):
         tell(note, file=sys.stderr)
     if json:
@@ -68,6 +71,7 @@ def predict(
     *pictures: str,
     beside: Beside = (),
     looks: Looks = "one",
+    max_pixels: MaxPixels = PIXELS,
     top: int | None = None,
     csv: Path | None = None,
     out: Path | None = None,
@@ -104,6 +108,7 @@ def predict(
         raise UsageError("top", f"{top} is out of range", "a number of at least 1")
     if out is None and (masks or overlays):
         raise UsageError("masks" if masks else "overlays", "no folder to write them to", "--out with a new folder")
+    check_most(max_pixels)
     import striate
     from striate.base import devices, durable
     from striate.data.sources.folder import list_pictures
@@ -121,7 +126,7 @@ def predict(
         folder = None if out is None else answered.folder(out, task, masks, overlays, force)
         output = None if csv is None else _table(csv, task, _read(pictures, paths, (opened, *others)), force)
         head, rows, told, written = [*OF_ALL, *task.columns], [], [], []
-        for each in predictor.predictions(paths, top=top, tiles=screen.progress):
+        for each in predictor.predictions(paths, top=top, max_pixels=max_pixels, tiles=screen.progress):
             written += [] if folder is None else folder.write(each)
             rows.append(_cells(each, len(head)))
             told.append(each.as_dict() if json else {})
