@@ -66,13 +66,14 @@ def options() -> str:
 
 def tasks() -> str:
     told = "`--task NAME`; by default the one that the network was made for. Options are `--task-options.NAME VALUE`."
-    head = ["name", "networks", "without `--model`", "pictures need labels", "option", "otherwise", "what it does"]
+    head = ["name", "networks", "without `--model`", "pictures need", "option", "otherwise", "what it does"]
     rows = []
     for name, (kind, _) in registry.tasks().items():
-        model, labels = kind.recipe.get("model", "as suits the data"), "yes" if kind.labelled else "no"
+        model = kind.recipe.get("model", "as suits the data")
+        needed = "masks" if kind.masked else "labels" if kind.labelled else ""
         for option, default, words in registry.options_of(name) or [("", "", "")]:
             said = [f"`{option}`", f"`{_otherwise(option, default).partition('=')[2]}`"] if option else ["", ""]
-            rows.append([f"`{name}`", ", ".join(sorted(kind.networks)), model, labels, *said, words])
+            rows.append([f"`{name}`", ", ".join(sorted(kind.networks)), model, needed, *said, words])
     return page(["The tasks", told], head, rows)
 
 

@@ -58,10 +58,13 @@ TASKS = tuple({kind: name for name, (kind, _) in registry.tasks().items()}.value
 SOURCES = ("digits", "folder", "table", "arrays")
 
 
-def data_of(source: str, home: Path) -> Any:
-    """The photographs below as each kind of source, or the built-in digits."""
+def data_of(source: str, home: Path, task: str = "classify") -> Any:
+    """The photographs below as each kind of source, or the built-in digits; of a task of masks theirs, or cells."""
+    kind, _ = registry.found(task)
     if source == "digits":
-        return "digits"
+        return "cells:number=50,size=32" if kind.masked else "digits"
+    if kind.masked:
+        return _masked(source, photographs_with_masks(home / "pairs"))
     folder = photographs(home / "photos")
     if source == "folder":
         return str(folder)
@@ -73,16 +76,42 @@ def data_of(source: str, home: Path) -> Any:
     return [np.asarray(Image.open(path)) for path in paths], [path.parent.name for path in paths]
 
 
+def _masked(source: str, folder: Path) -> Any:
+    if source == "folder":
+        return str(folder)
+    pictures, masks = (sorted((folder / name).iterdir()) for name in ("images", "masks"))
+    if source == "table":
+        lines = (f"images/{one.name},masks/{other.name}" for one, other in zip(pictures, masks, strict=True))
+        (folder / "pairs.csv").write_text("\n".join(["path,mask", *lines]))
+        return str(folder / "pairs.csv")
+    return tuple([np.asarray(Image.open(path)) for path in paths] for paths in (pictures, masks))
+
+
 def recipe_for(task: str) -> dict[str, Any]:
     """A short training of a task with as much of what is random as it takes."""
     kind, _ = registry.found(task)
     values = {"task": task, "model": kind.recipe.get("model", "resnet20"), "size": 32, "batch": 9, "epochs": 2}
+    if kind.masked:
+        values |= {"model_options": {"width": 4}, "task_options": {"border": 10.0, "class_weights": "balanced"}}
     return values | {"augment": "strong", "ema": 0.9} | ({} if kind.mixes else {"mixup": 0.0, "cutmix": 0.0})
 
 
 def whole(height: int, width: int) -> Laid:
     """A picture that is its own canvas."""
     return Laid((height, width), (height, width), (1.0, 1.0))
+
+
+def photographs_with_masks(folder: Path, count: int = 30, side: int = 40) -> Path:
+    """Coloured PNG pictures in images/, and in masks/ a class for each of their pixels: three, by brightness."""
+    numbers = np.random.default_rng(8)
+    for name in ("images", "masks"):
+        (folder / name).mkdir(parents=True)
+    for index in range(count):
+        waves = np.sin(np.arange(side) / 3 + index)[:, None] * np.cos(np.arange(side + 8) / 4)
+        pixels = np.clip(waves[:, :, None] * 90 + 120 + numbers.normal(0, 9, (side, side + 8, 3)), 0, 255)
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / "images" / f"{index:02d}.png")
+        Image.fromarray(np.digitize(waves, (-0.3, 0.3)).astype(np.uint8)).save(folder / "masks" / f"{index:02d}.png")
+    return folder
 
 
 def photographs(folder: Path, classes: int = 3, each: int = 15, side: int = 40) -> Path:

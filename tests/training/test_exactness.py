@@ -28,8 +28,8 @@ def rows(run):
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("task", TASKS)
 def test_workers_and_memory_change_no_bit(tmp_path, task, source):
-    data, recipe = data_of(source, tmp_path), recipe_for(task)
-    if source == "digits":
+    data, recipe = data_of(source, tmp_path, task), recipe_for(task)
+    if data == "digits":
         recipe |= {"batch": 99, "epochs": 1}
     ways = [("resident", 0), ("streamed", 2)]
     if source == "folder":
@@ -49,7 +49,7 @@ def test_workers_and_memory_change_no_bit(tmp_path, task, source):
 @pytest.mark.parametrize("task", TASKS)
 def test_a_table_of_a_folder_gives_the_bits_of_the_folder(tmp_path, task):
     first, second = (
-        train(tmp_path / "runs", data=data_of(source, tmp_path / source), **recipe_for(task))
+        train(tmp_path / "runs", data=data_of(source, tmp_path / source, task), **recipe_for(task))
         for source in ("folder", "table")
     )
     assert digest(first) == digest(second)
@@ -59,8 +59,8 @@ def test_a_table_of_a_folder_gives_the_bits_of_the_folder(tmp_path, task):
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("task", TASKS)
 def test_a_training_that_was_stopped_ends_with_the_same_bits_and_rows(tmp_path, task, source):
-    data, recipe = data_of(source, tmp_path), recipe_for(task) | {"batch": 4}
-    if source == "digits":
+    data, recipe = data_of(source, tmp_path, task), recipe_for(task) | {"batch": 4}
+    if data == "digits":
         recipe |= {"batch": 99}
     whole = train(tmp_path / "a", data=data, **recipe)
     with pytest.raises(Interrupted):

@@ -1,6 +1,7 @@
 """What the page of a finished run shows, gathered from its folder, and from its data where pictures are wanted."""
 
 import contextlib
+import dataclasses
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -58,7 +59,10 @@ def collect(run: Run, samples: Samples | None = None) -> Material:
         raise RunError(run.folder, f"this training is {run.status} and has no result", "resuming it")
     if result is None:
         raise RunError(run.folder / "result.json", "no such file", DAMAGED)
-    lines = run.lines
+    masked, lines = run.task.masked, run.lines
+    if masked:  # what stands there for a class is the digest of a mask
+        lines = [dataclasses.replace(line, label="") for line in lines]
+    classes = () if masked else run.classes
     pictures = Pictures(run.facts, lines, samples)
     data, facts = run.facts["data"], run.facts
     sections, notes = _sections(run, result, pictures)
@@ -72,10 +76,10 @@ def collect(run: Run, samples: Samples | None = None) -> Material:
         best_epoch=int(page.field(result, "best_epoch")),
         shares=run.task.shares,
         sections=sections,
-        classes=run.classes,
+        classes=classes,
         filters=_filters(run.network),
         examples=examples,
-        counts=_counts(lines, run.classes),
+        counts=_counts(lines, classes),
         skipped=[(name, cause) for name, cause in data["skipped"]],
         notes=[*data["notes"], *facts.get("earlier", []), *notes],
         recipe={key: value for key, value in recipe.items() if value not in ({}, [])},
@@ -92,7 +96,7 @@ class Pictures:
         self._lines = lines
         self._root = facts["data"].get("root") or facts["data"]["path"]
         if samples is None and built_in(facts["data"]["path"]):
-            samples = read_samples(facts["data"]["path"])
+            samples = read_samples(facts["data"]["path"], labelled=False)
         self._memory = samples
         self._links = facts["recipe"]["follow_links"]
         self._gone = facts["data"].get("source") == "arrays" and samples is None

@@ -71,7 +71,7 @@ def read_kept(
         return {}
     task = registry.from_dict(facts["task"], folder / "run.json")
     # numbers of 8 bytes for each picture, and a few pictures
-    most = 2**20 + 8 * (8 * len(task.classes) + 32) * len(lines) + MOST_SHOWN
+    most = 2**20 + 8 * (24 * len(task.classes) + 32) * len(lines) + MOST_SHOWN
     files = durable.read_folder(folder / NAME, {f"{name}.safetensors": most for name in SUBSETS} | {_OF: 2**20})
     found = {}
     try:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, final
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from striate.base.errors import UsageError
@@ -74,7 +74,10 @@ class Segment:
     networks: ClassVar[frozenset[str]] = frozenset({"segment"})
     mixes: ClassVar[bool] = False
     shares: ClassVar[frozenset[str]] = frozenset({"IoU", "Dice", "pixel_accuracy"})
-    recipe: ClassVar[Mapping[str, Any]] = MappingProxyType({"model": "unet_padded"})
+    recipe: ClassVar[Mapping[str, Any]] = MappingProxyType({
+        "model": "unet_padded", "resize": "tiles", "augment": "elastic", "optimizer": "adamw", "rate": 0.005,
+        "weight_decay": 0.01, "schedule": "one-cycle", "warmup": 0.0, "batch": 8,
+    })  # fmt: skip
 
     classes: tuple[str, ...]
     loss_kind: Literal["cross-entropy", "dice", "cross-entropy+dice"] = option(
@@ -114,7 +117,7 @@ class Segment:
         weights = torch.where(pixels > 0, pixels.sum() / (occurring * pixels.clamp(min=1)), 1.0)
         return dataclasses.replace(self, weights=tuple(weights.tolist()))
 
-    def partner(self) -> nn.Module | None:
+    def partner(self, pictures: int) -> None:
         return None
 
     def may_learn(self, targets: Targets) -> Array | None:
@@ -338,3 +341,4 @@ def _together(name: str, parts: Rows, wholes: Rows) -> Statistic:
 
 
 TASK = Segment
+TASKS: Mapping[str, Mapping[str, Any]] = MappingProxyType({"segment": {}})

@@ -31,7 +31,7 @@ UNET = Entry(
         "Maps from the way down stand first in a concatenation, as Figure 1 draws them; the released network has them "
         "last.",
         "The paper trains one picture at a time with momentum 0.99, and weighs pixels (w0 = 10, sigma = 5 pixels) so "
-        "that the gaps between touching cells count; nothing here segments in training yet.",
+        "that the gaps between touching cells count: --batch 1 --momentum 0.99 --task-options.border 10.",
         _CHILDREN,
     ),
     least=188,  # 4 pixels of answer
