@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from striate.base.errors import UsageError
+from striate.data.picture.overlays import colours, covered, errors, outlined
 from striate.predictor import Prediction
 from striate.shell.pictures import Folder, folder
 from striate.tasks.classify import Classify
-from striate.tasks.overlays import colours, covered, errors, outlined
 from striate.tasks.reconstruct import Reconstruct
 from striate.tasks.segment import Segment, Segmented
 

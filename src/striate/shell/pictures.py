@@ -37,7 +37,7 @@ class Folder:
         written = [self._write(prediction.file, "", self._image(picture))]
         if self.overlays:
             from striate.data.picture import decode
-            from striate.tasks.overlays import covered
+            from striate.data.picture.overlays import covered
 
             own = decode.read(decode.read_bytes(Path(prediction.file)), prediction.file).pixels
             written.append(self._write(prediction.file, "-overlay", _image(covered(own, picture, len(self.classes)))))
@@ -58,7 +58,7 @@ class Folder:
         """Of ids (h, w) a palette, so that the numbers are kept and the colours seen; 16 bits of more than it holds."""
         if picture.ndim == 3:
             return _image(picture)
-        from striate.tasks.overlays import colours
+        from striate.data.picture.overlays import colours
 
         if self.masks == "colours":
             return _image(colours(len(self.classes))[picture])
@@ -105,6 +105,6 @@ def _image(pixels: "Array") -> Any:
 
 
 def _hex(count: int) -> list[str]:
-    from striate.tasks.overlays import colours
+    from striate.data.picture.overlays import colours
 
     return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in colours(count).tolist()]

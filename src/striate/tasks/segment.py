@@ -17,9 +17,10 @@ from striate.base.sections import Section
 from striate.base.tables import Table
 from striate.data.feed import Batch
 from striate.data.picture.laid import Array
+from striate.data.picture.overlays import NONE
 from striate.data.samples import Indices, Samples
 from striate.data.targets import Targets
-from striate.tasks import overlays, pixel_loss, thresholds
+from striate.tasks import pixel_loss, segment_page, thresholds
 from striate.tasks.border import Bordered
 from striate.tasks.measures import Mean, Measure, Statistic
 from striate.tasks.overlap import Objects, agreement, confusion, counted, instances, objects_of, regions
@@ -311,14 +312,14 @@ class Segment:
         step = -(-max(said.shape) // SIDE)
         picture = functional.avg_pool2d(batch.pictures.cpu().float(), step, ceil_mode=True)[0]
         truth = batch.targets["mask"][0].cpu().numpy()
-        ids = {"truth": np.where(truth < 0, overlays.NONE, truth), "answer": said}
-        found = {name: np.minimum(each, overlays.NONE).astype(np.uint8)[::step, ::step] for name, each in ids.items()}
+        ids = {"truth": np.where(truth < 0, NONE, truth), "answer": said}
+        found = {name: np.minimum(each, NONE).astype(np.uint8)[::step, ::step] for name, each in ids.items()}
         return {"given": np.rint(255 * picture.clamp(0, 1).numpy()).astype(np.uint8).transpose(1, 2, 0), **found}
 
     def sections(self, kept: Rows, result: Mapping[str, Any], shown: Shown) -> list[Section]:
         places = [int(place) for place in self._worst(kept)]
         lines = {place: self._told(kept[place : place + 1]) for place in places}
-        return overlays.sections(self.classes, places, lines, result, shown)
+        return segment_page.sections(self.classes, places, lines, result, shown)
 
     def _told(self, row: Rows) -> tuple[tuple[str, str, str], ...]:
         iou, (found, true, told) = _shares(*self._overlap(row, self._scored)["iou"])[0], map(int, row[0, -3:])
