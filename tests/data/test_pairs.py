@@ -189,6 +189,10 @@ def test_a_layout_that_cannot_be_meant_is_one_sentence(tmp_path: Path, folders: 
     assert cause in refusal(tmp_path)
 
 
+def test_who_gives_one_of_the_two_folders_is_told_the_one_above(tmp_path: Path) -> None:
+    assert refusal(pairs(tmp_path) / "images").endswith(f"no pictures in images/. Try: {tmp_path}")
+
+
 def test_names_are_one_in_both_forms_of_unicode_and_a_number_is_no_suffix(tmp_path: Path) -> None:
     for index, (picture, mask) in enumerate((("caf\u00e9", "cafe\u0301"), ("scan.1", "scan.1"), ("scan.2", "scan.2"))):
         put(tmp_path / "images" / f"{picture}{'.png' * (index == 0)}", encode(photo(8, 10, index)))
