@@ -110,7 +110,7 @@ def write_report(run: str | os.PathLike[str] | Run, data: Data | None = None, *,
     opened = _opened(run)
     if data is None:
         return collect.write(opened, force=force)
-    meant = {name: opened.facts["recipe"][name] for name in MASKING if name in opened.facts["recipe"]}
+    meant = {name: opened.facts["recipe"][name] for name in (*MASKING, "max_pixels") if name in opened.facts["recipe"]}
     task = opened.task
     samples = read_samples(data, labelled=task.labelled, masked=task.masked, learnable=False, **meant)
     if samples.fingerprint != opened.facts["data"]["fingerprint"]:

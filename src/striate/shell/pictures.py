@@ -38,8 +38,10 @@ class Folder:
         if self.overlays:
             from striate.data.picture import decode
             from striate.data.picture.overlays import covered
+            from striate.data.picture.pixels import MOST_PIXELS
 
-            own = decode.read(decode.read_bytes(Path(prediction.file)), prediction.file).pixels
+            data = decode.read_bytes(Path(prediction.file), MOST_PIXELS)  # it was let in before it was answered
+            own = decode.read(data, prediction.file, max_pixels=MOST_PIXELS).pixels
             written.append(self._write(prediction.file, "-overlay", _image(covered(own, picture, len(self.classes)))))
         return written
 
