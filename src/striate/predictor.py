@@ -151,7 +151,7 @@ class Predictor:
         """
         place = devices.exact(self.device)
         outputs = [
-            self._outputs(each, batch.pictures).to(place) for each, batch in zip(self.members, batches, strict=True)
+            self.outputs(each, batch.pictures).to(place) for each, batch in zip(self.members, batches, strict=True)
         ]
         batches = [batch.to(place) for batch in batches]
         first = batches[0]
@@ -175,7 +175,7 @@ class Predictor:
         return torch.stack(joined).to(first.pictures.device), single
 
     @torch.no_grad()
-    def _outputs(self, member: Member, pictures: Tensor) -> Tensor:
+    def outputs(self, member: Member, pictures: Tensor) -> Tensor:
         values = member.preprocess.normalise(pictures.to(self.device))
         if self.bfloat16:
             values = values.contiguous(memory_format=torch.channels_last)
@@ -301,7 +301,7 @@ class Predictor:
     def _scores(self, canvases: Array) -> Tensor:
         """The members' joined outputs for canvases (n, channels, side, side): (n, k, side, side) float32."""
         pictures = torch.from_numpy(canvases)
-        outputs = [self._outputs(each, pictures).cpu() for each in self.members]
+        outputs = [self.outputs(each, pictures).cpu() for each in self.members]
         if len(outputs) == 1:
             return outputs[0]
         weights, tasks = zip(*((each.weight, each.task) for each in self.members), strict=True)

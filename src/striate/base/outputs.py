@@ -9,7 +9,7 @@ from typing import final
 from striate.base import durable
 from striate.base.errors import MachineError, Option, UsageError
 
-HEAD = 65_536  # bytes from which a file is known
+ENDS = 65_536  # bytes at either end from which a file is known
 MARK = "<!-- drawn by striate -->"
 
 
@@ -18,8 +18,8 @@ MARK = "<!-- drawn by striate -->"
 class Output:
     """A file that was asked for, as `asked` tells: "--csv answers.csv".
 
-    `own` knows a file of striate's by its first bytes. `inputs` are files and folders that are read, each with what it
-    is called: "the pictures". `force`: whatever lies there is replaced.
+    `own` knows a file of striate's by its first and last bytes. `inputs` are files and folders that are read, each with
+    what it is called: "the pictures". `force`: whatever lies there is replaced.
     """
 
     asked: str
@@ -53,14 +53,14 @@ class Output:
                 return f"it is one of {name}"
             if number is not None and number in above:
                 folders.append(name)
-        head = _head(real)
-        if self.own(head) or not (head or folders or real.stat().st_size):  # an empty file is nobody's
+        ends = _ends(real)
+        if self.own(ends) or not (ends or folders or real.stat().st_size):  # an empty file is nobody's
             return None
         return f"it lies among {folders[0]}" if folders else "it is there, and striate did not write it"
 
 
 def known_by(mark: str) -> Callable[[bytes], bool]:
-    """Knows a file that has `mark` among its first bytes."""
+    """Knows a file that has `mark` among its first or last bytes."""
     return lambda head: mark.encode() in head
 
 
@@ -78,9 +78,12 @@ def _number(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _head(path: Path) -> bytes:
+def _ends(path: Path) -> bytes:
+    """The first bytes of a file, and the last where there are more."""
     try:
         with path.open("rb") as file:
-            return file.read(HEAD)
+            first = file.read(ENDS)
+            file.seek(max(len(first), path.stat().st_size - ENDS))
+            return first + file.read(ENDS)
     except OSError:  # what cannot be read is not known
         return b""

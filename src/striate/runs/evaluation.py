@@ -11,7 +11,6 @@ import numpy as np
 
 from striate.base.errors import DataError, MachineError, RunError
 from striate.data.load import MASKING, Data, read_samples
-from striate.data.samples import Samples
 from striate.evaluate.result import result
 from striate.evaluate.rows import rows_anew
 from striate.predictor import Predictor
@@ -61,7 +60,7 @@ def on_own(
         rows = rows_anew(predictor, samples, split.val, workers)
         return Evaluation(result(predictor.task, rows, "val"), rows, tuple(notes))
     digests = [samples.digests[index] for index in split.test]
-    asked = _Asked(predictor, run, samples)
+    asked = Asked(predictor, run, samples.fingerprint)
     opened, more = asked.open(run)
     notes += more
     for other in others:
@@ -82,7 +81,7 @@ def on_others(
     )  # fmt: skip
     samples = dataclasses.replace(samples, targets=samples.targets.named(predictor.task.classes))
     predictor.try_out()
-    asked = _Asked(predictor, run, samples)
+    asked = Asked(predictor, run, samples.fingerprint)
     notes, counted = _seen_before(asked, run, samples.digests, []), [run]
     for other in others:
         notes += _seen_before(asked, other, samples.digests, counted, other[0].name)
@@ -94,14 +93,15 @@ def on_others(
 
 
 @final
-class _Asked:
+class Asked:
     """One evaluation: who answers what for which run, and the test sets that are opened by it."""
 
-    def __init__(self, predictor: Predictor, run: Of, samples: Samples) -> None:
+    def __init__(self, predictor: Predictor, run: Of, asked: str) -> None:
+        """`asked` is what the answers are asked for: the fingerprint of the data."""
         self._folder, facts = run
         looks = json.dumps([(each.preprocess.as_dict(), each.weight) for each in predictor.members])
         weights = [checkpoint.digest(each.network.state_dict()) for each in predictor.members]
-        self._answers = [str(facts.get("id", self._folder.name)), *weights, looks, samples.fingerprint]
+        self._answers = [str(facts.get("id", self._folder.name)), *weights, looks, asked]
         self._openings: dict[str, Opening] = {}
 
     def open(self, run: Of) -> tuple[int, list[str]]:
@@ -116,7 +116,7 @@ class _Asked:
             close_opening(self._folder, opening)
 
 
-def _seen_before(asked: _Asked, run: Of, digests: Sequence[str], counted: Sequence[Of], other: str = "") -> list[str]:
+def _seen_before(asked: Asked, run: Of, digests: Sequence[str], counted: Sequence[Of], other: str = "") -> list[str]:
     """What is to be said of pictures that a run was trained on or has sealed; an opening is recorded.
 
     An opening that one of `counted` has recorded in the same list is the same opening, told once. `other` is the run's
@@ -134,9 +134,14 @@ def _seen_before(asked: _Asked, run: Of, digests: Sequence[str], counted: Sequen
         opened, more = asked.open(run)
         notes += more
     if sealed and not any(_list_of(each) == _list_of(run) for each in counted):
-        whose = f"{other}'s" if other else "this run's"
-        notes.append(f"{sealed} are of {whose} sealed test set, which has now been opened {opened} times")
+        notes.append(told(sealed, opened, f"{other}'s" if other else "this run's"))
     return notes
+
+
+def told(sealed: int, opened: int, whose: str = "this run's") -> str:
+    """What is said of sealed pictures among those that were given."""
+    times = "once" if opened == 1 else f"{opened} times"
+    return f"{sealed} {'is' if sealed == 1 else 'are'} of {whose} sealed test set, which has now been opened {times}"
 
 
 def _list_of(run: Of) -> tuple[Path, str]:

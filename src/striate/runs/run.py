@@ -19,9 +19,10 @@ from striate.data.load import Data
 from striate.data.picture import decode
 from striate.data.picture.pixels import PIXELS
 from striate.data.preprocess import Views
+from striate.evaluate.vectors import Between, Embedded, Pool
 from striate.models.catalog import check_size
 from striate.predictor import Member, Prediction, Predictor, network_for, together
-from striate.runs import checkpoint, evaluation, lock, own, schema, subsets
+from striate.runs import checkpoint, embedding, evaluation, lock, own, schema, subsets
 from striate.runs.evaluation import Evaluation
 from striate.runs.kept import Kept, answered_by, read_kept
 from striate.runs.subsets import Line
@@ -144,6 +145,37 @@ class Run:
         """One prediction per picture of the files, folders and patterns; a bad picture is one with its cause."""
         predictor = self.predictor.on(devices.named(device))
         return predictor.predict(pictures, top=top, max_pixels=max_pixels, progress=progress)
+
+    def embed(
+        self,
+        pictures: Data | Sequence[str | os.PathLike[str]],
+        *,
+        pool: Pool | None = None,
+        max_pixels: int = PIXELS,
+        device: str = "cpu",
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Embedded:
+        """Each picture as a vector: what its network holds of it before it answers.
+
+        `pictures` as for `predict`, or a built-in set, or pictures in memory. The bottleneck of a network that has
+        one, else what enters its last layer. `pool`: "mean" averages maps over their places, "none" keeps every
+        number; as a rule the code of an autoencoder is kept. A sealed picture is an opening of the test set.
+        """
+        predictor = self.predictor.on(devices.named(device))
+        return embedding.embed(predictor, (self.folder, self.facts), pictures, pool, max_pixels, progress)
+
+    def between(
+        self,
+        first: str | os.PathLike[str],
+        last: str | os.PathLike[str],
+        *,
+        steps: int = 7,
+        max_pixels: int = PIXELS,
+        device: str = "cpu",
+    ) -> Between:
+        """What an autoencoder's decoder makes of `steps` codes from one picture's to another's, between the two."""
+        predictor = self.predictor.on(devices.named(device))
+        return embedding.between(predictor, (self.folder, self.facts), [first, last], steps, max_pixels)
 
     def evaluate(
         self,

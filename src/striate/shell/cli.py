@@ -18,6 +18,7 @@ from striate.shell.output import print_json, tell, tell_lines
 from striate.shell.streams import guarded
 from striate.shell.verbs.counting import count
 from striate.shell.verbs.draw import draw
+from striate.shell.verbs.embed import between, embed
 from striate.shell.verbs.formula import formula
 from striate.shell.verbs.latency import latency
 from striate.shell.verbs.memory import memory
@@ -71,7 +72,22 @@ def _exact(verb: Callable[..., None]) -> Callable[..., None]:
     return verb
 
 
-for verb in (train, evaluate, predict, report, models, count, memory, latency, formula, draw, compare, runs):
+for verb in (
+    train,
+    evaluate,
+    predict,
+    embed,
+    between,
+    report,
+    models,
+    count,
+    memory,
+    latency,
+    formula,
+    draw,
+    compare,
+    runs,
+):
     app.command(_exact(verb))
 app.register_install_completion_command()
 

@@ -1,4 +1,5 @@
-"""Networks side by side as figures: what accuracy costs, and where each network keeps its parameters and its memory."""
+"""Figures for files: what accuracy costs networks, where each keeps its parameters and its memory, and pictures as
+points."""
 
 import math
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ STYLE = {
 }
 FIRST, SECOND = "#2b6cc4", "#d66024"
 PALETTE = ("#2b6cc4", "#d66024", "#3a8f5c", "#8e5bb5", "#b08a1e", "#4a9db0")
+MARKERS = ("o", "^", "s")
 LETTER = 4.9  # points that a letter of a name takes
 AREA_OF_100_M = 2000.0  # points squared of a bubble of 100 million parameters
 
@@ -136,3 +138,31 @@ def where(networks: Sequence[Layers]) -> str:
 def _shares(values: Sequence[int]) -> list[float]:
     total = sum(values) or 1
     return [100 * value / total for value in values]
+
+
+def points(places: Sequence[Sequence[float]], labels: Sequence[str], shares: tuple[float, float]) -> str:
+    """Pictures as points (x, y) on two principal components with these shares of the variance, as SVG.
+
+    Each label has its colour and marker while there are enough of them.
+    """
+    names = sorted(set(labels))
+    told = 1 < len(names) <= len(PALETTE) * len(MARKERS)
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        for place, name in enumerate(names if told else [""]):
+            own = [point for point, label in zip(places, labels, strict=True) if label == name or not told]
+            axes.scatter(
+                *zip(*own, strict=True), s=16, alpha=0.65, linewidths=0, label=f" {printable(name, 40)}",
+                color=PALETTE[place % len(PALETTE)], marker=MARKERS[place // len(PALETTE)],
+            )  # fmt: skip
+        for component, share, named in zip(
+            ("first", "second"), shares, (axes.set_xlabel, axes.set_ylabel), strict=True
+        ):
+            named(f"{component} principal component, {100 * share:.1f} % of the variance")
+        if told:
+            axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, fontsize=9)
+        number = f"{len(places):,} pictures"
+        axes.set_title(number if told or len(names) == 1 else f"{number}, {len(names)} labels", fontsize=9, loc="right")
+
+    return svg(draw, 8.0, 6.0, STYLE)

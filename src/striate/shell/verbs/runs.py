@@ -124,7 +124,7 @@ def predict(
         paths = list_pictures(pictures)
         task = predictor.task if top is None else predictor.task.listing(top)
         folder = None if out is None else answered.folder(out, task, masks, overlays, force)
-        output = None if csv is None else _table(csv, task, _read(pictures, paths, (opened, *others)), force)
+        output = None if csv is None else _table(csv, task, read_for(pictures, paths, (opened, *others)), force)
         head, rows, told, written = [*OF_ALL, *task.columns], [], [], []
         for each in predictor.predictions(paths, top=top, max_pixels=max_pixels, tiles=screen.progress):
             written += [] if folder is None else folder.write(each)
@@ -162,8 +162,8 @@ def _table(csv: Path, task: "Task", read: Sequence[tuple[str, Path]], force: boo
     return output
 
 
-def _read(pictures: Sequence[str], paths: Sequence[Path], runs: Sequence["Run"]) -> list[tuple[str, Path]]:
-    """What is read for predictions, and what it is called."""
+def read_for(pictures: Sequence[str], paths: Sequence[Path], runs: Sequence["Run"]) -> list[tuple[str, Path]]:
+    """What is read for answers to pictures, and what it is called."""
     read = [("the pictures", path) for path in (*map(Path, pictures), *paths)]
     for run in runs:
         data = run.facts["data"]

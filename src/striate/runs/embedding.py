@@ -1,0 +1,142 @@
+"""Pictures of any kind as a run's network holds them; a sealed one is an opening of its test set, recorded before."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from striate.base.errors import DataError, Option, RunError, UsageError
+from striate.data.load import Data, read_samples
+from striate.data.picture import decode
+from striate.data.picture.laid import Array, Pixels
+from striate.data.picture.pixels import check_most
+from striate.data.samples import Samples
+from striate.data.sources import builtin
+from striate.data.sources.folder import list_pictures
+from striate.data.targets import Labels
+from striate.evaluate import vectors
+from striate.evaluate.vectors import Between, Embedded, Pool
+from striate.predictor import Predictor
+from striate.runs import subsets
+from striate.runs.evaluation import Asked, Of, told
+
+# Of the pictures between two others.
+MOST_STEPS = 100
+
+
+def embed(
+    predictor: Predictor,
+    run: Of,
+    pictures: Data | Sequence[str | os.PathLike[str]],
+    pool: Pool | None,
+    max_pixels: int,
+    progress: Callable[[int, int], None],
+) -> Embedded:
+    """Each picture as a vector. `pool`: "mean" averages maps over their places, "none" keeps every number."""
+    how = pool or vectors.pool_of(predictor)
+    given, status = _given(pictures, max_pixels), dict[int, str]()
+    seal = _Seal(predictor, run, given)
+
+    def looks() -> Iterator[tuple[int, Array]]:
+        for place, name in enumerate(given.names):
+            try:
+                laid, canvases = vectors.canvases(predictor.members[0], seal.read(place), name, max_pixels)
+            except DataError as error:
+                status[place] = error.cause
+                continue
+            if len(laid) > 1 and how == "none":
+                cause = f"{name} is looked at in {len(laid)} tiles, whose maps make no one vector"
+                raise UsageError("pool", cause, (Option("pool", "mean"),))
+            yield from ((place, canvas) for canvas in canvases)
+            progress(place + 1, len(given.names))
+
+    found = vectors.of_canvases(predictor, looks(), how)
+    none = np.full(next(map(len, found.values()), 0), np.nan, np.float32)
+    table = np.array([found.get(place, none) for place in range(len(given.names))], np.float32)
+    said = tuple(status.get(place, "ok") for place in range(len(given.names)))
+    return Embedded(given.names, given.labels, said, table.reshape(len(said), -1), seal.notes())
+
+
+def between(
+    predictor: Predictor, run: Of, pair: Sequence[str | os.PathLike[str]], steps: int, max_pixels: int
+) -> Between:
+    """What the decoder makes on the way from one picture's code to another's."""
+    if not 2 <= steps <= MOST_STEPS:
+        raise UsageError("steps", f"{steps} is out of range", f"a number from 2 to {MOST_STEPS}")
+    given = _given(pair, max_pixels)
+    if len(given.names) != 2:
+        raise UsageError("between", f"{len(given.names)} pictures are named", "two files")
+    vectors.refuse_no_code(predictor)
+    seal, ends = _Seal(predictor, run, given), []
+    for place, name in enumerate(given.names):
+        laid, canvases = vectors.canvases(predictor.members[0], seal.read(place), name, max_pixels)
+        if len(laid) > 1:
+            hint = ("pictures that fit in one, or a run with ", Option("resize", "squash"))
+            raise UsageError("between", f"{name} is looked at in {len(laid)} tiles, and has no one code", hint)
+        ends += list(zip(canvases, laid, strict=True))
+    return Between(vectors.between(predictor, ends, steps), seal.notes())
+
+
+@final
+@dataclass(frozen=True)
+class _Given:
+    """Pictures by their place: each with its SHA-256, which split.csv may know."""
+
+    names: tuple[str, ...]
+    labels: tuple[str, ...]
+    read: Callable[[int], tuple[bytes | Pixels, str]]
+
+
+def _given(pictures: Data | Sequence[str | os.PathLike[str]], max_pixels: int) -> _Given:
+    """Files, folders and patterns; or a built-in set or pictures in memory."""
+    check_most(max_pixels)
+    named: Any = [pictures] if isinstance(pictures, str | os.PathLike) else pictures
+    if len(named) == 1 and isinstance(named[0], str) and builtin.built_in(named[0]):
+        return _of_samples(builtin.named(named[0]))
+    if not all(isinstance(each, str | os.PathLike) for each in named):
+        return _of_samples(read_samples(named, labelled=isinstance(named, tuple), learnable=False))
+    paths = list_pictures([os.fspath(each) for each in named])
+
+    def read(place: int) -> tuple[bytes, str]:
+        data = decode.read_bytes(paths[place], max_pixels)
+        return data, hashlib.sha256(data).hexdigest()
+
+    return _Given(tuple(map(str, paths)), tuple(path.absolute().parent.name for path in paths), read)
+
+
+def _of_samples(samples: Samples) -> _Given:
+    classes = samples.targets.classes if isinstance(samples.targets, Labels) else ()
+    labels = tuple(classes[each] if classes else "" for each in samples.targets.strata)
+    return _Given(samples.names, labels, lambda place: (samples.read(place), samples.digests[place]))
+
+
+@final
+class _Seal:
+    """Reads pictures; before the first sealed one is handed out, the opening is written down."""
+
+    def __init__(self, predictor: Predictor, run: Of, given: _Given) -> None:
+        predictor.try_out()
+        self._run, self._given, self._opened, self._met = run, given, 0, 0
+        self._sealed = {line.digest for line in subsets.lines(*run) if line.subset == "test"}
+        self._asked = Asked(predictor, run, "\0".join(("embed", *given.names)))
+        self._notes: list[str] = []
+
+    def read(self, place: int) -> bytes | Pixels:
+        data, digest = self._given.read(place)
+        if digest in self._sealed:
+            folder, facts = self._run
+            if facts["status"] != "done":
+                cause = f"this training is {facts['status']}: its sealed {self._given.names[place]} stays closed"
+                raise RunError(folder, cause, "resuming it, or pictures of no test set")
+            if not self._met:
+                self._opened, self._notes = self._asked.open(self._run)
+            self._met += 1
+        return data
+
+    def notes(self) -> tuple[str, ...]:
+        """What is to be said at the end, when all is answered."""
+        self._asked.answered()
+        return (*self._notes, told(self._met, self._opened)) if self._met else ()
