@@ -398,10 +398,10 @@ def network_for(name: str, task: Task, channels: int, options: Mapping[str, Any]
 
     Its options are its builder's own: weights, which may be a path or be fetched, are none.
     """
-    for key in {"classes", "channels", "weights"} & options.keys():
+    for key in {"classes", "channels", "outputs", "weights"} & options.keys():
         raise UsageError("model_options", f"{key} is not an option here", "the class folders, or --channels")
     maps, answers = task.channels(channels)
-    free, wanted = options_of(find(name)), dict[str, Any](classes=answers, channels=maps)
+    free, wanted = options_of(find(name)), dict[str, Any](classes=answers, outputs=answers, channels=maps)
     network: nn.Module = build(name, **{key: value for key, value in wanted.items() if key in free} | dict(options))
     return network
 

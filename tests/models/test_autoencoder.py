@@ -45,6 +45,10 @@ def test_the_answer_has_the_shape_of_the_picture_and_the_code_a_quarter_of_its_s
     assert torch.equal(net.decoder(code), net(x))
 
 
+def test_the_answer_may_have_fewer_maps_than_are_given():
+    assert autoencoder(channels=4, outputs=3)(torch.randn(2, 4, 8, 12)).shape == (2, 3, 8, 12)
+
+
 @pytest.mark.parametrize("side", [3, 5, 27, 30])
 def test_a_side_that_a_pool_would_cut_is_refused(side):
     with pytest.raises(UsageError, match="4"):
@@ -110,5 +114,7 @@ def test_an_option_that_cannot_be_meant_is_named(options, where):
 
 
 def test_it_has_no_classes_and_says_what_it_has():
-    with pytest.raises(UsageError, match=r"autoencoder has no such option.*channels, width, norm, activation, init"):
+    with pytest.raises(
+        UsageError, match=r"autoencoder has no such option.*channels, outputs, width, norm, activation, init"
+    ):
         build("autoencoder", classes=3)

@@ -24,16 +24,18 @@ BLOCKS = (
 def autoencoder(
     *,
     channels: Whole = 1,
+    outputs: Whole | None = None,
     width: Whole = 16,
     norm: Norm = None,
     activation: Activation = nn.ReLU,
     init: Init = "paper",
 ) -> nn.Sequential:
-    """Down to a code and up again: (n, channels, height, width) -> the same shape, sides multiples of 4.
+    """Down to a code and up again: (n, channels, height, width) -> (n, outputs, height, width), sides multiples of 4.
 
     `net.encoder` gives the code, (n, width / 2, height / 4, width / 4), and `net.decoder` the picture. The last
     convolution has no activation: its numbers are those of the picture, of any sign.
 
+    - `outputs`: maps of the answer; as many as it is given as a rule.
     - `width`: maps of the first block; the second has half of them, so that the code of a 28x28 picture of one
       channel has half its numbers.
     - `norm`: a norm between each convolution and its activation; none as a rule.
@@ -58,6 +60,6 @@ def autoencoder(
     for number, here in blocks[::-1]:
         decoder |= block(number, before, here) | {f"up{number}": nn.Upsample(scale_factor=2)}
         before = here
-    decoder["output"] = convolution(before, channels, 3)
+    decoder["output"] = convolution(before, outputs or channels, 3)
     net = chain(encoder=chain(**encoder), decoder=chain(**decoder))
     return initialise(net, init, partial(he_initialise, mode="fan_in"))

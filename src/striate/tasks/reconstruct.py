@@ -1,10 +1,10 @@
-"""Reconstruction: the picture itself from what is given of it, whole or noisy. Kept of a picture are its errors."""
+"""Reconstruction: the picture itself from what is given of it: all, noisy, or with a hole. Kept are its errors."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, final
+from typing import Annotated, Any, ClassVar, Literal, final
 
 import numpy as np
 import torch
@@ -19,13 +19,20 @@ from striate.data.feed import Batch
 from striate.data.picture.laid import Array, Pixels
 from striate.data.samples import Indices, Samples
 from striate.data.targets import Targets
-from striate.tasks.corruption import NOISES, NoiseKind, noisy
+from striate.tasks import filters
+from striate.tasks.corruption import NOISES, HoleKind, NoiseKind, holes, noisy
 from striate.tasks.measures import Mean, Measure
-from striate.tasks.similarity import psnr
+from striate.tasks.similarity import psnr, ssim
 from striate.tasks.task import Outputs, Rows, Shown, option
 
-SHOWN, THUMBNAIL, LARGEST = 6, 96, 512
+SHOWN, LARGEST = 6, 192
+# What hidden pixels are given as.
+GREY = 0.5
+# Columns of the rows; the last one only where something is hidden.
+SQUARED, ABSOLUTE, SSIM, IN_HOLE = range(4)
 Noise = Annotated[float, Range(0.3, least=0, open="least")]
+Hidden = Annotated[float, Range(0.25, least=0.01, most=0.75)]
+Distance = Literal["squared", "absolute", "ssim", "squared+ssim", "absolute+ssim"]
 
 
 @final
@@ -46,7 +53,11 @@ class Restored:
 @final
 @dataclass(frozen=True)
 class Reconstruct:
-    """Outputs are pictures in units of 0..1, of the canvas's size; the part "picture" of a batch is the true one."""
+    """Outputs are pictures in units of 0..1; the part "picture" of a batch is the true one.
+
+    Where something is hidden the part "hole" (n, 1, h, w) is 1 there, and one more map that the network is given. Only
+    there it is asked: elsewhere its answer is the given picture, but its loss is taken everywhere.
+    """
 
     labelled: ClassVar[bool] = False
     masked: ClassVar[bool] = False
@@ -56,14 +67,20 @@ class Reconstruct:
     mixes: ClassVar[bool] = False
     shares: ClassVar[frozenset[str]] = frozenset()
     recipe: ClassVar[Mapping[str, Any]] = MappingProxyType({
-        "model": "autoencoder", "resize": "tiles", "augment": "none", "optimizer": "adamw", "rate": 0.005,
-        "weight_decay": 0.0, "schedule": "one-cycle", "warmup": 0.0,
+        "model": "autoencoder", "model_options": {"width": 128, "norm": "batch"}, "resize": "tiles", "augment": "none",
+        "batch": 32, "optimizer": "adamw", "rate": 0.005, "weight_decay": 0.0, "schedule": "one-cycle", "warmup": 0.0,
     })  # fmt: skip
 
     noise_kind: NoiseKind = option("gaussian", "gaussian, salt-and-pepper, poisson or speckle")
     noise: Noise | None = option(
         None, "deviation in units of 0..1 (0.3), share of pixels (0.1), photons at 1.0 (30), deviation (0.3); by kind"
     )
+    holes: HoleKind = option("boxes", "boxes, strokes or centre: what is hidden")
+    hidden: Hidden = option(0.25, "share of each picture that is hidden")
+    hole_weight: Annotated[float, Range(6, least=1, most=1000)] = option(
+        6.0, "how many times an error in the hole counts in the loss, beside one elsewhere"
+    )
+    distance: Distance = option("squared", "the loss: squared, absolute, ssim, squared+ssim or absolute+ssim")
     name: str = "denoise"
 
     def __post_init__(self) -> None:
@@ -80,14 +97,17 @@ class Reconstruct:
         return NOISES[self.noise_kind].such if self.noise is None else self.noise
 
     def channels(self, pictures: int) -> tuple[int, int]:
-        return pictures, pictures
+        return pictures + bool(self.hidden), pictures
 
     def given(self, batch: Batch, seed: int, epoch: int) -> Batch:
-        """The picture as it is, or with noise."""
-        pictures = batch.pictures
+        """The picture as it is, with noise, or with a hole in grey and its map beside."""
+        pictures, targets = batch.pictures, {**batch.targets, "picture": batch.pictures}
         if self.strength:
             pictures = noisy(pictures, self.noise_kind, self.strength, seed, epoch, batch.indices)
-        return dataclasses.replace(batch, pictures=pictures, targets={**batch.targets, "picture": batch.pictures})
+        if self.hidden:
+            hole = holes(self.holes, self.hidden, pictures, seed, epoch, batch.indices)
+            pictures, targets["hole"] = torch.cat([torch.where(hole > 0, GREY, pictures), hole], 1), hole
+        return dataclasses.replace(batch, pictures=pictures, targets=targets)
 
     def may_learn(self, targets: Targets) -> None:
         return None
@@ -102,10 +122,18 @@ class Reconstruct:
         return None
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
-        """The mean squared error of each picture's numbers, (n,)."""
-        height, width = outputs.shape[-2:]
-        difference: Tensor = outputs - batch.inside((height, width)).targets["picture"]
-        return difference.square().flatten(1).mean(1)
+        """The distance of each picture, (n,): means over its numbers; structural similarity counts as 1 less of it."""
+        parts = batch.inside(outputs.shape[-2:]).targets
+        truth, hole = parts["picture"], parts.get("hole")
+        total: Tensor = 1 - ssim(outputs, truth) if "ssim" in self.distance else torch.zeros_like(outputs[:, 0, 0, 0])
+        if self.distance == "ssim":
+            return total
+        error: Tensor = outputs - truth
+        error = error.abs() if "absolute" in self.distance else error.square()
+        if hole is None:
+            return total + error.flatten(1).mean(1)
+        weight = (1 + (self.hole_weight - 1) * hole).expand_as(error)
+        return total + (error * weight).flatten(1).sum(1) / weight.flatten(1).sum(1)
 
     def joined(self, outputs: Sequence[Tensor], weights: Sequence[float], tasks: Sequence[Any]) -> Tensor:
         """The weighted mean of the answers."""
@@ -116,17 +144,29 @@ class Reconstruct:
         return outputs.clamp(0, 1)
 
     def kept(self, answers: Tensor, batch: Batch) -> Tensor:
-        """Mean squared and mean absolute error."""
-        difference = answers.sub(batch.targets["picture"]).abs_().flatten(1)
-        absolute = difference.mean(1, dtype=torch.float64)
-        return torch.stack([difference.square_().mean(1, dtype=torch.float64), absolute], 1)
+        """Mean squared and absolute error, structural similarity, and the mean squared error in the hole."""
+        truth, hole = batch.targets["picture"].double(), batch.targets.get("hole")
+        answers = answers.double()
+        if hole is not None:
+            answers = torch.where(hole > 0, answers, truth)
+        squared, absolute = ((answers - truth).pow(power).abs().flatten(1).mean(1) for power in (2, 1))
+        found = [squared, absolute, ssim(answers, truth)]
+        return torch.stack(found if hole is None else [*found, squared / hole.double().flatten(1).mean(1)], 1)
 
     def fits(self, kept: Rows) -> bool:
-        return kept.shape[1] == 2 and bool((kept >= 0).all() and (kept <= 1).all())
+        if kept.shape[1] != (IN_HOLE + 1 if self.hidden else IN_HOLE):
+            return False
+        errors, slack = np.delete(kept, SSIM, 1), 1e-9
+        bounded = (errors >= 0).all() and (np.abs(kept) <= 1 + slack).all()
+        return bool(bounded and (kept[:, SQUARED] <= kept[:, ABSOLUTE] + slack).all())
 
     def summary(self, kept: Tensor) -> dict[str, float]:
-        """Mean squared error as the loss, and the mean peak signal-to-noise ratio in dB."""
-        return {"loss": float(kept[:, 0].mean()), "PSNR": float(np.mean(psnr(kept[:, 0].cpu().numpy())))}
+        """The distance as the loss, without the weights of a hole; the means of the measures to quote."""
+        rows = np.asarray(kept.cpu().numpy())
+        loss = {"squared": rows[:, SQUARED], "absolute": rows[:, ABSOLUTE], "ssim": 1 - rows[:, SSIM]}
+        told = {"loss": float(sum(loss[part].mean() for part in self.distance.split("+")))}
+        told |= {"PSNR": float(psnr(rows[:, SQUARED]).mean()), "SSIM": float(rows[:, SSIM].mean())}
+        return told | ({"PSNR in the hole": float(psnr(rows[:, IN_HOLE]).mean())} if self.hidden else {})
 
     def score(self, summary: Mapping[str, float]) -> tuple[float, ...]:
         return (-summary["loss"],)
@@ -135,12 +175,11 @@ class Reconstruct:
         return self
 
     def measures(self, kept: Rows) -> list[Measure]:
-        """Peak signal-to-noise ratio in dB, squared and absolute error; of each picture, then their mean."""
-        return [
-            Mean("PSNR in dB", tuple(psnr(kept[:, 0]).tolist())),
-            Mean("squared error", tuple(kept[:, 0].tolist())),
-            Mean("absolute error", tuple(kept[:, 1].tolist())),
-        ]
+        """Peak signal-to-noise ratio in dB, in the hole first, and the rest; of each picture, then their mean."""
+        columns = [("SSIM", kept[:, SSIM]), ("squared error", kept[:, SQUARED]), ("absolute error", kept[:, ABSOLUTE])]
+        ratios = [("PSNR in the hole in dB", IN_HOLE)] if self.hidden else []
+        columns = [(name, psnr(kept[:, at])) for name, at in [*ratios, ("PSNR in dB", SQUARED)]] + columns
+        return [Mean(name, tuple(values.tolist())) for name, values in columns]
 
     def breakdown(self, kept: Rows) -> Mapping[str, Any]:
         return {}
@@ -150,12 +189,16 @@ class Reconstruct:
         return ("height", "width")
 
     def answer(self, said: Array) -> Restored:
-        return Restored(_bytes(said.transpose(1, 2, 0)))
+        return Restored(_bytes(said))
 
     def shown(self, said: Array, batch: Batch) -> Mapping[str, Array]:
-        """The picture as given and as restored, the top left of it where it is large."""
-        parts = {"given": batch.pictures[0].numpy(), "answer": said}
-        return {name: _bytes(part[:, :LARGEST, :LARGEST].transpose(1, 2, 0)) for name, part in parts.items()}
+        """The picture as given, as restored and as it is; the middle of it where it is large."""
+        hole = batch.targets.get("hole")
+        truth = batch.targets["picture"][0].numpy()
+        answer = said if hole is None else np.where(hole[0].numpy() > 0, said, truth)
+        parts = {"given": batch.pictures[0, : len(truth)].numpy(), "answer": answer, "truth": truth}
+        top, left = (max(0, side - LARGEST) // 2 for side in truth.shape[1:])
+        return {name: _bytes(part[:, top : top + LARGEST, left : left + LARGEST]) for name, part in parts.items()}
 
     def nothing(self) -> Restored:
         return Restored()
@@ -164,8 +207,10 @@ class Reconstruct:
         raise UsageError("top", f"the task {self.name} lists no classes", "leaving it out")
 
     def table(self, kept: Rows) -> Table:
-        rows = [(float(ratio), *map(float, row)) for ratio, row in zip(psnr(kept[:, 0]), kept, strict=True)]
-        return Table(("psnr", "squared_error", "absolute_error"), rows)
+        names = ("psnr", "ssim", "squared_error", "absolute_error", *(("psnr_in_hole",) if self.hidden else ()))
+        columns = [psnr(kept[:, SQUARED]), kept[:, SSIM], kept[:, SQUARED], kept[:, ABSOLUTE]]
+        columns += [psnr(kept[:, IN_HOLE])] if self.hidden else []
+        return Table(names, np.stack(columns, 1).tolist())
 
     def baselines(
         self,
@@ -175,25 +220,49 @@ class Reconstruct:
         tested: Indices,
         batches: Callable[[Indices], Iterator[Batch]],
     ) -> list[Measure]:
-        """The given picture itself, where it is not the whole truth already, and the training pictures' mean."""
-        mean = sum(float(batch.targets["picture"].double().mean()) for batch in batches(train)) / len(train)
-        itself, average = [], []
-        for batch in batches(tested):
-            itself.append(self.kept(batch.pictures.clamp(0, 1), batch)[:, 0])
-            average.append(self.kept(torch.full_like(batch.pictures, mean), batch)[:, 0])
-        rivals = {"the given picture itself": itself} if self.strength else {}
-        rivals["the mean grey"] = average
-        return [Mean(name, tuple(psnr(torch.cat(found).cpu().numpy()).tolist())) for name, found in rivals.items()]
+        """The given picture itself where it is not all of the truth, the mean training picture where all have one size,
+        and filters or fillings."""
+        rivals = [filters.Rival("the given picture itself", lambda given, hole, _: given)]
+        if self.hidden:
+            rivals += filters.FILLINGS
+        elif self.strength:
+            rivals += filters.FILTERS
+        else:
+            rivals = []
+        sizes = samples.sizes[np.concatenate([train, tested])].astype(np.int64)
+        if (sizes == sizes[0]).all():
+            total = np.sum([batch.targets["picture"].double().sum(0).numpy() for batch in batches(train)], 0)
+            rivals.insert(1, filters.Rival("the mean training picture", lambda given, hole, _: total / len(train)))
+        asked = [(each for batch in batches(some) for each in self._asked(batch)) for some in (val, tested)]
+        numbers = int(samples.sizes[tested].astype(np.int64).prod(1).sum())
+        return list(filters.beside(rivals, asked[0], asked[1], numbers))
+
+    def _asked(self, batch: Batch) -> Iterator[filters.Asked]:
+        """What rivals are asked, scored by the first of the measures."""
+        for row, truth in enumerate(batch.targets["picture"].numpy()):
+            hole = batch.targets["hole"][row, 0].numpy() > 0 if self.hidden else np.zeros(truth.shape[1:], bool)
+
+            def score(answer: Array, true: Array = truth, where: Array = hole | (not self.hidden)) -> float:
+                return float(psnr(np.square(np.clip(answer, 0, 1, dtype=np.float64) - true)[:, where].mean()))
+
+            yield filters.Asked(batch.pictures[row, : len(truth)].numpy(), hole, score)
 
     def remembered(self, kept: Rows) -> Indices:
         """The best and the worst."""
-        order = np.argsort(kept[:, 0], kind="stable")
+        order = self._order(kept)
         return np.unique(np.concatenate([order[:SHOWN], order[-SHOWN:]]))
+
+    def _order(self, kept: Rows) -> Indices:
+        """The best first."""
+        return np.argsort(kept[:, IN_HOLE if self.hidden else SQUARED], kind="stable")
 
     def sections(self, kept: Rows, result: Mapping[str, Any], shown: Shown) -> list[Section]:
         """The pictures that were restored worst and best, each as given, as restored and as it truly is."""
-        order = np.argsort(kept[:, 0], kind="stable")
-        told = f"Of {result['n']:,} {words.subset(result['subset'])} pictures: as given, as restored, and as it is."
+        order = self._order(kept)
+        told = (
+            f"Of {result['n']:,} {words.subset(result['subset'])} pictures: as given, as restored, and as it is; of a "
+            f"large one the middle {LARGEST} pixels."
+        )
         return [
             Section(name, title, told, (Cards(tuple(self._card(int(place), kept, shown) for place in places)),))
             for name, title, places in (
@@ -203,24 +272,24 @@ class Reconstruct:
         ]
 
     def _card(self, place: int, kept: Rows, shown: Shown) -> Card:
-        found = shown.of(place)
-        seen = [
-            Seen(found[part] if found[part].ndim == 3 else found[part][..., None], what)
-            for what, part in (("given", "given"), ("restored", "answer"))
-        ]
-        line = ("PSNR", f"{psnr(kept[place : place + 1, 0])[0]:.1f} dB", "")
-        true = shown.picture(place, THUMBNAIL)
-        true = true if true.pixels is None else dataclasses.replace(true, words="true")
-        return Card((*seen, true), (line,), shown.name(place))
+        found, row = shown.of(place), kept[place]
+        titles = (("given", "given"), ("answer", "restored"), ("truth", "true"))
+        seen = tuple(Seen(found[part], title) for part, title in titles if part in found)
+        lines = [("PSNR", f"{psnr(row[SQUARED]):.1f} dB", ""), ("SSIM", f"{row[SSIM]:.3f}", "")]
+        lines += [("PSNR in the hole", f"{psnr(row[IN_HOLE]):.1f} dB", "")] if self.hidden else []
+        return Card(seen, tuple(lines), shown.name(place))
 
 
-def _bytes(field: Array) -> Pixels:
-    """Numbers in 0..1 as bytes."""
-    return np.asarray(np.rint(255 * np.clip(field, 0, 1)), dtype=np.uint8)
+def _bytes(values: Array) -> Pixels:
+    """Numbers in 0..1 (c, h, w) as bytes (h, w, c)."""
+    return np.ascontiguousarray(np.rint(255 * np.clip(values, 0, 1)).astype(np.uint8).transpose(1, 2, 0))
 
 
+NO_HOLE: Mapping[str, Any] = MappingProxyType({"holes": "boxes", "hidden": 0.0, "hole_weight": 1.0})
+NO_NOISE: Mapping[str, Any] = MappingProxyType({"noise_kind": "gaussian", "noise": 0.0})
 TASK = Reconstruct
 TASKS: Mapping[str, Mapping[str, Any]] = MappingProxyType({
-    "reconstruct": {"noise_kind": "gaussian", "noise": 0.0},
-    "denoise": {},
+    "reconstruct": {**NO_NOISE, **NO_HOLE},
+    "denoise": NO_HOLE,
+    "inpaint": NO_NOISE,
 })  # fmt: skip

@@ -154,6 +154,9 @@ def _filled(recipe: Recipe) -> tuple[Recipe, Entry, dict[str, Any]]:
     for name in OF_TASKS:
         if name not in reads and getattr(recipe, name) is not None:
             raise UsageError(name, f"it means nothing to the task {named}", "leaving it out")
+    if recipe.model is None:  # what suits the task's own network means nothing to another
+        options = {**kind.recipe.get("model_options", {}), **recipe.model_options}
+        recipe = dataclasses.replace(recipe, model_options=options)
     values = {**suggested, **kind.recipe, **entry.recipe, "model": entry.name, "task": named}
     narrow = values.pop("model_options", {})  # for networks like the suggested one, as far as they have such options
     alike = entry.task == find(suggested["model"]).task
