@@ -126,7 +126,8 @@ class Predictor:
         grey = np.full((48, 64, 1), 128, dtype=np.uint8)
         task = self.task
         if of_pictures(task):
-            task.answer(self.said(planes(grey, self.members[0].preprocess.channels), task))
+            picture = planes(grey, self.members[0].preprocess.channels)
+            task.answer(self.said(picture, task), picture)
             return
         looks = [[(0, *look) for look in member.preprocess.looks(grey)] for member in self.members]
         answers, _ = self.answers([_batch(each, self.device) for each in looks])
@@ -238,7 +239,7 @@ class Predictor:
             return Prediction(str(path), error.cause, task.nothing())
         picture = planes(pixels, self.members[0].preprocess.channels)
         said = self.said(picture, task, lambda done, total: tiles(f"tiles of {path.name}", done, total))
-        return Prediction(str(path), "ok", task.answer(said))
+        return Prediction(str(path), "ok", task.answer(said, picture))
 
     def said(
         self, picture: Array, task: PictureTask, progress: Callable[[int, int], None] = lambda done, total: None

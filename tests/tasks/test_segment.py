@@ -234,7 +234,7 @@ def test_answers_of_several_networks_are_the_weighted_mean_of_probabilities() ->
 def test_an_answer_tells_pixels_shares_and_objects() -> None:
     ids = np.zeros((4, 5), np.uint8)
     ids[0, 0], ids[1, 1], ids[3, 3:] = 1, 1, 2  # at a corner the first two are one object
-    found = TASK.answer(ids)
+    found = TASK.answer(ids, np.zeros((1, *ids.shape), np.uint8))
     assert found.as_dict() == {
         "height": 4, "width": 5, "objects": 2,
         "classes": {

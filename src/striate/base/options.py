@@ -55,6 +55,8 @@ def read(name: str, declared: Any, value: Any, table: str = "model_options") -> 
         return _word(Option(name, value, table), get_args(kind))
     if kind is bool:
         return _truth(Option(name, value, table))
+    if kind is str and type(value) is int:  # TOML's good = 0 is the class that is called so
+        return str(value)
     return _number(Option(name, value, table), kind, marks[0]) if marks else value
 
 

@@ -54,7 +54,19 @@ class Cards:
     otherwise: str = "None to show."
 
 
-Block = Table | NumberTable | Matrix | Cards
+@dataclass(frozen=True)
+class Curve:
+    """Shares against shares, in order, with one place of them stressed and named; along the diagonal is chance."""
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    across: str
+    down: str
+    at: tuple[float, float]
+    name: str
+
+
+Block = Table | NumberTable | Matrix | Cards | Curve
 
 
 @dataclass(frozen=True)

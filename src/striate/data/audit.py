@@ -359,7 +359,7 @@ def _balance(listing: Listing, labels: Sequence[int], use: list[int]) -> list[st
     for subset in sorted(set(found) - {"train"}, key=_ORDER.__getitem__):
         if absent := sorted(found["train"] - found[subset]):
             notes.append(f"{subset}/ has no picture of {some(repr(listing.classes[label]) for label in absent)}")
-    if empty := sorted(set(range(len(listing.classes))) - found["train"]):
+    if empty := sorted(set(range(len(listing.classes))).difference(*found.values())):
         notes.append(f"no picture at all of {some(repr(listing.classes[label]) for label in empty)}")
     counts = Counter(labels[index] for index in use).most_common()
     (most, large), (least, small) = counts[0], counts[-1]

@@ -15,6 +15,7 @@ from PIL import Image
 
 from striate.base.errors import printable
 from striate.base.figures import svg
+from striate.base.sections import Curve
 
 # A stand-in colour that matplotlib can draw, and the style sheet's name for it: figures follow the theme.
 PAINT = {
@@ -126,6 +127,25 @@ def curve(
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g} %" if percent else f"{value:.4g}")
 
     return _figure(340, 200, (50, 10, 24, 22), label, draw)
+
+
+def shares(block: Curve) -> Markup:
+    """One share against another, on the whole scale, over the diagonal."""
+
+    def draw(axes: Any) -> None:
+        axes.plot([0, 1], [0, 1], color=SOFT, linewidth=1, linestyle=(0, (3, 3)), zorder=1)
+        axes.plot(block.x, block.y, color=FIRST, clip_on=False)
+        axes.plot(*([each] for each in block.at), "o", color=SECOND, markersize=7, clip_on=False, zorder=3)
+        late = block.at[0] > 0.5
+        axes.annotate(
+            block.name, block.at, (-9 if late else 9, -4), textcoords="offset points", va="top",
+            ha="right" if late else "left", color=SECOND,
+        )  # fmt: skip
+        axes.set(xlim=(0, 1), ylim=(0, 1), xlabel=block.across, ylabel=block.down)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(lambda value, _: f"{100 * value:.4g} %")
+
+    return _figure(310, 280, (56, 26, 40, 12), f"{block.down} by {block.across}", draw)
 
 
 def confusion(matrix: np.ndarray, classes: Sequence[str], label: str) -> Markup:

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from striate.base import words
 from striate.base.errors import RunError, printable
 from striate.base.outputs import Output, known_by
-from striate.base.sections import Block, Matrix, NumberTable, Section
+from striate.base.sections import Block, Curve, Matrix, NumberTable, Section
 from striate.report import figures
 
 MOST_CELLS = 20  # names up to which a matrix is a table of numbers
@@ -165,6 +165,8 @@ def _shown(block: Block) -> Any:
     if isinstance(block, NumberTable):
         rows = [(name, count, [_number(field(row, kind)) for kind in block.kinds]) for name, count, row in block.rows]
         return {"block": block, "rows": rows}
+    if isinstance(block, Curve):
+        return figures.shares(block)
     if isinstance(block, Matrix):
         return {"block": block, "drawn": _matrix(block)}
     return block

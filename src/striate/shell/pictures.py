@@ -91,13 +91,13 @@ def folder(out: Path, task: "Task", masks: Masks | None, overlays: bool, force: 
     """The folder, made where there is none; a UsageError where it is somebody's, or the answers have none."""
     if not task.pictures:
         raise UsageError("out", "the answers of this run are no pictures", "--csv with the name of a file")
-    for name in [name for name, asked in (("masks", masks), ("overlays", overlays)) if asked and not task.classes]:
+    for name in [name for name, asked in (("masks", masks), ("overlays", overlays)) if asked and not task.masked]:
         raise UsageError(name, "the answers of this run are pictures without classes", "leaving it out")
     if os.path.lexists(out) and not (out.is_dir() and (force or not any(out.iterdir()))):
         hint = ("the name of a new folder, or ", Option("force", True))
         raise UsageError(f"--out {out}", "it is there, and no empty folder", hint)
     durable.make_folder(out)
-    return Folder(out, task.classes, masks or "ids", overlays)
+    return Folder(out, task.classes if task.masked else (), masks or "ids", overlays)
 
 
 def _image(pixels: "Array") -> Any:

@@ -188,7 +188,7 @@ class Reconstruct:
     def columns(self) -> tuple[str, ...]:
         return ("height", "width")
 
-    def answer(self, said: Array) -> Restored:
+    def answer(self, said: Array, picture: Array) -> Restored:
         return Restored(_bytes(said))
 
     def shown(self, said: Array, batch: Batch) -> Mapping[str, Array]:

@@ -145,7 +145,7 @@ class Segment:
         """The likeliest class of each pixel, the first of equals."""
         return outputs.argmax(1).to(torch.uint8 if len(self.classes) <= BYTES else torch.int32)
 
-    def answer(self, said: Array) -> Segmented:
+    def answer(self, said: Array, picture: Array) -> Segmented:
         counts = counted(said, len(self.classes)).tolist()
         objects = sum(count for _, count in regions(said, self.objects))
         return Segmented(said, tuple(zip(self.classes, counts, strict=True)), objects)

@@ -218,8 +218,8 @@ class PictureTask(AnyTask, Protocol):
         """The network's numbers (n, k, h, w) -> class places (n, h, w), or values in 0..1 (n, channels, h, w)."""
         ...
 
-    def answer(self, said: Array) -> Answer:
-        """What is said of one picture, of its own height and width."""
+    def answer(self, said: Array, picture: Array) -> Answer:
+        """From what is said of one picture, and the picture itself: (channels, h, w), uint8."""
         ...
 
     def remembered(self, kept: Rows) -> Indices:

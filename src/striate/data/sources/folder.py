@@ -311,7 +311,8 @@ def _check_classes(
             hint = f"{_TREE}; for pictures without labels use `striate predict`"
             raise DataError(root / top, "no pictures in class folders", hint)
         if extra := used.get(subset, set()) - known:
-            hint = "add them to train/, or take them out"
+            more = ", or --task anomaly, which learns from one class" if len(known) == 1 else ""
+            hint = f"add them to train/, or take them out{more}"
             raise DataError(root / top, f"classes that train/ lacks: {_list(extra)}", hint)
     if not rows:
         raise DataError(root, "no pictures in class folders", _TREE)
