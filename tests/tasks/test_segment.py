@@ -1,6 +1,7 @@
 """A class for each pixel: losses, answers, rows and the numbers that are made of them."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn import metrics
 
 from small import whole
+from striate.base.errors import MachineError
 from striate.data.feed import Batch
 from striate.data.targets import held
 from striate.evaluate.numbers import number
@@ -297,3 +299,11 @@ def test_rivals_are_measured_like_the_network_on_the_same_pictures() -> None:
     }  # fmt: skip
     three = TASK.baselines(None, np.arange(2), np.arange(2, 3), np.arange(3, 6), batches)
     assert [each.name for each in three] == ["the commonest class", "nearest mean colour"]
+
+
+def test_what_a_watershed_lacks_is_told_before_the_first_step(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "skimage.segmentation", None)
+    with pytest.raises(MachineError) as told:
+        Segment(CLASSES, objects="watershed").measured(iter(()))
+    assert "pip install scikit-image" in str(told.value)
+    assert Segment(CLASSES).measured(iter(())).weights == ()
