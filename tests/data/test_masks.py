@@ -96,6 +96,7 @@ def test_without_a_map_ids_are_classes_by_number() -> None:
     assert judged(Legend(), [0, 1], [0, 2]) == ("0", "1", "2")
     assert judged(Legend(), [0, 1, 3]) == ("0", "1", "2", "3"), "one that is missing keeps its place"
     assert judged(Legend(ignore=255), [0, 1, 255]) == ("0", "1")
+    assert judged(Legend(), [0, 1, -1]) == ("0", "1"), "-1 counts nowhere"
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,9 @@ def test_without_a_map_ids_are_classes_by_number() -> None:
         ([[0, 64, 128, 192]], "0 (25 %), 64 (25 %), 128 (25 %), 192 (25 %)", "mask_map='0=class0,64=class1"),
         ([[1, 2], [3, 3]], "ids 1 to 3 and no 0, where classes count from 0", "mask_map='1=class0,2=class1,3=class2'"),
         ([[0, 0]], "every pixel that counts is 0", "masks of two classes"),
-        ([[-1, 0, 1]], "values that are no classes", "mask_map='-1=class0"),
+        ([[-2, 0, 1]], "values that are no classes", "mask_map='-2=class0"),
+        ([[0] * 9 + [100, 200, 255]], "values that are no classes", "or masks without smoothed edges"),
+        ([[*range(0, 400, 10)]], "0 (2.5 %), 10 (2.5 %)", "masks='objects' for ids of objects"),
         ([[*range(256), *[0] * 5000, *[255] * 5000]], "two classes with smoothed edges", "without smoothing"),
     ],
 )
@@ -142,7 +145,14 @@ def test_M12_masks_in_which_nothing_counts_are_an_error_only_where_all_are() -> 
 def test_pictures_to_be_answered_on_need_not_have_every_class() -> None:
     assert judged(Legend(), [3, 3], strict=False) == ("0", "1", "2", "3")
     assert judged(BINARY, [0], strict=False) == ("background", "cell")
-    assert "values below 0: -5 (50 %)" in refusal(Legend(), [-5, 1], strict=False)
+    assert "values that are no classes: -5 (50 %)" in refusal(Legend(), [-5, 1], strict=False)
+    assert "2000000000 (50 %)" in refusal(Legend(), [0, 2_000_000_000], strict=False)
+
+
+def test_a_single_class_is_nothing_to_learn_whatever_its_values_are_called() -> None:
+    meant = legend("0=ground,1=ground,2=cell", None, "classes")
+    assert "every pixel that counts is ground: nothing to tell apart" in refusal(meant, [0, 1])
+    assert "every pixel that counts is object" in refusal(legend(None, None, "objects"), [3, 4])
 
 
 def test_too_many_values_are_no_classes() -> None:

@@ -193,6 +193,13 @@ def test_who_gives_one_of_the_two_folders_is_told_the_one_above(tmp_path: Path) 
     assert refusal(pairs(tmp_path) / "images").endswith(f"no pictures in images/. Try: {tmp_path}")
 
 
+def test_a_folder_behind_a_link_is_entered_where_that_is_allowed(tmp_path: Path) -> None:
+    (pairs(tmp_path / "data") / "masks").rename(tmp_path / "elsewhere")
+    (tmp_path / "data" / "masks").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    assert "no pictures in masks/, only in images/. Try: --follow-links" in refusal(tmp_path / "data")
+    assert len(read(tmp_path / "data", follow_links=True)) == 5
+
+
 def test_names_are_one_in_both_forms_of_unicode_and_a_number_is_no_suffix(tmp_path: Path) -> None:
     for index, (picture, mask) in enumerate((("caf\u00e9", "cafe\u0301"), ("scan.1", "scan.1"), ("scan.2", "scan.2"))):
         put(tmp_path / "images" / f"{picture}{'.png' * (index == 0)}", encode(photo(8, 10, index)))

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, final
@@ -20,7 +20,11 @@ from striate.data.targets import Masks, ReadMask
 Kind = Literal["classes", "objects"]
 _OBJECTS = ("background", "object")
 # One mask with more different values, or all with more classes, is rather of objects, or a photograph.
-MOST_VALUES, MANY_CLASSES = 1_000, 50
+MOST_VALUES, MANY_CLASSES, _MOST_CLASSES, _MOST_MAPPED = 1_000, 50, 1 << 16, 20
+_OBJECTS_OR_EXACT = (
+    Option("masks", "objects"),
+    " for ids of objects; else masks that are neither smoothed nor photographs",
+)
 _PIXELS = 1 << 20
 _ENTRY = re.compile(r"\s*(?:#([0-9a-f]{6})|(-?\d{1,9}))\s*=\s*(.*?)\s*", re.IGNORECASE | re.DOTALL)
 HINT = "for each picture a mask of its name and size, as PNG or TIFF, with a class id for each pixel"
@@ -33,7 +37,7 @@ class Legend:
     """`meaning`: (value, class) in the order of the classes, "" for what counts nowhere; None where value k is class k.
 
     Values are ids, or colours as 0xRRGGBB where `coloured`. `ignore` is an id that counts nowhere besides.
-    `objects`: each id above 0 is an object of its own, and all are of one class.
+    `objects`: each id above 0 is an object of its own, and all are of one class. Without a map -1 counts nowhere.
     """
 
     meaning: tuple[tuple[int, str], ...] | None = None
@@ -208,58 +212,66 @@ def settled(legend: Legend, seen: Sequence[tuple[str, Seen]], where: object, str
 
     `strict`: they are to be learned, so that there are several, and no value is out of the ordinary.
     """
-    if legend.objects:
+    if not legend.objects:
+        _stop_if_without_meaning(legend, seen, where, strict)
+    places = sum((_by_place(legend, each) for _, each in seen), Counter[int]())
+    del places[-1]
+    if strict and len(places) < 2:
+        cause = "no pixel of any mask counts"
+        for place in places:
+            cause = f"every pixel that counts is {(legend.classes or range(place + 1))[place]}: nothing to tell apart"
+        raise DataError(where, cause, "masks of two classes at least")
+    if legend.classes:
         return legend.classes
+    if not strict or (_are_classes(places) and not _smoothed(places)):
+        if places and not 0 <= min(places) <= max(places) < _MOST_CLASSES:
+            raise DataError(where, f"values that are no classes: {_histogram(places, legend)}", _map(places, legend))
+        return tuple(map(str, range(max(places, default=0) + 1)))
+    raise _no_classes(legend, places, where)
+
+
+def _stop_if_without_meaning(legend: Legend, seen: Sequence[tuple[str, Seen]], where: object, strict: bool) -> None:
+    """Every value is one that the legend knows, of the kind that it knows."""
     if crowded := [name for name, each in seen if each.counts is None]:
         cause = f"masks of more than {MOST_VALUES:,} different values, which are no classes: {some(crowded)}"
-        raise DataError(where, cause, (Option("masks", "objects"), " for ids of objects; smoothed colours are no ids"))
-    total = sum((Counter(each.counts) for _, each in seen), Counter[int]())
-    if other := [name for name, each in seen if each.coloured != legend.coloured]:
+        raise DataError(where, cause, _OBJECTS_OR_EXACT)
+    if other := [(name, each) for name, each in seen if each.coloured != legend.coloured]:
         painted = Legend(coloured=not legend.coloured)
-        shown = sum((Counter(each.counts) for _, each in seen if each.coloured != legend.coloured), Counter[int]())
+        shown = sum((Counter(each.counts) for _, each in other), Counter[int]())
         what = "nothing says which class each is" if legend.meaning is None else "their values are given otherwise"
         cause = f"{len(other):,} masks in {'colours' if painted.coloured else 'ids'}, and {what}: "
         raise DataError(where, cause + _histogram(shown, painted), _map(shown, painted))
     if legend.meaning is not None:
-        known = {value for value, _ in legend.meaning} | {legend.ignore}
-        if beyond := Counter({value: count for value, count in total.items() if value not in known}):
+        total = sum((Counter(each.counts) for _, each in seen), Counter[int]())
+        if beyond := Counter({value: count for value, count in total.items() if value not in legend.table}):
             first = next(name for name, each in seen if set(each.counts or ()) & set(beyond))
             cause = f"values that the map does not name: {_histogram(beyond, legend, total.total())}; first in {first}"
             hint = f"a class for each; {legend.told(next(iter(beyond)))}= without a name counts it nowhere"
-            hint = hint if strict else "masks whose values mean what they do in training"
-            raise DataError(where, cause, hint)
-    total = Counter({value: count for value, count in total.items() if value != legend.ignore})
-    if strict:
-        _stop_if_unlearnable(legend, total, where)
-    if total and min(total) < 0 and legend.meaning is None:
-        cause = f"values below 0: {_histogram(total, legend)}"
-        raise DataError(where, cause, (Option("ignore", min(total)), ", or a map of values to classes"))
-    return legend.classes or tuple(map(str, range(max(total, default=0) + 1)))
+            raise DataError(where, cause, hint if strict else "masks whose values mean what they do in training")
 
 
-def _stop_if_unlearnable(legend: Legend, total: Counter[int], where: object) -> None:
-    """What is counted here is not ignored."""
-    if not total:
-        raise DataError(where, "no pixel of any mask counts", "another ignore, or other masks")
-    told = _histogram(total, legend)
-    if len(total) < 2:
-        cause = f"every pixel that counts is {legend.told(*total)}: nothing to tell apart"
-        raise DataError(where, cause, "masks of two classes at least")
-    if legend.meaning is not None:
-        return
-    least, most = min(total), max(total)
-    if len(total) > MANY_CLASSES and total[0] + total[255] > 0.9 * total.total():
-        cause = f"{len(total)} values, nearly all of them 0 or 255, like two classes with smoothed edges: {told}"
-        raise DataError(where, cause, "masks without smoothing, of two values")
-    if least == 0 and 2 * len(total) > most + 1:
-        return
-    if least == 1 and len(total) == most:
-        cause = f"ids {least} to {most} and no 0, where classes count from 0: {told}"
-        raise DataError(where, cause, _map(total, legend))
-    hint, inner = _map(total, legend), sorted(set(total) - {255})
-    if 255 in total and len(inner) > 1 and inner[0] == 0 and 2 * len(inner) > inner[-1] + 1:
-        hint = (Option("ignore", 255), ", if 255 marks what is not to count, or a map of values to classes")
-    raise DataError(where, f"values that are no classes 0, 1, 2 ...: {told}", hint)
+def _are_classes(values: Collection[int]) -> bool:
+    """Whether they count from 0, with more of them there than missing."""
+    return min(values) == 0 and 2 * len(values) > max(values) + 1
+
+
+def _smoothed(counts: Counter[int]) -> bool:
+    return len(counts) > MANY_CLASSES and counts[0] + counts[255] > 0.9 * counts.total()
+
+
+def _no_classes(legend: Legend, counts: Counter[int], where: object) -> DataError:
+    told, most, inner = _histogram(counts, legend), max(counts), set(counts) - {255}
+    if min(counts) == 1 and len(counts) == most:
+        cause = f"ids 1 to {most} and no 0, where classes count from 0: {told}"
+        return DataError(where, cause, _map(counts, legend))
+    if _smoothed(counts):
+        cause = f"{len(counts)} values, nearly all of them 0 or 255, like two classes with smoothed edges: {told}"
+        return DataError(where, cause, "masks without smoothing, of two values")
+    hint = _map(counts, legend)
+    if 255 in counts and len(inner) > 1:
+        hint = (Option("ignore", 255), ", if 255 marks what is not to count; a map of values to classes; or masks "
+                "without smoothed edges")  # fmt: skip
+    return DataError(where, f"values that are no classes 0, 1, 2 ...: {told}", hint)
 
 
 def _histogram(counts: Counter[int], legend: Legend, all_: int | None = None) -> str:
@@ -269,10 +281,11 @@ def _histogram(counts: Counter[int], legend: Legend, all_: int | None = None) ->
 
 
 def _map(counts: Counter[int], legend: Legend) -> Hint:
-    """A map for these values, the names to be filled in."""
+    """A map for these values, the names to be filled in; where they are too many, what else they may be."""
+    if len(counts) > _MOST_MAPPED:
+        return _OBJECTS_OR_EXACT
     names = ["background", "foreground"] if len(counts) == 2 and min(counts) == 0 else []
-    values = sorted(counts)[:6]
-    pairs = zip(values, names or [f"class{place}" for place in range(len(values))], strict=True)
+    pairs = zip(sorted(counts), names or [f"class{place}" for place in range(len(counts))], strict=True)
     return (Option("mask_map", ",".join(f"{legend.told(value)}={name}" for value, name in pairs)), ", with your names")
 
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from pictures import encode, grey_tiff, photo, png
+from pictures import chunk, encode, grey_tiff, photo, png
 from striate.base.errors import DataError
 from striate.data.picture.mask import read
 
@@ -50,8 +50,10 @@ def test_ids_of_a_few_bits_are_not_scaled_to_levels(bits: int) -> None:
 def test_M10_a_palette_gives_its_places_or_its_colours() -> None:
     image = Image.fromarray(IDS % 3, "P")
     image.putpalette([0, 0, 0, 255, 0, 0, 9, 8, 7])
-    for form in ("PNG", "GIF", "TIFF", "BMP"):
+    for form in ("PNG", "TIFF", "BMP"):
         assert (values(encode(image, form)) == IDS % 3).all()
+    assert (values(encode(image, "GIF"), coloured=True) == np.array([0, 0xFF0000, 0x090807])[IDS % 3]).all()
+    assert (values(encode(IDS * 20, "GIF")) == IDS * 20).all(), "whatever their places in the palette"
     assert (values(encode(image), coloured=True) == np.array([0, 0xFF0000, 0x090807])[IDS % 3]).all()
     transparent = encode(image, transparency=1)
     assert (values(transparent) == IDS % 3).all(), "what a palette says of transparency is no id"
@@ -102,3 +104,5 @@ def test_a_mask_is_turned_upright_as_a_picture_is(turn: int) -> None:
     upright = values(encode(IDS, exif=exif))
     assert upright.shape == ((3, 4) if turn < 5 else (4, 3))
     assert sorted(upright.ravel()) == list(range(12))
+    few = png(4, 3, 4, 0, packed_bits(IDS, 4), chunk(b"eXIf", exif.tobytes()[6:]))
+    assert (values(few) == upright).all()

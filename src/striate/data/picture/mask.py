@@ -42,18 +42,20 @@ def values(data: bytes, where: str, *, coloured: bool = False, max_pixels: int =
         raise DataError(where, f"a mask in {form}, which may scale ids", SAVE)
     try:
         image, notes, _ = decode.loaded(data, where, max_pixels=max_pixels)
-        found, colours = _numbers(image, data, where, coloured)
+        found, colours = _numbers(image, str(form), data, where, coloured)
     except MemoryError:
         raise decode.no_memory(where) from None
     return Values(found, colours, tuple(notes))
 
 
-def _numbers(image: Any, data: bytes, where: str, coloured: bool) -> tuple[Array, bool]:
-    unit = _unit(image, data, where)
+def _numbers(image: Any, form: str, data: bytes, where: str, coloured: bool) -> tuple[Array, bool]:
+    unit = _unit(image, form, data, where)
     if image.mode in ("LA", "RGBA"):
         if np.asarray(image.getchannel("A")).min() < 255:
             raise DataError(where, "a mask with transparent pixels, which are of no class", "save it without alpha")
         image = image.convert(image.mode[:-1])
+    if form == "GIF":  # each writer orders its palette anew
+        image = image.convert("RGB")
     if image.mode == "RGB" or (coloured and image.mode in ("1", "L", "P")):
         return _colours(image.convert("RGB"), coloured)
     if image.mode == "F":
@@ -66,11 +68,11 @@ def _numbers(image: Any, data: bytes, where: str, coloured: bool) -> tuple[Array
     return np.asarray(image).astype(np.int32) // unit, False
 
 
-def _unit(image: Any, data: bytes, where: str) -> int:
+def _unit(image: Any, form: str, data: bytes, where: str) -> int:
     """By what Pillow has multiplied ids of two or four bits; a DataError for bits that it drops or turns around."""
-    if image.format == "PNG":
+    if form == "PNG":
         bits, grey = data[24], data[25] == 0
-    elif image.format == "TIFF":
+    elif form == "TIFF":
         bits, grey = _tag(data, tiff.BITS, 1), _tag(data, tiff.CHANNELS, 1) == 1 and image.mode != "P"
         if _tag(data, 262, 1) == 0 and bits > 1:
             raise DataError(where, f"{_OTHER} (its highest number is black)", SAVE)

@@ -106,7 +106,9 @@ def _kinds(
     for kind in ("images", "masks"):
         if not any(kind == each for each, *_ in rows):
             seen = some(sorted({f"{name.split('/')[0]}/" for name in names if "/" in name}, key=os.fsencode))
-            hint = str(root.parent) if is_pairs(root.parent) else _TREE
+            linked = any("link" in cause for cause in ignored)
+            hint = "--follow-links, if they lie behind links" if linked else _TREE
+            hint = str(root.parent) if is_pairs(root.parent) else hint
             raise DataError(root, f"no pictures in {kind}/" + (f", only in {seen}" if seen else ""), hint)
     split = any(subset for kind, subset, *_ in rows if kind == "images")
     for kind, subset, parts, name in rows:
