@@ -7,6 +7,7 @@ import numpy as np
 
 from striate.base.errors import DataError
 from striate.data.picture import decode, tiff
+from striate.data.picture.bands import bands
 from striate.data.picture.laid import Array
 from striate.data.picture.pixels import MOST_PIXELS, PIXELS
 
@@ -57,7 +58,7 @@ def _numbers(image: Any, form: str, data: bytes, where: str, coloured: bool) -> 
     if form == "GIF":  # each writer orders its palette anew
         image = image.convert("RGB")
     if image.mode == "RGB" or (coloured and image.mode in ("1", "L", "P")):
-        return _colours(image.convert("RGB"), coloured)
+        return _colours(image, coloured)
     if image.mode == "F":
         given = np.asarray(image)
         if not (np.isfinite(given).all() and (np.abs(given) < 2**24).all() and (given == np.rint(given)).all()):
@@ -87,14 +88,16 @@ def _unit(image: Any, form: str, data: bytes, where: str) -> int:
 
 def _colours(image: Any, wanted: bool) -> tuple[Array, bool]:
     """Colours as numbers; the level itself where all are grey, unless colours are what is wanted."""
-    levels = np.asarray(image)
-    if not wanted and (levels[..., 0] == levels[..., 1]).all() and (levels[..., 0] == levels[..., 2]).all():
-        return levels[..., 0].astype(np.int32), False
-    packed = np.zeros(levels.shape[:2], np.int32)
-    for layer in range(3):
-        packed <<= 8
-        packed += levels[..., layer]
-    return packed, True
+    packed, top, grey = np.zeros((image.height, image.width), np.int32), 0, not wanted
+    for levels in (np.asarray(band.convert("RGB")) for band in bands(image)):
+        part, top = packed[top : top + len(levels)], top + len(levels)
+        for layer in range(3):
+            part <<= 8
+            part += levels[..., layer]
+        grey = grey and bool((levels == levels[..., :1]).all())
+    if grey:
+        packed &= 255
+    return packed, not grey
 
 
 def _tag(data: bytes, tag: int, otherwise: int) -> int:
