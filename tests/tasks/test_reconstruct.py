@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import striate
-from small import photographs, train, whole
+from small import job, photographs, train, whole
 from striate.base.errors import UsageError
 from striate.data.feed import Batch
 from striate.shell.cli import main
@@ -79,7 +79,7 @@ DISTANCES = {
 
 @pytest.mark.parametrize("distance", ["squared", "absolute", "ssim", "squared+ssim", "absolute+ssim"])
 def test_the_loss_is_the_sum_of_the_distances_asked_for(distance):
-    task = registry.task_named("denoise", (), {"distance": distance}, {})
+    task = registry.task_named("denoise", (), {"loss_kind": distance}, {})
     asked = task.given(batch(), 0, 0)
     answers = answers_of(asked).requires_grad_()
     found = task.loss(answers, asked)
@@ -173,6 +173,14 @@ def test_of_a_large_picture_the_middle_is_shown_and_what_is_not_asked_is_shown_a
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     return striate.train("digits", task="denoise", epochs=3, runs=tmp_path_factory.mktemp("runs"))
+
+
+def test_what_suits_the_tasks_own_network_is_not_given_to_another(run, tmp_path):
+    assert run.recipe["model_options"] == {"width": 128, "norm": "batch"}
+    own = job(tmp_path / "a", task="denoise", model_options={"norm": "none"}).recipe
+    assert own.model_options == {"width": 128, "norm": "none"}
+    other = job(tmp_path / "b", task="denoise", model="unet_padded", model_options={"width": 4}, size=16).recipe
+    assert other.model_options == {"width": 4}
 
 
 def test_training_restores_more_than_the_noisy_picture_and_what_a_user_would_try(run):

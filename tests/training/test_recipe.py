@@ -234,10 +234,12 @@ def test_a_recipe_comes_back_from_json(values: dict[str, Any]) -> None:
         ({"model": "unet_padded", "model_options": {"norm": "none"}}, {"width": 16, "norm": "none"}),
         ({"model": "unet_padded", "model_options": {"width": 8}}, {"width": 8}),
         ({"model": "unet_resnet18"}, {}),
-        ({}, {}),  # an autoencoder, whose width is another thing
+        ({}, {"width": 128, "norm": "batch"}),  # an autoencoder, whose width is another thing
     ],
 )
-def test_a_narrow_network_for_cells_where_nothing_else_is_said(asked: dict[str, Any], options: dict[str, Any]) -> None:
+def test_options_that_suit_the_data_or_the_task_are_given_to_networks_of_their_kind(
+    asked: dict[str, Any], options: dict[str, Any]
+) -> None:
     recipe = recipe_of(data="cells:number=5,size=32", task="denoise", device="cpu", **asked)
     plan = planning.plan_of(recipe, planning.Execution(), Notes())
     assert plan.recipe.model_options == plan.network["options"] == options

@@ -32,7 +32,7 @@ GREY = 0.5
 SQUARED, ABSOLUTE, SSIM, IN_HOLE = range(4)
 Noise = Annotated[float, Range(0.3, least=0, open="least")]
 Hidden = Annotated[float, Range(0.25, least=0.01, most=0.75)]
-Distance = Literal["squared", "absolute", "ssim", "squared+ssim", "absolute+ssim"]
+LossKind = Literal["squared", "absolute", "ssim", "squared+ssim", "absolute+ssim"]
 
 
 @final
@@ -80,7 +80,9 @@ class Reconstruct:
     hole_weight: Annotated[float, Range(6, least=1, most=1000)] = option(
         6.0, "how many times an error in the hole counts in the loss, beside one elsewhere"
     )
-    distance: Distance = option("squared", "the loss: squared, absolute, ssim, squared+ssim or absolute+ssim")
+    loss_kind: LossKind = option(
+        "squared", "what training lowers: squared, absolute, ssim, squared+ssim or absolute+ssim"
+    )
     name: str = "denoise"
 
     def __post_init__(self) -> None:
@@ -125,11 +127,11 @@ class Reconstruct:
         """The distance of each picture, (n,): means over its numbers; structural similarity counts as 1 less of it."""
         parts = batch.inside(outputs.shape[-2:]).targets
         truth, hole = parts["picture"], parts.get("hole")
-        total: Tensor = 1 - ssim(outputs, truth) if "ssim" in self.distance else torch.zeros_like(outputs[:, 0, 0, 0])
-        if self.distance == "ssim":
+        total: Tensor = 1 - ssim(outputs, truth) if "ssim" in self.loss_kind else torch.zeros_like(outputs[:, 0, 0, 0])
+        if self.loss_kind == "ssim":
             return total
         error: Tensor = outputs - truth
-        error = error.abs() if "absolute" in self.distance else error.square()
+        error = error.abs() if "absolute" in self.loss_kind else error.square()
         if hole is None:
             return total + error.flatten(1).mean(1)
         weight = (1 + (self.hole_weight - 1) * hole).expand_as(error)
@@ -164,7 +166,7 @@ class Reconstruct:
         """The distance as the loss, without the weights of a hole; the means of the measures to quote."""
         rows = np.asarray(kept.cpu().numpy())
         loss = {"squared": rows[:, SQUARED], "absolute": rows[:, ABSOLUTE], "ssim": 1 - rows[:, SSIM]}
-        told = {"loss": float(sum(loss[part].mean() for part in self.distance.split("+")))}
+        told = {"loss": float(sum(loss[part].mean() for part in self.loss_kind.split("+")))}
         told |= {"PSNR": float(psnr(rows[:, SQUARED]).mean()), "SSIM": float(rows[:, SSIM].mean())}
         return told | ({"PSNR in the hole": float(psnr(rows[:, IN_HOLE]).mean())} if self.hidden else {})
 
@@ -188,7 +190,7 @@ class Reconstruct:
     def columns(self) -> tuple[str, ...]:
         return ("height", "width")
 
-    def answer(self, said: Array, picture: Array) -> Restored:
+    def answer(self, said: Array) -> Restored:
         return Restored(_bytes(said))
 
     def shown(self, said: Array, batch: Batch) -> Mapping[str, Array]:

@@ -158,9 +158,12 @@ def _filled(recipe: Recipe) -> tuple[Recipe, Entry, dict[str, Any]]:
         options = {**kind.recipe.get("model_options", {}), **recipe.model_options}
         recipe = dataclasses.replace(recipe, model_options=options)
     values = {**suggested, **kind.recipe, **entry.recipe, "model": entry.name, "task": named}
-    narrow = values.pop("model_options", {})  # for networks like the suggested one, as far as they have such options
-    alike = entry.task == find(suggested["model"]).task
-    fitting = {key: narrow[key] for key in narrow if alike and key in options_of(entry)}
+    values.pop("model_options", None)
+    # options that suit a network suit those of its kind, as far as they have them
+    sources = (each for each in (kind.recipe, suggested) if "model" in each and find(each["model"]).task == entry.task)
+    fitting = {
+        key: value for key, value in next(sources, {}).get("model_options", {}).items() if key in options_of(entry)
+    }
     recipe = dataclasses.replace(recipe, model_options={**fitting, **recipe.model_options})
     recipe = resolve(recipe, {key: value for key, value in values.items() if key not in OF_TASKS or key in reads})
     if not kind.mixes and augment_of(recipe).mixes:
