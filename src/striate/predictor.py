@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from striate.base import devices
-from striate.base.errors import DataError, MachineError, RunError, UsageError
+from striate.base.errors import DataError, MachineError, Option, RunError, UsageError
 from striate.cost.budget import largest_batch
 from striate.data.feed import Batch
 from striate.data.picture import decode
@@ -23,12 +23,13 @@ from striate.data.picture.canvas import planes
 from striate.data.picture.laid import Array, Pixels
 from striate.data.picture.pixels import PIXELS as PIXELS_READ
 from striate.data.picture.pixels import check_most
-from striate.data.preprocess import Preprocess, Views
+from striate.data.preprocess import Preprocess, Views, scaled
 from striate.data.sources.folder import list_pictures
+from striate.data.sources.holes import Holes, holes_in
 from striate.data.workers import Say, nobody
 from striate.models.build import build
 from striate.models.catalog import find, options_of
-from striate.tasks.task import Answer, LabelTask, PictureTask, Task, of_pictures
+from striate.tasks.task import Answer, LabelTask, PictureTask, Task, fills, of_pictures
 
 T = TypeVar("T")
 Progress = Callable[[str, int, int], None]
@@ -127,7 +128,8 @@ class Predictor:
         task = self.task
         if of_pictures(task):
             picture = planes(grey, self.members[0].preprocess.channels)
-            task.answer(self.said(picture, task), picture)
+            given = self._with_hole(picture, task, np.ones(picture.shape[1:], bool))
+            task.answer(self.said(given, task), picture)
             return
         looks = [[(0, *look) for look in member.preprocess.looks(grey)] for member in self.members]
         answers, _ = self.answers([_batch(each, self.device) for each in looks])
@@ -194,18 +196,20 @@ class Predictor:
         pictures: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
         *,
         top: int | None = None,
+        holes: str | os.PathLike[str] | None = None,
         max_pixels: int = PIXELS_READ,
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> list[Prediction]:
         """One prediction per picture of the files, folders and patterns; a bad picture is one with its cause.
 
-        One path is one file, folder or pattern. `top`: how many classes a classifier lists, 5 as a rule.
-        `max_pixels`: the most of one picture that are read.
+        One path is one file, folder or pattern. `top`: how many classes a classifier lists, 5 as a rule. `holes`: a
+        picture, or a folder of such by name, that is white where one who fills is to fill. `max_pixels`: the most of
+        one picture that are read.
         """
         named = [pictures] if isinstance(pictures, str | os.PathLike) else pictures
         paths = list_pictures([os.fspath(picture) for picture in named])
         predictions = []
-        for each in self.predictions(paths, top=top, max_pixels=max_pixels):
+        for each in self.predictions(paths, top=top, holes=holes, max_pixels=max_pixels):
             predictions.append(each)
             progress(len(predictions), len(paths))
         return predictions
@@ -215,6 +219,7 @@ class Predictor:
         paths: Sequence[Path],
         *,
         top: int | None = None,
+        holes: str | os.PathLike[str] | None = None,
         max_pixels: int = PIXELS_READ,
         tiles: Progress = lambda name, done, total: None,
     ) -> Iterator[Prediction]:
@@ -224,22 +229,43 @@ class Predictor:
         """
         check_most(max_pixels)
         task: Task = self.task if top is None else self.task.listing(top)
+        marked = self.marked(holes)
         if of_pictures(task):
             for path in paths:
-                yield self._pictured(path, task, max_pixels, tiles)
+                yield self._pictured(path, task, marked, max_pixels, tiles)
             return
         step = min(_AT_ONCE, self.at_once)
         for start in range(0, len(paths), step):
             yield from self._labelled(paths[start : start + step], task, max_pixels)
 
-    def _pictured(self, path: Path, task: PictureTask, max_pixels: int, tiles: Progress) -> Prediction:
+    def marked(self, holes: str | os.PathLike[str] | None) -> Holes | None:
+        """What is to be filled; a UsageError where the task fills and nothing is marked, or the other way round."""
+        if fills(self.task) and holes is None:
+            cause, hint = "nothing is marked to be filled", "a picture that is white there and black elsewhere: "
+            raise UsageError("holes", cause, (hint, Option("holes", "MASK.png")))
+        if holes is not None and not fills(self.task):
+            raise UsageError("holes", f"the task {self.task.name} fills none", "leaving it out")
+        return None if holes is None else holes_in(Path(holes))
+
+    def _pictured(
+        self, path: Path, task: PictureTask, marked: Holes | None, max_pixels: int, tiles: Progress
+    ) -> Prediction:
         try:
             pixels = decode.read(decode.read_bytes(path, max_pixels), str(path), max_pixels=max_pixels).pixels
+            picture = planes(pixels, self.members[0].preprocess.channels)
+            hole = None if marked is None else marked.of(path, pixels.shape[:2], max_pixels)
         except DataError as error:
             return Prediction(str(path), error.cause, task.nothing())
-        picture = planes(pixels, self.members[0].preprocess.channels)
-        said = self.said(picture, task, lambda done, total: tiles(f"tiles of {path.name}", done, total))
-        return Prediction(str(path), "ok", task.answer(said, picture))
+        given = self._with_hole(picture, task, hole)
+        said = self.said(given, task, lambda done, total: tiles(f"tiles of {path.name}", done, total))
+        whole = said if hole is None else np.where(hole, said, picture / 255)
+        return Prediction(str(path), "ok", task.answer(whole, picture))
+
+    def _with_hole(self, picture: Array, task: PictureTask, hole: Array | None) -> Array:
+        if hole is None or not fills(task):
+            return picture
+        pictures, holes = scaled(torch.from_numpy(picture)[None]), torch.from_numpy(hole)[None, None].float()
+        return np.asarray(task.with_hole(pictures, holes)[0].numpy())
 
     def said(
         self, picture: Array, task: PictureTask, progress: Callable[[int, int], None] = lambda done, total: None

@@ -263,6 +263,64 @@ def test_predict_writes_pictures_of_the_given_sizes_and_never_over_others(run, t
     assert "lists no classes" in capsys.readouterr().err
 
 
+@pytest.fixture(scope="module")
+def filler(tmp_path_factory):
+    home = tmp_path_factory.mktemp("filler")
+    pictures = str(photographs(home / "photos"))
+    return train(
+        home / "runs", data=pictures, task="inpaint", model_options={"width": 4}, channels=3, batch=9, epochs=1
+    )
+
+
+def said_of(words, capsys):
+    with pytest.raises(SystemExit) as left:
+        main(words)
+    told = capsys.readouterr()
+    return left.value.code, told.out, told.err
+
+
+def test_predict_fills_what_is_marked_and_changes_nothing_else(filler, tmp_path, capsys):
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 61, 3), dtype=np.uint8)
+    mask = np.zeros((50, 61), np.uint8)
+    mask[10:30, 20:50] = 255
+    for name, values in (("a.png", pixels), ("b.png", pixels[:40]), ("masks/a.png", mask), ("masks/b.png", mask)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(values).save(tmp_path / name)
+    words = ["predict", str(filler.folder), str(tmp_path / "a.png"), str(tmp_path / "b.png"), "--json"]
+    code, out, _ = said_of([*words, "--out", str(tmp_path / "out"), "--holes", str(tmp_path / "masks")], capsys)
+    rows = json.loads(out)["predictions"]
+    assert (code, [row["status"] for row in rows]) == (
+        0, ["ok", f"its mask {tmp_path}/masks/b.png is 61x50, and the picture 61x40"],
+    )  # fmt: skip
+    with Image.open(tmp_path / "out" / "a.png") as picture:
+        filled = np.asarray(picture)
+    assert np.array_equal(filled[mask == 0], pixels[mask == 0])
+    assert (filled[mask > 0] != pixels[mask > 0]).mean() > 0.9
+    (answer,) = filler.predict(tmp_path / "a.png", holes=tmp_path / "masks" / "a.png")
+    assert np.array_equal(answer.picture, filled)
+
+
+def test_a_hole_that_is_missing_or_means_nothing_is_told_before_anything_is_written(filler, run, tmp_path, capsys):
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "a.png")
+    words = [str(tmp_path / "a.png"), "--out", str(tmp_path / "out")]
+    code, _, err = said_of(["predict", str(filler.folder), *words], capsys)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "nothing is marked to be filled" in err
+    assert "--holes MASK.png" in err
+    code, _, err = said_of(["predict", str(run.folder), *words, "--holes", str(tmp_path / "a.png")], capsys)
+    assert (code, "the task denoise fills none" in err) == (2, True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_evaluating_again_hides_the_same_and_fillings_stand_beside(filler):
+    again = filler.evaluate()
+    assert again.numbers["numbers"] == filler.result["numbers"]
+    assert [each["name"] for each in filler.result["baselines"]] == [
+        "the given picture itself", "the mean training picture", "mean of the rim", "nearest pixel",
+        "biharmonic filling",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("words", "cause"),
     [

@@ -138,13 +138,14 @@ class Run:
         pictures: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
         *,
         top: int | None = None,
+        holes: str | os.PathLike[str] | None = None,
         max_pixels: int = PIXELS,
         device: str = "cpu",
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> list[Prediction]:
-        """One prediction per picture of the files, folders and patterns; a bad picture is one with its cause."""
+        """As `Predictor.predict`: one prediction per picture of the files, folders and patterns."""
         predictor = self.predictor.on(devices.named(device))
-        return predictor.predict(pictures, top=top, max_pixels=max_pixels, progress=progress)
+        return predictor.predict(pictures, top=top, holes=holes, max_pixels=max_pixels, progress=progress)
 
     def embed(
         self,

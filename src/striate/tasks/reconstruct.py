@@ -99,17 +99,24 @@ class Reconstruct:
         return NOISES[self.noise_kind].such if self.noise is None else self.noise
 
     def channels(self, pictures: int) -> tuple[int, int]:
-        return pictures + bool(self.hidden), pictures
+        return pictures + self.fills, pictures
 
     def given(self, batch: Batch, seed: int, epoch: int) -> Batch:
         """The picture as it is, with noise, or with a hole in grey and its map beside."""
         pictures, targets = batch.pictures, {**batch.targets, "picture": batch.pictures}
         if self.strength:
             pictures = noisy(pictures, self.noise_kind, self.strength, seed, epoch, batch.indices)
-        if self.hidden:
+        if self.fills:
             hole = holes(self.holes, self.hidden, pictures, seed, epoch, batch.indices)
-            pictures, targets["hole"] = torch.cat([torch.where(hole > 0, GREY, pictures), hole], 1), hole
+            pictures, targets["hole"] = self.with_hole(pictures, hole), hole
         return dataclasses.replace(batch, pictures=pictures, targets=targets)
+
+    @property
+    def fills(self) -> bool:
+        return self.hidden > 0
+
+    def with_hole(self, pictures: Tensor, hole: Tensor) -> Tensor:
+        return torch.cat([torch.where(hole > 0, GREY, pictures), hole], 1)
 
     def may_learn(self, targets: Targets) -> None:
         return None
@@ -156,7 +163,7 @@ class Reconstruct:
         return torch.stack(found if hole is None else [*found, squared / hole.double().flatten(1).mean(1)], 1)
 
     def fits(self, kept: Rows) -> bool:
-        if kept.shape[1] != (IN_HOLE + 1 if self.hidden else IN_HOLE):
+        if kept.shape[1] != (IN_HOLE + 1 if self.fills else IN_HOLE):
             return False
         errors, slack = np.delete(kept, SSIM, 1), 1e-9
         bounded = (errors >= 0).all() and (np.abs(kept) <= 1 + slack).all()
@@ -168,7 +175,7 @@ class Reconstruct:
         loss = {"squared": rows[:, SQUARED], "absolute": rows[:, ABSOLUTE], "ssim": 1 - rows[:, SSIM]}
         told = {"loss": float(sum(loss[part].mean() for part in self.loss_kind.split("+")))}
         told |= {"PSNR": float(psnr(rows[:, SQUARED]).mean()), "SSIM": float(rows[:, SSIM].mean())}
-        return told | ({"PSNR in the hole": float(psnr(rows[:, IN_HOLE]).mean())} if self.hidden else {})
+        return told | ({"PSNR in the hole": float(psnr(rows[:, IN_HOLE]).mean())} if self.fills else {})
 
     def score(self, summary: Mapping[str, float]) -> tuple[float, ...]:
         return (-summary["loss"],)
@@ -179,7 +186,7 @@ class Reconstruct:
     def measures(self, kept: Rows) -> list[Measure]:
         """Peak signal-to-noise ratio in dB, in the hole first, and the rest; of each picture, then their mean."""
         columns = [("SSIM", kept[:, SSIM]), ("squared error", kept[:, SQUARED]), ("absolute error", kept[:, ABSOLUTE])]
-        ratios = [("PSNR in the hole in dB", IN_HOLE)] if self.hidden else []
+        ratios = [("PSNR in the hole in dB", IN_HOLE)] if self.fills else []
         columns = [(name, psnr(kept[:, at])) for name, at in [*ratios, ("PSNR in dB", SQUARED)]] + columns
         return [Mean(name, tuple(values.tolist())) for name, values in columns]
 
@@ -209,9 +216,9 @@ class Reconstruct:
         raise UsageError("top", f"the task {self.name} lists no classes", "leaving it out")
 
     def table(self, kept: Rows) -> Table:
-        names = ("psnr", "ssim", "squared_error", "absolute_error", *(("psnr_in_hole",) if self.hidden else ()))
+        names = ("psnr", "ssim", "squared_error", "absolute_error", *(("psnr_in_hole",) if self.fills else ()))
         columns = [psnr(kept[:, SQUARED]), kept[:, SSIM], kept[:, SQUARED], kept[:, ABSOLUTE]]
-        columns += [psnr(kept[:, IN_HOLE])] if self.hidden else []
+        columns += [psnr(kept[:, IN_HOLE])] if self.fills else []
         return Table(names, np.stack(columns, 1).tolist())
 
     def baselines(
@@ -225,7 +232,7 @@ class Reconstruct:
         """The given picture itself where it is not all of the truth, the mean training picture where all have one size,
         and filters or fillings."""
         rivals = [filters.Rival("the given picture itself", lambda given, hole, _: given)]
-        if self.hidden:
+        if self.fills:
             rivals += filters.FILLINGS
         elif self.strength:
             rivals += filters.FILTERS
@@ -242,9 +249,9 @@ class Reconstruct:
     def _asked(self, batch: Batch) -> Iterator[filters.Asked]:
         """What rivals are asked, scored by the first of the measures."""
         for row, truth in enumerate(batch.targets["picture"].numpy()):
-            hole = batch.targets["hole"][row, 0].numpy() > 0 if self.hidden else np.zeros(truth.shape[1:], bool)
+            hole = batch.targets["hole"][row, 0].numpy() > 0 if self.fills else np.zeros(truth.shape[1:], bool)
 
-            def score(answer: Array, true: Array = truth, where: Array = hole | (not self.hidden)) -> float:
+            def score(answer: Array, true: Array = truth, where: Array = hole | (not self.fills)) -> float:
                 return float(psnr(np.square(np.clip(answer, 0, 1, dtype=np.float64) - true)[:, where].mean()))
 
             yield filters.Asked(batch.pictures[row, : len(truth)].numpy(), hole, score)
@@ -256,7 +263,7 @@ class Reconstruct:
 
     def _order(self, kept: Rows) -> Indices:
         """The best first."""
-        return np.argsort(kept[:, IN_HOLE if self.hidden else SQUARED], kind="stable")
+        return np.argsort(kept[:, IN_HOLE if self.fills else SQUARED], kind="stable")
 
     def sections(self, kept: Rows, result: Mapping[str, Any], shown: Shown) -> list[Section]:
         """The pictures that were restored worst and best, each as given, as restored and as it truly is."""
@@ -278,7 +285,7 @@ class Reconstruct:
         titles = (("given", "given"), ("answer", "restored"), ("truth", "true"))
         seen = tuple(Seen(found[part], title) for part, title in titles if part in found)
         lines = [("PSNR", f"{psnr(row[SQUARED]):.1f} dB", ""), ("SSIM", f"{row[SSIM]:.3f}", "")]
-        lines += [("PSNR in the hole", f"{psnr(row[IN_HOLE]):.1f} dB", "")] if self.hidden else []
+        lines += [("PSNR in the hole", f"{psnr(row[IN_HOLE]):.1f} dB", "")] if self.fills else []
         return Card(seen, tuple(lines), shown.name(place))
 
 

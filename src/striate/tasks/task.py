@@ -231,8 +231,25 @@ class PictureTask(AnyTask, Protocol):
         ...
 
 
+class FillingTask(PictureTask, Protocol):
+    """Asked only of what a person marks in a picture; elsewhere the picture is the answer."""
+
+    @property
+    def fills(self) -> bool:
+        """Whether it does: a task that never does has no such property."""
+        ...
+
+    def with_hole(self, pictures: Tensor, hole: Tensor) -> Tensor:
+        """What the network is given of pictures (n, c, h, w) in 0..1, to be filled where the hole (n, 1, h, w) is 1."""
+        ...
+
+
 Task = LabelTask | PictureTask
 
 
 def of_pictures(task: Task) -> "TypeIs[PictureTask]":
     return task.pictures
+
+
+def fills(task: Task) -> "TypeIs[FillingTask]":
+    return bool(getattr(task, "fills", False))

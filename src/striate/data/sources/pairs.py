@@ -115,7 +115,7 @@ def _kinds(
         if split and not subset:
             ignored["not in train, val or test"] += 1
             continue
-        key = (subset, _stem("/".join(parts)))
+        key = (subset, stem("/".join(parts)))
         if (other := found[kind].setdefault(key, name)) != name:
             raise DataError(
                 root, f"{other} and {name} have one name", "a name of its own for each picture and its mask"
@@ -123,7 +123,7 @@ def _kinds(
     return found, split
 
 
-def _stem(name: str) -> str:
+def stem(name: str) -> str:
     """A name without its suffix, if that is one of pictures: "scan.2" has none. Equal for both forms of Unicode."""
     stem, suffix = os.path.splitext(name)  # noqa: PTH122 - a path would lose bytes that are no text
     known = suffix.lower() in decode.SUFFIXES or suffix.lower() in UNREAD

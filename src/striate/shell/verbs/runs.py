@@ -77,6 +77,7 @@ def predict(
     out: Path | None = None,
     masks: Literal["ids", "colours"] | None = None,
     overlays: Annotated[bool, Parameter(negative="")] = False,
+    holes: Path | None = None,
     force: Force = False,
     json: Json = False,
     device: Device = "cpu",
@@ -99,6 +100,8 @@ def predict(
         With --out, masks as class ids, shown in colours by a palette (the default), or as colours alone.
     overlays
         With --out, each picture with its mask over it besides.
+    holes
+        For a run that fills holes: a picture that is white where to fill, or a folder of such by the pictures' names.
     force
         Write the table over any file, and pictures beside those that are there.
     """
@@ -123,10 +126,11 @@ def predict(
         predictor = together([each.predictor for each in (opened, *others)]).looking(looks).on(devices.named(device))
         paths = list_pictures(pictures)
         task = predictor.task if top is None else predictor.task.listing(top)
+        predictor.marked(holes)  # before anything is written
         folder = None if out is None else answered.folder(out, task, masks, overlays, force)
         output = None if csv is None else _table(csv, task, read_for(pictures, paths, (opened, *others)), force)
         head, rows, told, written = [*OF_ALL, *task.columns], [], [], []
-        for each in predictor.predictions(paths, top=top, max_pixels=max_pixels, tiles=screen.progress):
+        for each in predictor.predictions(paths, top=top, holes=holes, max_pixels=max_pixels, tiles=screen.progress):
             written += [] if folder is None else folder.write(each)
             rows.append(_cells(each, len(head)))
             told.append(each.as_dict() if json else {})
