@@ -13,6 +13,7 @@ from typing import Any, TypeVar, final
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from striate.base import devices
 from striate.base.errors import DataError, MachineError, Option, RunError, UsageError
@@ -179,7 +180,14 @@ class Predictor:
 
     @torch.no_grad()
     def outputs(self, member: Member, pictures: Tensor) -> Tensor:
+        """What one network answers for canvases (n, channels, side, side), as read or in 0..1.
+
+        Maps that its task gives besides are 0 where they are missing: nothing is said to be hidden.
+        """
         values = member.preprocess.normalise(pictures.to(self.device))
+        maps, _ = member.task.channels(member.preprocess.channels)
+        if values.shape[1] < maps:
+            values = functional.pad(values, (0, 0, 0, 0, 0, maps - values.shape[1]))
         if self.bfloat16:
             values = values.contiguous(memory_format=torch.channels_last)
         training = member.network.training

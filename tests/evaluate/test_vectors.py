@@ -22,7 +22,7 @@ def predictor(model: str, task: str, way: Preprocess, **options: Any) -> Predict
     torch.manual_seed(0)
     learned = registry.task_named(task, ("one", "two", "three"), {}, {})
     maps, answers = learned.channels(way.channels)
-    known = {"classes": answers} if model != "autoencoder" else {}
+    known = {"outputs" if model == "autoencoder" else "classes": answers}
     return Predictor((Member(build(model, channels=maps, **known, **options).eval(), way, learned),))
 
 
@@ -75,6 +75,17 @@ def test_of_an_autoencoder_it_is_the_whole_code_and_the_decoder_makes_the_answer
         answers = network.decoder(torch.from_numpy(codes.reshape(5, 8, 8, 8)))
         assert torch.allclose(answers, network(given(of, PHOTOS)), atol=1e-6)
     assert np.allclose(seen(of, PHOTOS, "mean"), codes.reshape(5, 8, 64).mean(2), atol=1e-6)
+
+
+def test_where_nothing_is_said_to_be_hidden_the_map_of_holes_is_empty() -> None:
+    of = predictor("autoencoder", "inpaint", Preprocess(32, 3, "tiles", stride=4, whole=True))
+    network, picture = of.members[0].network, photo(32, 32, 0)
+    of.try_out()
+    values = torch.cat([given(of, [picture]), torch.zeros(1, 1, 32, 32)], 1)
+    with torch.no_grad():
+        assert np.allclose(seen(of, [picture]), network.encoder(values).flatten(1).numpy(), atol=1e-6)
+        said = of.said(picture.transpose(2, 0, 1), of.task)
+        assert np.allclose(said, network(values)[0].clamp(0, 1).numpy(), atol=1e-6)
 
 
 @pytest.mark.parametrize("model", ["unet_padded", "unet_resnet18"])

@@ -101,7 +101,7 @@ def between(predictor: Predictor, ends: Sequence[tuple[Array, Laid]], steps: int
 
     handle = member.network.get_submodule("encoder").register_forward_hook(mixed)
     try:
-        outputs = predictor.outputs(member, _with_no_more(member, np.stack([first] * (steps - 1) + [last])))
+        outputs = predictor.outputs(member, torch.from_numpy(np.stack([first] * (steps - 1) + [last])))
     finally:
         handle.remove()
     refuse_not_finite(outputs)
@@ -152,17 +152,10 @@ def _seen(predictor: Predictor, pictures: Array, pool: Pool) -> Array:
         flat = maps.flatten(2).mean(2) if pool == "mean" and maps.ndim > 2 else maps.flatten(1)
         return np.asarray(flat.numpy())
 
-    values = _with_no_more(member, pictures)
+    values = torch.from_numpy(pictures)
     laid = (Laid.itself(*values.shape[2:]),) * len(values)
     parts, _ = in_parts(seen, [Batch(np.arange(len(values)), values, {}, laid)])
     return np.concatenate(parts)
-
-
-def _with_no_more(member: Member, pictures: Array) -> Tensor:
-    """Canvases with the maps that a task gives besides, which say nothing."""
-    maps, _ = member.task.channels(member.preprocess.channels)
-    more = np.zeros((len(pictures), maps - pictures.shape[1], *pictures.shape[2:]), pictures.dtype)
-    return torch.from_numpy(np.concatenate([pictures, more], 1))
 
 
 @contextlib.contextmanager
