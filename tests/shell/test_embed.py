@@ -48,7 +48,7 @@ def test_vectors_and_a_map_are_written_and_may_be_written_again(home, capsys):
     assert (code, out) == (0, "wrote v.npz\nwrote map.svg\n")
     assert "bad.png: looks like text\n" in err
     found, first = arrays("v.npz"), (home / "map.svg").read_text()
-    assert found["vectors"].shape == (31, 8 * 8 * 8)
+    pictured, numbers = found["vectors"].shape
     assert found["status"].tolist() == ["ok"] * 15 + ["looks like text"] + ["ok"] * 15
     assert found["labels"].tolist() == ["class 0"] * 15 + [home.name] + ["class 2"] * 15
     assert found["names"][0] == "photos/class 0/00.jpg"
@@ -57,7 +57,8 @@ def test_vectors_and_a_map_are_written_and_may_be_written_again(home, capsys):
     assert "30 pictures" in first
     code, out, _ = embed(capsys, *words, "--pool", "mean", "--json")
     told = json.loads(out)
-    assert (code, told["pictures"], told["numbers"], told["written"]) == (0, 31, 8, ["v.npz", "map.svg"])
+    assert (code, told["written"]) == (0, ["v.npz", "map.svg"])
+    assert (told["pictures"], told["numbers"]) == (pictured, numbers // (8 * 8))
     assert (home / "map.svg").read_text() != first
 
 
