@@ -60,7 +60,9 @@ def test_help_imports_nothing_heavy_and_every_verb_shows_an_example():
     assert "--label-smoothing" in done.stdout
 
 
-@pytest.mark.parametrize("verb", ["train", "evaluate", "predict", "report", "models", "compare", "runs"])
+@pytest.mark.parametrize(
+    "verb", ["train", "evaluate", "predict", "embed", "between", "report", "models", "compare", "runs"]
+)
 def test_help_shows_an_example(capsys, verb):
     code, out, _ = call(capsys, verb, "--help")
     assert code == 0

@@ -53,6 +53,16 @@ ASKED = [
     "train nothing.toml",
     "train --resume runs/a --epochs 3",
     "models nothing",
+    "embed runs/a",
+    "embed runs/a a.png",
+    "embed runs/a a.png --out vectors.npy",
+    "embed runs/a a.png --map map.png",
+    "embed runs/a a.png --out vectors.npz --pool most",
+    "embed runs/a a.png --out vectors.npz --max-pixels 3",
+    "between runs/a a.png",
+    "between runs/a a.png b.png",
+    "between runs/a a.png b.png --out strip.jpg",
+    "between runs/a a.png b.png --out strip.png --steps 1",
 ]
 
 

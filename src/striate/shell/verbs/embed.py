@@ -12,7 +12,7 @@ from striate.base.errors import DataError, UsageError, encodable
 from striate.base.foreign import missing_package
 from striate.base.outputs import MARK as DRAWN
 from striate.base.outputs import Output, known_by, marked
-from striate.data.picture.pixels import PIXELS
+from striate.data.picture.pixels import PIXELS, check_most
 from striate.shell.output import Device, Force, Json, print_json, tell
 from striate.shell.verbs.runs import Folder, MaxPixels, read_for
 
@@ -60,6 +60,7 @@ def embed(
         raise UsageError("out", "nothing would be written", "--out NAME.npz, or --map NAME.svg")
     _refuse_name("--out", out, ".npz", ".parquet")
     _refuse_name("--map", drawn, ".svg")
+    check_most(max_pixels)
     import striate
     from striate.shell.screen import Screen
 
@@ -118,7 +119,10 @@ def between(
     steps
         Pictures that are made, the first of the one's own code and the last of the other's.
     """
+    if steps < 2:
+        raise UsageError("steps", f"{steps} is out of range", "a number of at least 2")
     _refuse_name("--out", out, ".png")
+    check_most(max_pixels)
     import striate
 
     opened = striate.open_run(run)
