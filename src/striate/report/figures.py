@@ -53,7 +53,7 @@ STYLE = {
     "lines.linewidth": 1.8,
 }
 
-LONGEST_SIDE = 96  # of a thumbnail, in pixels
+LONGEST_SIDE, AMONG_SEVERAL = 96, 144  # of a thumbnail, in pixels; of one that stands beside others of its sample
 MOST_TICKS = 48  # names along one side of a large confusion matrix
 
 
@@ -183,11 +183,11 @@ def shades(matrix: np.ndarray) -> np.ndarray:
     return np.asarray(np.where(np.eye(len(matrix), dtype=bool), 0.92 * share, wrong))
 
 
-def picture(pixels: np.ndarray) -> Markup:
-    """A uint8 picture (height, width, 1 or 3) as a PNG data URI, at most 96 pixels long, without metadata."""
+def picture(pixels: np.ndarray, longest: int = LONGEST_SIDE) -> Markup:
+    """A uint8 picture (height, width, 1 or 3) as a PNG data URI, at most so many pixels long, without metadata."""
     grey = pixels.shape[2] == 1
     image = Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if grey else pixels))
-    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    image.thumbnail((longest, longest))
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
     return Markup("data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii"))

@@ -118,6 +118,7 @@ def render(material: Material) -> str:
             (each, [(type(block).__name__, _shown(block)) for block in each.blocks]) for each in material.sections
         ],
         picture=figures.picture,
+        among_several=figures.AMONG_SEVERAL,
         filters=[] if material.filters is None else figures.filters(material.filters[:MOST_FILTERS]),
         subsets={words.subset(name): list(counts) for name, counts in material.counts.items()},
         most_skipped=MOST_SKIPPED,

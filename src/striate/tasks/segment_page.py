@@ -29,11 +29,11 @@ def sections(
         ),
         Section(
             "classes", "Classes",
-            "Of all counted pixels together: IoU is what truth and answer share of their union, Dice of their mean "
-            "size; precision is the share of the answered pixels that is right, recall that of the true pixels that "
-            f"was found. Intervals are those of drawing {told} anew.",
+            "Of all counted pixels together: IoU is what truth and answer share of their union; precision is the share "
+            "of the answered pixels that is right, recall that of the true pixels that was found. Intervals are those "
+            f"of drawing {told} anew.",
             (NumberTable(
-                ("class", "pixels"), ("iou", "dice", "precision", "recall"),
+                ("class", "pixels"), ("iou", "precision", "recall"),
                 [(row["class"], row["pixels"], row) for row in result["classes"]],
             ),),
         ),
