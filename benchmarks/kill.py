@@ -19,10 +19,15 @@ import time
 from pathlib import Path
 
 # Everything that keeps state or draws numbers is on: averaging, colour, momentum; in classification dropout and mixing.
-RECIPE = ["digits", "--augment", "strong", "--ema", "0.9", "--clip", "5", "--accumulate", "2"]
+RECIPE = ["--augment", "strong", "--ema", "0.9", "--clip", "5", "--accumulate", "2"]
+PLAIN = ["digits", "--mixup", "0", "--cutmix", "0"]
 MORE = {
     "classify": [
-        "--dropout", "0.2", "--optimizer", "sgd", "--rate", "0.02", "--schedule", "cosine", "--warmup", "1",
+        "digits", "--dropout", "0.2", "--optimizer", "sgd", "--rate", "0.02", "--schedule", "cosine", "--warmup", "1",
+    ],
+    "segment": [
+        "cells:number=200,size=32", "--mixup", "0", "--cutmix", "0", "--model-options.width", "4",
+        "--task-options.border", "10", "--task-options.class_weights", "balanced",
     ],
 }  # fmt: skip
 
@@ -39,9 +44,9 @@ def main() -> None:
     chance = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as scratch:
         whole, cut = Path(scratch, "whole"), Path(scratch, "cut")
-        more = MORE.get(arguments.task, ["--mixup", "0", "--cutmix", "0"])
+        more = MORE.get(arguments.task, PLAIN)
         # long enough to be killed that often
-        recipe = [*RECIPE, *more, "--task", arguments.task, "--epochs", str(4 + 2 * arguments.kills)]
+        recipe = [*more, *RECIPE, "--task", arguments.task, "--epochs", str(4 + 2 * arguments.kills)]
         began = time.monotonic()
         _started(recipe, whole).wait()
         expected = _digests(_run(whole))
@@ -94,7 +99,7 @@ def _wait(process: "subprocess.Popen[bytes]", runs: Path, chance: random.Random)
 
 def _run(runs: Path) -> Path:
     """The only run there, or one that is to come."""
-    return next(runs.glob("digits-*"), runs / "none")
+    return next((path for path in runs.glob("*-*") if path.is_dir()), runs / "none")
 
 
 def _newest(run: Path) -> int:

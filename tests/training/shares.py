@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from small import Notes
+from small import Notes, data_of, smaller
 from striate.base import processes
 from striate.training import plan as planning
 from striate.training.loop import fit
@@ -28,7 +28,8 @@ class Watched:
 
 folder = Path(sys.argv[1], os.environ.get("WORLD_SIZE", "1"))
 folder.mkdir(exist_ok=True)
-recipe = recipe_of(data="digits", task=sys.argv[2], epochs=2, precision="float32", device="cpu")
+data, task = data_of("digits", folder, sys.argv[2]), sys.argv[2]
+recipe = recipe_of(data=data, task=task, epochs=2, precision="float32", device="cpu", **smaller(task))
 execution = planning.Execution(runs=folder)
 with processes.group("cpu"):
     plan = planning.plan_of(recipe, execution, Notes())
