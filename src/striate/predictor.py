@@ -1,14 +1,13 @@
 """Network, preprocessing and task together: pictures in, answers out. There is no folder in it."""
 
-import contextlib
 import dataclasses
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar, final
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from striate.base import devices
-from striate.base.errors import DataError, MachineError, Option, RunError, UsageError
+from striate.base.errors import DataError, Option, UsageError
 from striate.cost.budget import largest_batch
 from striate.data.feed import Batch
 from striate.data.picture import decode
@@ -27,12 +26,9 @@ from striate.data.picture.pixels import check_most
 from striate.data.preprocess import Preprocess, Views, scaled
 from striate.data.sources.folder import list_pictures
 from striate.data.sources.holes import Holes, holes_in
-from striate.data.workers import Say, nobody
-from striate.models.build import build
-from striate.models.catalog import find, options_of
+from striate.network import autocast, batch_of, in_parts, inside, refuse_not_finite, starts
 from striate.tasks.task import Answer, LabelTask, PictureTask, Task, fills, of_pictures
 
-T = TypeVar("T")
 Progress = Callable[[str, int, int], None]
 # The most pictures that a network sees at once, and the most pixels of one channel: a GPU has memory for more.
 BATCH, PIXELS, PIXELS_OF_A_GPU = 256, 2**19, 2**23
@@ -133,7 +129,7 @@ class Predictor:
             task.answer(self.said(given, task), picture)
             return
         looks = [[(0, *look) for look in member.preprocess.looks(grey)] for member in self.members]
-        answers, _ = self.answers([_batch(each, self.device) for each in looks])
+        answers, _ = self.answers([batch_of(each, self.device) for each in looks])
         refuse_not_finite(answers)
         task.answers(answers.cpu().numpy())
 
@@ -159,22 +155,22 @@ class Predictor:
         ]
         batches = [batch.to(place) for batch in batches]
         first = batches[0]
-        starts = [_starts(batch.indices) for batch in batches]
-        if len(outputs) == 1 and len(starts[0]) == len(first):
+        firsts = [starts(batch.indices) for batch in batches]
+        if len(outputs) == 1 and len(firsts[0]) == len(first):
             return outputs[0], first
         joined = []
-        ends = [np.append(start[1:], len(batch)) for start, batch in zip(starts, batches, strict=True)]
-        for picture in range(len(starts[0])):
+        ends = [np.append(start[1:], len(batch)) for start, batch in zip(firsts, batches, strict=True)]
+        for picture in range(len(firsts[0])):
             looks = [
                 (outputs[which][row], self.members[which].weight, self.members[which].task)
                 for which in range(len(self.members))
-                for row in range(starts[which][picture], ends[which][picture])
+                for row in range(firsts[which][picture], ends[which][picture])
             ]
             joined.append(self.task.joined(*zip(*looks, strict=True)))
-        rows = torch.from_numpy(starts[0]).to(first.pictures.device)
+        rows = torch.from_numpy(firsts[0]).to(first.pictures.device)
         single = Batch(
-            first.indices[starts[0]], first.pictures[rows], {name: part[rows] for name, part in first.targets.items()},
-            tuple(first.laid[row] for row in starts[0]),
+            first.indices[firsts[0]], first.pictures[rows], {name: part[rows] for name, part in first.targets.items()},
+            tuple(first.laid[row] for row in firsts[0]),
         )  # fmt: skip
         return torch.stack(joined).to(first.pictures.device), single
 
@@ -357,7 +353,7 @@ class Predictor:
                 looks[which] += [(place, canvas, laid) for canvas, laid in each]
         said: dict[int, Answer] = {}
         if looks[0]:
-            answered, _ = in_parts(self.answers, [_batch(each, self.device) for each in looks])
+            answered, _ = in_parts(self.answers, [batch_of(each, self.device) for each in looks])
             for answers, batch in answered:
                 refuse_not_finite(answers)
                 given = task.answers(answers.cpu().numpy())
@@ -389,74 +385,3 @@ def together(predictors: Sequence[Predictor], weights: Sequence[float] | None = 
         for member in each.members
     ]
     return Predictor(tuple(members))
-
-
-def in_parts(
-    work: Callable[[Sequence[Batch]], T], batches: Sequence[Batch], parts: int = 1, say: Say = nobody
-) -> tuple[list[T], int]:
-    """`work` on each part of the same pictures for each member, and how many parts there were.
-
-    Where memory is too small for one they are twice as many. A single picture that does not fit is a `MachineError`.
-    """
-    pictures = len(_starts(batches[0].indices))
-    while True:
-        try:
-            return [work(part) for part in _cut(batches, min(parts, pictures))], parts
-        except (MemoryError, RuntimeError) as error:
-            if not devices.out_of_memory(error):
-                raise
-        if parts >= pictures:
-            raise MachineError("memory", "not even one picture at a time fits", "a smaller size or network")
-        parts *= 2
-        devices.give_back(batches[0].pictures.device)
-        say(f"out of memory: pictures are now answered {-(-pictures // parts)} at a time")
-
-
-def _cut(batches: Sequence[Batch], parts: int) -> Iterator[list[Batch]]:
-    """The batches in so many parts, each with whole pictures."""
-    if parts == 1:
-        yield list(batches)
-        return
-    bounds = [np.append(_starts(batch.indices), len(batch)) for batch in batches]
-    for part in np.array_split(np.arange(len(bounds[0]) - 1), parts):
-        yield [batch[bound[part[0]] : bound[part[-1] + 1]] for batch, bound in zip(batches, bounds, strict=True)]
-
-
-def refuse_not_finite(answers: Tensor) -> None:
-    """A `RunError` for weights that were damaged, however whole their file is: such answers are none."""
-    if not torch.isfinite(answers).all():
-        raise RunError("network", "its answers are no finite numbers", "training again, with a lower rate or --clip 1")
-
-
-def network_for(name: str, task: Task, channels: int, options: Mapping[str, Any]) -> nn.Module:
-    """A fresh network of the catalogue with the channels and answers that a task asks for.
-
-    Its options are its builder's own: weights, which may be a path or be fetched, are none.
-    """
-    for key in {"classes", "channels", "outputs", "weights"} & options.keys():
-        raise UsageError("model_options", f"{key} is not an option here", "the class folders, or --channels")
-    maps, answers = task.channels(channels)
-    free, wanted = options_of(find(name)), dict[str, Any](classes=answers, outputs=answers, channels=maps)
-    network: nn.Module = build(name, **{key: value for key, value in wanted.items() if key in free} | dict(options))
-    return network
-
-
-def autocast(device: torch.device, bfloat16: bool) -> contextlib.AbstractContextManager[Any]:
-    """Of the forward pass; weights stay float32."""
-    return torch.autocast(device.type, torch.bfloat16) if bfloat16 else contextlib.nullcontext()
-
-
-def inside(outputs: Tensor, way: Preprocess) -> Tensor:
-    """What a network says inside its canvases, (n, k, answered, answered): of each tile its own share."""
-    start = way.context if outputs.shape[-1] == way.size else 0
-    return outputs[..., start : start + way.answered, start : start + way.answered]
-
-
-def _starts(indices: np.ndarray) -> np.ndarray:
-    """The first row of each picture: the looks at one follow each other."""
-    return np.flatnonzero(np.append(True, indices[1:] != indices[:-1]))
-
-
-def _batch(looks: Sequence[tuple[int, Pixels, Any]], device: torch.device) -> Batch:
-    places, canvases, laid = zip(*looks, strict=True)
-    return Batch(np.array(places), torch.from_numpy(np.stack(canvases)).to(device), {}, laid)

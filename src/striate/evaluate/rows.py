@@ -15,7 +15,8 @@ from striate.data.preprocess import Itself, scaled
 from striate.data.samples import Indices, Samples
 from striate.data.units import Units, units_of
 from striate.data.workers import Say, nobody
-from striate.predictor import Member, Predictor, in_parts, inside, refuse_not_finite
+from striate.network import in_parts, inside, refuse_not_finite
+from striate.predictor import Member, Predictor
 from striate.tasks.task import PictureTask, Rows, Task, of_pictures
 
 

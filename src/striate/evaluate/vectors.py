@@ -14,7 +14,8 @@ from striate.base.errors import UsageError
 from striate.data.feed import Batch
 from striate.data.picture.canvas import planes
 from striate.data.picture.laid import Array, Laid, Pixels
-from striate.predictor import Member, Predictor, in_parts, inside, refuse_not_finite
+from striate.network import in_parts, inside, refuse_not_finite
+from striate.predictor import Member, Predictor
 from striate.tasks.task import PictureTask, of_pictures
 
 Pool = Literal["mean", "none"]

@@ -21,7 +21,8 @@ from striate.data.picture.pixels import PIXELS
 from striate.data.preprocess import Views
 from striate.evaluate.vectors import Between, Embedded, Pool
 from striate.models.catalog import check_size
-from striate.predictor import Member, Prediction, Predictor, network_for, together
+from striate.network import network_for
+from striate.predictor import Member, Prediction, Predictor, together
 from striate.runs import checkpoint, embedding, evaluation, lock, own, schema, subsets
 from striate.runs.evaluation import Evaluation
 from striate.runs.kept import Kept, answered_by, read_kept

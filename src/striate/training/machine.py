@@ -14,7 +14,7 @@ from torch import nn
 
 from striate.base import devices, processes
 from striate.data.picture.decode import DECODER
-from striate.predictor import autocast
+from striate.network import autocast
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from striate.data.units import Units, units_of
 from striate.models import weights
 from striate.models.catalog import check_size, find, options_of, usual_size
 from striate.models.entry import Entry
-from striate.predictor import network_for
+from striate.network import network_for
 from striate.runs import run, subsets
 from striate.runs.own import read_own
 from striate.runs.run import Run
