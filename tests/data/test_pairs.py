@@ -8,10 +8,9 @@ from PIL import Image
 from pictures import encode, photo, put, snapshot
 from striate.base.errors import DataError, UsageError
 from striate.data.feed import open_feed
-from striate.data.load import read_samples
+from striate.data.load import have_masks, read_samples
 from striate.data.preprocess import Preprocess
 from striate.data.samples import Samples
-from striate.data.sources.pairs import is_pairs
 from striate.data.splits import cut
 from striate.data.units import units_of
 
@@ -245,10 +244,22 @@ def test_workers_find_the_same_and_masks_lie_on_every_canvas_alike(tmp_path: Pat
 
 
 def test_a_folder_of_these_very_names_is_known_without_being_read(tmp_path: Path) -> None:
-    assert is_pairs(pairs(tmp_path / "a"))
-    assert is_pairs(pairs(tmp_path / "b", folders="train/images train/Masks"))
-    assert not is_pairs(pairs(tmp_path / "c", folders="cat dog"))
-    assert not is_pairs(tmp_path / "none")
+    assert have_masks(pairs(tmp_path / "a"))
+    assert have_masks(str(pairs(tmp_path / "b", folders="train/images train/Masks")))
+    assert not have_masks(pairs(tmp_path / "c", folders="cat dog"))
+    put(tmp_path / "d.csv", b"Image;Mask\n1.png;2.png\n")
+    assert have_masks(tmp_path / "d.csv")
+    put(tmp_path / "d.csv", b"image;mask;label\n1.png;2.png;cat\n")
+    assert not have_masks(tmp_path / "d.csv")
+    for nothing in ("digits", "cells:size=32", "~nobody/at all", "a\0b", tmp_path / "none", ([], [])):
+        assert not have_masks(nothing)
+
+
+def test_pictures_alone_may_be_wanted_of_a_folder_with_masks(tmp_path: Path) -> None:
+    samples = read_samples(pairs(tmp_path), labelled=False)
+    assert len(samples) == 10
+    assert [note for note in samples.notes if "give images/ alone" in note]
+    assert len(read_samples(tmp_path / "images", labelled=False)) == 5
 
 
 def test_a_built_in_set_of_labels_has_no_masks() -> None:

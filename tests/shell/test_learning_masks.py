@@ -56,6 +56,13 @@ def test_what_masks_mean_is_asked_once_and_known_from_then_on(capsys, tmp_path, 
     assert "mean what they do in training" in said["try"]
 
 
+def test_masks_are_not_learned_as_classes_by_mistake(capsys, data, tmp_path):
+    code, said = told(capsys, "train", data, "--model", "lenet5", "--runs", tmp_path / "runs", "--json")
+    assert (code, said["error"]) == (2, "usage")
+    assert "has pictures and masks, and no classes to classify" in said["cause"]
+    assert said["try"] == "--task segment, or a network that was made for it"
+
+
 def test_faults_of_pairs_are_one_sentence_or_a_note(capsys, tmp_path, data):
     words = ("train", data, *SMALL, "--mask-map", MAP, "--runs", tmp_path / "runs")
     (data / "masks" / "03.png").rename(data / "masks" / "three.png")

@@ -17,7 +17,7 @@ from striate.data.sources import builtin
 from striate.data.sources.arrays import from_arrays
 from striate.data.sources.builtin import built_in
 from striate.data.sources.folder import list_alone, list_folder
-from striate.data.sources.pairs import list_pairs
+from striate.data.sources.pairs import is_pairs, list_pairs
 from striate.data.sources.table import SUFFIXES, legend_in, list_table
 from striate.data.targets import Nothing
 
@@ -59,7 +59,7 @@ def read_samples(
         return _in_memory(data, labelled, legend(mask_map, ignore, masks) if masked else None, learnable)
     if isinstance(data, str) and built_in(data):
         return _built_in(data, labelled, masked)
-    root = Path(os.path.expanduser(data))  # noqa: PTH111 - leaves a ~name alone that is nobody's home
+    root = _path(data)
     if not root.exists() and os.sep not in os.fspath(data):
         near = nearest(str(data), builtin.NAMES)[0]
         cause = f"no such folder or table, nor a built-in set called {str(data)!r}"
@@ -77,12 +77,24 @@ def read_samples(
         listing = list_folder(root, follow_links=follow_links, learnable=learnable, merge_classes=merge_classes)
     else:
         listing = list_alone(root, follow_links=follow_links, subsets=learnable)
+        if is_pairs(root):
+            note = "images/ and masks/ are both taken for pictures: to leave masks out, give images/ alone"
+            listing = dataclasses.replace(listing, notes=(*listing.notes, note))
     if workers is None:
         workers = _processes(len(listing.names))
     return audit.scan(
         listing, check=check, max_bad=max_bad, workers=workers, learnable=learnable, allow_leak=allow_leak,
         max_pixels=max_pixels, progress=progress,
     )  # fmt: skip
+
+
+def have_masks(data: Data) -> bool:
+    """Whether these are pictures with masks, as far as the names of a folder or the head of a table tell."""
+    return isinstance(data, str | os.PathLike) and not built_in(data) and is_pairs(_path(data))
+
+
+def _path(data: str | os.PathLike[str]) -> Path:
+    return Path(os.path.expanduser(data))  # noqa: PTH111 - leaves a ~name alone that is nobody's home
 
 
 def _built_in(name: str, labelled: bool, masked: bool) -> Samples:

@@ -15,15 +15,14 @@ import torch
 from torch import nn
 
 from striate.base import processes, words
-from striate.base.errors import MachineError, UsageError
+from striate.base.errors import MachineError, Option, UsageError
 from striate.base.randomness import key
 from striate.data import splits
 from striate.data.augment import Augment, Augmenter, canvas_for, preset
 from striate.data.feed import Feed, cut_batches, open_feed
-from striate.data.load import READING, Data, read_samples, reading_workers
+from striate.data.load import READING, Data, have_masks, read_samples, reading_workers
 from striate.data.preprocess import Preprocess, measure
 from striate.data.samples import Samples
-from striate.data.sources.pairs import is_pairs
 from striate.data.units import Units, units_of
 from striate.models import weights
 from striate.models.catalog import check_size, find, options_of, usual_size
@@ -94,7 +93,8 @@ def plan_of(
     `before` is a run that goes on: its split.csv says which sample is where, and nothing is split anew; a DataError
     where its data have changed. A UsageError for options that cannot be meant is raised before any picture is read.
     """
-    recipe, entry, options = _filled(recipe)
+    source: Data = recipe.data if data is None else data
+    recipe, entry, options = _filled(recipe, before is None and have_masks(source))
     size = recipe.size or usual_size(entry, **options)
     channels: Literal[1, 3] = recipe.channels or (3 if entry.input[0] == 3 else 1)
     check_size(entry, size, size, **options)
@@ -105,7 +105,6 @@ def plan_of(
         lost = canvases.lost(net, task, entry, channels, size)
         canvases.refuse_other_ways(recipe, task)
     machine = machines.choose(recipe.device, recipe.precision)
-    source: Data = recipe.data if data is None else data
     reading: dict[str, Any] = {
         "workers": execution.workers,
         "labelled": task.labelled,
@@ -138,14 +137,21 @@ def plan_of(
     return plan
 
 
-def _filled(recipe: Recipe) -> tuple[Recipe, Entry, dict[str, Any]]:
-    """The recipe with what suits the data, the task and the network; that network, and its options."""
+def _filled(recipe: Recipe, masks: bool) -> tuple[Recipe, Entry, dict[str, Any]]:
+    """The recipe with what suits the data, the task and the network; that network, and its options.
+
+    `masks`: that is what the data say of their pictures.
+    """
     suggested = suiting(recipe.data)
-    masks = recipe.model is None and recipe.task is None and is_pairs(Path(recipe.data).expanduser())
     named = recipe.task or (
-        registry.of_masks() if masks else registry.learning(find(recipe.model or suggested["model"]).task)
+        registry.of_masks()
+        if masks and recipe.model is None
+        else registry.learning(find(recipe.model or suggested["model"]).task)
     )
     kind, _ = registry.found(named)
+    if masks and kind.labelled and not kind.masked:
+        cause = f"{recipe.data} has pictures and masks, and no classes to {named}"
+        raise UsageError("task", cause, (Option("task", registry.of_masks()), ", or a network that was made for it"))
     entry = find(recipe.model or {**suggested, **kind.recipe}["model"])
     if entry.task not in kind.networks:
         cause = f"{entry.name} is a network to {entry.task}, and the task is to {named}"

@@ -14,7 +14,7 @@ from striate.data.listing import Listing
 from striate.data.masks import Legend, Pairs
 from striate.data.picture import decode
 from striate.data.sources.folder import SUBSETS, UNREAD, check_root, name_of, walk
-from striate.data.sources.table import CLASSES
+from striate.data.sources.table import CLASSES, SUFFIXES, says_masks
 
 # What folders are called, in any case; of each kind one may lie there.
 FOLDERS = MappingProxyType({
@@ -29,13 +29,15 @@ _Files = Mapping[tuple[str, str], str]
 
 
 def is_pairs(root: Path) -> bool:
-    """Whether a folder is one of images/ and masks/, or its train/ is: by these very names."""
+    """Whether a folder is one of images/ and masks/, or its train/ is: by these very names; or a table has masks."""
+    if root.suffix.lower() in SUFFIXES and root.is_file():
+        return says_masks(root)
     try:
         tops = {entry.name.lower(): entry.path for entry in os.scandir(root) if entry.is_dir()}
         if {"images", "masks"} <= tops.keys():
             return True
         return any(SUBSETS.get(name) == "train" and is_pairs(Path(path)) for name, path in tops.items())
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
-from striate.base.errors import DataError
+from striate.base.errors import DataError, StriateError
 from striate.data.listing import Listing, one_name_each
 from striate.data.masks import Kind, Legend, Pairs, legend
 from striate.data.picture import decode
@@ -51,18 +51,9 @@ def list_table(
     lines = 0
     for number, row in rows:
         cells = {what: row[place].strip() if place < len(row) else "" for what, place in columns.items()}
-        name, cause = _name(path.parent, cells["path"], follow_links)
-        subset = SUBSETS.get(cells.get("subset", "train").lower(), "")
+        name, said, cause = _said(path.parent, cells, files, follow_links)
         if any(cell.strip() for cell in row[len(head) :]):
             cause = f"{len(row)} cells where the head has {len(head)}; a comma in a cell needs quotes around it"
-        if not cause and labelled and cells["label"].lower() in _UNSAID:
-            cause = f"no label ({cells['label']!r})"
-        if not cause and not subset:
-            cause = f"subset {cells['subset']!r} is none of train, val and test"
-        for what in filter(columns.__contains__, files):
-            cells[what], wrong = _name(path.parent, cells[what], follow_links)
-            cause = cause or (wrong and f"of the {what}: {wrong}")
-        said = {what: cells.get(what, "") for what in ("label", *files)} | {"subset": subset}
         if not cause and found.setdefault(name, said) != said:
             cause = f"{name} again, said to be {_both(said)} and {_both(found[name])}"
         elif not cause:
@@ -97,6 +88,31 @@ def list_table(
         notes=tuple(notes),
         pairs=None if masked is None else Pairs(said_of["mask"], said_of.get("objects"), masked),
     )
+
+
+def _said(
+    root: Path, cells: Mapping[str, str], files: Sequence[str], follow_links: bool
+) -> tuple[str, dict[str, str], str]:
+    """The picture of a row, what is said of it, and why it cannot be meant, if so."""
+    name, cause = _name(root, cells["path"], follow_links)
+    said = {"label": cells.get("label", ""), "subset": SUBSETS.get(cells.get("subset", "train").lower(), "")}
+    if not cause and "label" in cells and said["label"].lower() in _UNSAID:
+        cause = f"no label ({said['label']!r})"
+    if not cause and not said["subset"]:
+        cause = f"subset {cells['subset']!r} is none of train, val and test"
+    for what in filter(cells.__contains__, files):
+        said[what], wrong = _name(root, cells[what], follow_links)
+        cause = cause or (wrong and f"of the {what}: {wrong}")
+    return name, said, cause
+
+
+def says_masks(path: Path) -> bool:
+    """Whether a table has masks and no labels."""
+    try:
+        head = {name.lower() for name in _read(path)[0]}
+    except (StriateError, OSError):
+        return False
+    return not head.isdisjoint(HEADS["mask"]) and head.isdisjoint(HEADS["label"])
 
 
 def legend_in(folder: Path, mask_map: str | None, ignore: int | None, masks: Kind) -> Legend:
@@ -152,7 +168,8 @@ def _columns(path: Path, head: Sequence[str], wanted: Sequence[str], others: Seq
 
 
 def _both(said: Mapping[str, str]) -> str:
-    return " in ".join(filter(None, said.values()))
+    files = (said[what] for what in ("label", "mask", "objects", "subset") if said.get(what))
+    return " in ".join(files)
 
 
 def _name(root: Path, said: str, follow_links: bool) -> tuple[str, str]:
