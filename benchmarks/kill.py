@@ -2,7 +2,7 @@
 
     python benchmarks/kill.py --kills 20
     python benchmarks/kill.py --kills 3 --term     one SIGTERM instead of the last kill, with the seconds it took
-    python benchmarks/kill.py --task denoise       another task
+    python benchmarks/kill.py --task inpaint       another task; this one with a critic beside the network
 
 Prints one JSON object; the exit code is 1 when a byte differs, or when the run does not end with its page.
 """
@@ -25,6 +25,8 @@ MORE = {
     "classify": [
         "digits", "--dropout", "0.2", "--optimizer", "sgd", "--rate", "0.02", "--schedule", "cosine", "--warmup", "1",
     ],
+    "anomaly": [*PLAIN, "--task-options.good", "0"],
+    "inpaint": [*PLAIN, "--task-options.critic", "0.05"],
     "segment": [
         "cells:number=200,size=32", "--mixup", "0", "--cutmix", "0", "--model-options.width", "4",
         "--task-options.border", "10", "--task-options.class_weights", "balanced",

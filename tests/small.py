@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from striate.data.picture.laid import Laid
@@ -55,6 +56,8 @@ def digest(run: Any) -> str:
 
 # One name of each task.
 TASKS = tuple({kind: name for name, (kind, _) in registry.tasks().items()}.values())
+# The same where it takes long: a classifier and, with a critic beside, an inpainter are enough but for `-m whole`.
+SOME = [pytest.param(task, marks=() if task in ("classify", "inpaint") else pytest.mark.whole) for task in TASKS]
 SOURCES = ("digits", "folder", "table", "arrays")
 
 
@@ -87,8 +90,13 @@ def _masked(source: str, folder: Path) -> Any:
     return tuple([np.asarray(Image.open(path)) for path in paths] for paths in (pictures, masks))
 
 
-def smaller(task: str) -> dict[str, Any]:
-    """What makes a training on masks short: weights of all kinds, and no norm, which would see a process's part."""
+def smaller(task: str, good: str = "class 0") -> dict[str, Any]:
+    """What a task's training needs to be short and to have all there is: of masks weights of all kinds, and no norm,
+    which would see a process's part; a critic beside; `good` is the class that is learned where one is."""
+    if registry.found(task)[0].one_class:
+        return {"task_options": {"good": good}}
+    if task == "inpaint":
+        return {"task_options": {"critic": 0.05}}
     if not registry.found(task)[0].masked:
         return {}
     return {

@@ -1,6 +1,7 @@
 """The adversarial loss: one backward pass, and a network that learns to deceive."""
 
 import copy
+import dataclasses
 import math
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch.nn import functional
 from small import whole
 from striate.data.feed import Batch
 from striate.tasks.critic import Critic, reversed_gradient
+from striate.tasks.reconstruct import Reconstruct
 
 
 def batch_of(true):
@@ -67,3 +69,28 @@ def test_a_critic_learns_to_tell_and_a_network_to_deceive_it():
     assert train(torch.optim.Adam(critic.parameters(), 0.01), 60) < chance / 4
     assert train(torch.optim.SGD([grey, *critic.parameters()], 0.1), 250) == pytest.approx(chance, abs=0.01)
     assert float(grey.detach()) == pytest.approx(0.7, abs=0.02)
+
+
+def test_outside_a_hole_there_is_nothing_to_judge():
+    torch.manual_seed(0)
+    true, made = torch.rand(2, 1, 16, 16), torch.rand(2, 1, 16, 16, requires_grad=True)
+    hole = torch.zeros(2, 1, 16, 16)
+    hole[:, :, 4:9, 5:12] = 1
+    batch = dataclasses.replace(batch_of(true), targets={"picture": true, "hole": hole})
+    Critic(1, 0.5)(made, batch).sum().backward()
+    assert (made.grad != 0).any()
+    assert not made.grad[hole == 0].any()
+
+
+def test_a_restoration_has_a_critic_where_it_was_asked_for_one():
+    assert Reconstruct().partner(3) is None
+    critic = Reconstruct(critic=0.5).partner(3)
+    assert critic.patches[0].in_channels == 3
+
+
+def test_a_smaller_answer_is_judged_beside_the_middle_of_the_canvas():
+    torch.manual_seed(0)
+    critic, true = Critic(1, 0.5).eval(), torch.rand(2, 1, 24, 24)
+    made = torch.rand(2, 1, 12, 16)
+    middle = batch_of(true[..., 6:18, 4:20].contiguous())
+    torch.testing.assert_close(critic(made, batch_of(true)), critic(made, middle))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from small import TASKS
+from small import SOME
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +23,7 @@ def start(command, cwd=None):
     return done.stdout
 
 
-@pytest.mark.parametrize("task", [TASKS[0], *(pytest.param(task, marks=pytest.mark.whole) for task in TASKS[1:])])
+@pytest.mark.parametrize("task", SOME)
 def test_two_processes_see_the_samples_of_one_in_the_same_order(tmp_path, task):
     start([sys.executable, str(HERE / "shares.py"), str(tmp_path), task])
     start([*TORCHRUN, str(HERE / "shares.py"), str(tmp_path), task])

@@ -30,9 +30,13 @@ class Critic(nn.Module):
         self.patches = nn.Sequential(*layers[:-1])
 
     def forward(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """The log loss of telling the made picture from the true one, (n,): 1.39 where it cannot be told."""
-        made = reversed_gradient(outputs, self._weight)
-        true = batch.inside((outputs.shape[-2], outputs.shape[-1])).targets["picture"]
+        """The log loss of telling the made picture from the true one, (n,): 1.39 where it cannot be told.
+
+        Outside a hole the made one is the true one.
+        """
+        parts = batch.inside((outputs.shape[-2], outputs.shape[-1])).targets
+        true, hole = parts["picture"], parts.get("hole")
+        made = reversed_gradient(outputs if hole is None else torch.where(hole > 0, outputs, true), self._weight)
         of_made, of_true = self.patches(torch.cat([made, true])).flatten(1).chunk(2)
         return (functional.softplus(of_made) + functional.softplus(-of_true)).mean(1)
 

@@ -21,6 +21,7 @@ from striate.data.samples import Indices, Samples
 from striate.data.targets import Targets
 from striate.tasks import filters
 from striate.tasks.corruption import NOISES, HoleKind, NoiseKind, holes, noisy
+from striate.tasks.critic import Critic
 from striate.tasks.measures import Mean, Measure
 from striate.tasks.similarity import psnr, ssim
 from striate.tasks.task import Outputs, Rows, Shown, option
@@ -83,6 +84,10 @@ class Reconstruct:
     loss_kind: LossKind = option(
         "squared", "what training lowers: squared, absolute, ssim, squared+ssim or absolute+ssim"
     )
+    critic: Annotated[float, Range(0.01, least=0, most=100)] = option(
+        0.0,
+        "weight of an adversarial loss, by a critic that is trained to tell what was made from what is true; 0: none",
+    )
     name: str = "denoise"
 
     def __post_init__(self) -> None:
@@ -127,8 +132,8 @@ class Reconstruct:
     def weighed(self, targets: Targets) -> Targets:
         return targets
 
-    def partner(self, pictures: int) -> None:
-        return None
+    def partner(self, pictures: int) -> Critic | None:
+        return Critic(pictures, self.critic) if self.critic else None
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """The distance of each picture, (n,): means over its numbers; structural similarity counts as 1 less of it."""
