@@ -270,3 +270,20 @@ class Interrupting(Notes):
             self.left -= 1
             if not self.left:
                 raise Interrupted
+
+
+def test_masks_and_weights_of_training_move_with_their_pictures(tmp_path):
+    options = {"model_options": {"width": 2}, "task_options": {"border": 10.0}}
+    work = job(tmp_path, data="cells:number=10,size=64", augment="none", mirror=True, batch=6, **options)
+    (batch,) = work.train.batches([work.units.within(work.split.train)])
+    after = work.augmenter(batch, 0)
+    turned = set()
+    for row in range(len(batch)):
+        picture = batch.pictures[row].float() / 255
+        turn = not torch.allclose(after.pictures[row], picture, atol=1e-5)
+        assert torch.allclose(after.pictures[row], picture.flip(-1) if turn else picture, atol=1e-5)
+        for name in ("mask", "objects", "weight"):
+            part = batch.targets[name][row]
+            assert torch.allclose(after.targets[name][row], part.flip(-1) if turn else part, atol=1e-4), name
+        turned.add(turn)
+    assert turned == {True, False}
