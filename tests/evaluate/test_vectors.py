@@ -77,6 +77,11 @@ def test_of_an_autoencoder_it_is_the_whole_code_and_the_decoder_makes_the_answer
     assert np.allclose(seen(of, PHOTOS, "mean"), codes.reshape(5, 8, 64).mean(2), atol=1e-6)
 
 
+def test_the_code_of_tiles_is_averaged_as_a_rule() -> None:
+    of = predictor("autoencoder", "denoise", Preprocess(32, 1, "tiles", stride=4, context=4, whole=True))
+    assert seen(of, [photo(40, 90, 0), photo(10, 10, 1)]).shape == (2, 8)
+
+
 def test_where_nothing_is_said_to_be_hidden_the_map_of_holes_is_empty() -> None:
     of = predictor("autoencoder", "inpaint", Preprocess(32, 3, "tiles", stride=4, whole=True))
     network, picture = of.members[0].network, photo(32, 32, 0)

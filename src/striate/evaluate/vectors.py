@@ -45,8 +45,10 @@ class Between:
 
 
 def pool_of(predictor: Predictor) -> Pool:
-    """How maps become a vector as a rule: the code of an autoencoder stays whole, other maps are averaged."""
-    return "none" if _has_code(predictor.members[0].network) else "mean"
+    """How maps become a vector as a rule: the code of an autoencoder stays whole, where it was trained on pictures that
+    fit on one canvas, which then has no context; other maps are averaged."""
+    member = predictor.members[0]
+    return "none" if _has_code(member.network) and not member.preprocess.context else "mean"
 
 
 def canvases(
