@@ -10,7 +10,7 @@ from skimage.measure import label
 from skimage.metrics import adapted_rand_error
 from sklearn import metrics
 
-from striate.tasks.overlap import agreement, confusion, instances, objects_of
+from striate.tasks.overlap import agreement, blocks, confusion, counted, instances, objects_of
 
 masks = arrays(np.int32, (9, 11), elements=st.integers(0, 3))
 
@@ -92,3 +92,18 @@ def test_the_watershed_only_cuts(mask) -> None:
     assert ((found > 0) == (whole > 0)).all()
     assert count == len(set(found[found > 0])) >= many
     assert len(set(zip(found[found > 0].tolist(), whole[whole > 0].tolist(), strict=True))) == count
+
+
+def test_a_large_picture_is_counted_in_parts_to_the_same_counts() -> None:
+    numbers = np.random.default_rng(9)
+    mask, said = (numbers.integers(low, 3, (1, 2**21)).astype(np.int32) for low in (-1, 0))
+    true, told = (numbers.integers(0, 50, mask.shape).astype(np.int32) * (each > 0) for each in (mask, said))
+    tables, found = [], []
+    for shape in ((1, 2**21), (2**11, 2**10)):  # in one part, and in two
+        parts = [each.reshape(shape) for each in (true, told, mask, said)]
+        found.append(agreement((parts[0], 49), (parts[1], 49), *parts[2:]).tolist())
+        tables.append(confusion(*(torch.from_numpy(each[None]) for each in parts[2:]), 3))
+    assert found[0] == found[1]
+    assert torch.equal(*tables)
+    assert (counted(said, 3) == counted(said.reshape(2**11, -1), 3)).all()
+    assert len(blocks(2**11, 2**10)) == 2

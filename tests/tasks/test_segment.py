@@ -127,7 +127,7 @@ def test_a_picture_with_nothing_to_find_has_no_number_of_its_own() -> None:
     found = numbers(TWO, kept)
     assert found["IoU of cell over the data set"] is found["object F1 at IoU 0.5"] is None
     assert found["pixel accuracy"] == 1
-    assert [len(each.values) for each in TWO.measures(kept) if "per picture" in each.name] == [0]
+    assert [len(each.values) for each in TWO.measures(kept) if "per picture" in each.name] == [0, 0]
     assert [row[:3] for row in TWO.table(kept).rows] == [("", "", 1.0)] * 2
 
 
@@ -307,3 +307,10 @@ def test_what_a_watershed_lacks_is_told_before_the_first_step(monkeypatch) -> No
         Segment(CLASSES, objects="watershed").measured(iter(()))
     assert "pip install scikit-image" in str(told.value)
     assert Segment(CLASSES).measured(iter(())).weights == ()
+
+
+def test_a_watershed_cuts_what_is_answered_and_not_what_is_true() -> None:
+    rows_, columns = np.mgrid[:40, :60]
+    mask = np.minimum((rows_ - 20) ** 2 + (columns - 20) ** 2, (rows_ - 20) ** 2 + (columns - 38) ** 2) <= 100
+    kept = rows(Segment(CLASSES[:2], objects="watershed"), mask[None].astype(np.int32), mask[None].astype(np.uint8))
+    assert kept[0, -2:].tolist() == [1, 2]

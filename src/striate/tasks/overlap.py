@@ -22,17 +22,25 @@ SMOOTH, APART = 1.0, 5
 
 def confusion(truth: Tensor, answers: Tensor, classes: int) -> Tensor:
     """Pixels (n, classes, classes), rows truth and columns answer, of masks (n, h, w); below 0 none is counted."""
-    counted = truth >= 0
-    rows = torch.arange(len(truth), device=truth.device)[:, None, None]
-    places = ((rows * classes + truth) * classes + answers)[counted]
-    return torch.bincount(places, minlength=len(truth) * classes**2).view(-1, classes, classes)
+
+    def table(true: Tensor, said: Tensor) -> Tensor:
+        return torch.bincount((true * classes + said)[true >= 0], minlength=classes**2).view(classes, classes)
+
+    return torch.stack([
+        torch.stack([table(true[part], said[part]) for part in blocks(true.shape[0], true.shape[1])]).sum(0)
+        for true, said in zip(truth, answers, strict=True)
+    ])  # fmt: skip
+
+
+def blocks(height: int, width: int) -> list[slice]:
+    """Some rows at a time: what counting needs is several times as large as the pictures."""
+    rows = max(1, 2**20 // width)
+    return [slice(top, top + rows) for top in range(0, height, rows)]
 
 
 def counted(ids: Array, classes: int) -> Array:
-    """Pixels of each class, a few rows at a time: bytes are made whole numbers of eight."""
-    rows = max(1, 2**20 // ids.shape[1])
-    parts = (ids[top : top + rows].ravel() for top in range(0, len(ids), rows))
-    return np.asarray(sum(np.bincount(part, minlength=classes) for part in parts))
+    """Pixels of each class."""
+    return np.asarray(sum(np.bincount(ids[part].ravel(), minlength=classes) for part in blocks(*ids.shape)))
 
 
 def regions(mask: Array, way: Objects = "components") -> Iterator[tuple[Array, int]]:
@@ -87,15 +95,17 @@ def agreement(truth: tuple[Array, int], answer: tuple[Array, int], mask: Array, 
 
     `mask` and `said` are the classes of the pixels; what is below 0 in `mask` is not counted.
     """
-    counted = mask >= 0
-    true, told = truth[0][counted], answer[0][counted]
     shape = truth[1] + 1, answer[1] + 1
-    table = sparse.coo_array((np.ones(len(true)), (true, told)), shape).tocsr()
-    of_true, of_told = np.zeros(shape[0], np.int64), np.zeros(shape[1], np.int64)
-    of_true[true], of_told[told] = mask[counted], said[counted]
+    table = sparse.csr_array(shape, dtype=np.int64)
+    of_true, of_told = (np.zeros(count, np.int64) for count in shape)
+    for part in blocks(*mask.shape):
+        counts = mask[part] >= 0
+        true, told = truth[0][part][counts], answer[0][part][counts]
+        table = table + sparse.coo_array((np.ones(len(true), np.int64), (true, told)), shape).tocsr()
+        of_true[true], of_told[told] = mask[part][counts], said[part][counts]
     areas = table.sum(1), table.sum(0)
     inside = table[1:]
-    pairs = (float(part @ part - part.sum()) for part in (inside.data, inside.sum(1), inside.sum(0)))
+    pairs = (int(part @ part - part.sum()) for part in (inside.data, inside.sum(1), inside.sum(0)))
     both = inside[:, 1:].tocoo()
     row, column = both.row + 1, both.col + 1
     overlap = both.data / (areas[0][row] + areas[1][column] - both.data)

@@ -178,7 +178,7 @@ class Segment:
     def _objects(self, truth: Array, said: Array, ids: Array | None) -> Array:
         """Pairs and objects of one picture; nothing that lies under uncounted pixels is seen."""
         mask, answer = np.maximum(truth, 0), np.where(truth < 0, 0, said)
-        true = objects_of(mask, self.objects) if ids is None else instances(ids, mask)
+        true = objects_of(mask) if ids is None else instances(ids, mask)
         return agreement(true, objects_of(answer, self.objects), truth, answer)
 
     def _pixels(self, rows: Rows) -> tuple[Rows, Rows, Rows]:
@@ -231,12 +231,12 @@ class Segment:
         two = len(self.classes) == 2
         iou, dice = (f"{what} of {self.classes[1]}" if two else f"mean {what}" for what in ("IoU", "Dice"))
         overlap = self._overlap(kept, self._scored)
-        each = _shares(*overlap["iou"])
         pairs, of_true, of_told, found, true, told = (kept[:, [place]] for place in range(-OBJECTS, 0))
+        each = {name: _shares(*overlap[key]) for name, key in ((iou, "iou"), (dice, "dice"))}
         return [
             _together(f"{iou} over the data set", *overlap["iou"]),
             _together(f"{dice} over the data set", *overlap["dice"]),
-            Mean(f"{iou} per picture", tuple(each[np.isfinite(each)].tolist())),
+            *(Mean(f"{name} per picture", tuple(of[np.isfinite(of)].tolist())) for name, of in each.items()),
             _together("pixel accuracy", *self._accuracy(kept)),
             _together("adapted Rand F", 2 * pairs, of_true + of_told),
             _together("object F1 at IoU 0.5", 2 * found, true + told),
