@@ -92,7 +92,7 @@ def test_borders_errors_and_covers_are_drawn_where_they_belong():
     assert not border[ids == 0].any()
     assert not border[8:12, 8:12].any()
     inside = covered(picture, ids, 3)[10, 10]
-    assert (inside == (100 + colours(3)[1].astype(int)) // 2).all()
+    assert (inside == 50 + colours(3)[1] // 2).all()
     truth = ids.copy()
     truth[0] = 255
     truth[6, 6], ids[18, 18], ids[0] = 0, 1, 1

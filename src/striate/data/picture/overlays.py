@@ -30,7 +30,7 @@ def colours(count: int) -> Pixels:
 
 def outlined(picture: Pixels, ids: Array, classes: int) -> Pixels:
     """A picture (h, w, channels) with the inner border of each region of a class above 0 in the class's colour."""
-    shown = _dimmed(picture, 1.0)
+    shown = _coloured(picture)
     width = 1 + max(ids.shape) // SIDE
     size = 2 * width + 1
     border = (ndimage.maximum_filter(ids, size) != ndimage.minimum_filter(ids, size)) & (ids > 0) & (ids < classes)
@@ -40,14 +40,15 @@ def outlined(picture: Pixels, ids: Array, classes: int) -> Pixels:
 
 def covered(picture: Pixels, ids: Array, classes: int) -> Pixels:
     """A picture half covered by the colours of its classes above 0, whose borders are drawn."""
-    shown, inside = _dimmed(picture, 1.0), ids > 0
-    shown[inside] = (shown[inside].astype(np.uint16) + colours(max(classes, 2))[ids[inside]]) // 2
+    shown, halves = _coloured(picture), colours(max(classes, 2)) // 2
+    for row, own in zip(shown, ids, strict=True):
+        row[own > 0] = row[own > 0] // 2 + halves[own[own > 0]]
     return outlined(shown, ids, classes)
 
 
 def errors(picture: Pixels, truth: Array, answer: Array) -> Pixels:
     """The picture dimmed, and in colour what was missed, what was invented and what is of another class."""
-    shown = _dimmed(picture, 0.5)
+    shown = _coloured(picture) // 2
     counted = (truth != NONE) & (truth != answer)
     for colour, where in (
         (MISSED, counted & (answer == 0)),
@@ -58,7 +59,6 @@ def errors(picture: Pixels, truth: Array, answer: Array) -> Pixels:
     return shown
 
 
-def _dimmed(picture: Pixels, share: float) -> Pixels:
-    """In three channels, each value times `share`."""
-    channels = picture if picture.shape[2] == 3 else np.repeat(picture[:, :, :1], 3, 2)
-    return np.asarray(np.rint(channels * share), dtype=np.uint8)
+def _coloured(picture: Pixels) -> Pixels:
+    """A copy in three channels."""
+    return picture.copy() if picture.shape[2] == 3 else np.repeat(picture[:, :, :1], 3, 2)
