@@ -144,7 +144,7 @@ def test_the_best_answer_is_the_best_in_every_number():
 
 def test_an_answer_comes_back_in_bytes():
     picture = np.random.default_rng(0).random((1, 12, 9), np.float32) * 1.2
-    found = PLAIN.answer(picture)
+    found = PLAIN.answer(picture, picture)
     assert (found.picture.shape, found.picture.dtype) == ((12, 9, 1), np.uint8)
     assert found.as_dict() == {"height": 12, "width": 9}
     assert (found.picture[..., 0] == np.rint(255 * np.clip(picture[0], 0, 1))).all()

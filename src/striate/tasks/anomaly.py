@@ -25,7 +25,7 @@ from striate.data.targets import Targets
 from striate.tasks import reconstruct
 from striate.tasks.measures import AUC, Measure, Proportion
 from striate.tasks.reconstruct import Reconstruct
-from striate.tasks.task import Flags, Outputs, Rows, Shown, option
+from striate.tasks.task import Flags, Outputs, PictureTask, Rows, Shown, option
 
 SHOWN, LARGEST = 6, 192
 # What is tried before a network sees pictures of this side, and no more than so many of them.
@@ -296,5 +296,5 @@ def _small(batches: Iterator[Batch]) -> Rows:
     return np.asarray(torch.cat(rows).numpy())
 
 
-TASK = Anomaly
+TASK: type[PictureTask] = Anomaly
 TASKS: Mapping[str, Mapping[str, Any]] = MappingProxyType({"anomaly": {}})

@@ -20,7 +20,7 @@ from striate.data.samples import Indices, Samples
 from striate.data.targets import Targets
 from striate.layers import Heads
 from striate.tasks.measures import Dice, Mean, Measure, Proportion
-from striate.tasks.task import Rows, Shown, option
+from striate.tasks.task import LabelTask, Rows, Shown, option
 
 # Beyond this many training pictures a support vector machine costs more than the network beside it.
 MOST = 5_000
@@ -326,5 +326,5 @@ def worst(probabilities: Array, targets: Array, most: int) -> Sequence[int]:
     return [int(i) for i in wrong[np.argsort(-probabilities[wrong, answers[wrong]], kind="stable")][:most]]
 
 
-TASK = Classify
+TASK: type[LabelTask] = Classify
 TASKS: Mapping[str, Mapping[str, Any]] = MappingProxyType({"classify": {}})

@@ -24,7 +24,7 @@ from striate.tasks.corruption import NOISES, HoleKind, NoiseKind, holes, noisy
 from striate.tasks.critic import Critic
 from striate.tasks.measures import Mean, Measure
 from striate.tasks.similarity import psnr, ssim
-from striate.tasks.task import Outputs, Rows, Shown, option
+from striate.tasks.task import Outputs, PictureTask, Rows, Shown, option
 
 SHOWN, LARGEST = 6, 192
 # What hidden pixels are given as.
@@ -202,7 +202,7 @@ class Reconstruct:
     def columns(self) -> tuple[str, ...]:
         return ("height", "width")
 
-    def answer(self, said: Array) -> Restored:
+    def answer(self, said: Array, picture: Array) -> Restored:
         return Restored(_bytes(said))
 
     def shown(self, said: Array, batch: Batch) -> Mapping[str, Array]:
@@ -301,7 +301,7 @@ def _bytes(values: Array) -> Pixels:
 
 NO_HOLE: Mapping[str, Any] = MappingProxyType({"holes": "boxes", "hidden": 0.0, "hole_weight": 1.0})
 NO_NOISE: Mapping[str, Any] = MappingProxyType({"noise_kind": "gaussian", "noise": 0.0})
-TASK = Reconstruct
+TASK: type[PictureTask] = Reconstruct
 TASKS: Mapping[str, Mapping[str, Any]] = MappingProxyType({
     "reconstruct": {**NO_NOISE, **NO_HOLE},
     "denoise": NO_HOLE,

@@ -25,7 +25,7 @@ from striate.tasks import pixel_loss, segment_page, thresholds
 from striate.tasks.border import Bordered
 from striate.tasks.measures import Mean, Measure, Statistic
 from striate.tasks.overlap import Objects, agreement, confusion, counted, instances, objects_of, regions
-from striate.tasks.task import Rows, Shown, option
+from striate.tasks.task import PictureTask, Rows, Shown, option
 
 # Up to so many classes the whole confusion matrix of each picture is kept, and beyond them its sums.
 FEW = 24
@@ -348,5 +348,5 @@ def _together(name: str, parts: Rows, wholes: Rows) -> Statistic:
     return Statistic(name, np.concatenate([parts, wholes], 1), of)
 
 
-TASK = Segment
+TASK: type[PictureTask] = Segment
 TASKS: Mapping[str, Mapping[str, Any]] = MappingProxyType({"segment": {}})
