@@ -107,3 +107,10 @@ def test_the_test_set_of_an_evaluation_and_an_embedding_are_counted_together(run
 def test_a_step_between_is_at_least_the_two_ends(run):
     with pytest.raises(UsageError, match="1 is out of range"):
         run.between("one.png", "other.png", steps=1)
+
+
+@pytest.mark.parametrize(("one", "other", "count"), [("one.png", "one.png", 1), ("*/0*.png", "other.png", 19)])
+def test_it_is_two_pictures_that_something_lies_between(run, monkeypatch, one, other, count):
+    monkeypatch.chdir(run.folder.parents[1] / "photos")
+    with pytest.raises(UsageError, match=f"between: these are not two pictures, but {count}"):
+        run.between(one, other)

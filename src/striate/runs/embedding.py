@@ -68,7 +68,7 @@ def between(
         raise UsageError("steps", f"{steps} is out of range", f"a number from 2 to {MOST_STEPS}")
     given = _given(pair, max_pixels)
     if len(given.names) != 2:
-        raise UsageError("between", f"{len(given.names)} pictures are named", "two files")
+        raise UsageError("between", f"these are not two pictures, but {len(given.names)}", "two files")
     vectors.refuse_no_code(predictor)
     seal, ends = _Seal(predictor, run, given), []
     for place, name in enumerate(given.names):
