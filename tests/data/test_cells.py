@@ -47,7 +47,7 @@ def test_cells_are_brighter_than_the_ground_and_crowd_where_it_is_difficult() ->
 
 
 def test_the_set_says_which_pictures_are_sealed() -> None:
-    samples = read_samples("cells:size=32")
+    samples = read_samples("cells:size=32", masked=True)
     assert (samples.name, samples.source, samples.grey, len(samples)) == ("cells:size=32", "builtin", True, 100)
     split = cut(samples, (0.6, 0.2, 0.2), 0)
     assert [len(side) for side in (split.train, split.val, split.test)] == [40, 20, 40]
@@ -61,7 +61,10 @@ def test_the_set_says_which_pictures_are_sealed() -> None:
 
 
 def test_a_picture_is_the_same_in_a_larger_set_and_pictures_alone_have_no_targets() -> None:
-    few, more = read_samples("cells:number=5,size=40", labelled=False), read_samples("cells:number=6,size=40")
+    few, more = (
+        read_samples("cells:number=5,size=40", labelled=False),
+        read_samples("cells:number=6,size=40", masked=True),
+    )
     assert few.digests == more.digests[:5]
     assert few.targets.kinds == {}
 

@@ -103,9 +103,9 @@ def _built_in(name: str, labelled: bool, masked: bool) -> Samples:
         return dataclasses.replace(samples, targets=Nothing(len(samples)))
     masks = "mask" in samples.targets.kinds
     if masked and not masks:
-        raise DataError(name, "its pictures have labels, and no masks", "a folder with images/ and masks/")
+        raise DataError(name, "its pictures have labels, and no masks", "cells, or a folder with images/ and masks/")
     if masks and not masked:
-        raise DataError(name, "its pictures have masks, and no labels", "a folder of class folders")
+        raise DataError(name, "its pictures have masks, and no labels", "digits, or a folder of class folders")
     return samples
 
 
