@@ -84,6 +84,16 @@ def test_a_map_that_cannot_be_meant_is_one_sentence(asked: tuple[str, int | None
         legend(*asked)  # type: ignore[arg-type]
 
 
+@given(st.text(st.sampled_from("0123456789abf#=,- \n\0é"), max_size=30))
+def test_any_text_is_a_map_or_one_sentence(text: str) -> None:
+    try:
+        meant = legend(text, None, "classes")
+    except UsageError:
+        return
+    assert len(meant.classes) >= 2
+    assert set(meant.table.values()) <= set(range(-1, len(meant.classes)))
+
+
 def test_a_file_of_classes_says_the_same_and_a_map_goes_before_it() -> None:
     listed = [("0", "ground"), ("255", "cell")]
     assert legend(None, None, "classes", listed) == Legend(((0, "ground"), (255, "cell")))

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, final
@@ -56,7 +56,8 @@ class Legend:
         if self.objects:
             return {}
         nowhere = {} if self.ignore is None else {self.ignore: -1}
-        return nowhere | {value: self.classes.index(name) if name else -1 for value, name in self.meaning or ()}
+        places = {"": -1} | {name: place for place, name in enumerate(self.classes)}
+        return nowhere | {value: places[name] for value, name in self.meaning or ()}
 
     def told(self, value: int) -> str:
         return f"#{value:06x}" if self.coloured else str(value)
@@ -214,7 +215,7 @@ def settled(legend: Legend, seen: Sequence[tuple[str, Seen]], where: object, str
     """
     if not legend.objects:
         _stop_if_without_meaning(legend, seen, where, strict)
-    places = sum((_by_place(legend, each) for _, each in seen), Counter[int]())
+    places = _total(_by_place(legend, each) for _, each in seen)
     del places[-1]
     if strict and len(places) < 2:
         cause = "no pixel of any mask counts"
@@ -237,17 +238,24 @@ def _stop_if_without_meaning(legend: Legend, seen: Sequence[tuple[str, Seen]], w
         raise DataError(where, cause, _OBJECTS_OR_EXACT)
     if other := [(name, each) for name, each in seen if each.coloured != legend.coloured]:
         painted = Legend(coloured=not legend.coloured)
-        shown = sum((Counter(each.counts) for _, each in other), Counter[int]())
+        shown = _total(each.counts for _, each in other)
         what = "nothing says which class each is" if legend.meaning is None else "their values are given otherwise"
         cause = f"{len(other):,} masks in {'colours' if painted.coloured else 'ids'}, and {what}: "
         raise DataError(where, cause + _histogram(shown, painted), _map(shown, painted))
     if legend.meaning is not None:
-        total = sum((Counter(each.counts) for _, each in seen), Counter[int]())
+        total = _total(each.counts for _, each in seen)
         if beyond := Counter({value: count for value, count in total.items() if value not in legend.table}):
             first = next(name for name, each in seen if set(each.counts or ()) & set(beyond))
             cause = f"values that the map does not name: {_histogram(beyond, legend, total.total())}; first in {first}"
             hint = f"a class for each; {legend.told(next(iter(beyond)))}= without a name counts it nowhere"
             raise DataError(where, cause, hint if strict else "masks whose values mean what they do in training")
+
+
+def _total(counts: Iterable[Mapping[int, int] | None]) -> Counter[int]:
+    total: Counter[int] = Counter()
+    for each in counts:
+        total.update(each or {})
+    return total
 
 
 def _are_classes(values: Collection[int]) -> bool:
@@ -308,7 +316,7 @@ def notes(
 ) -> list[str]:
     """What a person should know of these masks: shares of pixels, and what is rare or absent; `seen` by name."""
     found = [_by_place(legend, each) for _, each in seen]
-    total = sum(found, Counter[int]())
+    total = _total(found)
     all_, ignored = total.total(), total.pop(-1, 0)
     shares = (f"{classes[place]!r} {100 * count / all_:.3g} %" for place, count in total.most_common())
     said = [f"pixels by class: {some(shares, 10)}" + f"; {100 * ignored / all_:.3g} % count nowhere" * bool(ignored)]
