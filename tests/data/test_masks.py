@@ -140,7 +140,7 @@ def test_M5_a_value_beyond_the_map_is_shown_with_its_share_and_its_first_mask() 
 
 def test_M10_colours_without_a_map_are_shown_as_a_map_to_fill_in() -> None:
     painted = Seen(("",), {0: 75, 0xFF0000: 25}, coloured=True)
-    with pytest.raises(DataError, match="1 masks in colours, and nothing says which class each is: #000000") as caught:
+    with pytest.raises(DataError, match="1 mask in colours, and nothing says which class each is: #000000") as caught:
         settled(Legend(), [("masks/a.png", painted)], "DATA", True)
     assert "mask_map='#000000=background,#ff0000=foreground'" in str(caught.value)
     with pytest.raises(DataError, match="their values are given otherwise"):

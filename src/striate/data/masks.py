@@ -240,7 +240,8 @@ def _stop_if_without_meaning(legend: Legend, seen: Sequence[tuple[str, Seen]], w
         painted = Legend(coloured=not legend.coloured)
         shown = _total(each.counts for _, each in other)
         what = "nothing says which class each is" if legend.meaning is None else "their values are given otherwise"
-        cause = f"{len(other):,} masks in {'colours' if painted.coloured else 'ids'}, and {what}: "
+        count = f"{len(other):,} {plural('mask', len(other))}"
+        cause = f"{count} in {'colours' if painted.coloured else 'ids'}, and {what}: "
         raise DataError(where, cause + _histogram(shown, painted), _map(shown, painted))
     if legend.meaning is not None:
         total = _total(each.counts for _, each in seen)

@@ -14,6 +14,7 @@ from striate.base.options import Range
 from striate.base.reading import DAMAGED
 from striate.data import preprocess
 from striate.data.augment import Augment
+from striate.data.masks import legend
 from striate.data.picture.pixels import MOST_PIXELS, PIXELS
 from striate.data.preprocess import Measured
 from striate.evaluate.numbers import Number
@@ -58,7 +59,7 @@ class Recipe:
     merge_classes: bool
     allow_leak: bool
     mask_map: str | None = None
-    ignore: int | None = None
+    ignore: Annotated[int, Range(255, least=-(2**31), most=2**31 - 1)] | None = None
     masks: Literal["classes", "objects"] = "classes"
 
 
@@ -138,6 +139,10 @@ def read_facts(folder: Path) -> Mapping[str, Any]:
     if facts["format"] == 1:
         facts = {**facts, "task": _task_of_format_1(facts, path)}
     told = read(Annotated[Facts, OPEN], facts, path)
+    try:
+        legend(told.recipe.mask_map, told.recipe.ignore, told.recipe.masks)
+    except UsageError as error:
+        raise RunError(path, f"recipe.{error.where}: {error.cause}", DAMAGED) from None
     task, prepare = registry.from_dict(told.task, path), preprocess.from_dict(told.preprocess, path)
     recipe, split, channels = told.recipe, told.split, prepare.channels
     dropout = {} if recipe.dropout is None else {"dropout": recipe.dropout}
