@@ -325,7 +325,8 @@ class Segment:
 
     def _told(self, row: Rows) -> tuple[tuple[str, str, str], ...]:
         iou, (found, true, told) = _shares(*self._overlap(row, self._scored)["iou"])[0], map(int, row[0, -3:])
-        return (("IoU", f"{iou:.3f}", ""), ("objects", f"{found} of {true}", f"found, {told} answered"))
+        shown = "undefined" if math.isnan(iou) else f"{iou:.3f}"
+        return (("IoU", shown, ""), ("objects", f"{found} of {true}", f"found, {told} answered"))
 
 
 def _shares(parts: Rows, wholes: Rows) -> Rows:
