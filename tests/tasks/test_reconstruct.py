@@ -179,6 +179,7 @@ def test_what_suits_the_tasks_own_network_is_not_given_to_another(run, tmp_path)
     assert run.recipe["model_options"] == {"width": 128, "norm": "batch"}
     own = job(tmp_path / "a", task="denoise", model_options={"norm": "none"}).recipe
     assert own.model_options == {"width": 128, "norm": "none"}
+    assert job(tmp_path / "c", task="reconstruct").recipe.model_options == {}, "its bottleneck is what it is for"
     other = job(tmp_path / "b", task="denoise", model="unet_padded", model_options={"width": 4}, size=16).recipe
     assert other.model_options == {"width": 4}
 

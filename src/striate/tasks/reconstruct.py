@@ -68,8 +68,8 @@ class Reconstruct:
     mixes: ClassVar[bool] = False
     shares: ClassVar[frozenset[str]] = frozenset()
     recipe: ClassVar[Mapping[str, Any]] = MappingProxyType({
-        "model": "autoencoder", "model_options": {"width": 128, "norm": "batch"}, "resize": "tiles", "augment": "none",
-        "batch": 32, "optimizer": "adamw", "rate": 0.005, "weight_decay": 0.0, "schedule": "one-cycle", "warmup": 0.0,
+        "model": "autoencoder", "resize": "tiles", "augment": "none", "optimizer": "adamw", "rate": 0.005,
+        "weight_decay": 0.0, "schedule": "one-cycle", "warmup": 0.0,
     })  # fmt: skip
 
     noise_kind: NoiseKind = option("gaussian", "gaussian, salt-and-pepper, poisson or speckle")
@@ -307,3 +307,6 @@ TASKS: Mapping[str, Mapping[str, Any]] = MappingProxyType({
     "denoise": NO_HOLE,
     "inpaint": NO_NOISE,
 })  # fmt: skip
+# To restore a picture its code need not be small.
+WIDE: Mapping[str, Any] = MappingProxyType({"model_options": {"width": 128, "norm": "batch"}, "batch": 32})
+RECIPES: Mapping[str, Mapping[str, Any]] = MappingProxyType({"denoise": WIDE, "inpaint": WIDE})

@@ -33,6 +33,12 @@ def found(name: str) -> tuple[type[Any], Mapping[str, Any]]:
     return known[name]
 
 
+def suiting(name: str) -> Mapping[str, Any]:
+    """What suits the task called `name` where a recipe is silent: its file may have RECIPES for single names."""
+    kind, _ = found(name)
+    return {**kind.recipe, **getattr(importlib.import_module(kind.__module__), "RECIPES", {}).get(name, {})}
+
+
 def learning(kind: str) -> str:
     """The name of the task that networks of this kind were made for."""
     known = tasks()

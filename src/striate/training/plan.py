@@ -152,21 +152,19 @@ def _filled(recipe: Recipe, masks: bool) -> tuple[Recipe, Entry, dict[str, Any]]
     if masks and kind.labelled and not kind.masked:
         cause = f"{recipe.data} has pictures and masks, and no classes to {named}"
         raise UsageError("task", cause, (Option("task", registry.of_masks()), ", or a network that was made for it"))
-    entry = find(recipe.model or {**suggested, **kind.recipe}["model"])
+    suits = registry.suiting(named)
+    entry = find(recipe.model or {**suggested, **suits}["model"])
     if entry.task not in kind.networks:
         cause = f"{entry.name} is a network to {entry.task}, and the task is to {named}"
-        raise UsageError("model", cause, f"{kind.recipe.get('model', suggested['model'])}, or --task {entry.task}")
+        raise UsageError("model", cause, f"{suits.get('model', suggested['model'])}, or --task {entry.task}")
     reads = {each.name for each in dataclasses.fields(kind)}
     for name in OF_TASKS:
         if name not in reads and getattr(recipe, name) is not None:
             raise UsageError(name, f"it means nothing to the task {named}", "leaving it out")
-    if recipe.model is None:  # what suits the task's own network means nothing to another
-        options = {**kind.recipe.get("model_options", {}), **recipe.model_options}
-        recipe = dataclasses.replace(recipe, model_options=options)
-    values = {**suggested, **kind.recipe, **entry.recipe, "model": entry.name, "task": named}
+    values = {**suggested, **suits, **entry.recipe, "model": entry.name, "task": named}
     values.pop("model_options", None)
     # options that suit a network suit those of its kind, as far as they have them
-    sources = (each for each in (kind.recipe, suggested) if "model" in each and find(each["model"]).task == entry.task)
+    sources = (each for each in (suits, suggested) if "model" in each and find(each["model"]).task == entry.task)
     fitting = {
         key: value for key, value in next(sources, {}).get("model_options", {}).items() if key in options_of(entry)
     }
