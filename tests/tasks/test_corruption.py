@@ -55,6 +55,15 @@ def test_the_noise_of_a_picture_depends_on_seed_epoch_and_its_index_alone(kind, 
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_grey_picture_in_three_channels_has_the_noise_of_one(kind):
+    grey, colour = torch.rand(2, 1, 9, 9), torch.rand(1, 3, 9, 9)
+    strength, samples = NOISES[kind].such, np.arange(3)
+    found = noisy(torch.cat([grey.expand(2, 3, 9, 9), colour]), kind, strength, 0, 0, samples)
+    assert (found[:2] == found[:2, :1]).all()
+    assert not torch.equal(found[2, 0] - colour[0, 0], found[2, 1] - colour[0, 1])
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_has_a_strength_of_its_own_and_refuses_what_it_cannot_be(kind):
     task = registry.task_named("denoise", (), {"noise_kind": kind}, {})
     assert task.strength == NOISES[kind].such

@@ -30,8 +30,17 @@ def noisy(pictures: Tensor, kind: NoiseKind, strength: float, seed: int, epoch: 
     """Pictures (n, c, h, w) with noise that (seed, epoch, sample) decides; values may leave 0..1.
 
     "salt-and-pepper" turns a share of the pixels black or white, all channels of one together; "poisson" counts
-    photons, `strength` of them on average where a picture is 1; "speckle" is in proportion to the picture.
+    photons, `strength` of them on average where a picture is 1; "speckle" is in proportion to the picture. A grey
+    picture in several channels stays grey: noise of its own in each could be averaged away.
     """
+    found = _noisy(pictures, kind, strength, seed, epoch, samples)
+    grey = (pictures == pictures[:, :1]).flatten(1).all(1)
+    return torch.where(grey[:, None, None, None], found[:, :1], found)
+
+
+def _noisy(
+    pictures: Tensor, kind: NoiseKind, strength: float, seed: int, epoch: int, samples: Indices | Keys
+) -> Tensor:
     shape = tuple(pictures.shape[1:])
     if kind == "poisson":
         expected = pictures.cpu().double().clamp_min(0).mul(strength).numpy()
