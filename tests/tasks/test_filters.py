@@ -84,6 +84,16 @@ def test_fillings_leave_what_is_seen_and_better_the_grey_hole(channels):
     assert scores[2] > scores[1] > one.score(one.given)
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 1, 9), (1, 2, 2), (3, 40, 1), (1, 5, 4)])
+@pytest.mark.parametrize("rival", [*FILTERS, *FILLINGS], ids=lambda rival: rival.name)
+def test_very_small_pictures_are_answered_in_their_size(rival, shape):
+    given = np.random.default_rng(0).random(shape).astype(np.float32)
+    for hole in (np.ones(shape[1:], bool), np.eye(*shape[1:], dtype=bool)):
+        found = rival.restored(given, hole, rival.strengths[0])
+        assert found.shape == shape
+        assert np.isfinite(found).all()
+
+
 def test_the_mean_of_the_rim_is_that_of_each_hole_alone():
     given = np.zeros((1, 9, 20), np.float32)
     given[..., 10:] = 1

@@ -96,9 +96,10 @@ def _non_local(given: Array, hole: Array, strength: float) -> Array:
     """Buades, Coll and Morel 2005: patches of 5x5 within 6 pixels."""
     from skimage.restoration import denoise_nl_means
 
-    if len(given) == 1:  # with an axis of a single channel scikit-image 0.26 answers something else
-        return np.asarray(denoise_nl_means(given[0], patch_size=5, patch_distance=6, h=strength))[None]
-    return np.asarray(denoise_nl_means(given, patch_size=5, patch_distance=6, h=strength, channel_axis=0))
+    # with an axis of a single channel scikit-image 0.26 answers something else; a side of one pixel it drops
+    picture, axis = (given[0], None) if len(given) == 1 else (given, 0)
+    found = denoise_nl_means(picture, patch_size=5, patch_distance=6, h=strength, channel_axis=axis)
+    return np.asarray(found).reshape(given.shape)
 
 
 def _total_variation(given: Array, hole: Array, weight: float) -> Array:
@@ -130,7 +131,7 @@ def _biharmonic(given: Array, hole: Array, strength: float) -> Array:
     """Damelin and Hoang 2018."""
     from skimage.restoration import inpaint_biharmonic
 
-    return np.asarray(inpaint_biharmonic(given, hole, channel_axis=0))
+    return given if hole.all() else np.asarray(inpaint_biharmonic(given, hole, channel_axis=0))
 
 
 FILTERS = (
