@@ -126,6 +126,9 @@ def _introduce(job: Job, folder: Path, listener: Listener) -> None:
     classes = len(job.samples.targets.classes)
     told = f"{len(job.samples)} pictures" + (f" of {classes} classes" if classes else "")
     listener.say(f"{told}: {len(split.train)} train, {len(split.val)} validation, {test}")
+    if len(job.units) > len(job.samples):
+        learned, side = len(job.units.within(split.train)), job.preprocess.size
+        listener.say(f"they are looked at in tiles of {side}x{side} pixels, {learned} of them in training")
     if recipe.channels == 1 and not job.samples.grey:
         listener.say(f"{recipe.model} sees one channel: colours are turned to grey (--channels 3 keeps them)")
     skipped = job.samples.skipped
