@@ -79,7 +79,7 @@ def test_without_pyarrow_it_says_what_to_install_before_any_work(home, capsys, m
     assert (code, err) == (
         5,
         "error[environment]: --out v.parquet: it needs the package pyarrow, which is not installed. "
-        "Try: pip install pyarrow\n",
+        "Try: pip install 'striate[data]'\n",
     )
 
 

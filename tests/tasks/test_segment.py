@@ -305,7 +305,7 @@ def test_what_a_watershed_lacks_is_told_before_the_first_step(monkeypatch) -> No
     monkeypatch.setitem(sys.modules, "skimage.segmentation", None)
     with pytest.raises(MachineError) as told:
         Segment(CLASSES, objects="watershed").measured(iter(()))
-    assert "pip install scikit-image" in str(told.value)
+    assert "pip install 'striate[segment]'" in str(told.value)
     assert Segment(CLASSES).measured(iter(())).weights == ()
 
 

@@ -17,11 +17,11 @@ PACKAGES = {
 }  # fmt: skip
 
 
-def missing_package(where: str, error: ImportError) -> StriateError:
-    """A module that is not installed, or that lacks what is imported from it, as a sentence."""
+def missing_package(where: str, error: ImportError, extra: str = "") -> StriateError:
+    """A module that is not installed, or that lacks what is imported from it, as a sentence; `extra` is what has it."""
     name = (error.name or "").partition(".")[0]
     if isinstance(error, ModuleNotFoundError) and name:
-        package = PACKAGES.get(name, name)
+        package = f"'striate[{extra}]'" if extra else PACKAGES.get(name, name)
         return MachineError(where, f"it needs the package {name}, which is not installed", f"pip install {package}")
     return UsageError(
         where, f"it cannot be imported ({raised(error)})", f"another version of {name or 'what it imports'}"

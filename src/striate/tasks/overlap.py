@@ -81,7 +81,7 @@ def _cut(region: Array) -> tuple[Array, int]:
     try:
         from skimage.segmentation import watershed
     except ImportError as error:
-        raise missing_package("objects watershed", error) from None
+        raise missing_package("objects watershed", error, "segment") from None
     depth = ndimage.gaussian_filter(ndimage.distance_transform_edt(region).astype(np.float32), SMOOTH) * region
     peaks, count = _connected(region & (depth == ndimage.maximum_filter(depth, 2 * APART + 1)))
     labelled: Array = watershed(-depth, peaks, mask=region)

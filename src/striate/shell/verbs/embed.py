@@ -143,7 +143,7 @@ def _refuse_name(option: str, path: Path | None, *suffixes: str) -> None:
         try:
             import pyarrow.parquet  # noqa: F401
         except ImportError as error:
-            raise missing_package(f"{option} {path}", error) from None
+            raise missing_package(f"{option} {path}", error, "data") from None
 
 
 def _output(option: str, path: Path, mark: str, pictures: Sequence[str], run: "Run", force: bool) -> Output:
