@@ -45,10 +45,11 @@ def train(
 ) -> Run | None:
     """Train a network on pictures and write its run folder, with result and report.
 
-    `data` is a built-in set, a folder of class folders, a table of paths and labels (CSV or TSV), pictures in memory as
-    (pictures, labels), or a recipe in TOML; each keyword more is a field of `Recipe`. `resume` names the folder of a
-    run to go on with, and takes no recipe; one that is done and has no report is given it. `data` are then the run's
-    own: those that were in memory, or where they lie now, when they have moved; others are a DataError.
+    `data` is a built-in set, a folder of class folders or of images/ and masks/, a table of paths and labels or masks
+    (CSV or TSV), pictures in memory as (pictures, labels or masks), or a recipe in TOML; each keyword more is a field
+    of `Recipe`. `resume` names the folder of a run to go on with, and takes no recipe; one that is done and has no
+    report is given it. `data` are then the run's own: those that were in memory, or where they lie now, when they have
+    moved; others are a DataError.
 
     None in a process of a group that is not its first, for the first one writes.
     """

@@ -197,9 +197,8 @@ class Masks:
 
     def named(self, classes: Sequence[str]) -> "Masks":
         """By class name, as labels are; a class of which there is no pixel need not be known."""
-        _foreign(
-            [self.classes[place] for place in self.present], classes, "masks whose values mean what they do in training"
-        )
+        used = [self.classes[place] for place in self.present]
+        _foreign(used, classes, "masks, or a classes.csv beside them, that mean what they do in training")
         new = [classes.index(name) if name in classes else -1 for name in self.classes]
         places = tuple(new if self.places is None else (new[place] for place in self.places))
         present = tuple(sorted({new[place] for place in self.present}))

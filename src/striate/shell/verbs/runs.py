@@ -50,7 +50,8 @@ def evaluate(
     Parameters
     ----------
     data
-        A folder of class folders, a table of paths and labels, or a built-in set, named as in training.
+        A folder of class folders, or of images/ and masks/, a table of paths and labels or masks, or a built-in set;
+        classes are named as in training.
     """
     import striate
 

@@ -51,7 +51,8 @@ def _options_of_train() -> inspect.Signature:
     """Train's parameters: where and how, then every field of the recipe."""
     own = list(inspect.signature(_train).parameters.values())[:-1]
     helps = {
-        "data": "A built-in set (digits, cells), a folder of class folders, a table of paths and labels, or a recipe.",
+        "data": "A built-in set (digits, cells), a folder of class folders or of images/ and masks/, a table of paths "
+        "and labels or masks, or a recipe.",
         "resume": "Go on with this run folder; one that is done and has no report is given it.",
         "moved": "With --resume: where the run's own data lie now.",
         "runs": "Where run folders are made.",
