@@ -91,18 +91,19 @@ def _masked(source: str, folder: Path) -> Any:
 
 
 def smaller(task: str, good: str = "class 0") -> dict[str, Any]:
-    """What a task's training needs to be short and to have all there is: of masks weights of all kinds, and no norm,
-    which would see a process's part; a critic beside; `good` is the class that is learned where one is."""
-    if registry.found(task)[0].one_class:
-        return {"task_options": {"good": good}}
-    if task == "inpaint":
-        return {"task_options": {"critic": 0.05}}
-    if not registry.found(task)[0].masked:
+    """What makes the training of a picture task short and gives it all there is: weights of all kinds, a critic beside.
+
+    No norm, which would see a process's part. `good` is the class that is learned where one is.
+    """
+    kind, _ = registry.found(task)
+    if not kind.pictures:
         return {}
-    return {
-        "model_options": {"width": 4, "norm": "none"},
-        "task_options": {"border": 10.0, "class_weights": "balanced"},
-    }
+    options: dict[str, Any] = {"good": good} if kind.one_class else {}
+    if kind.masked:
+        options = {"border": 10.0, "class_weights": "balanced"}
+    if task == "inpaint":
+        options = {"critic": 0.05}
+    return {"model_options": {"width": 4 if kind.masked else 8, "norm": "none"}, "task_options": options}
 
 
 def recipe_for(task: str) -> dict[str, Any]:
