@@ -71,7 +71,7 @@ def test_what_is_not_tried_has_no_number_and_says_why(monkeypatch):
     assert (non_local.values, variation.values) == ((), ())
     monkeypatch.undo()
     found = {each.name for each in beside(FILTERS, asked(1), asked(1), 10**8) if not each.values}
-    assert "median filter (not tried on 100 million numbers)" in found
+    assert "median filter (not tried on 100 million pixels)" in found
 
 
 @pytest.mark.parametrize("channels", [1, 3])

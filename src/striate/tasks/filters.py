@@ -20,7 +20,7 @@ MOST_TRIED, MOST_NUMBERS = 64, 2**20
 class Rival:
     """`restored` is a picture (c, h, w) float32 from the given one, its hole (h, w) or None, and one of `strengths`.
 
-    `name` has the strength in it. It is not tried on more than `most` numbers: that would take minutes.
+    `name` has the strength in it. It is not tried on more than `most` pixels: that would take minutes.
     """
 
     name: str
@@ -40,16 +40,16 @@ class Asked:
     score: Callable[[Array], float]
 
 
-def beside(rivals: Sequence[Rival], val: Iterable[Asked], tested: Iterable[Asked], numbers: int) -> list[Mean]:
-    """The scores of each rival on the tested pictures, `numbers` in all; one that was not tried has none, and says why.
+def beside(rivals: Sequence[Rival], val: Iterable[Asked], tested: Iterable[Asked], pixels: int) -> list[Mean]:
+    """The scores of each rival on the tested pictures, so many `pixels` in all; one that was not tried has none, and says why.
 
     Its strength is the one with the highest mean score on the validation pictures.
     """
     left_out = {
         rival.name: f"not tried: pip install 'striate[{rival.needs}]'" if rival.needs and not find_spec("skimage")
-        else f"not tried on {numbers / 1e6:,.0f} million numbers"
+        else f"not tried on {pixels / 1e6:,.0f} million pixels"
         for rival in rivals
-        if numbers > rival.most or (rival.needs and not find_spec("skimage"))
+        if pixels > rival.most or (rival.needs and not find_spec("skimage"))
     }  # fmt: skip
     tried = [rival for rival in rivals if rival.name not in left_out]
     chosen = _chosen(tried, val)

@@ -248,8 +248,8 @@ class Reconstruct:
             total = np.sum([batch.targets["picture"].double().sum(0).numpy() for batch in batches(train)], 0)
             rivals.insert(1, filters.Rival("the mean training picture", lambda given, hole, _: total / len(train)))
         asked = [(each for batch in batches(some) for each in self._asked(batch)) for some in (val, tested)]
-        numbers = int(samples.sizes[tested].astype(np.int64).prod(1).sum())
-        return list(filters.beside(rivals, asked[0], asked[1], numbers))
+        pixels = int(samples.sizes[tested].astype(np.int64).prod(1).sum())
+        return list(filters.beside(rivals, asked[0], asked[1], pixels))
 
     def _asked(self, batch: Batch) -> Iterator[filters.Asked]:
         """What rivals are asked, scored by the first of the measures."""
