@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, final
 
 from striate.base import durable, processes
 from striate.base.errors import RunError, UsageError
-from striate.data.load import MASKING, Data, read_samples
+from striate.data.load import MEANT, Data, read_samples
 from striate.training.execution import Execution, Listener
 from striate.training.recipe import Recipe, read_toml, recipe_of
 
@@ -111,7 +111,7 @@ def write_report(run: str | os.PathLike[str] | Run, data: Data | None = None, *,
     opened = _opened(run)
     if data is None:
         return collect.write(opened, force=force)
-    meant = {name: opened.facts["recipe"][name] for name in (*MASKING, "max_pixels") if name in opened.facts["recipe"]}
+    meant = {name: opened.facts["recipe"][name] for name in (*MEANT, "max_pixels") if name in opened.facts["recipe"]}
     task = opened.task
     samples = read_samples(data, labelled=task.labelled, masked=task.masked, learnable=False, **meant)
     if samples.fingerprint != opened.facts["data"]["fingerprint"]:

@@ -255,8 +255,9 @@ class Predictor:
         self, path: Path, task: PictureTask, marked: Holes | None, max_pixels: int, tiles: Progress
     ) -> Prediction:
         try:
-            pixels = decode.read(decode.read_bytes(path, max_pixels), str(path), max_pixels=max_pixels).pixels
-            picture = planes(pixels, self.members[0].preprocess.channels)
+            way = self.members[0].preprocess
+            pixels = way.pixels(decode.read_bytes(path, max_pixels), str(path), max_pixels)
+            picture = planes(pixels, way.channels)
             hole = None if marked is None else marked.of(path, pixels.shape[:2], max_pixels)
         except DataError as error:
             return Prediction(str(path), error.cause, task.nothing())

@@ -7,7 +7,7 @@ import pytest
 
 from pictures import encode, photo, put
 from striate.base.errors import DataError
-from striate.data.load import MASKING, read_samples
+from striate.data.load import MEANT, read_samples
 from striate.data.samples import Samples
 from striate.data.splits import cut
 from striate.runs import subsets
@@ -59,5 +59,5 @@ def test_a_run_of_before_there_were_masks_is_read_as_it_was(tmp_path: Path, data
     for index in range(6):
         put(data / "masks" / f"{index}.png", encode(photo(2, 2, 10 + index)))
     facts = run_on(tmp_path / "run", read_samples(data), data)
-    facts["recipe"] = {name: value for name, value in facts["recipe"].items() if name not in MASKING}
+    facts["recipe"] = {name: value for name, value in facts["recipe"].items() if name not in MEANT}
     assert read_own(tmp_path / "run", facts, labelled=True, masked=False).targets.classes == ("images", "masks")

@@ -75,12 +75,12 @@ def test_C1_an_unknown_key_is_told_the_nearest_one_and_its_line(tmp_path: Path, 
         ("mirror", "yes", "'yes' is a str, not true or false"),
         ("mirror", 1, "1 is a int, not true or false"),
         ("model", 18, "18 is a int, not text"),
-        ("channels", "3", "'3' is a str, not 1 or 3"),
+        ("depth", "8", "'8' is a str, not 8 or 16"),
         ("step_epochs", 30, "30 is a int, not list of numbers"),
         ("step_epochs", [1, "2"], "[1, '2'] is a list, not list of numbers"),
         ("model_options", "stem=32", "'stem=32' is a str, not table"),
         ("schedule", "cosin", "'cosin' is not one of cosine, one-cycle, step, constant"),
-        ("channels", 2, "2 is not one of 1, 3"),
+        ("depth", 12, "12 is not one of 8, 16"),
     ],
 )
 def test_C2_a_wrong_type_is_told_with_the_value_and_what_is_meant(name: str, value: Any, words: str) -> None:
@@ -214,7 +214,7 @@ values = st.fixed_dictionaries(
         "mirror": st.booleans(),
         "step_epochs": st.lists(st.floats(0, 1e6), max_size=4),
         "model_options": st.dictionaries(st.text(), st.one_of(st.text(), st.booleans(), st.floats(0, 1))),
-        "channels": st.sampled_from([1, 3]),
+        "channels": st.integers(1, 16),
     },
 )
 

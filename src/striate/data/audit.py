@@ -20,7 +20,9 @@ from striate.data import masks
 from striate.data.listing import Listing
 from striate.data.masks import Legend, MaskFiles, Seen
 from striate.data.picture import decode
+from striate.data.picture import layers as layered
 from striate.data.picture.laid import Array, Pixels
+from striate.data.picture.layers import Layers
 from striate.data.picture.pixels import PIXELS
 from striate.data.samples import Files, InMemory, Read, Samples, Skip
 from striate.data.targets import HeldMasks, Labels, Nothing, ReadMask, Targets
@@ -57,6 +59,7 @@ def scan(
     allow_leak: bool = False,
     learnable: bool = True,
     max_pixels: int = PIXELS,
+    layers: Layers | None = None,
     seconds: float = SECONDS,
 ) -> Samples:
     """The usable samples of a listing, in its order, with what a person should know about them.
@@ -64,7 +67,7 @@ def scan(
     `check`: "full" decodes every picture; "headers" reads the headers only. Masks are decoded always.
     `workers`: processes beside this one; the answer does not depend on them. `progress` gets (done, all).
     `learnable` False: these pictures are to be answered on, so that one class, or one picture of a class, will do.
-    `max_pixels`: the most of one picture that are read.
+    `max_pixels`: the most of one picture that are read; `layers`: those that each must have, which are decoded always.
     `DataError` when more than `max_bad` of the whole or of a subset, or half of a class, cannot be used; when
     a class cannot be learned; when a file lies in two subsets, unless `allow_leak`. `MachineError` when a picture
     takes more than `seconds`, or more memory than there is: it is not skipped, for other machines would read it.
@@ -72,7 +75,7 @@ def scan(
     if check not in {"full", "headers"}:
         raise UsageError("check", f"{check!r} is not known", "full or headers")
     looks = []
-    for look in _looks(listing, check, workers, seconds, max_pixels):
+    for look in _looks(listing, check, workers, seconds, max_pixels, layers):
         looks.append(look)
         if progress:
             progress(len(looks), len(listing.names))
@@ -168,11 +171,13 @@ def _samples(
     )
 
 
-def _looks(listing: Listing, check: str, workers: int, seconds: float, max_pixels: int) -> Iterator[_Look]:
+def _looks(
+    listing: Listing, check: str, workers: int, seconds: float, max_pixels: int, layers: Layers | None
+) -> Iterator[_Look]:
     """One look per file, in the order of the listing."""
     pairs, legend = listing.pairs, listing.pairs.legend if listing.pairs else None
     root = Path(str(listing.root))
-    look = partial(_look, root, seconds, partial(_examine, root, check, max_pixels, legend))
+    look = partial(_look, root, seconds, partial(_examine, root, check, max_pixels, layers, legend))
     objects = (pairs.objects if pairs else None) or (None,) * len(listing.names)
     columns = (listing.names, pairs.masks if pairs else objects, objects)
     if not workers:
@@ -211,10 +216,17 @@ def _look(
 
 
 def _examine(
-    root: Path, check: str, max_pixels: int, legend: Legend | None, name: str, mask: str | None, objects: str | None
+    root: Path,
+    check: str,
+    max_pixels: int,
+    layers: Layers | None,
+    legend: Legend | None,
+    name: str,
+    mask: str | None,
+    objects: str | None,
 ) -> _Look:
     try:
-        look = _picture(root / name, check, max_pixels)
+        look = _picture(root / name, check, max_pixels, layers)
         if legend is None or mask is None:
             return look
         found = masks.look(root, mask, objects, look.size, legend, max_pixels)
@@ -225,19 +237,22 @@ def _examine(
         raise decode.no_memory(root / name) from None
 
 
-def _picture(path: Path, check: str, max_pixels: int) -> _Look:
+def _picture(path: Path, check: str, max_pixels: int, layers: Layers | None) -> _Look:
     data = decode.read_bytes(path, max_pixels)
-    if check == "headers":
+    if check == "headers" and layers is None:
         grey, size, notes = decode.header(data, str(path), max_pixels)
         return _Look(hashlib.sha256(data).hexdigest(), size=size, grey=grey, notes=notes)
-    picture = decode.decode(data, str(path), max_pixels=max_pixels)
-    pixels = picture.pixels
+    if layers is not None:
+        pixels, notes = layered.values(data, str(path), layers, max_pixels)
+    else:
+        picture = decode.decode(data, str(path), max_pixels=max_pixels)
+        pixels, notes = picture.pixels, picture.notes
     return _Look(
         hashlib.sha256(data).hexdigest(),
         size=pixels.shape[:2],
         grey=pixels.shape[2] == 1,
         one_colour=bool((pixels == pixels[:1, :1]).all()),
-        notes=picture.notes,
+        notes=notes,
     )
 
 

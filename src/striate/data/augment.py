@@ -242,7 +242,9 @@ def _colour(augment: Augment, measured: Measured, values: Tensor, numbers: Draws
     if augment.brightness:
         values = values * _column(1 + _either_way(numbers[:, _BRIGHTNESS], augment.brightness), values)
     if augment.contrast:
-        luma = torch.tensor(LUMA if colour else (1.0,), device=values.device).view(1, -1, 1, 1)
+        luma = torch.tensor(LUMA if colour else (1 / values.shape[1],) * values.shape[1], device=values.device).view(
+            1, -1, 1, 1
+        )
         level = (values * luma).sum(1, keepdim=True).mean((2, 3), keepdim=True)
         factor = _column(1 + _either_way(numbers[:, _CONTRAST], augment.contrast), values)
         values = level + factor * (values - level)

@@ -89,7 +89,7 @@ def open_feed(
     """
     streamed = Streamed(units, preprocess, device, workers, say=say)
     parts = sum(kind in ("ids", "field") for kind in units.samples.targets.kinds.values())
-    needed = len(indices) * (preprocess.channels + 4 * parts) * preprocess.side**2
+    needed = len(indices) * (preprocess.channels * preprocess.depth // 8 + 4 * parts) * preprocess.side**2
     if preprocess.views != "one" or memory == "streamed" or (memory == "auto" and needed > free_memory(device) / 4):
         return streamed
     return Resident(streamed, indices, len(units))

@@ -11,6 +11,7 @@ import numpy as np
 from striate.base.errors import DataError, UsageError, nearest
 from striate.data import audit
 from striate.data.masks import Kind, Legend, legend
+from striate.data.picture.layers import Depth, Layers, layers_of
 from striate.data.picture.pixels import PIXELS, check_most
 from striate.data.samples import Samples
 from striate.data.sources import builtin
@@ -22,8 +23,8 @@ from striate.data.sources.table import SUFFIXES, legend_in, list_table
 from striate.data.targets import Nothing
 
 # The keys of a recipe that decide which samples there are.
-MASKING = ("mask_map", "ignore", "masks")
-READING = ("check", "max_bad", "max_pixels", "follow_links", "merge_classes", "allow_leak", *MASKING)
+MEANT = ("mask_map", "ignore", "masks", "channels", "depth")
+READING = ("check", "max_bad", "max_pixels", "follow_links", "merge_classes", "allow_leak", *MEANT)
 # Starting processes costs more than reading this many pictures.
 _WORTH_A_POOL = 500
 # A name, a path, or pictures in memory: alone, or with their labels.
@@ -45,19 +46,25 @@ def read_samples(
     mask_map: str | None = None,
     ignore: int | None = None,
     masks: Kind = "classes",
+    channels: int | None = None,
+    depth: Depth = 8,
     max_pixels: int = PIXELS,
     progress: Callable[[int, int], None] | None = None,
 ) -> Samples:
     """The samples of a built-in set, a folder, a table or of arrays.
 
     `labelled` False: pictures alone are wanted, whatever is said of them; `masked`: masks are wanted, whose values mean
-    what `mask_map`, `ignore` and `masks` say. `workers` None means as many processes as are worth it. The other
+    what `mask_map`, `ignore` and `masks` say. `channels` and `depth`: the layers that each picture must have,
+    where they are others than those of photographs. `workers` None means as many processes as are worth it. The other
     keywords are those of `audit.scan` and of the listings.
     """
     check_most(max_pixels)
+    layers = layers_of(channels, depth)
     if not isinstance(data, str | os.PathLike):
-        return _in_memory(data, labelled, legend(mask_map, ignore, masks) if masked else None, learnable)
+        return _in_memory(data, labelled, legend(mask_map, ignore, masks) if masked else None, learnable, layers)
     if isinstance(data, str) and built_in(data):
+        if layers is not None and layers.channels not in (1, 3):
+            raise DataError(data, f"its pictures are grey, and have no {layers.channels} layers", "--channels 1")
         return _built_in(data, labelled, masked)
     root = _path(data)
     if not root.exists() and os.sep not in os.fspath(data):
@@ -84,7 +91,7 @@ def read_samples(
         workers = _processes(len(listing.names))
     return audit.scan(
         listing, check=check, max_bad=max_bad, workers=workers, learnable=learnable, allow_leak=allow_leak,
-        max_pixels=max_pixels, progress=progress,
+        max_pixels=max_pixels, layers=layers, progress=progress,
     )  # fmt: skip
 
 
@@ -109,15 +116,15 @@ def _built_in(name: str, labelled: bool, masked: bool) -> Samples:
     return samples
 
 
-def _in_memory(data: Any, labelled: bool, masked: Legend | None, learnable: bool) -> Samples:
+def _in_memory(data: Any, labelled: bool, masked: Legend | None, learnable: bool, layers: Layers | None) -> Samples:
     pictures, labels = data if isinstance(data, tuple) and len(data) == 2 else (data, None)
     if masked and labels is None:
         raise UsageError("data", "pictures without masks", "(pictures, masks), with one mask for each picture")
     if masked:
-        return from_arrays(pictures, None, labels, masked, learnable=learnable)
+        return from_arrays(pictures, None, labels, masked, learnable=learnable, layers=layers)
     if labelled and labels is None:
         raise UsageError("data", "pictures without labels", "(pictures, labels), with one label for each picture")
-    return from_arrays(pictures, labels if labelled else None, learnable=learnable)
+    return from_arrays(pictures, labels if labelled else None, learnable=learnable, layers=layers)
 
 
 def reading_workers(samples: Samples) -> int:

@@ -14,7 +14,7 @@ from torch import Tensor
 from striate.base import devices
 from striate.base.declared import read
 from striate.base.options import Range
-from striate.data.picture import decode
+from striate.data.picture import decode, layers
 from striate.data.picture.canvas import Resize, cut, planes, square, squared, ten_crops, tiles
 from striate.data.picture.laid import Array, Laid, Pixels
 from striate.data.picture.pixels import PIXELS
@@ -41,7 +41,7 @@ class Preprocess:
     """
 
     size: Annotated[int, Range(224, least=1, most=4096)]
-    channels: Literal[1, 3]
+    channels: Annotated[int, Range(3, least=1, most=layers.MOST)]
     resize: Resize = "squash"
     mean: tuple[Share, ...] = (0.5,)
     deviation: tuple[Annotated[float, Range(0.25, least=0, most=1, open="least")], ...] = (0.25,)
@@ -50,6 +50,7 @@ class Preprocess:
     context: Annotated[int, Range(0, least=0, most=2047)] = 0
     stride: Annotated[int, Range(1, least=1, most=4096)] = 1
     whole: bool = False
+    depth: layers.Depth = 8
 
     def looks(
         self, picture: bytes | Pixels, where: str = "picture", tile: int | None = None, max_pixels: int = PIXELS
@@ -80,7 +81,7 @@ class Preprocess:
         if self.resize == "tiles":
             return cut(picture, laid)
         pixels, side = picture.transpose(1, 2, 0), self.answered
-        if picture.dtype == np.uint8:
+        if picture.dtype.kind == "u":
             inner, _ = square(pixels, len(picture), side, self.resize)
         else:
             inner = squared(*laid.picture, side, self.resize).forward(pixels, "field", 0.5).transpose(2, 0, 1)
@@ -96,6 +97,8 @@ class Preprocess:
         """The picture's pixels, uint8 (height, width, 1 or 3); a large JPEG's at a half, a quarter or an eighth of
         its size while both sides stay at least twice what is looked at."""
         if isinstance(picture, bytes):
+            if wanted := layers.layers_of(self.channels, self.depth):
+                return layers.read(picture, where, wanted, max_pixels)
             at_least = None if self.whole else self.side
             return decode.read(picture, where, at_least=at_least, max_pixels=max_pixels).pixels
         return picture
@@ -110,7 +113,7 @@ class Preprocess:
 
         Maps beyond the channels, which a task has added, stay as they are.
         """
-        values = scaled(pictures) if pictures.dtype == torch.uint8 else pictures
+        values = pictures if pictures.is_floating_point() else scaled(pictures)
         mean, deviation = (
             torch.tensor(each, device=values.device).view(-1, 1, 1) for each in (self.mean, self.deviation)
         )
@@ -126,16 +129,21 @@ class Preprocess:
 class Itself:
     """A picture is looked at as it is, at its own size; `side` is the longest of any."""
 
-    channels: Literal[1, 3]
+    channels: Annotated[int, Range(3, least=1, most=layers.MOST)]
     side: int
     views: Views = "one"
+    depth: layers.Depth = 8
 
     def looks(
         self, picture: bytes | Pixels, where: str = "picture", tile: int | None = None, max_pixels: int = PIXELS
     ) -> list[tuple[Pixels, Laid]]:
         """As `Preprocess.looks`, one look: uint8 (channels, height, width)."""
         if isinstance(picture, bytes):
-            picture = decode.read(picture, where, max_pixels=max_pixels).pixels
+            wanted = layers.layers_of(self.channels, self.depth)
+            if wanted:
+                picture = layers.read(picture, where, wanted, max_pixels)
+            else:
+                picture = decode.read(picture, where, max_pixels=max_pixels).pixels
         own = planes(picture, self.channels)
         return [(own, Laid.itself(*own.shape[1:]))]
 
@@ -147,8 +155,13 @@ def from_dict(values: Mapping[str, Any], where: str | Path) -> Preprocess:
 
 
 def scaled(pictures: Tensor) -> Tensor:
-    """Bytes to float32 in 0..1."""
-    return pictures.float().div_(255.0)
+    """Bytes, or numbers of 16 bits, to float32 in 0..1."""
+    return pictures.float().div_(white_of(pictures))
+
+
+def white_of(pictures: Tensor) -> float:
+    """The highest level that they can have."""
+    return 65_535.0 if pictures.dtype == torch.uint16 else 255.0
 
 
 def larger(size: int) -> int:
@@ -166,21 +179,23 @@ class Measured:
 
 
 def measure(batches: Iterable[Tensor]) -> Measured:
-    """Over uint8 batches (n, channels, h, w); sums of whole numbers, so the order of batches changes no bit."""
-    count = 0
+    """Over batches (n, channels, h, w) of 8 or 16 bits; sums of whole numbers: the order of batches changes no bit."""
+    count, white = 0, 255.0
     total: npt.NDArray[np.object_] | int = 0
     products: npt.NDArray[np.object_] | int = 0
     for batch in batches:
-        # float64 holds sums of products of bytes exactly up to 2^53, about 1e11 pixels a batch
-        values = batch.transpose(0, 1).flatten(1).to(devices.exact(batch.device)).double()
-        count += values.shape[1]
-        total = total + np.vectorize(int, otypes=[object])(values.sum(1).cpu().numpy())
-        products = products + np.vectorize(int, otypes=[object])((values @ values.T).cpu().numpy())
+        white = white_of(batch)
+        # float64 holds sums exactly up to 2^53: products of so many numbers of 16 bits
+        for part in torch.split(batch.transpose(0, 1).flatten(1), 2**21, 1):
+            values = part.to(devices.exact(batch.device)).double()
+            count += values.shape[1]
+            total = total + np.vectorize(int, otypes=[object])(values.sum(1).cpu().numpy())
+            products = products + np.vectorize(int, otypes=[object])((values @ values.T).cpu().numpy())
     mean = np.asarray(total, dtype=np.float64) / count
     covariance = np.asarray(products, dtype=np.float64) / count - np.outer(mean, mean)
     deviation = np.sqrt(np.clip(np.diag(covariance), 0.0, None))
     return Measured(
-        tuple(float(value) / 255 for value in mean),
-        tuple(float(max(value, 1.0)) / 255 for value in deviation),  # a constant channel is not blown up
-        tuple(tuple(float(value) / 255**2 for value in row) for row in covariance),
+        tuple(float(value) / white for value in mean),
+        tuple(float(max(value, 1.0)) / white for value in deviation),  # a constant channel is not blown up
+        tuple(tuple(float(value) / white**2 for value in row) for row in covariance),
     )

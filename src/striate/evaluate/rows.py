@@ -106,7 +106,8 @@ def as_given(predictor: Predictor, samples: Samples, indices: Indices, workers: 
     """
     units, place = units_of(samples), devices.exact(predictor.device)
     if of_pictures(predictor.task):
-        itself = Itself(predictor.members[0].preprocess.channels, int(samples.sizes[indices].max(initial=1)))
+        way = predictor.members[0].preprocess
+        itself = Itself(way.channels, int(samples.sizes[indices].max(initial=1)), depth=way.depth)
         many = reading_workers(samples) if workers is None else workers
         source: Feed = Streamed(units, itself, torch.device("cpu"), many)
         groups, place = list(indices[:, None]), torch.device("cpu")

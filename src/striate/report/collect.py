@@ -21,6 +21,7 @@ from striate.data.augment import Augment, Augmenter, canvas_for
 from striate.data.feed import Batch
 from striate.data.load import read_samples
 from striate.data.picture.laid import Array, Pixels
+from striate.data.picture.layers import visible
 from striate.data.picture.pixels import MOST_PIXELS
 from striate.data.preprocess import Measured, Preprocess
 from striate.data.samples import Samples, checked
@@ -129,7 +130,7 @@ class Pictures:
     def pixels(self, line: int, side: int) -> Seen:
         """Decoded no larger than a square of `side` needs."""
         try:
-            return Seen(Preprocess(side, 3).pixels(self.read(line), self.name(line), MOST_PIXELS))
+            return Seen(visible(Preprocess(side, 3).pixels(self.read(line), self.name(line), MOST_PIXELS)))
         except DataError as error:
             return Seen(None, f"this picture cannot be shown: {error.cause}")
 
@@ -218,7 +219,7 @@ def _examples(run: Run, lines: list[Line], pictures: Pictures) -> Iterator[Examp
         try:
             picture = pictures.read(int(place))
             ((canvas, laid),) = canvases.looks(picture, tile=0, max_pixels=MOST_PIXELS)
-            before = Preprocess(max(side, LEAST), 3).pixels(picture, max_pixels=MOST_PIXELS)
+            before = visible(Preprocess(max(side, LEAST), 3).pixels(picture, max_pixels=MOST_PIXELS))
         except DataError:
             continue
         batch = Batch(np.array([place]), torch.from_numpy(canvas)[None], {}, (laid,))
@@ -232,7 +233,7 @@ def _tuples(value: Any) -> Any:
 
 def _visible(values: Tensor) -> Pixels:
     """What the network was given: (channels, h, w) in 0..1 -> uint8 (h, w, channels)."""
-    return np.asarray(np.rint(np.clip(values.permute(1, 2, 0).numpy(), 0, 1) * 255), dtype=np.uint8)
+    return visible(np.asarray(np.rint(np.clip(values.permute(1, 2, 0).numpy(), 0, 1) * 255), dtype=np.uint8))
 
 
 def _filters(net: nn.Module) -> Array | None:

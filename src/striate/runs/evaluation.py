@@ -10,7 +10,7 @@ from typing import Any, final
 import numpy as np
 
 from striate.base.errors import DataError, MachineError, RunError
-from striate.data.load import MASKING, Data, read_samples
+from striate.data.load import MEANT, Data, read_samples
 from striate.evaluate.result import result
 from striate.evaluate.rows import rows_anew
 from striate.predictor import Predictor
@@ -74,7 +74,7 @@ def on_others(
     predictor: Predictor, run: Of, others: Sequence[Of], data: Data, workers: int | None, max_pixels: int
 ) -> Evaluation:
     """Labelled pictures of any source; those that a run has seen are counted and told."""
-    meant = {name: run[1]["recipe"][name] for name in MASKING if name in run[1]["recipe"]}
+    meant = {name: run[1]["recipe"][name] for name in MEANT if name in run[1]["recipe"]}
     samples = read_samples(
         data, max_bad=0.0, workers=workers, labelled=predictor.task.labelled, masked=predictor.task.masked,
         learnable=False, max_pixels=max_pixels, **meant,

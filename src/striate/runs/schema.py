@@ -15,6 +15,8 @@ from striate.base.reading import DAMAGED
 from striate.data import preprocess
 from striate.data.augment import Augment
 from striate.data.masks import legend
+from striate.data.picture.layers import MOST as MOST_LAYERS
+from striate.data.picture.layers import Depth
 from striate.data.picture.pixels import MOST_PIXELS, PIXELS
 from striate.data.preprocess import Measured
 from striate.evaluate.numbers import Number
@@ -61,6 +63,8 @@ class Recipe:
     mask_map: str | None = None
     ignore: Annotated[int, Range(255, least=-(2**31), most=2**31 - 1)] | None = None
     masks: Literal["classes", "objects"] = "classes"
+    channels: Annotated[int, Range(3, least=1, most=MOST_LAYERS)] | None = None
+    depth: Depth = 8
 
 
 @dataclass(frozen=True)

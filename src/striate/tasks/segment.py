@@ -18,6 +18,7 @@ from striate.base.sections import Section
 from striate.base.tables import Table
 from striate.data.feed import Batch
 from striate.data.picture.laid import Array
+from striate.data.picture.layers import visible
 from striate.data.picture.overlays import NONE
 from striate.data.samples import Indices, Samples
 from striate.data.targets import Targets
@@ -316,7 +317,8 @@ class Segment:
         truth = batch.targets["mask"][0].cpu().numpy()
         ids = {"truth": np.where(truth < 0, NONE, truth), "answer": said}
         found = {name: np.minimum(each, NONE).astype(np.uint8)[::step, ::step] for name, each in ids.items()}
-        return {"given": np.rint(255 * picture.clamp(0, 1).numpy()).astype(np.uint8).transpose(1, 2, 0), **found}
+        levels = np.rint(255 * picture.clamp(0, 1).numpy()).astype(np.uint8).transpose(1, 2, 0)
+        return {"given": visible(levels), **found}
 
     def sections(self, kept: Rows, result: Mapping[str, Any], shown: Shown) -> list[Section]:
         places = [int(place) for place in self._worst(kept)]

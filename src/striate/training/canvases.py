@@ -7,6 +7,7 @@ from torch import nn
 
 from striate.base.errors import UsageError
 from striate.base.units import by
+from striate.data.picture.layers import layers_of
 from striate.data.preprocess import Preprocess
 from striate.data.samples import Samples
 from striate.models.catalog import check_size, least_size, usual_size
@@ -43,12 +44,20 @@ def refuse_other_ways(recipe: Recipe, task: Task) -> None:
             raise UsageError(key, f"{getattr(recipe, key)} means nothing to the task {task.name}", "leaving it out")
 
 
+def refuse_layers(recipe: Recipe, task: Task) -> None:
+    """A UsageError where pictures that are answered with would be no photographs, which alone can be written."""
+    if of_pictures(task) and not task.masked and layers_of(recipe.channels, recipe.depth):
+        key = "channels" if recipe.channels not in (1, 3) else "depth"
+        cause = f"{getattr(recipe, key)}: the task {task.name} answers pictures of 1 or 3 layers of 8 bits"
+        raise UsageError(key, cause, "--task classify or segment")
+
+
 def blank(recipe: Recipe, entry: Entry, options: dict[str, Any], task: Task, samples: Samples, lost: int) -> Preprocess:
     """How pictures become canvases, before their colours are measured."""
     channels, resize = recipe.channels or 3, recipe.resize or "squash"
     usual = usual_size(entry, **options)
     if not of_pictures(task):
-        return Preprocess(recipe.size or usual, channels, resize)
+        return Preprocess(recipe.size or usual, channels, resize, depth=recipe.depth)
     if lost and recipe.context not in (None, lost):
         raise UsageError("context", f"{entry.name} loses {lost} pixels at each border", f"{lost}, or leaving it out")
     least, step = least_size(entry, **options), entry.step
@@ -63,7 +72,7 @@ def blank(recipe: Recipe, entry: Entry, options: dict[str, Any], task: Task, sam
         needed = resize == "tiles" and longest > size and size >= 4 * around
         context = lost or (around if needed else 0)
     check_size(entry, size, size, **options)
-    found = Preprocess(size, channels, resize, context=context, stride=step, whole=True)
+    found = Preprocess(size, channels, resize, context=context, stride=step, whole=True, depth=recipe.depth)
     if found.answered < 1:
         cause = f"of {size} pixels nothing is left between {context} of context at each border"
         raise UsageError("size", cause, f"at least {size - size % step + 2 * step}, or a smaller --context")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
@@ -96,7 +96,7 @@ def plan_of(
     source: Data = recipe.data if data is None else data
     recipe, entry, options = _filled(recipe, before is None and have_masks(source))
     size = recipe.size or usual_size(entry, **options)
-    channels: Literal[1, 3] = recipe.channels or (3 if entry.input[0] == 3 else 1)
+    channels = recipe.channels or (3 if entry.input[0] == 3 else 1)
     check_size(entry, size, size, **options)
     recipe = dataclasses.replace(recipe, channels=channels)
     task = _task(recipe, ("one", "two"))
@@ -104,6 +104,7 @@ def plan_of(
         net = network_for(entry.name, task, channels, options)
         lost = canvases.lost(net, task, entry, channels, size)
         canvases.refuse_other_ways(recipe, task)
+        canvases.refuse_layers(recipe, task)
     machine = machines.choose(recipe.device, recipe.precision)
     reading: dict[str, Any] = {
         "workers": execution.workers,

@@ -51,7 +51,11 @@ class Recipe:
     label_smoothing: float | None = _key(None, "probability spread over all classes", "Task", least=0, most=0.99)
 
     size: int | None = _key(None, "side in pixels the network sees; its own by default", "Data", least=1, most=4096)
-    channels: Literal[1, 3] | None = _key(None, "1 grey or 3 colour; the network's own by default", "Data")
+    channels: int | None = _key(
+        None, "1 grey, 3 colour, or as many layers as each picture has; the network's own by default", "Data",
+        least=1, most=16,
+    )  # fmt: skip
+    depth: Literal[8, 16] = _key(8, "bits of a layer: 16 keeps those of 16-bit pictures", "Data")
     resize: Literal["squash", "crop", "letterbox", "tiles"] | None = _key(
         None, "how a picture becomes squares; tiles are cut at its own scale", "Data"
     )

@@ -16,8 +16,12 @@ def square(pixels: Pixels, channels: int, size: int, how: Resize) -> tuple[Pixel
 
     Colour is weighed to grey by ITU-R BT.601, grey is repeated for colour. Enlarging never rings as cubic filters do.
     """
+    laid = squared(pixels.shape[0], pixels.shape[1], size, how)
+    if _layered(pixels, channels):
+        middle = 0 if how != "letterbox" else LETTERBOX * (257 if pixels.dtype == np.uint16 else 1)
+        field = laid.forward(pixels.astype(np.float32), "field", middle)
+        return np.rint(field).astype(pixels.dtype).transpose(2, 0, 1).copy(), laid
     image = _image(pixels, channels)
-    laid = squared(image.height, image.width, size, how)
     if how == "letterbox":
         inner = (round(image.width * laid.scale[1]), round(image.height * laid.scale[0]))
         blank = Image.new(image.mode, (size, size), LETTERBOX if image.mode == "L" else (LETTERBOX,) * 3)
@@ -47,7 +51,14 @@ def squared(height: int, width: int, size: int, how: Resize) -> Laid:
 
 def planes(pixels: Pixels, channels: int) -> Pixels:
     """uint8 (height, width, 1 or 3) -> uint8 (channels, height, width): the picture at its own size."""
+    if _layered(pixels, channels):
+        return np.array(np.broadcast_to(pixels.transpose(2, 0, 1), (channels, *pixels.shape[:2])))
     return _planes(_image(pixels, channels), channels)
+
+
+def _layered(pixels: Array, channels: int) -> bool:
+    """Whether they are layers of a kind, and no picture as Pillow knows it."""
+    return channels not in (1, 3) or pixels.dtype != np.uint8
 
 
 def _image(pixels: Pixels, channels: int) -> Image.Image:

@@ -11,6 +11,7 @@ from striate.data.audit import looked_at
 from striate.data.listing import Listing
 from striate.data.masks import Legend, Pairs
 from striate.data.picture.laid import Array, Pixels
+from striate.data.picture.layers import Layers, of_array
 from striate.data.samples import Samples
 
 HINT = "uint8 (n, height, width), (n, height, width, 1) or (n, height, width, 3), or a list of such pictures"
@@ -19,6 +20,7 @@ HINT = "uint8 (n, height, width), (n, height, width, 1) or (n, height, width, 3)
 def from_arrays(
     pictures: Sequence[Any] | np.ndarray, labels: Any = None, masks: Any = None, legend: Legend | None = None, *,
     learnable: bool = False,
+    layers: Layers | None = None,
 ) -> Samples:  # fmt: skip
     """A table of pictures in memory, which are copied; `labels` are whole numbers or names, or None for pictures alone.
 
@@ -27,7 +29,7 @@ def from_arrays(
     """
     if not isinstance(pictures, np.ndarray | list | tuple):
         raise UsageError("data", f"pictures in memory are a list or an array, not {type(pictures).__name__}", HINT)
-    seen = [_pixels(picture, place) for place, picture in enumerate(pictures)]
+    seen = [_pixels(picture, place, layers) for place, picture in enumerate(pictures)]
     if not seen:
         raise DataError("arrays", "no pictures", HINT)
     classes, strata = ((), None) if labels is None else _labels(labels, len(seen))
@@ -47,12 +49,14 @@ def from_arrays(
     return looked_at(listing, seen, values, learnable=learnable)
 
 
-def _pixels(picture: Any, place: int) -> Pixels:
+def _pixels(picture: Any, place: int, layers: Layers | None) -> Pixels:
     """A copy that nobody can change: what is trained on is what was looked at."""
     try:
         given = np.asarray(picture)
     except ValueError as error:  # rows of unequal length
         raise DataError(f"arrays/{place}", f"no picture ({error})", HINT) from None
+    if layers is not None:
+        return of_array(given, f"arrays/{place}", layers)
     pixels = given[..., None] if given.ndim == 2 else given
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or 0 in pixels.shape:
         raise DataError(f"arrays/{place}", f"{given.dtype} {given.shape} is no picture", HINT)
