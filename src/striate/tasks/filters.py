@@ -41,7 +41,7 @@ class Asked:
 
 
 def beside(rivals: Sequence[Rival], val: Iterable[Asked], tested: Iterable[Asked], pixels: int) -> list[Mean]:
-    """The scores of each rival on the tested pictures, so many `pixels` in all; one that was not tried has none, and says why.
+    """The scores of each rival on the tested pictures, `pixels` in all; one that was not tried has none, and says why.
 
     Its strength is the one with the highest mean score on the validation pictures.
     """
