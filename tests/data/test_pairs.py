@@ -63,6 +63,8 @@ def test_a_mask_may_be_called_like_its_picture_and_a_word_more(tmp_path: Path) -
     pairs(tmp_path)
     (tmp_path / "masks" / "3.png").rename(tmp_path / "masks" / "3_mask.png")
     assert read(tmp_path).fingerprint == read(pairs(tmp_path / "again")).fingerprint
+    put(tmp_path / "masks" / "3-seg.png", encode(MASK * 0))
+    assert "masks/3-seg.png and masks/3_mask.png could each belong to images/3.jpg" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize("layout", ["{subset}/images {subset}/masks", "images/{subset} masks/{subset}"])

@@ -56,10 +56,10 @@ def list_pairs(root: Path, legend: Legend, *, follow_links: bool = False, learna
         ignored["not a picture (.csv)"] -= 1
     kinds, split = _kinds(root, found.files, ignored)
     images, masks = kinds["images"], kinds["masks"]
-    objects = None if legend.objects or not kinds["objects"] else _paired(images, kinds["objects"])
+    objects = None if legend.objects or not kinds["objects"] else _paired(root, images, kinds["objects"])
     if split and learnable and not any(subset == "train" for subset, _ in images):
         raise DataError(root, "val or test, but no train", _TREE)
-    pairs = _paired(images, masks)
+    pairs = _paired(root, images, masks)
     told = _told(images, masks, pairs)
     if not any(pairs.values()):
         raise DataError(root, f"no mask is called like a picture: {told}", _TREE)
@@ -132,12 +132,17 @@ def stem(name: str) -> str:
     return unicodedata.normalize("NFC", stem if known else name)
 
 
-def _paired(images: _Files, masks: _Files) -> dict[tuple[str, str], str]:
+def _paired(root: Path, images: _Files, masks: _Files) -> dict[tuple[str, str], str]:
     """For each picture the file of its name; or, where there is none, of its name and a word such as mask; or ""."""
-    marked = {
-        (subset, _MARK.sub("", name)): file for (subset, name), file in masks.items() if (subset, name) not in images
-    }
-    return {key: masks.get(key) or marked.get(key, "") for key in images}
+    found = {key: masks.get(key, "") for key in images}
+    for (subset, name), file in masks.items():
+        key = (subset, _MARK.sub("", name))
+        if (subset, name) in images or key not in images or key in masks:
+            continue
+        if found[key]:
+            raise DataError(root, f"{found[key]} and {file} could each belong to {images[key]}", "one of them there")
+        found[key] = file
+    return found
 
 
 def _told(images: _Files, masks: _Files, pairs: _Files) -> str:
