@@ -26,7 +26,7 @@ MORE = {
         "digits", "--dropout", "0.2", "--optimizer", "sgd", "--rate", "0.02", "--schedule", "cosine", "--warmup", "1",
     ],
     "anomaly": [*PLAIN, "--task-options.good", "0"],
-    "inpaint": [*PLAIN, "--task-options.critic", "0.05", "--model-options.width", "16"],
+    "inpaint": [*PLAIN, "--task-options.critic", "0.05", "--model-options.width", "16", "--batch", "128"],
     "segment": [
         "cells:number=200,size=32", "--mixup", "0", "--cutmix", "0", "--model-options.width", "4",
         "--task-options.border", "10", "--task-options.class_weights", "balanced",
