@@ -46,7 +46,7 @@ def test_dim_layers_of_16_bits_are_segmented_and_told_from_their_own_deviation(t
     found = run.predict(tmp_path / "data" / "images" / "0.tif")[0]
     assert (found.status, found.picture.shape) == ("ok", (32, 32))
     Image.fromarray(np.zeros((32, 32), np.uint8)).save(tmp_path / "one.png")
-    assert run.predict(tmp_path / "one.png")[0].status == "1 layer, and not 2"
+    assert run.predict(tmp_path / "one.png")[0].status == "holds 1 layer, and not 2"
     assert "IoU" in write_report(run).read_text()
     with pytest.raises(DataError, match="2 layers, and not 3"):
         deep(tmp_path, channels=3)

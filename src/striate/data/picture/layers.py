@@ -74,7 +74,8 @@ def visible(layers: Array) -> Pixels:
 
 
 def _other(where: str, cause: str, wanted: Layers) -> StriateError:
-    return DataError(where, f"{cause}, and not {wanted.channels}", ("pictures alike, and ", Option("channels", "N")))
+    hint = ("pictures of as many layers, and ", Option("channels", "N"))
+    return DataError(where, f"holds {cause}, and not {wanted.channels}", hint)
 
 
 def _levels(image: Any, data: bytes, where: str, depth: Depth) -> Array:
