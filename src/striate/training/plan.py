@@ -165,7 +165,9 @@ def _filled(recipe: Recipe, masks: bool) -> tuple[Recipe, Entry, dict[str, Any]]
     values = {**suggested, **suits, **entry.recipe, "model": entry.name, "task": named}
     values.pop("model_options", None)
     # options that suit a network suit those of its kind, as far as they have them
-    sources = (each for each in (suits, suggested) if "model" in each and find(each["model"]).task == entry.task)
+    sources = (
+        each for each in (suits, suggested) if "model_options" in each and find(each["model"]).task == entry.task
+    )
     fitting = {
         key: value for key, value in next(sources, {}).get("model_options", {}).items() if key in options_of(entry)
     }
