@@ -157,7 +157,9 @@ def _filled(recipe: Recipe, masks: bool) -> tuple[Recipe, Entry, dict[str, Any]]
     entry = find(recipe.model or {**suggested, **suits}["model"])
     if entry.task not in kind.networks:
         cause = f"{entry.name} is a network to {entry.task}, and the task is to {named}"
-        raise UsageError("model", cause, f"{suits.get('model', suggested['model'])}, or --task {entry.task}")
+        usual = suits.get("model", suggested["model"])
+        other = "" if usual == entry.name else f"{usual}, or "
+        raise UsageError("model", cause, f"{other}--task {entry.task}")
     reads = {each.name for each in dataclasses.fields(kind)}
     for name in OF_TASKS:
         if name not in reads and getattr(recipe, name) is not None:
