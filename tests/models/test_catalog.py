@@ -163,7 +163,7 @@ OTHER = {
     "shortcut": ("none",), "stride_on": ("1x1",), "norm": ("group",),
     "activation": ("elu",), "stem": ("32",), "groups": (4,), "width": (8,), "se": (4,), "init": ("xavier",),
     "zero_init": (True,), "dropout": (0.3,), "lrn": (False, True), "aux": (False,), "transform_input": (True,),
-    "memory_efficient": (True,), "rubbish": (0.2,), "bottleneck": (True,), "compression": (0.5,),
+    "memory_efficient": (True,), "outputs": (2,), "rubbish": (0.2,), "bottleneck": (True,), "compression": (0.5,),
 }  # fmt: skip
 
 

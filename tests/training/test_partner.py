@@ -13,7 +13,9 @@ from striate.training.loop import Trainer, fit
 from striate.training.signals import Stop
 
 pytestmark = pytest.mark.slow
-RECIPE = {"task": "denoise", "ema": 0.9, "clip": 0.5, "batch": 540, "size": 16}
+# no norm: the sums of parts are compared with the whole
+OPTIONS = {"width": 16, "norm": "none"}
+RECIPE = {"task": "denoise", "ema": 0.9, "clip": 0.5, "batch": 540, "size": 16, "model_options": OPTIONS}
 
 
 def work(folder, weight=0.05, **recipe):
