@@ -277,11 +277,15 @@ class Predictor:
     ) -> Array:
         """What is said of each pixel of a picture (channels, height, width), uint8 or float32 in 0..1, at its own size.
 
-        Its canvases are answered a few at a time, as many as the predicted memory allows, and what is said of these is
+        Its tiles are answered a few at a time, as many as the predicted memory allows, and what is said of these is
         written down before the next ones are looked at.
         """
         way = self._way()
         laid, done, sheet = way.laid(*picture.shape[1:]), 0, np.empty(0)
+        if way.resize != "tiles":
+            (own,) = inside(self._scores(way.canvas(picture, laid[0])[None]), way)
+            field = laid[0].back(own.permute(1, 2, 0).numpy(), "field")
+            return np.asarray(task.said(torch.from_numpy(field).permute(2, 0, 1)[None])[0].numpy())
         step = 1 if len(laid) == 1 else self._tiles_at_once
         while done < len(laid):
             part = laid[done : done + step]
@@ -293,11 +297,7 @@ class Predictor:
                 step = -(-step // 2)
                 devices.give_back(self.device)
                 continue
-            refuse_not_finite(scores)
             for each, own in zip(part, inside(scores, way), strict=True):
-                if way.resize != "tiles":
-                    field = each.back(own.permute(1, 2, 0).numpy(), "field")
-                    return np.asarray(task.said(torch.from_numpy(field).permute(2, 0, 1)[None])[0].numpy())
                 values = task.said(own[None])[0].numpy()
                 if not sheet.size:
                     sheet = np.empty((*values.shape[:-2], *picture.shape[1:]), values.dtype)
@@ -334,10 +334,12 @@ class Predictor:
         """The members' joined outputs for canvases (n, channels, side, side): (n, k, side, side) float32."""
         pictures = torch.from_numpy(canvases)
         outputs = [self.outputs(each, pictures).cpu() for each in self.members]
-        if len(outputs) == 1:
-            return outputs[0]
-        weights, tasks = zip(*((each.weight, each.task) for each in self.members), strict=True)
-        return torch.stack([self.task.joined(each, weights, tasks) for each in zip(*outputs, strict=True)])
+        scores = outputs[0]
+        if len(outputs) > 1:
+            weights, tasks = zip(*((each.weight, each.task) for each in self.members), strict=True)
+            scores = torch.stack([self.task.joined(each, weights, tasks) for each in zip(*outputs, strict=True)])
+        refuse_not_finite(scores)
+        return scores
 
     def _labelled(self, paths: Sequence[Path], task: LabelTask, max_pixels: int) -> list[Prediction]:
         """Those of a few pictures, which lie in memory together."""

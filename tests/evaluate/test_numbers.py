@@ -59,7 +59,7 @@ def test_the_interval_of_a_mean_is_the_normal_one() -> None:
         Proportion("accuracy", 350, 360),
         Dice("f1", 7, 7),
         Mean("log loss", (0.5, 0.25)),
-        Statistic("IoU", np.array([[1.0, 2.0], [3.0, 3.0]]), lambda rows: rows[:, 0].sum() / rows[:, 1].sum()),
+        Statistic("IoU", np.array([[1.0, 2.0], [3.0, 3.0]]), lambda sums: sums[:, 0] / sums[:, 1]),
         AUC("area", np.array([0.1, 0.4, 0.2, 0.9]), np.array([False, False, True, True])),
     ],
 )
@@ -87,7 +87,7 @@ def test_a_number_is_written_like_this() -> None:
         Proportion("recall", 0, 0),
         Dice("f1", 0, 0),
         Mean("log loss", ()),
-        Statistic("IoU", np.empty((0, 2)), lambda rows: rows[:, 0].sum() / rows[:, 1].sum()),
+        Statistic("IoU", np.empty((0, 2)), lambda sums: sums[:, 0] / sums[:, 1]),
         AUC("area", np.empty(0), np.empty(0, dtype=bool)),
     ],
 )
@@ -109,6 +109,11 @@ def iou(rows: np.ndarray) -> float:
     return float(rows[:, 0].sum() / whole) if whole else math.nan
 
 
+def ious(sums: np.ndarray) -> np.ndarray:
+    """That of each row of sums."""
+    return np.array([iou(row[None]) for row in sums])
+
+
 def counted(n: int, seed: int = 0) -> np.ndarray:
     union = np.random.default_rng(seed).integers(1, 60, n).astype(float)
     return np.stack([np.floor(union * np.random.default_rng(seed + 1).beta(8, 2, n)), union], 1)
@@ -121,13 +126,13 @@ def test_the_interval_of_a_value_of_all_rows_is_scipys_bootstrap_of_the_rows(n: 
         (np.arange(n),), lambda places, axis: rows[places, 0].sum(axis) / rows[places, 1].sum(axis),
         n_resamples=DRAWS, rng=np.random.default_rng(key(0, "bootstrap")), method="BCa",
     ).confidence_interval  # fmt: skip
-    found = number(Statistic("IoU", rows, iou), "test")
+    found = number(Statistic("IoU", rows, ious), "test")
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=1e-9)
     assert (found.value, found.n, found.method) == (iou(rows), n, "bootstrap over pictures")
 
 
 def test_many_rows_are_drawn_a_few_times_in_one_go_with_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    measure = Statistic("IoU", counted(50), iou)
+    measure = Statistic("IoU", counted(50), ious)
     whole = number(measure, "test")
     monkeypatch.setattr("striate.evaluate.intervals.AT_ONCE", 700)
     assert number(measure, "test") == whole
@@ -136,12 +141,12 @@ def test_many_rows_are_drawn_a_few_times_in_one_go_with_the_same_bits(monkeypatc
 @pytest.mark.parametrize("rows", [counted(1), np.repeat(counted(1), 9, 0), np.array([[0, 0], [0, 0], [3, 4.0]])])
 def test_one_row_or_equal_ones_give_the_value_itself(rows: np.ndarray) -> None:
     """Also where only one row has a value: draws without it have none."""
-    found = number(Statistic("IoU", rows, iou), "test")
+    found = number(Statistic("IoU", rows, ious), "test")
     assert found.low == found.value == found.high == iou(rows)
 
 
 def test_a_value_of_all_rows_that_is_undefined_is_said_to_be() -> None:
-    assert str(number(Statistic("IoU", np.zeros((4, 2)), iou), "test")) == "IoU: undefined (n = 4, test)"
+    assert str(number(Statistic("IoU", np.zeros((4, 2)), ious), "test")) == "IoU: undefined (n = 4, test)"
 
 
 @given(

@@ -20,6 +20,7 @@ from striate.evaluate.result import result
 from striate.tasks.border import Bordered
 from striate.tasks.measures import Measure, Statistic
 from striate.tasks.segment import FEW, Segment, Segmented
+from striate.tasks.task import Trial
 from striate.tasks.thresholds import by_otsu, otsu
 
 CLASSES = ("ground", "cell", "debris")
@@ -44,7 +45,7 @@ def value(measure: Measure) -> float | None:
     """Without its interval, which takes two thousand draws."""
     if not isinstance(measure, Statistic):
         return number(measure, "test").value
-    found = measure.of(measure.rows.sum(0, keepdims=True))
+    found = float(measure.of(measure.rows.sum(0, keepdims=True))[0])
     return None if np.isnan(found) else found
 
 
@@ -293,11 +294,11 @@ def test_rivals_are_measured_like_the_network_on_the_same_pictures() -> None:
             for i in indices
         )
 
-    found = TWO.baselines(None, np.arange(2), np.arange(2, 3), np.arange(3, 6), batches)
+    found = TWO.baselines(Trial(None, np.arange(2), np.arange(2, 3), np.arange(3, 6), batches))
     assert {each.name: value(each) for each in found} == {
         "the commonest class": 0.0, "nearest mean colour": 1.0, "Otsu's threshold": 1.0,
     }  # fmt: skip
-    three = TASK.baselines(None, np.arange(2), np.arange(2, 3), np.arange(3, 6), batches)
+    three = TASK.baselines(Trial(None, np.arange(2), np.arange(2, 3), np.arange(3, 6), batches))
     assert [each.name for each in three] == ["the commonest class", "nearest mean colour"]
 
 

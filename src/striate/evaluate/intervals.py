@@ -70,7 +70,7 @@ def area(scores: Values, positive: npt.NDArray[np.bool_]) -> Found:
     return value, least(value), 1 - least(1 - value)
 
 
-def bootstrap(rows: Values, of: Callable[[Values], float]) -> Found:
+def bootstrap(rows: Values, of: Callable[[Values], Values]) -> Found:
     """Efron 1987: bias-corrected and accelerated, from always the same draws; those without a value are left out.
 
     Where the correction is undefined it is the interval of percentiles; where nothing varies, the value itself.
@@ -78,7 +78,7 @@ def bootstrap(rows: Values, of: Callable[[Values], float]) -> Found:
     from scipy.special import ndtr, ndtri
 
     n, total = len(rows), rows.sum(0, keepdims=True)
-    value = float(of(total)) if n else math.nan
+    value = float(of(total)[0]) if n else math.nan
     if math.isnan(value) or n == 1:
         return value, value, value
     generator, drawn = np.random.default_rng(key(0, "bootstrap")), []
@@ -86,8 +86,8 @@ def bootstrap(rows: Values, of: Callable[[Values], float]) -> Found:
         many = min(step, DRAWS - start)
         places = generator.integers(0, n, (many, n)) + n * np.arange(many)[:, None]
         counts = np.bincount(places.ravel(), minlength=many * n).reshape(many, n)
-        drawn += [float(of(each[None])) for each in counts @ rows]
-    found, without = (_known(values) for values in (drawn, [float(of(total - row)) for row in rows]))
+        drawn.append(of(counts @ rows))
+    found, without = (values[np.isfinite(values)] for values in (np.concatenate(drawn), of(total - rows)))
     if not len(found):
         return value, value, value
     below = ((found < value).mean() + (found <= value).mean()) / 2
@@ -98,7 +98,3 @@ def bootstrap(rows: Values, of: Callable[[Values], float]) -> Found:
         ends = bias + (bias + ends) / (1 - pull * (bias + ends))
     low, high = np.quantile(found, ndtr(ends))
     return value, min(float(low), value), max(float(high), value)
-
-
-def _known(values: list[float]) -> Values:
-    return np.array([each for each in values if math.isfinite(each)])

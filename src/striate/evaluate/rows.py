@@ -71,8 +71,8 @@ def rows_anew(predictor: Predictor, samples: Samples, indices: Indices, workers:
     pictures' own pixels.
     """
     if of_pictures(task := predictor.task):
-        kept = [task.kept(*_said(predictor, task, each))[0] for each in as_given(predictor, samples, indices, workers)]
-        return np.array([row.cpu().numpy() for row in kept])
+        asked = as_given(predictor, samples, indices, workers)
+        return np.concatenate([task.kept(_said(predictor, task, each), each).numpy() for each in asked])
     sources = [_read(each, predictor, samples, indices, workers) for each in predictor.members]
     found = rows(predictor, units_of(samples), indices, sources).cpu()
     refuse_not_finite(found)
@@ -84,13 +84,12 @@ def shown(
 ) -> Iterator[Mapping[str, Array]]:
     """What is kept of a few pictures for a page."""
     for batch in as_given(predictor, samples, indices, workers):
-        said, given = _said(predictor, task, batch)
-        yield task.shown(said[0].numpy(), given)
+        yield task.shown(_said(predictor, task, batch)[0].numpy(), batch)
 
 
-def _said(predictor: Predictor, task: PictureTask, batch: Batch) -> tuple[Tensor, Batch]:
-    """What is said of one picture at its own size, and how it was given."""
-    return torch.from_numpy(predictor.said(batch.pictures[0].cpu().numpy(), task))[None], batch
+def _said(predictor: Predictor, task: PictureTask, batch: Batch) -> Tensor:
+    """What is said of the one picture of a batch, at its own size: (1, ...)."""
+    return torch.from_numpy(predictor.said(batch.pictures[0].numpy(), task))[None]
 
 
 def given(task: Task, batch: Batch, units: Units) -> Batch:
@@ -104,21 +103,23 @@ def as_given(predictor: Predictor, samples: Samples, indices: Indices, workers: 
 
     Where something is said of each pixel they come one at a time, at their own size.
     """
-    units, place = units_of(samples), devices.exact(predictor.device)
+    units, way = units_of(samples), predictor.members[0].preprocess
     if of_pictures(predictor.task):
-        way = predictor.members[0].preprocess
         itself = Itself(way.channels, int(samples.sizes[indices].max(initial=1)), depth=way.depth)
-        many = reading_workers(samples) if workers is None else workers
-        source: Feed = Streamed(units, itself, torch.device("cpu"), many)
+        source: Feed = Streamed(units, itself, torch.device("cpu"), _readers(samples, workers))
         groups, place = list(indices[:, None]), torch.device("cpu")
     else:
         source = _read(predictor.members[0], predictor, samples, indices, workers)
-        groups = cut_batches(indices, predictor.at_once)
+        groups, place = cut_batches(indices, predictor.at_once), devices.exact(predictor.device)
     for batch in source.batches(groups):
         yield given(predictor.task, batch, units).to(place)
 
 
 def _read(member: Member, predictor: Predictor, samples: Samples, indices: Indices, workers: int | None) -> Feed:
     """Samples read anew, as one member looks at them."""
-    many = reading_workers(samples) if workers is None else workers
+    many = _readers(samples, workers)
     return open_feed(units_of(samples), indices, member.preprocess, predictor.device, memory="streamed", workers=many)
+
+
+def _readers(samples: Samples, workers: int | None) -> int:
+    return reading_workers(samples) if workers is None else workers

@@ -79,10 +79,7 @@ def on_others(
         data, max_bad=0.0, workers=workers, labelled=predictor.task.labelled, masked=predictor.task.masked,
         learnable=False, max_pixels=max_pixels, **meant,
     )  # fmt: skip
-    task = predictor.task
-    if task.one_class:  # whatever is not the one class is odd, also what no test had before
-        more = [name for name in samples.targets.classes if name not in task.classes]
-        predictor = predictor.learned(dataclasses.replace(task, classes=(*task.classes, *more)))  # type: ignore[type-var]
+    predictor = predictor.learned(predictor.task.facing(samples.targets.classes))
     samples = dataclasses.replace(samples, targets=samples.targets.named(predictor.task.classes))
     predictor.try_out()
     asked = Asked(predictor, run, samples.fingerprint)

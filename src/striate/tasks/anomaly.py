@@ -2,14 +2,14 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, final
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from striate.base import words
@@ -20,12 +20,13 @@ from striate.base.tables import Table
 from striate.data.feed import Batch
 from striate.data.picture.laid import Array, Pixels
 from striate.data.preprocess import scaled
-from striate.data.samples import Indices, Samples
+from striate.data.samples import Indices
+from striate.data.splits import Flags
 from striate.data.targets import Targets
 from striate.tasks import reconstruct
 from striate.tasks.measures import AUC, Measure, Proportion
-from striate.tasks.reconstruct import Reconstruct
-from striate.tasks.task import Flags, Outputs, PictureTask, Rows, Shown, option
+from striate.tasks.reconstruct import Reconstruct, as_bytes
+from striate.tasks.task import Outputs, PictureTask, Rows, Shown, Trial, Usual, option
 
 SHOWN, LARGEST = 6, 192
 # What is tried before a network sees pictures of this side, and no more than so many of them.
@@ -52,7 +53,7 @@ class Examined:
 
 @final
 @dataclass(frozen=True)
-class Anomaly:
+class Anomaly(Usual):
     """Outputs are the pictures themselves, as `reconstruct` learns them; the part "label" is the true class."""
 
     labelled: ClassVar[bool] = True
@@ -91,15 +92,6 @@ class Anomaly:
             cause = f"{self.good!r} is no class of these pictures: {words.some(map(repr, targets.classes))}"
             raise UsageError("task_options.good", cause, (Option("good", near, "task_options"),))
         return np.asarray(targets.strata == targets.classes.index(self.good))
-
-    def measured(self, train: Iterator[Batch]) -> "Anomaly":
-        return self
-
-    def weighed(self, targets: Targets) -> Targets:
-        return targets
-
-    def partner(self, pictures: int) -> nn.Module | None:
-        return None
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         return self._learned.loss(outputs, batch)
@@ -142,6 +134,11 @@ class Anomaly:
         threshold = float(np.quantile(good, 1 - self.false_alarms, method="inverted_cdf")) if len(good) else 1.0
         return dataclasses.replace(self, threshold=min(threshold, 1.0))
 
+    def facing(self, classes: Sequence[str]) -> "Anomaly":
+        """Whatever is not the good class is odd, also what no test had before."""
+        more = (name for name in classes if name not in self.classes)
+        return dataclasses.replace(self, classes=(*self.classes, *more))
+
     def measures(self, kept: Rows) -> list[Measure]:
         """How well the scores tell anomalous pictures from good ones, and what the threshold makes of them."""
         odd, above = kept[:, ANOMALOUS] == 1, kept[:, SCORE] > self.threshold
@@ -173,29 +170,19 @@ class Anomaly:
     def nothing(self) -> Examined:
         return Examined()
 
-    def listing(self, top: int) -> "Anomaly":
-        raise UsageError("top", f"the task {self.name} lists no classes", "leaving it out")
-
     def table(self, kept: Rows) -> Table:
         rows = [(self.classes[int(place)], float(score), bool(score > self.threshold)) for score, _, place in kept]
         return Table(("truth", "score", "anomalous"), rows)
 
-    def baselines(
-        self,
-        samples: Samples,
-        train: Indices,
-        val: Indices,
-        tested: Indices,
-        batches: Callable[[Indices], Iterator[Batch]],
-    ) -> list[Measure]:
+    def baselines(self, trial: Trial) -> list[Measure]:
         """The distance from the mean good picture, and what principal components of good pictures leave unexplained.
 
         Both on pictures of 32x32, of at most 1,000 for training.
         """
         from sklearn.decomposition import PCA
 
-        known, asked = (_small(batches(some)) for some in (train[:MOST], tested))
-        odd = samples.targets.strata[tested] != self.classes.index(self.good)
+        known, asked = (_small(trial.batches(some)) for some in (trial.train[:MOST], trial.tested))
+        odd = trial.samples.targets.strata[trial.tested] != self.classes.index(self.good)
         components = min(COMPONENTS, len(known) - 1, known.shape[1])
         distances = {"the mean training picture": np.square(asked - known.mean(0)).mean(1)}
         if components > 0:
@@ -218,7 +205,7 @@ class Anomaly:
         truth = batch.targets["picture"][0]
         errors = squared(torch.from_numpy(said)[None], truth[None])[0]
         step = math.ceil(max(errors.shape) / LARGEST)
-        parts = {"given": _bytes(truth.numpy()), "answer": _bytes(said), "errors": _seen(errors)}
+        parts = {"given": as_bytes(truth.numpy()), "answer": as_bytes(said), "errors": _seen(errors)}
         return {name: np.ascontiguousarray(part[::step, ::step]) for name, part in parts.items()}
 
     def sections(self, kept: Rows, result: Mapping[str, Any], shown: Shown) -> list[Section]:
@@ -282,12 +269,7 @@ def squared(answers: Tensor, truth: Tensor) -> Tensor:
 
 def _seen(errors: Tensor) -> Pixels:
     """Squared errors (h, w) as a grey picture (h, w, 1): white from half of the range on."""
-    return _bytes(2 * errors.sqrt()[None].numpy())
-
-
-def _bytes(values: Array) -> Pixels:
-    """Numbers in 0..1 (c, h, w) as bytes (h, w, c)."""
-    return np.ascontiguousarray(np.rint(255 * np.clip(values, 0, 1)).astype(np.uint8).transpose(1, 2, 0))
+    return as_bytes(2 * errors.sqrt()[None].numpy())
 
 
 def _small(batches: Iterator[Batch]) -> Rows:

@@ -1,6 +1,6 @@
 """Classification: one class a picture. What is kept of a picture is its logits and its true class."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, final
@@ -16,11 +16,9 @@ from striate.base.sections import Card, Cards, Matrix, NumberTable, Section
 from striate.base.tables import Table
 from striate.data.feed import Batch
 from striate.data.picture.laid import Array, Pixels
-from striate.data.samples import Indices, Samples
-from striate.data.targets import Targets
 from striate.layers import Heads
 from striate.tasks.measures import Dice, Mean, Measure, Proportion
-from striate.tasks.task import LabelTask, Rows, Shown, option
+from striate.tasks.task import LabelTask, Rows, Shown, Trial, Usual, option
 
 # Beyond this many training pictures a support vector machine costs more than the network beside it.
 MOST = 5_000
@@ -49,7 +47,7 @@ class Classified:
 
 @final
 @dataclass(frozen=True)
-class Classify:
+class Classify(Usual):
     """Outputs are logits (n, classes); the part "label" of a batch is the true class, int64 (n,)."""
 
     labelled: ClassVar[bool] = True
@@ -71,21 +69,6 @@ class Classify:
 
     def channels(self, pictures: int) -> tuple[int, int]:
         return pictures, len(self.classes)
-
-    def given(self, batch: Batch, seed: int, epoch: int) -> Batch:
-        return batch
-
-    def may_learn(self, targets: Targets) -> None:
-        return None
-
-    def measured(self, train: Iterator[Batch]) -> "Classify":
-        return self
-
-    def weighed(self, targets: Targets) -> Targets:
-        return targets
-
-    def partner(self, pictures: int) -> None:
-        return None
 
     def loss(self, outputs: Tensor | Heads, batch: Batch) -> Tensor:
         """Cross-entropy in nats, (n,); that of each auxiliary answer is added, times their weight."""
@@ -216,27 +199,20 @@ class Classify:
         ]
         return Table(("truth", "answer", "probability", "truth_probability"), rows)
 
-    def baselines(
-        self,
-        samples: Samples,
-        train: Indices,
-        val: Indices,
-        tested: Indices,
-        batches: Callable[[Indices], Iterator[Batch]],
-    ) -> list[Measure]:
+    def baselines(self, trial: Trial) -> list[Measure]:
         """Answering the commonest training class, and a support vector machine.
 
         It has a radial basis function as kernel, C = 10 and scikit-learn's "scale" for gamma, on pictures of 16x16;
         it is left out where there are more than 5,000 training pictures.
         """
-        labels = samples.targets.strata
-        found: list[Measure] = [majority(labels[train], labels[tested])]
-        if len(train) <= MOST:
+        labels = trial.samples.targets.strata
+        found: list[Measure] = [majority(labels[trial.train], labels[trial.tested])]
+        if len(trial.train) <= MOST:
             from sklearn.svm import SVC
 
-            machine = SVC(C=10, gamma="scale").fit(_small(batches(train)), labels[train])
-            hits = int((machine.predict(_small(batches(tested))) == labels[tested]).sum())
-            found.append(Proportion("RBF support vector machine", hits, len(tested)))
+            machine = SVC(C=10, gamma="scale").fit(_small(trial.batches(trial.train)), labels[trial.train])
+            hits = int((machine.predict(_small(trial.batches(trial.tested))) == labels[trial.tested]).sum())
+            found.append(Proportion("RBF support vector machine", hits, len(trial.tested)))
         return found
 
     def sections(self, kept: Rows, result: Mapping[str, Any], shown: Shown) -> list[Section]:

@@ -39,12 +39,12 @@ class Mean:
 class Statistic:
     """A share of all pictures together, such as the IoU over a data set: `rows` (n, k) hold sums and counts of each.
 
-    `of` goes by the sums of the columns alone: it is given them as one row, (1, k). It may answer NaN for undefined.
+    `of` goes by sums of the columns alone: of each row of them, (m, k), a value, (m,), NaN where it is undefined.
     """
 
     name: str
     rows: Values
-    of: Callable[[Values], float]
+    of: Callable[[Values], Values]
 
 
 @dataclass(frozen=True, eq=False)

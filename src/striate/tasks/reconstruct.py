@@ -1,7 +1,7 @@
 """Reconstruction: the picture itself from what is given of it: all, noisy, or with a hole. Kept are its errors."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal, final
@@ -11,20 +11,18 @@ import torch
 from torch import Tensor
 
 from striate.base import words
-from striate.base.errors import UsageError
 from striate.base.options import Range, read
 from striate.base.sections import Card, Cards, Section, Seen
 from striate.base.tables import Table
 from striate.data.feed import Batch
 from striate.data.picture.laid import Array, Pixels
-from striate.data.samples import Indices, Samples
-from striate.data.targets import Targets
+from striate.data.samples import Indices
 from striate.tasks import filters
 from striate.tasks.corruption import NOISES, HoleKind, NoiseKind, holes, noisy
 from striate.tasks.critic import Critic
 from striate.tasks.measures import Mean, Measure
 from striate.tasks.similarity import psnr, ssim
-from striate.tasks.task import Outputs, PictureTask, Rows, Shown, option
+from striate.tasks.task import Outputs, PictureTask, Rows, Shown, Trial, Usual, option
 
 SHOWN, LARGEST = 6, 192
 # What hidden pixels are given as.
@@ -53,7 +51,7 @@ class Restored:
 
 @final
 @dataclass(frozen=True)
-class Reconstruct:
+class Reconstruct(Usual):
     """Outputs are pictures in units of 0..1; the part "picture" of a batch is the true one.
 
     Where something is hidden the part "hole" (n, 1, h, w) is 1 there, and one more map that the network is given. Only
@@ -123,15 +121,6 @@ class Reconstruct:
     def with_hole(self, pictures: Tensor, hole: Tensor) -> Tensor:
         return torch.cat([torch.where(hole > 0, GREY, pictures), hole], 1)
 
-    def may_learn(self, targets: Targets) -> None:
-        return None
-
-    def measured(self, train: Iterator[Batch]) -> "Reconstruct":
-        return self
-
-    def weighed(self, targets: Targets) -> Targets:
-        return targets
-
     def partner(self, pictures: int) -> Critic | None:
         return Critic(pictures, self.critic) if self.critic else None
 
@@ -185,9 +174,6 @@ class Reconstruct:
     def score(self, summary: Mapping[str, float]) -> tuple[float, ...]:
         return (-summary["loss"],)
 
-    def settled(self, kept: Rows) -> "Reconstruct":
-        return self
-
     def measures(self, kept: Rows) -> list[Measure]:
         """Peak signal-to-noise ratio in dB, in the hole first, and the rest; of each picture, then their mean."""
         columns = [("SSIM", kept[:, SSIM]), ("squared error", kept[:, SQUARED]), ("absolute error", kept[:, ABSOLUTE])]
@@ -195,15 +181,12 @@ class Reconstruct:
         columns = [(name, psnr(kept[:, at])) for name, at in [*ratios, ("PSNR in dB", SQUARED)]] + columns
         return [Mean(name, tuple(values.tolist())) for name, values in columns]
 
-    def breakdown(self, kept: Rows) -> Mapping[str, Any]:
-        return {}
-
     @property
     def columns(self) -> tuple[str, ...]:
         return ("height", "width")
 
     def answer(self, said: Array, picture: Array) -> Restored:
-        return Restored(_bytes(said))
+        return Restored(as_bytes(said))
 
     def shown(self, said: Array, batch: Batch) -> Mapping[str, Array]:
         """The picture as given, as restored and as it is; the middle of it where it is large."""
@@ -212,13 +195,10 @@ class Reconstruct:
         answer = said if hole is None else np.where(hole[0].numpy() > 0, said, truth)
         parts = {"given": batch.pictures[0, : len(truth)].numpy(), "answer": answer, "truth": truth}
         top, left = (max(0, side - LARGEST) // 2 for side in truth.shape[1:])
-        return {name: _bytes(part[:, top : top + LARGEST, left : left + LARGEST]) for name, part in parts.items()}
+        return {name: as_bytes(part[:, top : top + LARGEST, left : left + LARGEST]) for name, part in parts.items()}
 
     def nothing(self) -> Restored:
         return Restored()
-
-    def listing(self, top: int) -> "Reconstruct":
-        raise UsageError("top", f"the task {self.name} lists no classes", "leaving it out")
 
     def table(self, kept: Rows) -> Table:
         names = ("psnr", "ssim", "squared_error", "absolute_error", *(("psnr_in_hole",) if self.fills else ()))
@@ -226,14 +206,7 @@ class Reconstruct:
         columns += [psnr(kept[:, IN_HOLE])] if self.fills else []
         return Table(names, np.stack(columns, 1).tolist())
 
-    def baselines(
-        self,
-        samples: Samples,
-        train: Indices,
-        val: Indices,
-        tested: Indices,
-        batches: Callable[[Indices], Iterator[Batch]],
-    ) -> list[Measure]:
+    def baselines(self, trial: Trial) -> list[Measure]:
         """The given picture itself where it is not all of the truth, the mean training picture where all have one size,
         and filters or fillings."""
         rivals = [filters.Rival("the given picture itself", lambda given, hole, _: given)]
@@ -243,13 +216,16 @@ class Reconstruct:
             rivals += filters.FILTERS
         else:
             rivals = []
-        sizes = samples.sizes[np.concatenate([train, tested])].astype(np.int64)
+        sizes = trial.samples.sizes[np.concatenate([trial.train, trial.tested])].astype(np.int64)
         if (sizes == sizes[0]).all():
-            total = np.sum([batch.targets["picture"].double().sum(0).numpy() for batch in batches(train)], 0)
-            rivals.insert(1, filters.Rival("the mean training picture", lambda given, hole, _: total / len(train)))
-        asked = [(each for batch in batches(some) for each in self._asked(batch)) for some in (val, tested)]
-        pixels = int(samples.sizes[tested].astype(np.int64).prod(1).sum())
-        return list(filters.beside(rivals, asked[0], asked[1], pixels))
+            total = np.sum([each.targets["picture"].double().sum(0).numpy() for each in trial.batches(trial.train)], 0)
+            mean = total / len(trial.train)
+            rivals.insert(1, filters.Rival("the mean training picture", lambda given, hole, _: mean))
+        val, tested = (
+            (each for batch in trial.batches(some) for each in self._asked(batch)) for some in (trial.val, trial.tested)
+        )
+        pixels = int(trial.samples.sizes[trial.tested].astype(np.int64).prod(1).sum())
+        return list(filters.beside(rivals, val, tested, pixels))
 
     def _asked(self, batch: Batch) -> Iterator[filters.Asked]:
         """What rivals are asked, scored by the first of the measures."""
@@ -294,7 +270,7 @@ class Reconstruct:
         return Card(seen, tuple(lines), shown.name(place))
 
 
-def _bytes(values: Array) -> Pixels:
+def as_bytes(values: Array) -> Pixels:
     """Numbers in 0..1 (c, h, w) as bytes (h, w, c)."""
     return np.ascontiguousarray(np.rint(255 * np.clip(values, 0, 1)).astype(np.uint8).transpose(1, 2, 0))
 

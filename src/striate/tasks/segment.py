@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal, final
@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from striate.base.errors import UsageError
 from striate.base.options import Range
 from striate.base.sections import Section
 from striate.base.tables import Table
@@ -20,13 +19,13 @@ from striate.data.feed import Batch
 from striate.data.picture.laid import Array
 from striate.data.picture.layers import visible
 from striate.data.picture.overlays import NONE
-from striate.data.samples import Indices, Samples
+from striate.data.samples import Indices
 from striate.data.targets import Targets
 from striate.tasks import pixel_loss, segment_page, thresholds
 from striate.tasks.border import Bordered
 from striate.tasks.measures import Mean, Measure, Statistic
 from striate.tasks.overlap import Objects, agreement, confusion, counted, instances, objects_of, regions
-from striate.tasks.task import PictureTask, Rows, Shown, option
+from striate.tasks.task import PictureTask, Rows, Shown, Trial, Usual, option
 
 # Up to so many classes the whole confusion matrix of each picture is kept, and beyond them its sums.
 FEW = 24
@@ -64,7 +63,7 @@ class Segmented:
 
 @final
 @dataclass(frozen=True)
-class Segment:
+class Segment(Usual):
     """Outputs are scores (n, classes, h, w); the part "mask" of a batch is the true class, below 0 where none counts.
 
     The first class is what is behind: objects are those of the others.
@@ -101,9 +100,6 @@ class Segment:
 
     # Training
 
-    def given(self, batch: Batch, seed: int, epoch: int) -> Batch:
-        return batch
-
     def weighed(self, targets: Targets) -> Targets:
         """With the border weights of each canvas, made where the picture is read."""
         return Bordered(targets, self.border, self.sigma) if self.border else targets
@@ -120,12 +116,6 @@ class Segment:
         occurring = int((pixels > 0).sum())
         weights = torch.where(pixels > 0, pixels.sum() / (occurring * pixels.clamp(min=1)), 1.0)
         return dataclasses.replace(self, weights=tuple(weights.tolist()))
-
-    def partner(self, pictures: int) -> None:
-        return None
-
-    def may_learn(self, targets: Targets) -> Array | None:
-        return None
 
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Of each picture, (n,): over its own counted pixels, 0 where it has none."""
@@ -159,9 +149,6 @@ class Segment:
     @property
     def columns(self) -> tuple[str, ...]:
         return ("objects", *self.classes[:COLUMNS])
-
-    def listing(self, top: int) -> "Segment":
-        raise UsageError("top", f"the task {self.name} lists no classes", "leaving it out")
 
     # Rows
 
@@ -225,9 +212,6 @@ class Segment:
     def score(self, summary: Mapping[str, float]) -> tuple[float, ...]:
         return summary["IoU"], summary["pixel_accuracy"]
 
-    def settled(self, kept: Rows) -> "Segment":
-        return self
-
     def measures(self, kept: Rows) -> list[Measure]:
         """Over the data set: all pictures' pixels, pairs or objects counted together; per picture: a mean of them."""
         two = len(self.classes) == 2
@@ -275,25 +259,22 @@ class Segment:
             for shares, row in zip(values, kept, strict=True)
         ])  # fmt: skip
 
-    def baselines(
-        self,
-        samples: Samples,
-        train: Indices,
-        val: Indices,
-        tested: Indices,
-        batches: Callable[[Indices], Iterator[Batch]],
-    ) -> list[Measure]:
+    def baselines(self, trial: Trial) -> list[Measure]:
         """The commonest class, the class of the nearest mean colour and, of two classes, Otsu's threshold.
 
         Colours are those of up to 256 training pictures; whether objects are bright or dark is what does better on
         up to 64 validation pictures.
         """
-        looks = thresholds.rivals(len(self.classes), batches(train[:256]), lambda: batches(val[:64]), self._first)
-        found = []
-        for name, answers in looks.items():
-            rows = torch.cat([self.kept(answers(batch.pictures), batch) for batch in batches(tested)]).cpu().numpy()
-            found.append(dataclasses.replace(self.measures(rows)[0], name=name))
-        return found
+        learned, chosen = trial.batches(trial.train[:256]), trial.batches(trial.val[:64])
+        looks = thresholds.rivals(len(self.classes), learned, chosen, self._first)
+        rows: dict[str, list[Tensor]] = {name: [] for name in looks}
+        for batch in trial.batches(trial.tested):
+            for name, answers in looks.items():
+                rows[name].append(self.kept(answers(batch.pictures), batch))
+        return [
+            dataclasses.replace(self.measures(torch.cat(found).cpu().numpy())[0], name=name)
+            for name, found in rows.items()
+        ]
 
     def _first(self, said: Sequence[tuple[Tensor, Batch]]) -> float:
         """The number to quote of a few answers."""
@@ -340,15 +321,9 @@ def _shares(parts: Rows, wholes: Rows) -> Rows:
 
 
 def _together(name: str, parts: Rows, wholes: Rows) -> Statistic:
-    """The same of all rows together; without arrays, for an interval asks thousands of times."""
+    """The same of all rows together."""
     count = parts.shape[1]
-
-    def of(rows: Rows) -> float:
-        values = rows[0].tolist()
-        shares = [part / whole for part, whole in zip(values[:count], values[count:], strict=True) if whole > 0]
-        return sum(shares) / len(shares) if shares else math.nan
-
-    return Statistic(name, np.concatenate([parts, wholes], 1), of)
+    return Statistic(name, np.concatenate([parts, wholes], 1), lambda sums: _shares(sums[:, :count], sums[:, count:]))
 
 
 TASK: type[PictureTask] = Segment

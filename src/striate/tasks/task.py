@@ -5,18 +5,20 @@ is a row of fixed width, float64: numbers, intervals, tables and pages are made 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, final
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
+from striate.base.errors import UsageError
 from striate.base.sections import Section, Seen
 from striate.base.tables import Table
 from striate.data.feed import Batch
 from striate.data.picture.laid import Array
 from striate.data.samples import Indices, Samples
+from striate.data.splits import Flags
 from striate.data.targets import Targets
 from striate.tasks.measures import Measure
 
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
 Rows = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
 # What a network answers for a batch: a tensor, or a tuple of such where it has auxiliary heads.
 Outputs = Any
 
@@ -63,6 +64,22 @@ class Shown(Protocol):
     def of(self, place: int) -> Mapping[str, Array]:
         """What `PictureTask.shown` kept of it; empty where nothing was."""
         ...
+
+
+@final
+@dataclass(frozen=True)
+class Trial:
+    """What rivals of a network may know: samples to learn from, to choose by and to be tested on.
+
+    `batches` gives samples as they are given to the network in evaluation; to a `PictureTask` one at a time, at its own
+    size.
+    """
+
+    samples: Samples
+    train: Indices
+    val: Indices
+    tested: Indices
+    batches: Callable[[Indices], Iterator[Batch]]
 
 
 class AnyTask(Protocol):
@@ -157,6 +174,10 @@ class AnyTask(Protocol):
         """The task with what it learns from the rows of validation alone: a temperature, a threshold."""
         ...
 
+    def facing(self, classes: Sequence[str]) -> "Task":
+        """The task for data with these classes, where it can judge others than it learned of."""
+        ...
+
     def measures(self, kept: Rows) -> Sequence[Measure]:
         """The numbers of a result; the first is the one to quote."""
         ...
@@ -182,25 +203,44 @@ class AnyTask(Protocol):
         """A row for each picture, for predictions.csv."""
         ...
 
-    def baselines(
-        self,
-        samples: Samples,
-        train: Indices,
-        val: Indices,
-        tested: Indices,
-        batches: Callable[[Indices], Iterator[Batch]],
-    ) -> Sequence[Measure]:
-        """The first measure of what a user would try before a network, on the same pictures, its own choices made on
-        `val`.
-
-        `batches` gives samples as they are given to the network in evaluation; to a `PictureTask` one at a time, at
-        its own size.
-        """
+    def baselines(self, trial: Trial) -> Sequence[Measure]:
+        """The first measure of what a user would try before a network, on the same pictures."""
         ...
 
     def sections(self, kept: Rows, result: Mapping[str, Any], shown: Shown) -> Sequence[Section]:
         """What a page says of these rows; `result` is result.json."""
         ...
+
+
+class Usual:
+    """What most tasks leave as it is, for those who do not say otherwise."""
+
+    def given(self, batch: Batch, seed: int, epoch: int) -> Batch:
+        return batch
+
+    def may_learn(self, targets: Targets) -> Flags | None:
+        return None
+
+    def measured(self, train: Iterator[Batch]) -> Self:
+        return self
+
+    def weighed(self, targets: Targets) -> Targets:
+        return targets
+
+    def partner(self, pictures: int) -> nn.Module | None:
+        return None
+
+    def settled(self, kept: Rows) -> Self:
+        return self
+
+    def facing(self, classes: Sequence[str]) -> Self:
+        return self
+
+    def breakdown(self, kept: Rows) -> Mapping[str, Any]:
+        return {}
+
+    def listing(self: AnyTask, top: int) -> "Task":
+        raise UsageError("top", f"the task {self.name} lists no classes", "leaving it out")
 
 
 class LabelTask(AnyTask, Protocol):

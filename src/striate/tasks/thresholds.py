@@ -1,6 +1,6 @@
 """What a user would segment with before a network: one threshold, or the nearest colour."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ LEVELS = 256
 def rivals(
     classes: int,
     train: Iterable[Batch],
-    val: Callable[[], Iterator[Batch]],
+    val: Iterable[Batch],
     score: Callable[[Sequence[tuple[Tensor, Batch]]], float],
 ) -> Mapping[str, Answers]:
     """Each by name: pictures (n, channels, h, w) in 0..1 -> ids (n, h, w)."""
@@ -29,7 +29,8 @@ def rivals(
     }
     if classes == 2:
         ways = [lambda pictures, bright=bright: by_otsu(pictures, bright) for bright in (True, False)]
-        best = max(ways, key=lambda way: score([(way(batch.pictures), batch) for batch in val()]))
+        asked = list(val)
+        best = max(ways, key=lambda way: score([(way(batch.pictures), batch) for batch in asked]))
         found["Otsu's threshold"] = best
     return found
 

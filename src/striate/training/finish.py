@@ -16,7 +16,7 @@ from striate.runs.kept import Kept, read_kept, write_kept
 from striate.runs.openings import opening_of, record_opening, times_opened
 from striate.runs.run import Run
 from striate.tasks import registry
-from striate.tasks.task import Rows, of_pictures
+from striate.tasks.task import Rows, Trial, of_pictures
 from striate.training.loop import Trainer
 from striate.training.machine import Clock
 from striate.training.plan import Job, Listener
@@ -40,10 +40,10 @@ def finish(trainer: Trainer, folder: Path, facts: Mapping[str, Any], clock: Cloc
     predictor = predictor.learned(predictor.task.settled(saved["val"].rows))
     found = saved[subset].rows
     clock.mark("test")
-    beside = predictor.task.baselines(
+    beside = predictor.task.baselines(Trial(
         job.samples, job.split.train, job.split.val, indices,
         lambda some: rows.as_given(predictor, job.samples, some, job.workers),
-    )  # fmt: skip
+    ))  # fmt: skip
     clock.mark("baselines")
     names = [job.samples.names[index] for index in indices]
     table = predictor.task.table(found)

@@ -145,9 +145,7 @@ FOR_PHOTOGRAPHS: Mapping[str, Any] = types.MappingProxyType({
     "rate": 0.05, "weight_decay": 5e-4, "schedule": "cosine", "warmup": 2.0, "label_smoothing": 0.1,
 })  # fmt: skip
 FOR_CELLS: Mapping[str, Any] = types.MappingProxyType({
-    "model": "unet_padded", "model_options": {"width": 16}, "channels": 1, "resize": "tiles", "augment": "elastic",
-    "epochs": 40, "batch": 8, "optimizer": "adamw", "rate": 0.005, "weight_decay": 0.01, "schedule": "one-cycle",
-    "warmup": 0.0,
+    "model": "unet_padded", "model_options": {"width": 16}, "channels": 1, "epochs": 40, "batch": 8,
 })  # fmt: skip
 
 
