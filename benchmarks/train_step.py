@@ -74,7 +74,7 @@ def striate_steps(case: Case, device: torch.device, compiled: bool, folder: Path
     from striate.training import machine as machines
     from striate.training.loop import Trainer
     from striate.training.plan import Job
-    from striate.training.recipe import FOR_PHOTOGRAPHS, recipe_of, resolve
+    from striate.training.recipe import FOR_PICTURES, recipe_of, resolve
     from striate.training.signals import Stop
 
     count, side, stem = case.batch, case.pixels, "32" if case.pixels == 32 else "224"
@@ -82,7 +82,7 @@ def striate_steps(case: Case, device: torch.device, compiled: bool, folder: Path
         data="noise", batch=count, rate=RATE, momentum=MOMENTUM, nesterov=False, schedule="constant",
         warmup=0.0, augment="none", weight_decay=0.0, label_smoothing=0.0, device=str(device), compile=compiled,
     )  # fmt: skip
-    recipe = resolve(recipe, FOR_PHOTOGRAPHS)
+    recipe = resolve(recipe, FOR_PICTURES)
     noise = np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
     samples = from_arrays(noise, np.arange(count) % CLASSES)
     chosen = machines.choose(recipe.device, recipe.precision)

@@ -17,7 +17,7 @@ from striate.models.catalog import catalog, declared, options_of
 from striate.models.heads import released_norm
 from striate.survey.listed import counted
 from striate.tasks import registry
-from striate.training.recipe import FOR_CELLS, FOR_DIGITS, FOR_PHOTOGRAPHS, Recipe
+from striate.training.recipe import CHOSEN, FOR_CELLS, FOR_DIGITS, FOR_PICTURES, Recipe
 
 ROOT = Path(__file__).parents[1]
 
@@ -40,10 +40,10 @@ def recipe() -> str:
     rows = []
     for key in dataclasses.fields(Recipe):
         default = "" if key.default in (None, (), dataclasses.MISSING) else f"`{key.default}`"
-        suiting = (FOR_DIGITS, FOR_PHOTOGRAPHS, FOR_CELLS)
+        suiting = (FOR_DIGITS, {**FOR_PICTURES, **dict.fromkeys(CHOSEN, "chosen")}, FOR_CELLS)
         suited = [f"`{suits[key.name]}`" if key.name in suits else "" for suits in suiting]
         rows.append([f"`{key.name}`", key.metadata["help"], default, *suited])
-    return page(["The keys of a recipe"], ["key", "what it is", "default", "digits", "photographs", "cells"], rows)
+    return page(["The keys of a recipe"], ["key", "what it is", "default", "digits", "pictures", "cells"], rows)
 
 
 def augmentation() -> str:

@@ -17,7 +17,7 @@ from striate.training import plan as planning
 from striate.training.recipe import (
     FOR_CELLS,
     FOR_DIGITS,
-    FOR_PHOTOGRAPHS,
+    FOR_PICTURES,
     Recipe,
     read_toml,
     recipe_of,
@@ -194,7 +194,7 @@ def test_silence_is_filled_in_and_words_are_kept() -> None:
     assert resolve(recipe_of(data="digits"), FOR_DIGITS).mirror is False  # a mirrored 2 is no digit
 
 
-@pytest.mark.parametrize("suggested", [FOR_DIGITS, FOR_PHOTOGRAPHS, FOR_CELLS], ids=["digits", "photographs", "cells"])
+@pytest.mark.parametrize("suggested", [FOR_DIGITS, FOR_PICTURES, FOR_CELLS], ids=["digits", "photographs", "cells"])
 def test_what_is_suggested_is_itself_a_recipe(suggested: dict[str, Any]) -> None:
     options = suggested.get("model_options", {})  # which `resolve` leaves alone: they are of one network
     assert recipe_of(data="digits", **suggested) == resolve(recipe_of(data="digits", model_options=options), suggested)
@@ -203,7 +203,7 @@ def test_what_is_suggested_is_itself_a_recipe(suggested: dict[str, Any]) -> None
 def test_what_is_suggested_goes_by_the_data() -> None:
     assert suiting("digits") is FOR_DIGITS
     assert suiting("cells") is suiting("cells:size=64,seed=2") is FOR_CELLS
-    assert suiting("cellos") is suiting("./cells") is FOR_PHOTOGRAPHS
+    assert suiting("cellos") is suiting("./cells") is FOR_PICTURES
 
 
 values = st.fixed_dictionaries(

@@ -5,11 +5,11 @@ A `Job` has the network, the pictures and the preprocessing besides, ready for i
 
 import dataclasses
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import torch
 from torch import nn
@@ -23,6 +23,7 @@ from striate.data.feed import Feed, cut_batches, open_feed
 from striate.data.load import READING, Data, have_masks, read_samples, reading_workers
 from striate.data.preprocess import Preprocess, measure
 from striate.data.samples import Samples
+from striate.data.sources.builtin import built_in
 from striate.data.units import Units, units_of
 from striate.models import weights
 from striate.models.catalog import check_size, find, options_of, usual_size
@@ -32,9 +33,10 @@ from striate.runs import run, subsets
 from striate.runs.own import read_own
 from striate.runs.run import Run
 from striate.tasks import registry
-from striate.tasks.task import Task
-from striate.training import canvases
+from striate.tasks.task import Task, of_pictures
+from striate.training import canvases, defaults
 from striate.training import machine as machines
+from striate.training.defaults import Choice
 from striate.training.execution import Execution as Execution
 from striate.training.execution import Listener as Listener
 from striate.training.machine import Machine
@@ -49,6 +51,7 @@ class Plan:
     """`data` names the samples from any folder; `network` is what run.json says of it: its name and its options.
 
     `blank` is how pictures become canvases, without the means that are still to be measured; `units` are these.
+    `chosen` are the keys of the recipe that were filled in by looking at the pictures, with their reasons.
     """
 
     recipe: Recipe
@@ -60,6 +63,7 @@ class Plan:
     units: Units
     machine: Machine
     network: Mapping[str, Any]
+    chosen: Mapping[str, str]
 
     @property
     def batch(self) -> int:
@@ -94,35 +98,32 @@ def plan_of(
     where its data have changed. A UsageError for options that cannot be meant is raised before any picture is read.
     """
     source: Data = recipe.data if data is None else data
-    recipe, entry, options = _filled(recipe, before is None and have_masks(source))
-    size = recipe.size or usual_size(entry, **options)
-    channels = recipe.channels or (3 if entry.input[0] == 3 else 1)
-    check_size(entry, size, size, **options)
-    recipe = dataclasses.replace(recipe, channels=channels)
-    task = _task(recipe, ("one", "two"))
-    with torch.device("meta"):  # a wrong option is told before any picture is read
-        net = network_for(entry.name, task, channels, options)
-        lost = canvases.lost(net, task, entry, channels, size)
-        canvases.refuse_other_ways(recipe, task)
-        canvases.refuse_layers(recipe, task)
-    machine = machines.choose(recipe.device, recipe.precision)
+    asked = _asked(recipe, before is None and have_masks(source))
+    fitted = _fitted(asked)  # a wrong option is told before any picture is read
+    task, machine = _task(fitted.recipe, ("one", "two")), machines.choose(recipe.device, recipe.precision)
     reading: dict[str, Any] = {
         "workers": execution.workers,
         "labelled": task.labelled,
         "masked": task.masked,
         "progress": lambda done, total: listener.progress("scanning pictures", done, total),
     }
+    chosen: Mapping[str, str] = {}
     if before is None:
         shares = splits.shares(recipe.split)
-        reading |= {"learnable": not task.one_class, **{name: getattr(recipe, name) for name in READING}}
+        reading |= {"learnable": not task.one_class, **{name: getattr(fitted.recipe, name) for name in READING}}
         samples = read_samples(source, **reading)
-        task = _task(recipe, samples.targets.classes)
+        task = _task(fitted.recipe, samples.targets.classes)
         split = splits.cut(samples, shares, recipe.split_seed, task.may_learn(samples.targets))
+        if not of_pictures(task) and not (isinstance(source, str) and built_in(source)):
+            choices = defaults.chosen(asked, samples, split.train, machine.device.type != "cpu")
+            fitted, chosen = _fitted(asked, choices), {each.key: each.why for each in choices}
     else:
         samples = read_own(before.folder, before.facts, source, **reading)
-        task = _task(recipe, samples.targets.classes)
         split = subsets.read_split(before.folder, before.facts, samples)
-    blank = canvases.blank(recipe, entry, options, task, samples, lost)
+        chosen = before.facts.get("chosen", {})
+    recipe, entry, options = fitted.recipe, fitted.entry, fitted.options
+    task = _task(recipe, samples.targets.classes)
+    blank = canvases.blank(recipe, entry, options, task, samples, fitted.lost)
     plan = Plan(
         recipe=dataclasses.replace(recipe, size=blank.size, context=blank.context or None),
         data=samples.name if samples.root is None else str(Path(recipe.data).expanduser().resolve()),
@@ -133,16 +134,29 @@ def plan_of(
         units=units_of(samples, blank),
         machine=machine,
         network={"name": entry.name, "options": options},
+        chosen=chosen,
     )
-    _refuse_small_batches(plan, net)
+    _refuse_small_batches(plan, fitted.net)
     return plan
 
 
-def _filled(recipe: Recipe, masks: bool) -> tuple[Recipe, Entry, dict[str, Any]]:
-    """The recipe with what suits the data, the task and the network; that network, and its options.
+@final
+@dataclass(frozen=True)
+class Fitted:
+    """A recipe with everything filled in, the network that it names, on tensors without storage, and its options.
 
-    `masks`: that is what the data say of their pictures.
+    `lost`: pixels at each border of a canvas that the network has no answer for.
     """
+
+    recipe: Recipe
+    entry: Entry
+    options: dict[str, Any]
+    net: nn.Module
+    lost: int
+
+
+def _asked(recipe: Recipe, masks: bool) -> Recipe:
+    """The recipe with its task; `masks`: that is what the data say of their pictures."""
     suggested = suiting(recipe.data)
     named = recipe.task or (
         registry.of_masks()
@@ -153,18 +167,25 @@ def _filled(recipe: Recipe, masks: bool) -> tuple[Recipe, Entry, dict[str, Any]]
     if masks and kind.labelled and not kind.masked:
         cause = f"{recipe.data} has pictures and masks, and no classes to {named}"
         raise UsageError("task", cause, (Option("task", registry.of_masks()), ", or a network that was made for it"))
-    suits = registry.suiting(named)
-    entry = find(recipe.model or {**suggested, **suits}["model"])
-    if entry.task not in kind.networks:
-        cause = f"{entry.name} is a network to {entry.task}, and the task is to {named}"
-        usual = suits.get("model", suggested["model"])
-        other = "" if usual == entry.name else f"{usual}, or "
-        raise UsageError("model", cause, f"{other}--task {entry.task}")
     reads = {each.name for each in dataclasses.fields(kind)}
     for name in OF_TASKS:
         if name not in reads and getattr(recipe, name) is not None:
             raise UsageError(name, f"it means nothing to the task {named}", "leaving it out")
-    values = {**suggested, **suits, **entry.recipe, "model": entry.name, "task": named}
+    return dataclasses.replace(recipe, task=named)
+
+
+def _filled(asked: Recipe, choices: Sequence[Choice]) -> tuple[Recipe, Entry]:
+    """The recipe with what suits the data, the task and the network; and that network."""
+    named = str(asked.task)
+    kind, suits, suggested = registry.found(named)[0], registry.suiting(named), suiting(asked.data)
+    values = {**suggested, **{each.key: each.value for each in choices}, **suits}
+    entry = find(asked.model or values["model"])
+    if entry.task not in kind.networks:
+        cause = f"{entry.name} is a network to {entry.task}, and the task is to {named}"
+        other = "" if values["model"] == entry.name else f"{values['model']}, or "
+        raise UsageError("model", cause, f"{other}--task {entry.task}")
+    reads = {each.name for each in dataclasses.fields(kind)}
+    values |= {**entry.recipe, "model": entry.name}
     values.pop("model_options", None)
     # options that suit a network suit those of its kind, as far as they have them
     sources = (
@@ -173,12 +194,27 @@ def _filled(recipe: Recipe, masks: bool) -> tuple[Recipe, Entry, dict[str, Any]]
     fitting = {
         key: value for key, value in next(sources, {}).get("model_options", {}).items() if key in options_of(entry)
     }
-    recipe = dataclasses.replace(recipe, model_options={**fitting, **recipe.model_options})
+    recipe = dataclasses.replace(asked, model_options={**fitting, **asked.model_options})
     recipe = resolve(recipe, {key: value for key, value in values.items() if key not in OF_TASKS or key in reads})
     if not kind.mixes and augment_of(recipe).mixes:
         raise UsageError("mixup", f"pictures are not mixed in the task {named}", "--mixup 0 --cutmix 0")
+    return dataclasses.replace(recipe, channels=recipe.channels or (3 if entry.input[0] == 3 else 1)), entry
+
+
+def _fitted(asked: Recipe, choices: Sequence[Choice] = ()) -> Fitted:
+    """A UsageError for options that cannot be meant."""
+    recipe, entry = _filled(asked, choices)
     dropout = {} if recipe.dropout is None else {"dropout": recipe.dropout}
-    return recipe, entry, {**recipe.model_options, **dropout}
+    options, channels = {**recipe.model_options, **dropout}, recipe.channels or 3
+    size = recipe.size or usual_size(entry, **options)
+    check_size(entry, size, size, **options)
+    task = _task(recipe, ("one", "two"))
+    with torch.device("meta"):
+        net = network_for(entry.name, task, channels, options)
+        lost = canvases.lost(net, task, entry, channels, size)
+    canvases.refuse_other_ways(recipe, task)
+    canvases.refuse_layers(recipe, task)
+    return Fitted(recipe, entry, options, net, lost)
 
 
 def _task(recipe: Recipe, classes: tuple[str, ...]) -> Task:
@@ -252,6 +288,7 @@ def facts_of(job: Job) -> dict[str, Any]:
         "classes": samples.targets.classes,
         "preprocess": job.preprocess.as_dict(),
         "network": {**job.network, "parameters": sum(parameter.numel() for parameter in job.net.parameters())},
+        "chosen": dict(job.chosen),
         "augment": dataclasses.asdict(job.augmenter.augment),
         "measured": dataclasses.asdict(job.augmenter.measured),
         "data": {

@@ -140,9 +140,12 @@ FOR_DIGITS: Mapping[str, Any] = types.MappingProxyType({
     "optimizer": "adamw", "rate": 0.005, "weight_decay": 0.01, "schedule": "one-cycle", "warmup": 0.0,
     "label_smoothing": 0.1,
 })  # fmt: skip
-FOR_PHOTOGRAPHS: Mapping[str, Any] = types.MappingProxyType({
-    "model": "resnet18", "resize": "squash", "augment": "standard", "epochs": 60, "batch": 64, "optimizer": "sgd",
-    "rate": 0.05, "weight_decay": 5e-4, "schedule": "cosine", "warmup": 2.0, "label_smoothing": 0.1,
+# What is chosen for pictures that are to be classified, when they have been looked at: `defaults.chosen`.
+CHOSEN = ("model", "size", "epochs", "batch", "augment", "mirror")
+FOR_PICTURES: Mapping[str, Any] = types.MappingProxyType({
+    "model": "resnet18", "resize": "squash", "augment": "light", "epochs": 60, "batch": 64,
+    "optimizer": "sgd", "rate": 0.05, "weight_decay": 5e-4, "schedule": "cosine", "warmup": 2.0,
+    "label_smoothing": 0.1,
 })  # fmt: skip
 FOR_CELLS: Mapping[str, Any] = types.MappingProxyType({
     "model": "unet_padded", "model_options": {"width": 16}, "channels": 1, "epochs": 40, "batch": 8,
@@ -155,7 +158,7 @@ def suiting(data: str) -> Mapping[str, Any]:
 
     if built_in(data):
         return FOR_DIGITS if data == "digits" else FOR_CELLS
-    return FOR_PHOTOGRAPHS
+    return FOR_PICTURES
 
 
 def recipe_of(**values: Any) -> Recipe:

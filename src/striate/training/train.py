@@ -126,6 +126,8 @@ def _introduce(job: Job, folder: Path, listener: Listener) -> None:
     classes = len(job.samples.targets.classes)
     told = f"{len(job.samples)} pictures" + (f" of {classes} classes" if classes else "")
     listener.say(f"{told}: {len(split.train)} train, {len(split.val)} validation, {test}")
+    for key, why in job.chosen.items():
+        listener.say(f"{key} {str(getattr(recipe, key)).lower()}: {why}")
     if len(job.units) > len(job.samples):
         learned, side = len(job.units.within(split.train)), job.preprocess.size
         listener.say(f"they are looked at in tiles of {side}x{side} pixels, {learned} of them in training")

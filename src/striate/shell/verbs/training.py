@@ -9,7 +9,7 @@ from cyclopts import Group, Parameter
 
 from striate.base.errors import UsageError
 from striate.shell.output import print_json, print_result, tell
-from striate.training.recipe import FOR_CELLS, FOR_DIGITS, FOR_PHOTOGRAPHS, OPTIONS, Recipe
+from striate.training.recipe import CHOSEN, FOR_CELLS, FOR_DIGITS, FOR_PICTURES, OPTIONS, Recipe
 
 
 def _train(
@@ -81,8 +81,11 @@ def _options_of_train() -> inspect.Signature:
             continue
         group = next(group for group in groups if group.name == key.metadata["group"])
         note = "" if key.default in (None, (), dataclasses.MISSING) else f" [default: {str(key.default).lower()}]"
-        if key.name in FOR_PHOTOGRAPHS:
-            suited = {"photographs": FOR_PHOTOGRAPHS, "digits": FOR_DIGITS, "cells": FOR_CELLS}
+        if key.name in (*FOR_PICTURES, *CHOSEN):
+            suited = {
+                "pictures": {**FOR_PICTURES, **dict.fromkeys(CHOSEN, "chosen")},
+                "digits": FOR_DIGITS, "cells": FOR_CELLS,
+            }  # fmt: skip
             said = [f"{data}: {suits[key.name]}" for data, suits in suited.items() if key.name in suits]
             note = f" [{', '.join(said)}]"
         # a mapping's values stay words here; the network's builder and the task know what they mean
