@@ -6,7 +6,7 @@ What is asked is read before torch is imported, which takes seconds.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
@@ -53,9 +53,19 @@ def train(
 
     None in a process of a group that is not its first, for the first one writes.
     """
-    execution = Execution(Path(runs), workers, memory, save_every)
-    held = None if data is None or isinstance(data, str | os.PathLike) else data
-    listener = listener or Silent()
+    execution = Execution(Path(runs), workers, memory, save_every, _called(data, {"resume": resume} | recipe))
+    return carry_out(data, resume, recipe, execution, listener or Silent())
+
+
+def carry_out(
+    data: Data | None,
+    resume: str | os.PathLike[str] | None,
+    recipe: Mapping[str, Any],
+    execution: Execution,
+    listener: Listener,
+) -> Run | None:
+    """As `train`, with all that it is told in two values."""
+    held = data if _held(data) else None
     if resume is not None and recipe:
         cause = f"a run goes on with its own recipe, not with {', '.join(recipe)}"
         raise UsageError("resume", cause, "--resume RUN alone")
@@ -72,7 +82,26 @@ def train(
     return run
 
 
-def _asked(data: Data | None, values: dict[str, Any]) -> Recipe:
+def _held(data: Data | None) -> bool:
+    """Whether these are pictures in memory."""
+    return data is not None and not isinstance(data, str | os.PathLike)
+
+
+def _called(data: Any, keywords: Mapping[str, Any]) -> str:
+    """A call of `train` as it is written; what is in memory has a name."""
+    told = [f"{name}={_written(value)}" for name, value in keywords.items() if value is not None]
+    if _held(data):
+        told.insert(0, "(pictures, labels)" if isinstance(data, tuple) else "pictures")
+    elif data is not None:
+        told.insert(0, _written(data))
+    return f"striate.train({', '.join(told)})"
+
+
+def _written(value: Any) -> str:
+    return repr(os.fspath(value) if isinstance(value, os.PathLike) else value)
+
+
+def _asked(data: Data | None, values: Mapping[str, Any]) -> Recipe:
     """The recipe in a file, or of values for these data."""
     if data is None:
         hint = "`striate train digits`, a folder of class folders, a table, or --resume RUN"

@@ -62,6 +62,12 @@ def run(original, tmp_path):
     return copy
 
 
+def test_a_run_keeps_the_call_that_it_came_of(original):
+    folder, data = original
+    call = f"striate.train({str(data)!r}, model='resnet20', size=32, batch=9, epochs=2)"
+    assert open_run(folder).facts["command"] == call
+
+
 def test_rows_of_validation_and_test_are_all_that_the_numbers_need(run):
     opened = open_run(run)
     found, lines = opened.kept, opened.lines

@@ -94,6 +94,8 @@ def change(path, key, value):
         ("split.test.n", -1, "split.test.n is -1"),
         ("split.test.digest", None, "split.test.digest is None"),
         ("versions.decoder", "gone", "versions.decoder is missing"),
+        ("began", "yesterday", "began is 'yesterday'"),
+        ("seconds", -1.0, "seconds is -1.0"),
         ("earlier", "text", "earlier is 'text', and not a list"),
     ],
 )

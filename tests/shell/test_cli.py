@@ -7,6 +7,7 @@ C13 (durations come from a monotonic clock and generations are ordered by step; 
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -229,6 +230,13 @@ def test_what_the_listing_offers_to_allow_can_be_allowed(capsys, tmp_path):
     facts = json.loads((tmp_path / "runs" / "photos-lenet5-1" / "run.json").read_text())
     assert len(facts["classes"]) == 3
     assert call(capsys, "evaluate", tmp_path / "runs" / "photos-lenet5-1")[0] == 0
+
+
+def test_a_run_keeps_what_was_typed(trained):
+    run, data = trained
+    words = shlex.split(json.loads((run / "run.json").read_text())["command"])
+    assert words[:5] == ["striate", "train", str(data), "--model", "resnet20"]
+    assert words[-2:] == ["--runs", str(run.parent)]
 
 
 def test_runs_lists_results(capsys, trained):

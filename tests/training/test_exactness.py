@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,24 @@ def test_the_best_weights_of_before_a_stop_are_kept(tmp_path):
     resumed = resume_run(tmp_path / "b" / "digits-lenet5-1", Execution(), Notes())
     assert whole.result["best_epoch"] == 1
     assert digest(resumed) == digest(whole)
+
+
+def test_when_a_run_began_by_what_command_and_its_seconds_outlive_a_stop(tmp_path):
+    how = {"command": "striate train 'my digits'"}
+    with pytest.raises(Interrupted):
+        train(tmp_path, listener=Impatient(), execution=how)
+    stopped = open_run(tmp_path / "digits-lenet5-1")
+    done = resume_run(stopped.folder, Execution(command="another"), Notes()).facts
+    assert done["command"] == stopped.facts["command"] == how["command"]
+    assert done["began"] == stopped.facts["began"] <= datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    for facts in (stopped.facts, done):
+        assert facts["seconds"] == pytest.approx(sum(facts["timings"].values()))
+    newest = max((stopped.folder / "checkpoints").glob("step-*"))
+    saved = json.loads((newest / "state.json").read_text())["timings"]
+    for timings in (stopped.facts["timings"], saved):
+        assert {"scan and split", "read pictures", "training"} <= timings.keys()
+    for stage, seconds in stopped.facts["timings"].items():
+        assert done["timings"][stage] > 0.99 * seconds, "the part before is counted"
 
 
 def test_resume_refuses_when_the_pictures_changed(tmp_path):

@@ -99,7 +99,10 @@ class Versions:
 
 @dataclass(frozen=True)
 class Facts:
-    """run.json; `preprocess` and `task` are read by those who wrote them."""
+    """run.json; `preprocess` and `task` are read by those who wrote them.
+
+    `began` is in UTC, `command` what was typed or called; `seconds` those of all parts, once it has ended.
+    """
 
     status: Literal["running", "stopped", "failed", "done"]
     recipe: Annotated[Recipe, OPEN]
@@ -113,7 +116,10 @@ class Facts:
     versions: Annotated[Versions, OPEN]
     measured: Measured | None = None
     earlier: tuple[str, ...] = ()
+    began: Annotated[str, re.compile(r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")] = ""
+    command: Text = ""
     timings: Mapping[str, float] = field(default_factory=dict)
+    seconds: Annotated[float, Range(0, least=0)] | None = None
     cause: str = ""
 
 

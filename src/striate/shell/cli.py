@@ -3,6 +3,7 @@
 import inspect
 import io
 import platform
+import shlex
 import signal
 import sys
 import traceback
@@ -112,7 +113,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _answer(words: Sequence[str], debug: bool, as_json: bool) -> NoReturn:
     try:
-        app(words, exit_on_error=False, print_error=False, result_action="return_value")
+        verb, given, beside = app.parse_args(words, exit_on_error=False, print_error=False)
+        typed_here = {"command": shlex.join(["striate", *words])} if "command" in beside else {}
+        verb(*given.args, **given.kwargs, **typed_here)
         sys.stdout.flush()
         sys.exit(0)
     except StriateError as error:

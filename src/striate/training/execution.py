@@ -27,6 +27,8 @@ class Execution:
     memory: Literal["auto", "resident", "streamed"] = "auto"
     save_every: float = 30.0
     """Seconds between generations."""
+    command: str = ""
+    """What was typed or called, for run.json."""
 
     def __post_init__(self) -> None:
         if self.workers is not None and not 0 <= self.workers <= MOST_WORKERS:

@@ -58,7 +58,7 @@ def finish(trainer: Trainer, folder: Path, facts: Mapping[str, Any], clock: Cloc
         "best_epoch": (progress.best_epoch or 0) + 1,
     }
     disk.insist("result.json", lambda: durable.write_json(folder / "result.json", told))
-    ended = {"status": "done", "task": registry.as_dict(predictor.task), "timings": clock.seconds}
+    ended = {"status": "done", "task": registry.as_dict(predictor.task), **clock.told()}
     disk.insist("run.json", lambda: run.write_facts(folder, {**facts, **ended}))
     return run.open_run(folder)
 

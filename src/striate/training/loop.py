@@ -29,7 +29,7 @@ from striate.runs import checkpoint
 from striate.tasks.task import Outputs, Task
 from striate.training import optimizers
 from striate.training.disk import Disk
-from striate.training.machine import Machine
+from striate.training.machine import Clock, Machine
 from striate.training.plan import Job, Listener
 from striate.training.schedule import rate
 from striate.training.signals import Stop
@@ -49,6 +49,7 @@ class Progress:
     best_epoch: Count | None = None
     best_score: list[float] | None = None
     history: list[Mapping[str, float]] = field(default_factory=list)
+    timings: Mapping[str, float] = field(default_factory=dict)
 
 
 @final
@@ -73,9 +74,9 @@ class Objective(nn.Module):
         return torch.stack([losses] if self.partner is None else [losses, self.partner(outputs, batch)])
 
 
-def fit(job: Job, listener: Listener, stop: Stop, disk: Disk | None = None) -> "Trainer":
+def fit(job: Job, listener: Listener, stop: Stop, disk: Disk | None = None, clock: Clock | None = None) -> "Trainer":
     """Train until the last epoch, or until patience ends; resumes from the newest generation that verifies."""
-    trainer = Trainer(job, listener, stop, disk)
+    trainer = Trainer(job, listener, stop, disk, clock)
     try:
         trainer.restore()
         while not trainer.finished():
@@ -90,10 +91,12 @@ def fit(job: Job, listener: Listener, stop: Stop, disk: Disk | None = None) -> "
 class Trainer:
     """One training under way: the network, its optimizer and where it stands."""
 
-    def __init__(self, job: Job, listener: Listener, stop: Stop, disk: Disk | None = None) -> None:
+    def __init__(
+        self, job: Job, listener: Listener, stop: Stop, disk: Disk | None = None, clock: Clock | None = None
+    ) -> None:
         self.job, self.progress = job, Progress(parts=job.recipe.accumulate)
         self.best: dict[str, Tensor] | None = None
-        self.disk = disk or Disk(listener)
+        self.disk, self._clock = disk or Disk(listener), clock or Clock()
         self._listener, self._stop, self._saved_at = listener, stop, time.monotonic()
         recipe, net = job.recipe, job.net
         self._named = optimizers.named(net, job.partner)
@@ -256,6 +259,7 @@ class Trainer:
     def save(self) -> None:
         """A new generation; the first failure is told and survived, the second in a row is not."""
         self._saved_at = time.monotonic()
+        self._clock.mark("training")
         if self.job.machine.first:
             self.disk.save("generation", self._write_generation)
 
@@ -265,7 +269,7 @@ class Trainer:
         durable.write_csv(self.job.checkpoints.parent / "epochs.csv", list(history[0]), table)
 
     def _write_generation(self) -> None:
-        state = dataclasses.asdict(self.progress)
+        state = dataclasses.asdict(self.progress) | {"timings": self._clock.seconds}
         averages = self._average.tensors() if self._average else {}
         partner = self.job.partner
         generation = checkpoint.Generation(
@@ -297,6 +301,7 @@ class Trainer:
             self._average.restore(generation.optimizer)
         self.best = None if generation.best is None else dict(generation.best)
         self.progress = Progress(step=generation.step, **generation.state)
+        self._clock.add(self.progress.timings)
 
 
 def _share(group: Indices, machine: Machine, mixes: bool) -> Indices:

@@ -5,6 +5,7 @@ import platform
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any, final
 
@@ -109,13 +110,23 @@ def versions(machine: Machine) -> dict[str, str]:
 
 @final
 class Clock:
-    """Seconds by stage, from a clock that never goes back."""
+    """Seconds by stage, over all parts of a training, from a clock that never goes back."""
 
     def __init__(self) -> None:
-        self._at = time.monotonic()
+        self._at, self.began = time.monotonic(), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self.seconds: dict[str, float] = {}
 
     def mark(self, stage: str) -> None:
+        """What has passed since the last mark was of this stage."""
         now = time.monotonic()
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._at
+        self.add({stage: now - self._at})
         self._at = now
+
+    def add(self, seconds: Mapping[str, float]) -> None:
+        """Those of an earlier part."""
+        for stage, more in seconds.items():
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + more
+
+    def told(self) -> dict[str, Any]:
+        """For run.json: each stage, and all together."""
+        return {"timings": dict(self.seconds), "seconds": sum(self.seconds.values())}

@@ -5,7 +5,7 @@ import dataclasses
 import os
 import secrets
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,8 @@ def start_run(recipe: Recipe, execution: Execution, listener: Listener, data: Da
         clock.mark("scan and split")
         folder = new_folder(plan, execution)
         try:
-            return _carry_out(plan, folder, execution, listener, clock, secrets.token_hex(16))
+            kept = {"id": secrets.token_hex(16), "began": clock.began, "command": execution.command, "earlier": []}
+            return _carry_out(plan, folder, execution, listener, clock, kept)
         finally:
             if plan.machine.first and not (folder / "run.json").exists():  # it never came to a first step
                 shutil.rmtree(folder, ignore_errors=True)
@@ -72,8 +73,9 @@ def resume_run(folder: Path, execution: Execution, listener: Listener, data: Dat
             if plan.machine.first:
                 listener.say(earlier[-1])
         clock.mark("scan and split")
-        identity = before.facts.get("id") or secrets.token_hex(16)  # a run of before has none
-        return _carry_out(plan, folder, execution, listener, clock, identity, earlier)
+        kept = {key: before.facts[key] for key in ("began", "command") if key in before.facts}
+        kept |= {"id": before.facts.get("id") or secrets.token_hex(16), "earlier": earlier}  # a run of before has none
+        return _carry_out(plan, folder, execution, listener, clock, kept)
 
 
 def _carry_out(
@@ -82,10 +84,9 @@ def _carry_out(
     execution: Execution,
     listener: Listener,
     clock: Clock,
-    identity: str,
-    earlier: Sequence[str] = (),
+    kept: Mapping[str, Any],
 ) -> Run | None:
-    """For run.json: `identity` tells this run from all others, `earlier` how the parts before this one differed."""
+    """`kept` is for run.json: `id` tells this run from all others, `earlier` how the parts before this one differed."""
     first, held = plan.machine.first, contextlib.ExitStack()
     if first:
         held.enter_context(lock.alone(folder, listener.say))
@@ -96,7 +97,7 @@ def _carry_out(
     try:
         with machines.repeatable(plan.machine.device):
             job = job_of(plan, folder, execution, listener)
-            facts = {**facts_of(job), "id": identity, "earlier": earlier}
+            facts = {**facts_of(job), **kept}
             if first:
                 # run.json comes last: what has one can be resumed
                 disk.write("split.csv", lambda: subsets.write_split(folder, plan.samples, plan.split))
@@ -105,7 +106,7 @@ def _carry_out(
             if first:
                 _introduce(job, folder, listener)
             with listening() as stop:
-                trainer = fit(job, listener, stop, disk)
+                trainer = fit(job, listener, stop, disk, clock)
             clock.mark("training")
         processes.leave()
         return finish(trainer, folder, facts, clock, listener) if first else None
@@ -113,7 +114,7 @@ def _carry_out(
         if facts and first:
             status = "stopped" if error.exit_code > 100 else "failed"
             with contextlib.suppress(MachineError):  # the first error is the one to tell
-                run.write_facts(folder, facts | {"status": status, "cause": str(error)})
+                run.write_facts(folder, facts | {"status": status, "cause": str(error), **clock.told()})
         raise
     finally:
         held.close()

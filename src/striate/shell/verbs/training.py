@@ -23,20 +23,20 @@ def _train(
     memory: Literal["auto", "resident", "streamed"] = "auto",
     save_every: float = 30.0,
     json: bool = False,
+    command: str = "",
     **recipe: Any,
 ) -> None:
-    import striate
+    from striate import face
     from striate.shell.screen import Screen
+    from striate.training.execution import Execution
 
     if resume is not None and data is not None:
         raise UsageError("resume", f"a run goes on with its own data, not with {data}", "--data where they have moved")
     if resume is None and moved is not None:
         raise UsageError("--data", "it says where the data of a run that goes on lie now", f"striate train {moved}")
     with Screen(quiet=json) as screen:
-        run = striate.train(
-            data if moved is None else moved, resume=resume, runs=runs, workers=workers, memory=memory,
-            save_every=save_every, listener=screen, **recipe,
-        )  # fmt: skip
+        execution = Execution(runs, workers, memory, save_every, command)
+        run = face.carry_out(data if moved is None else moved, resume, recipe, execution, screen)
     if run is None:  # not the first of several processes
         return
     if json:
@@ -49,7 +49,7 @@ def _train(
 
 def _options_of_train() -> inspect.Signature:
     """Train's parameters: where and how, then every field of the recipe."""
-    own = list(inspect.signature(_train).parameters.values())[:-1]
+    *own, command, _ = inspect.signature(_train).parameters.values()
     helps = {
         "data": "A built-in set (digits, cells), a folder of class folders or of images/ and masks/, a table of paths "
         "and labels or masks, or a recipe.",
@@ -100,7 +100,7 @@ def _options_of_train() -> inspect.Signature:
                 key.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, parameter]
             )
         )
-    return inspect.Signature(parameters)
+    return inspect.Signature([*parameters, command.replace(annotation=Annotated[str, Parameter(parse=False)])])
 
 
 def _recipe_groups() -> list[str]:
