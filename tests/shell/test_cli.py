@@ -7,16 +7,21 @@ C13 (durations come from a monotonic clock and generations are ordered by step; 
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
+from datetime import datetime
 
 import pytest
 from PIL import Image
 
+from shell import rows as table
 from small import photographs
+from striate.base.words import duration
 from striate.runs.openings import times_opened
+from striate.runs.run import open_run
 from striate.shell.cli import main
 
 pytestmark = pytest.mark.slow
@@ -243,9 +248,61 @@ def test_runs_lists_results(capsys, trained):
     run, _ = trained
     code, out, _ = call(capsys, "runs", run.parent)
     assert code == 0
-    assert "photos-resnet20-1\tdone\taccuracy" in out
-    _, out, _ = call(capsys, "runs", run.parent, "--json")
-    assert json.loads(out)["runs"][0]["result"]["n"] == 9
+    facts, (line,) = json.loads((run / "run.json").read_text()), table(out)
+    assert [line[key] for key in ("run", "model", "data", "epochs", "status")] == [
+        "photos-resnet20-1", "resnet20", "photos", "2/2", "done",
+    ]  # fmt: skip
+    assert line["date"] == datetime.fromisoformat(facts["began"]).astimezone().strftime("%Y-%m-%d %H:%M")
+    assert line["duration"] == duration(facts["seconds"])
+    assert re.fullmatch(r"test accuracy \d+\.\d\d % \(\d+\.\d\d to \d+\.\d\d, n = 9\)", line["result"])
+    (told,) = json.loads(call(capsys, "runs", run.parent, "--json")[1])["runs"]
+    assert {key: told[key] for key in ("began", "seconds", "command")} == {
+        key: facts[key] for key in ("began", "seconds", "command")
+    }
+    assert (told["result"]["n"], told["task"], told["epochs"], told["epochs_of"]) == (9, "classify", 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("order", "names"),
+    [
+        ("date", ["run-9", "run-10", "run-1"]),
+        ("name", ["run-1", "run-9", "run-10"]),
+        ("duration", ["run-10", "run-1", "run-9"]),
+        ("result", ["run-10", "run-9", "run-1"]),
+    ],
+)
+def test_runs_are_sorted_rising_and_what_is_not_known_comes_first(capsys, trained, tmp_path, order, names):
+    run, _ = trained
+    made = {
+        "run-1": ({"began": "2026-02-01T00:00:00Z", "seconds": 7e4}, 0.9),
+        "run-9": ({"began": "2025-03-01T00:00:00Z", "seconds": 8e4}, 0.5),
+        "run-10": ({"began": "2025-12-01T00:00:00Z", "status": "stopped", "cause": "by hand"}, None),
+    }
+    for name, (facts, accuracy) in made.items():
+        shutil.copytree(run, tmp_path / name)
+        told, result = (json.loads((run / file).read_text()) for file in ("run.json", "result.json"))
+        told.pop("seconds")
+        (tmp_path / name / "run.json").write_text(json.dumps(told | facts))
+        result["numbers"][0] |= {"value": accuracy, "low": 0.0, "high": 1.0}
+        (tmp_path / name / "result.json").write_text(json.dumps(result))
+    (tmp_path / "run-10" / "result.json").unlink()
+    found = table(call(capsys, "runs", tmp_path, "--sort", order)[1])
+    assert [line["run"] for line in found] == names
+    stopped = next(line for line in found if line["run"] == "run-10")
+    assert (stopped["status"], stopped["result"]) == ("stopped", "by hand")
+    assert stopped["duration"] == duration(sum(each["seconds"] for each in open_run(run).epochs))
+
+
+def test_a_list_of_runs_leaves_out_what_is_in_their_names_before_it_is_no_table(capsys, trained, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "dumb")
+    heads = []
+    for columns in ("200", "85", "40"):
+        monkeypatch.setenv("COLUMNS", columns)
+        heads.append(call(capsys, "runs", trained[0].parent)[1].splitlines()[0].split())
+    assert heads[0] == ["run", "model", "data", "epochs", "date", "duration", "status", "result"]
+    assert heads[1] == ["run", "epochs", "date", "duration", "status", "result"]
+    assert heads[2][0] == "run:"
 
 
 def test_a_damaged_run_hides_no_other(capsys, trained, tmp_path):
@@ -257,7 +314,7 @@ def test_a_damaged_run_hides_no_other(capsys, trained, tmp_path):
     code, out, _ = call(capsys, "runs", tmp_path)
     assert code == 0
     assert out.count("damaged") == 3
-    assert f"{run.name}\tdone" in out
+    assert f"{run.name}\tresnet20\t" in out
 
 
 def test_the_test_set_of_an_unfinished_training_stays_closed(capsys, trained, tmp_path):

@@ -66,6 +66,22 @@ ASKED = [
 ]
 
 
+def test_a_list_of_runs_costs_no_torch(tmp_path):
+    run = tmp_path / "runs" / "digits-lenet5-1"
+    code = (
+        f"import striate; striate.train('digits', epochs=1, runs={str(run.parent)!r}, listener=striate.face.Silent())"
+    )
+    subprocess.run([sys.executable, "-c", f"import striate.face; {code}"], check=True, capture_output=True)
+    told = subprocess.run(
+        [sys.executable, "-c", RUN], input="runs\nruns --sort result", capture_output=True, text=True, cwd=tmp_path
+    )
+    assert [line for line in told.stdout.splitlines() if line[0] == "0"] == [
+        "0 False runs",
+        "0 False runs --sort result",
+    ]
+    assert told.stdout.count("digits-lenet5-1\tlenet5\tdigits\t1/1\t") == 2
+
+
 def test_a_usage_error_costs_no_torch(tmp_path):
     told = subprocess.run(
         [sys.executable, "-c", RUN], input="\n".join(ASKED), capture_output=True, text=True, cwd=tmp_path, check=True

@@ -28,6 +28,18 @@ def decimal(value: float, least: int) -> str:
     return f"{value:,.{max(least, more)}f}"
 
 
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 0.4 s, 12 s, 3 min, 5 h 20 min, 2 days."""
+    if seconds < 120:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")
+    return f"{minutes / 60 / 24:,.0f} days"
+
+
 def fitting(name: str, most: int) -> str:
     """As many whole characters of a file's name as fit in `most` bytes."""
     while len(os.fsencode(name)) > most:

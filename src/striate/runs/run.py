@@ -23,9 +23,10 @@ from striate.evaluate.vectors import Between, Embedded, Pool
 from striate.models.catalog import check_size
 from striate.network import network_for
 from striate.predictor import Member, Prediction, Predictor, together
-from striate.runs import checkpoint, embedding, evaluation, lock, own, schema, subsets
+from striate.runs import checkpoint, embedding, evaluation, own, schema, subsets
 from striate.runs.evaluation import Evaluation
 from striate.runs.kept import Kept, answered_by, read_kept
+from striate.runs.listed import folders, status_of
 from striate.runs.subsets import Line
 from striate.tasks import registry
 from striate.tasks.task import Task
@@ -46,8 +47,7 @@ class Run:
     @property
     def status(self) -> str:
         """running, stopped by a signal, failed, done; or killed, when it says running and no process holds it."""
-        status = str(self.facts["status"])
-        return "killed" if status == "running" and not lock.is_held(self.folder) else status
+        return status_of(self.folder, self.facts)
 
     @property
     def recipe(self) -> Mapping[str, Any]:
@@ -217,11 +217,7 @@ def open_run(folder: str | os.PathLike[str]) -> Run:
 
 def list_runs(root: Path) -> list[Run]:
     """Every run in `root`, by name; one that cannot be opened has the status "damaged"."""
-    try:
-        names = sorted(root.iterdir(), key=_natural) if root.is_dir() else []
-    except OSError as error:
-        raise RunError(root, f"cannot be listed ({error.strerror})", "a folder that you may read") from None
-    return [_open_or_damaged(path) for path in names if os.path.lexists(path / "run.json")]
+    return [_open_or_damaged(path) for path in folders(root)]
 
 
 def _open_or_damaged(path: Path) -> Run:
@@ -255,7 +251,3 @@ def write_facts(folder: Path, facts: Mapping[str, Any]) -> Run:
     """Write run.json and give the run back."""
     durable.write_json(folder / "run.json", {**facts, "format": schema.FORMAT})
     return open_run(folder)
-
-
-def _natural(path: Path) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]

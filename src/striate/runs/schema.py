@@ -1,5 +1,9 @@
-"""What the files of a run folder may hold. Nothing of a folder is used that has not passed here."""
+"""What the files of a run folder may hold. Nothing of a folder is used that has not passed here.
 
+Importing this file does not import torch: a list of runs is shown at once.
+"""
+
+import dataclasses
 import math
 import re
 from collections.abc import Mapping
@@ -12,16 +16,11 @@ from striate.base.declared import OPEN, Count, Digest, Text, read
 from striate.base.errors import RunError, UsageError
 from striate.base.options import Range
 from striate.base.reading import DAMAGED
-from striate.data import preprocess
-from striate.data.augment import Augment
-from striate.data.masks import legend
 from striate.data.picture.layers import MOST as MOST_LAYERS
 from striate.data.picture.layers import Depth
 from striate.data.picture.pixels import MOST_PIXELS, PIXELS
-from striate.data.preprocess import Measured
 from striate.evaluate.numbers import Number
 from striate.models.catalog import find
-from striate.tasks import registry
 
 # 1: the first; 2: with the task, and rows kept of pictures.
 FORMAT = 2
@@ -99,7 +98,7 @@ class Versions:
 
 @dataclass(frozen=True)
 class Facts:
-    """run.json; `preprocess` and `task` are read by those who wrote them.
+    """run.json; `preprocess`, `task`, `augment` and `measured` are read by those who wrote them.
 
     `began` is in UTC, `command` what was typed or called; `seconds` those of all parts, once it has ended.
     """
@@ -110,11 +109,11 @@ class Facts:
     classes: tuple[str, ...]
     preprocess: Mapping[str, Any]
     network: Network
-    augment: Augment
+    augment: Mapping[str, Any]
     data: Data
     split: Split
     versions: Annotated[Versions, OPEN]
-    measured: Measured | None = None
+    measured: Mapping[str, Any] | None = None
     earlier: tuple[str, ...] = ()
     began: Annotated[str, re.compile(r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")] = ""
     command: Text = ""
@@ -136,8 +135,12 @@ class Result:
     openings: Annotated[int, Range(1, least=1)] | None = None
 
 
-def read_facts(folder: Path) -> Mapping[str, Any]:
-    """run.json, of any format as it would be written now; a RunError names what cannot be meant."""
+def glance(folder: Path) -> Mapping[str, Any]:
+    """run.json as far as a list of runs needs it: what only training and answering need is not looked at."""
+    return _told(folder)[0]
+
+
+def _told(folder: Path) -> tuple[Mapping[str, Any], Facts]:
     for name in NAMES:
         reading.refuse_link(folder / name)
     path = folder / "run.json"
@@ -147,8 +150,22 @@ def read_facts(folder: Path) -> Mapping[str, Any]:
     if not 1 <= facts["format"] <= FORMAT:
         raise RunError(path, f"written in format {facts['format']}, this reads up to {FORMAT}", "a newer striate")
     if facts["format"] == 1:
-        facts = {**facts, "task": _task_of_format_1(facts, path)}
-    told = read(Annotated[Facts, OPEN], facts, path)
+        facts = {**facts, "task": {}}
+    return facts, read(Annotated[Facts, OPEN], facts, path)
+
+
+def read_facts(folder: Path) -> Mapping[str, Any]:
+    """run.json, of any format as it would be written now; a RunError names what cannot be meant."""
+    from striate.data import preprocess
+    from striate.data.augment import Augment
+    from striate.data.masks import legend
+    from striate.tasks import registry
+
+    (facts, told), path = _told(folder), folder / "run.json"
+    if facts["format"] == 1:
+        task = _task_of_format_1(told, path)
+        facts, told = {**facts, "task": task}, dataclasses.replace(told, task=task)
+    read(Augment, told.augment, path, "augment")
     try:
         legend(told.recipe.mask_map, told.recipe.ignore, told.recipe.masks)
     except UsageError as error:
@@ -156,7 +173,9 @@ def read_facts(folder: Path) -> Mapping[str, Any]:
     task, prepare = registry.from_dict(told.task, path), preprocess.from_dict(told.preprocess, path)
     recipe, split, channels = told.recipe, told.split, prepare.channels
     dropout = {} if recipe.dropout is None else {"dropout": recipe.dropout}
-    measured = told.measured or Measured(prepare.mean, prepare.deviation, (prepare.mean,) * channels)
+    measured = preprocess.Measured(prepare.mean, prepare.deviation, (prepare.mean,) * channels)
+    if told.measured is not None:
+        measured = read(preprocess.Measured, told.measured, path, "measured")
     for key, agrees in {
         "classes": (task.classes, len(set(task.classes))) == (told.classes, len(told.classes)),
         "task.classes": task.labelled == bool(task.classes),
@@ -208,12 +227,12 @@ def read_epochs(folder: Path) -> list[dict[str, float]]:
     return rows
 
 
-def _task_of_format_1(facts: Mapping[str, Any], path: Path) -> Any:
+def _task_of_format_1(told: Facts, path: Path) -> Any:
     """Every run told classes apart then: the task as it would be written now."""
+    from striate.tasks import registry
+
     try:
-        network = read(Annotated[Network, OPEN], facts.get("network"), path, "network")
-        classes = read(tuple[str, ...], facts.get("classes"), path, "classes")
-        task = registry.task_named(find(network.name).task, classes, {}, {})
+        task = registry.task_named(find(told.network.name).task, told.classes, {}, {})
     except UsageError as error:
         raise RunError(path, f"{error.where}: {error.cause}", DAMAGED) from None
     return registry.as_dict(task)

@@ -74,10 +74,13 @@ def terminal_width() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
-def print_table(head: Sequence[str], rows: Sequence[Sequence[object]], right: Collection[int] = ()) -> None:
+def print_table(
+    head: Sequence[str], rows: Sequence[Sequence[object]], right: Collection[int] = (), spared: Sequence[str] = ()
+) -> None:
     """In a terminal a table, numbers to the `right`; elsewhere tabs between the fields, for other programs.
 
-    Where the terminal is too narrow for the table, each row is a block of lines: no number is ever cut.
+    Where the terminal is too narrow for the table, columns that are `spared` are left out, the first first; and where
+    it still is, each row is a block of lines: no number is ever cut.
     """
     cells = [[escaped(str(field)) for field in row] for row in [head, *rows]]
     width = terminal_width()
@@ -86,6 +89,11 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[object]], right: Co
             print("\t".join(row))
         return
     widths = _widths(cells, right, width)
+    if widths is None and spared:
+        gone = head.index(spared[0])
+        left, *fewer = ([*row[:gone], *row[gone + 1 :]] for row in (head, *rows))
+        print_table(list(map(str, left)), fewer, [at - (at > gone) for at in right if at != gone], spared[1:])
+        return
     if widths is None:
         tell_lines("\n\n".join(_block(cells[0], row, width) for row in cells[1:]))
         return

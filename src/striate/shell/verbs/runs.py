@@ -2,21 +2,25 @@
 
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from striate.base.errors import DataError, RunError, UsageError
+from striate.base.words import duration
 from striate.data.picture.pixels import PIXELS, check_most
-from striate.shell.output import Device, Force, Json, number, print_json, print_result, print_table, tell
+from striate.shell.output import Device, Force, Json, print_json, print_result, print_table, tell
 
 if TYPE_CHECKING:
     from striate.base.outputs import Output
     from striate.predictor import Prediction
+    from striate.runs.listed import Listed
     from striate.runs.run import Run
     from striate.tasks.task import Task
 
+Order = Literal["date", "name", "model", "duration", "result"]
 OF_ALL = ("file", "status")  # the columns that the table of every task begins with
 LISTED = ("label", "probability", "label_2", "probability_2")
 Folder = Annotated[Path, Parameter(help="A run folder.")]
@@ -207,34 +211,38 @@ def report(run: Folder, /, *, force: Force = False, json: Json = False) -> None:
         tell(f"report  {path}")
 
 
-def runs(folder: Path = Path("runs"), /, *, json: Json = False) -> None:
-    """The runs in a folder, with their results.
+def runs(folder: Path = Path("runs"), /, *, sort: Order = "date", json: Json = False) -> None:
+    """The runs in a folder, with their results: the newest, or what else is sorted by, comes last.
 
-    Example: striate runs
+    Example: striate runs --sort result
 
     Parameters
     ----------
     folder
         Where run folders are.
+    sort
+        Rising by this: the newest, the longest, the best result at the bottom.
     """
-    import striate
+    from dataclasses import asdict
+
+    from striate.runs.listed import listed
 
     if not folder.is_dir():
         raise RunError(folder, "no such folder", "the folder that was given to --runs")
-    found = [{"run": str(each.folder), **_status(each)} for each in striate.list_runs(folder)]
+    found = listed(folder, sort)
     if json:
-        print_json({"runs": found})
+        print_json({"runs": [asdict(each) for each in found]})
         return
-    rows = []
-    for each in found:
-        told = number(each["result"]["numbers"][0]) if each["result"] else each.get("cause", "")
-        rows.append([Path(each["run"]).name, each["status"], told])
-    print_table(["run", "status", "result"], rows)
+    head = ["run", "model", "data", "epochs", "date", "duration", "status", "result"]
+    print_table(head, [_row(each) for each in found], right=(3, 4, 5), spared=("data", "model"))
 
 
-def _status(run: "Run") -> dict[str, Any]:
-    """A run's status and result; one that cannot be read is damaged, says why, and hides no other."""
-    try:
-        return {"status": run.status, "result": run.result}
-    except RunError as error:
-        return {"status": "damaged", "result": None, "cause": f"{Path(error.where).name}: {error.cause}"}
+def _row(run: "Listed") -> list[object]:
+    """The date is that of this place."""
+    from striate.evaluate.numbers import Number
+
+    epochs = "" if run.epochs is None else f"{run.epochs}/{run.epochs_of or '?'}"
+    began = datetime.fromisoformat(run.began).astimezone().strftime("%Y-%m-%d %H:%M") if run.began else ""
+    seconds = "" if run.seconds is None else duration(run.seconds)
+    told = Number(**run.result["numbers"][0]).brief if run.result else run.cause
+    return [run.name, run.model, run.data, epochs, began, seconds, run.status, told]

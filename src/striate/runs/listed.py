@@ -1,0 +1,104 @@
+"""Runs at a glance: what a list shows of each. Importing this file does not import torch, which takes seconds."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, final
+
+from striate.base.errors import RunError
+from striate.runs import lock, schema
+
+Order = Literal["date", "name", "model", "duration", "result"]
+# What a list shows of a result.
+TOLD = ("subset", "n", "numbers", "baselines", "best_epoch", "openings")
+
+
+@final
+@dataclass(frozen=True)
+class Listed:
+    """`epochs` have ended of `epochs_of`; `began` is in UTC; `cause` says why a run ended early or cannot be read.
+
+    What is not known, as of a run of before, is empty or None. `seconds` of a run that has not ended are those of its
+    epochs.
+    """
+
+    run: str
+    status: str
+    model: str = ""
+    task: str = ""
+    data: str = ""
+    epochs: int | None = None
+    epochs_of: int | None = None
+    began: str = ""
+    seconds: float | None = None
+    command: str = ""
+    result: Mapping[str, Any] | None = None
+    cause: str = ""
+
+    @property
+    def name(self) -> str:
+        return Path(self.run).name
+
+
+def listed(root: Path, order: Order = "date") -> list[Listed]:
+    """Every run in `root`, rising, so that the newest, longest or best is the last; what is not known comes first."""
+    found = [_listed(folder) for folder in folders(root)]  # by name, and so are equal ones
+    return found if order == "name" else sorted(found, key=lambda each: _key(each, order))
+
+
+def folders(root: Path) -> list[Path]:
+    """Every run folder in `root`, by name; 9 is before 10."""
+    try:
+        names = sorted(root.iterdir(), key=_natural) if root.is_dir() else []
+    except OSError as error:
+        raise RunError(root, f"cannot be listed ({error.strerror})", "a folder that you may read") from None
+    return [path for path in names if os.path.lexists(path / "run.json")]
+
+
+def status_of(folder: Path, facts: Mapping[str, Any]) -> str:
+    """running, stopped by a signal, failed, done; or killed, when it says running and no process holds it."""
+    status = str(facts["status"])
+    return "killed" if status == "running" and not lock.is_held(folder) else status
+
+
+def _listed(folder: Path) -> Listed:
+    """One that cannot be read is damaged, says why, and hides no other."""
+    try:
+        facts = schema.glance(folder)
+        epochs = schema.read_epochs(folder) if os.path.lexists(folder / "epochs.csv") else []
+        result = schema.read_result(folder, facts) if os.path.lexists(folder / "result.json") else None
+    except RunError as error:
+        return Listed(str(folder), "damaged", cause=f"{Path(error.where).name}: {error.cause}")
+    last = facts["recipe"].get("epochs")  # which only training reads
+    return Listed(
+        run=str(folder),
+        status=status_of(folder, facts),
+        model=facts["network"]["name"],
+        task=str(facts["task"].get("name", "")),
+        data=facts["data"]["name"],
+        epochs=len(epochs),
+        epochs_of=last if isinstance(last, int) else None,
+        began=facts.get("began", ""),
+        seconds=facts.get("seconds") or sum(row.get("seconds", 0.0) for row in epochs) or None,
+        command=facts.get("command", ""),
+        result=result and {key: result[key] for key in TOLD if key in result},
+        cause=facts.get("cause", ""),
+    )
+
+
+def _key(run: Listed, order: Order) -> tuple[Any, ...]:
+    """Results of one kind stand together: their first numbers are of one name."""
+    number = run.result["numbers"][0] if run.result else {"name": "", "value": None}
+    keys: dict[str, tuple[Any, ...]] = {
+        "date": (run.began,),
+        "model": tuple(_natural(Path(run.model))),
+        "duration": (run.seconds or 0.0,),
+        "result": (number["name"], number["value"] is not None, number["value"] or 0.0),
+    }
+    return keys[order]
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]
