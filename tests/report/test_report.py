@@ -22,8 +22,11 @@ import striate
 from small import photographs
 from striate.base.errors import MachineError, RunError, printable
 from striate.base.sections import Card, Cards, Section, Seen
+from striate.evaluate.numbers import number
+from striate.evaluate.result import beside
 from striate.report import figures
 from striate.report.page import render, write
+from striate.tasks.measures import Hits
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +44,7 @@ HOSTILE = (
 
 
 class Page(HTMLParser):
-    """Every tag with its attributes, and the rows of text of the table in each labelled region."""
+    """Every tag with its attributes, the rows of text of the table in each labelled region, items by list."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -49,6 +52,8 @@ class Page(HTMLParser):
         self.tables: dict[str, list[list[str]]] = {}
         self.rows: list[list[str]] | None = None
         self.cell: list[str] | None = None
+        self.lists: dict[str, list[str]] = {}
+        self.item: list[str] | None = None
         self.feed(text)
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
@@ -56,6 +61,10 @@ class Page(HTMLParser):
         self.tags.append((tag, found))
         if found.get("role") == "region":
             self.rows = self.tables.setdefault(str(found["aria-label"]), [])
+        if tag == "ul" and "id" in found:
+            self.item = self.lists.setdefault(str(found["id"]), [])
+        if tag == "li" and self.item is not None:
+            self.item.append("")
         if tag == "tr" and self.rows is not None:
             self.rows.append([])
         if tag in ("td", "th"):
@@ -67,10 +76,14 @@ class Page(HTMLParser):
             self.cell = None
         if tag == "table":
             self.rows = None
+        if tag == "ul":
+            self.item = None
 
     def handle_data(self, data: str) -> None:
         if self.cell is not None:
             self.cell.append(data)
+        if self.item:
+            self.item[-1] += data.strip()
 
 
 def hostile_names(name: str) -> str:
@@ -174,6 +187,19 @@ def test_every_number_has_interval_n_subset_and_method() -> None:
         "RBF support vector machine",
         f"{100 * material.result['baselines'][1]['value']:.1f} %",
     ]
+
+
+def test_whether_it_beats_each_baseline_is_said_the_strongest_first() -> None:
+    result = digits_material().result
+    one = Hits("accuracy", np.arange(360) < 341)
+    rivals = [Hits("majority class", np.arange(360) < 37), Hits("RBF support vector machine", np.arange(360) < 345)]
+    told = {**result, "numbers": [number(one, "test").as_dict()], "baselines": beside(one, rivals, "test")}
+    said = Page(render(digits_material(result=told))).lists["beside"]
+    assert [each.split(" on the same")[0] for each in said] == [
+        "It cannot be told apart from the RBF support vector machine",
+        "It beats the majority class",
+    ]
+    assert 'id="beside"' not in digits_page()  # of before it was kept
 
 
 def test_class_rows_show_the_numbers_of_the_result() -> None:

@@ -20,9 +20,11 @@ from PIL import Image
 from shell import rows as table
 from small import photographs
 from striate.base.words import duration
+from striate.evaluate import paired
 from striate.runs.openings import times_opened
 from striate.runs.run import open_run
 from striate.shell.cli import main
+from striate.shell.output import print_result
 
 pytestmark = pytest.mark.slow
 
@@ -93,6 +95,16 @@ def test_training_leaves_a_whole_run_folder_and_names_the_bad_file(trained):
     assert {number["name"] for number in result["numbers"]} == {"accuracy", "log loss"}
     assert all(number["low"] <= number["value"] <= number["high"] for number in result["numbers"])
     assert [number["name"] for number in result["baselines"]] == ["majority class", "RBF support vector machine"]
+    for each in result["baselines"]:
+        both = each["paired"]
+        assert both["better"] - both["worse"] == round(result["n"] * (result["numbers"][0]["value"] - each["value"]))
+
+
+def test_training_ends_with_a_sentence_on_the_strongest_baseline(trained, capsys):
+    result = json.loads((trained[0] / "result.json").read_text())
+    print_result(result)
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("It ")]
+    assert said == [paired.told(result["numbers"][0], max(result["baselines"], key=lambda each: each["value"]))]
 
 
 def test_predict_gives_every_picture_a_row_and_a_bad_one_its_cause(capsys, trained, tmp_path):

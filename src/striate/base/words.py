@@ -40,6 +40,17 @@ def duration(seconds: float) -> str:
     return f"{minutes / 60 / 24:,.0f} days"
 
 
+def share(value: float, n: int) -> str:
+    """A proportion as percent, with no more digits than `n` pictures can tell apart."""
+    return f"{100 * value:.{1 if n < 2000 else 2 if n < 20_000 else 3}f} %"
+
+
+def with_article(name: str) -> str:
+    """A thing's name inside a sentence."""
+    first = name.partition(" ")[0]
+    return name if first == "the" or first.endswith("'s") or first[:1].isdigit() else f"the {name}"
+
+
 def fitting(name: str, most: int) -> str:
     """As many whole characters of a file's name as fit in `most` bytes."""
     while len(os.fsencode(name)) > most:

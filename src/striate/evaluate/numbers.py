@@ -11,7 +11,7 @@ from striate.base import words
 from striate.base.declared import Count
 from striate.base.words import decimal
 from striate.evaluate import intervals
-from striate.tasks.measures import AUC, Dice, Mean, Measure, Proportion, Statistic
+from striate.tasks.measures import AUC, Dice, Hits, Mean, Measure, Proportion, Statistic
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,8 @@ def number(measure: Measure, subset: str) -> Number:
     match measure:
         case Proportion(_, hits, n):
             found, method = intervals.wilson(hits, n), "Wilson"
+        case Hits(_, right):
+            found, n, method = intervals.wilson(int(right.sum()), len(right)), len(right), "Wilson"
         case Dice(_, hits, n):
             value, low, high = (2 * share / (1 + share) for share in intervals.wilson(hits, n))
             found, method = (value, low, high), "Wilson of the Jaccard index"

@@ -1,9 +1,10 @@
 """Rows kept of pictures become the numbers of a result, each with its n, its subset and its interval."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from striate.evaluate.numbers import number
+from striate.evaluate.paired import paired
 from striate.tasks.measures import Measure
 from striate.tasks.task import Rows, Task
 
@@ -16,6 +17,15 @@ def result(task: Task, kept: Rows, subset: str) -> dict[str, Any]:
         "numbers": [number(each, subset).as_dict() for each in task.measures(kept)],
         **_plain(task.breakdown(kept), subset),
     }
+
+
+def beside(one: Measure, rivals: Sequence[Measure], subset: str) -> list[dict[str, Any]]:
+    """The baselines of result.json: the number of each, and what lies between `one` and it, picture for picture."""
+    told = []
+    for each in rivals:
+        found = paired(one, each)
+        told.append(number(each, subset).as_dict() | ({} if found is None else {"paired": found.as_dict()}))
+    return told
 
 
 def _plain(value: Any, subset: str) -> Any:

@@ -17,6 +17,7 @@ from striate.base import words
 from striate.base.errors import RunError, printable
 from striate.base.outputs import Output, known_by
 from striate.base.sections import Block, Curve, Matrix, NumberTable, Section
+from striate.evaluate import paired
 from striate.report import figures
 
 MOST_CELLS = 20  # names up to which a matrix is a table of numbers
@@ -112,6 +113,7 @@ def render(material: Material) -> str:
         weights=field(material.result, "weights"),
         subset=words.subset(field(material.result, "subset")),
         openings=field(material.result, "openings") if material.result["subset"] == "test" else None,
+        beside=_beside(material.result),
         comparison=_comparison(material.result, numbers[0].name),
         curves=_curves(material),
         sections=[
@@ -145,12 +147,12 @@ def _known(value: Any) -> float:
 
 
 def _value(value: float, n: int, method: str) -> str:
-    """A mean plainly; a proportion as percent, with no more digits than `n` pictures can tell apart."""
+    """A mean plainly, a proportion as percent."""
     if not math.isfinite(value):
         return "undefined"
     if method == "normal":
         return words.decimal(value, 3)
-    return f"{100 * value:.{1 if n < 2000 else 2 if n < 20_000 else 3}f} %"
+    return words.share(value, n)
 
 
 def _number(record: Mapping[str, Any]) -> Number:
@@ -171,6 +173,12 @@ def _shown(block: Block) -> Any:
     if isinstance(block, Matrix):
         return {"block": block, "drawn": _matrix(block)}
     return block
+
+
+def _beside(result: Mapping[str, Any]) -> list[str]:
+    """Whether the network beats each baseline, in words, the strongest first; a run of before says nothing of it."""
+    compared = [each for each in result["baselines"] if "paired" in each]
+    return [paired.told(result["numbers"][0], each) for each in sorted(compared, key=lambda each: -each["value"])]
 
 
 def _comparison(result: Mapping[str, Any], headline: str) -> list[Markup]:

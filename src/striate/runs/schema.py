@@ -20,6 +20,7 @@ from striate.data.picture.layers import MOST as MOST_LAYERS
 from striate.data.picture.layers import Depth
 from striate.data.picture.pixels import MOST_PIXELS, PIXELS
 from striate.evaluate.numbers import Number
+from striate.evaluate.paired import Paired
 from striate.models.catalog import find
 
 # 1: the first; 2: with the task, and rows kept of pictures.
@@ -122,6 +123,11 @@ class Facts:
     cause: str = ""
 
 
+@dataclass(frozen=True)
+class Baseline(Number):
+    paired: Paired | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """result.json, as far as it is not computed again from the rows that were kept."""
@@ -129,7 +135,7 @@ class Result:
     subset: Literal["val", "test"]
     n: Count
     numbers: tuple[Number, ...]
-    baselines: tuple[Number, ...]
+    baselines: tuple[Baseline, ...]
     weights: Text
     best_epoch: Annotated[int, Range(1, least=1)]
     openings: Annotated[int, Range(1, least=1)] | None = None
@@ -202,6 +208,9 @@ def read_result(folder: Path, facts: Mapping[str, Any]) -> Mapping[str, Any]:
         told_all = low is not None and value is not None and high is not None
         if not (told_all and least <= low <= value <= high <= most) and ends != (None, None, None):
             raise RunError(path, f"{number.name} is outside its interval", DAMAGED)
+    for each in told.baselines:
+        if (found := each.paired) and not (found.low <= found.difference <= found.high and found.n == each.n):
+            raise RunError(path, f"{each.name}: paired is outside its interval, or of other pictures", DAMAGED)
     if not told.numbers:
         raise RunError(path, "numbers is empty", DAMAGED)
     if told.n != facts["split"][told.subset]["n"]:

@@ -37,10 +37,14 @@ def tell_lines(text: str, *, file: TextIO | None = None) -> None:
 
 
 def print_result(result: Mapping[str, Any]) -> None:
+    from striate.evaluate import paired
+
     for each in result["numbers"]:
         tell(number(each))
     for each in result.get("baselines", ()):
         tell(f"beside it: {number(each)}")
+    if rival := paired.strongest(result):
+        tell(paired.told(result["numbers"][0], rival))
     if "openings" in result:
         times = "once" if result["openings"] == 1 else f"{result['openings']} times"
         tell(f"this test set has been opened {times}")
@@ -51,7 +55,7 @@ def print_result(result: Mapping[str, Any]) -> None:
 def number(fields: Mapping[str, Any]) -> str:
     from striate.evaluate.numbers import Number
 
-    return str(Number(**fields))
+    return str(Number(**{key: value for key, value in fields.items() if key != "paired"}))
 
 
 def print_json(value: Any) -> None:

@@ -17,7 +17,7 @@ from striate.base.tables import Table
 from striate.data.feed import Batch
 from striate.data.picture.laid import Array, Pixels
 from striate.layers import Heads
-from striate.tasks.measures import Dice, Mean, Measure, Proportion
+from striate.tasks.measures import Dice, Hits, Mean, Measure, Proportion
 from striate.tasks.task import LabelTask, Rows, Shown, Trial, Usual, option
 
 # Beyond this many training pictures a support vector machine costs more than the network beside it.
@@ -134,7 +134,7 @@ class Classify(Usual):
         probabilities = self.probabilities(logits)
         own = probabilities[np.arange(len(targets)), targets]
         answers = probabilities.argmax(1)
-        measured: list[Measure] = [Proportion("accuracy", int((answers == targets).sum()), len(targets))]
+        measured: list[Measure] = [Hits("accuracy", answers == targets)]
         if len(self.classes) > 5:
             five = np.argsort(-probabilities, 1, kind="stable")[:, :5]
             measured.append(Proportion("top-5 accuracy", int((five == targets[:, None]).sum()), len(targets)))
@@ -211,8 +211,8 @@ class Classify(Usual):
             from sklearn.svm import SVC
 
             machine = SVC(C=10, gamma="scale").fit(_small(trial.batches(trial.train)), labels[trial.train])
-            hits = int((machine.predict(_small(trial.batches(trial.tested))) == labels[trial.tested]).sum())
-            found.append(Proportion("RBF support vector machine", hits, len(trial.tested)))
+            answers = machine.predict(_small(trial.batches(trial.tested)))
+            found.append(Hits("RBF support vector machine", answers == labels[trial.tested]))
         return found
 
     def sections(self, kept: Rows, result: Mapping[str, Any], shown: Shown) -> list[Section]:
@@ -290,9 +290,9 @@ def confusions(confusion: Array, classes: Sequence[str], most: int = 10) -> list
     return [(classes[t], classes[a], int(wrong[t, a]), int(totals[t])) for t, a in places if wrong[t, a]]
 
 
-def majority(train_labels: Array, targets: Array) -> Proportion:
+def majority(train_labels: Array, targets: Array) -> Hits:
     """Answering the commonest training class always."""
-    return Proportion("majority class", int((targets == np.bincount(train_labels).argmax()).sum()), len(targets))
+    return Hits("majority class", targets == np.bincount(train_labels).argmax())
 
 
 def worst(probabilities: Array, targets: Array, most: int) -> Sequence[int]:

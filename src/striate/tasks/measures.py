@@ -18,6 +18,14 @@ class Proportion:
     n: int
 
 
+@dataclass(frozen=True, eq=False)
+class Hits:
+    """The share of pictures that were answered rightly, by picture."""
+
+    name: str
+    right: npt.NDArray[np.bool_]
+
+
 @dataclass(frozen=True)
 class Dice:
     """2J / (1 + J) of the proportion J = hits / n: F1, where n counts the pictures that are or are called the class."""
@@ -56,4 +64,4 @@ class AUC:
     positive: npt.NDArray[np.bool_]
 
 
-Measure = Proportion | Dice | Mean | Statistic | AUC
+Measure = Proportion | Hits | Dice | Mean | Statistic | AUC

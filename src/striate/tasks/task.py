@@ -204,7 +204,7 @@ class AnyTask(Protocol):
         ...
 
     def baselines(self, trial: Trial) -> Sequence[Measure]:
-        """The first measure of what a user would try before a network, on the same pictures."""
+        """The first measure of what a user would try before a network, on the same pictures in their order."""
         ...
 
     def sections(self, kept: Rows, result: Mapping[str, Any], shown: Shown) -> Sequence[Section]:

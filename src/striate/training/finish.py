@@ -8,8 +8,7 @@ from striate.base import durable
 from striate.base.errors import RunError
 from striate.data.samples import Indices
 from striate.evaluate import rows
-from striate.evaluate.numbers import number
-from striate.evaluate.result import result
+from striate.evaluate.result import beside, result
 from striate.predictor import Predictor
 from striate.runs import checkpoint, run, subsets
 from striate.runs.kept import Kept, read_kept, write_kept
@@ -40,7 +39,7 @@ def finish(trainer: Trainer, folder: Path, facts: Mapping[str, Any], clock: Cloc
     predictor = predictor.learned(predictor.task.settled(saved["val"].rows))
     found = saved[subset].rows
     clock.mark("test")
-    beside = predictor.task.baselines(Trial(
+    rivals = predictor.task.baselines(Trial(
         job.samples, job.split.train, job.split.val, indices,
         lambda some: rows.as_given(predictor, job.samples, some, job.workers),
     ))  # fmt: skip
@@ -53,7 +52,7 @@ def finish(trainer: Trainer, folder: Path, facts: Mapping[str, Any], clock: Cloc
     told = {
         **result(predictor.task, found, subset),
         **({"openings": max(1, times_opened(folder, facts["split"]["test"]["digest"]))} if subset == "test" else {}),
-        "baselines": [number(each, subset).as_dict() for each in beside],
+        "baselines": beside(predictor.task.measures(found)[0], rivals, subset),
         "weights": "checkpoints/best",
         "best_epoch": (progress.best_epoch or 0) + 1,
     }

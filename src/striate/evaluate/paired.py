@@ -1,0 +1,128 @@
+"""Whether one answers better than another, on the same pictures: what lies between the two, with its interval."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+
+from striate.base import words
+from striate.base.declared import Count
+from striate.base.options import Range
+from striate.evaluate import intervals
+from striate.evaluate.intervals import Values
+from striate.tasks.measures import AUC, Hits, Mean, Measure, Statistic
+
+# The 80 % quantile of the standard normal distribution: the power that is promised where more pictures are asked for.
+POWER = 0.8416212335729143
+MOST = 1_000_000  # pictures that are worth saying that they would be needed
+
+
+@dataclass(frozen=True)
+class Paired:
+    """How much more the one has than the other, `low`..`high` at 95 %, from the same `n` pictures.
+
+    Of shares of pictures also how many the one alone (`better`) and the other alone (`worse`) answers rightly, and the
+    exact test of McNemar 1947 on these.
+    """
+
+    difference: float
+    low: float
+    high: float
+    n: Count
+    method: str
+    better: Count | None = None
+    worse: Count | None = None
+    p: Annotated[float, Range(1, least=0, most=1)] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
+
+
+def paired(one: Measure, other: Measure) -> Paired | None:
+    """Of two measures of one kind, picture for picture in one order, of which more is better.
+
+    None where they cannot be compared: not of the same pictures, undefined, or of too few to tell anything.
+    """
+    match one, other:
+        case Hits(), Hits() if 0 < len(one.right) == len(other.right):
+            better, worse = int((one.right & ~other.right).sum()), int((other.right & ~one.right).sum())
+            p, found = intervals.matched(one.right, other.right)
+            return Paired(*found, len(one.right), "Newcombe and exact McNemar", better, worse, p)
+        case AUC(), AUC() if np.array_equal(one.positive, other.positive):
+            n, found, method = len(one.scores), intervals.areas(one.scores, other.scores, one.positive), "DeLong"
+        case ((Mean() | Statistic()), (Mean() | Statistic())):
+            (own, of), (rival, rivals_of) = _summed(one), _summed(other)
+            if len(own) != len(rival):
+                return None
+            k = own.shape[1]
+            n, method = len(own), "bootstrap over pictures"
+            found = intervals.differing(
+                np.concatenate([own, rival], 1), lambda sums: of(sums[:, :k]) - rivals_of(sums[:, k:])
+            )
+        case _:
+            return None
+    return Paired(*found, n, method) if all(map(math.isfinite, found)) else None
+
+
+def _summed(measure: Mean | Statistic) -> tuple[Values, Any]:
+    """Rows, and the value by sums of them."""
+    if isinstance(measure, Statistic):
+        return measure.rows, measure.of
+    values = np.array(measure.values, dtype=np.float64)
+    return np.stack([values, np.ones_like(values)], 1), lambda sums: sums[:, 0] / sums[:, 1]
+
+
+def strongest(result: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The baseline of result.json that answers best, of those that were compared."""
+    compared = [each for each in result.get("baselines", ()) if each.get("paired")]
+    return max(compared, key=lambda each: float(each["value"]), default=None)
+
+
+def told(own: Mapping[str, Any], rival: Mapping[str, Any]) -> str:
+    """In words, from records of result.json; nothing is claimed that the interval leaves open."""
+    found = Paired(**rival["paired"])
+    subset, name = words.subset(own["subset"]), words.with_article(rival["name"])
+
+    def value(number: float) -> str:
+        return words.decimal(number, 2) if own["method"] == "normal" else words.share(number, found.n)
+
+    def between(number: float) -> str:
+        return value(number).removesuffix(" %")
+
+    unit = "" if own["method"] == "normal" else " points"
+    verb = "beats" if found.low > 0 else "is beaten by" if found.high < 0 else "cannot be told apart from"
+    told = f"{value(own['value'])} against {value(rival['value'])}, {_more(between(found.difference), unit)}"
+    told += f" (95 % interval {between(found.low)} to {between(found.high)})"
+    if found.p is not None and found.better is not None and found.worse is not None:
+        sure = "p < 0.001" if found.p < 0.001 else f"p = {found.p:.2g}"
+        told += f"; right where that one is wrong {_times(found.better)}, "
+        told += f"the other way round {_times(found.worse)} ({sure})"
+    sentence = f"It {verb} {name} on the same {found.n:,} {subset} pictures: {told}."
+    if found.low <= 0 <= found.high:
+        sentence += f" That may be chance{_needed(found)}."
+    return sentence
+
+
+def _times(count: int) -> str:
+    return f"{count:,} {words.plural('time', count)}"
+
+
+def _more(number: str, unit: str) -> str:
+    if float(number.replace(",", "")) == 0:
+        return "no difference"
+    return f"{number.removeprefix('-')}{unit} {'less' if number.startswith('-') else 'more'}"
+
+
+def _needed(found: Paired) -> str:
+    """So many pictures would tell a difference as large as this one, four times of five."""
+    if not found.difference:
+        return ""
+    half = (found.high - found.low) / 2
+    many = found.n * (half / found.difference * (1 + POWER / intervals.Z)) ** 2
+    if not found.n < many < MOST:
+        return ""
+    digits = 1 - math.floor(math.log10(many))
+    return f": to tell so small a difference takes about {round(many, digits):,.0f} pictures"
