@@ -11,6 +11,7 @@ from PIL import Image
 from striate.data.picture.laid import Laid
 from striate.tasks import registry
 from striate.training import plan as planning
+from striate.training.execution import Epoch
 from striate.training.plan import Job
 from striate.training.recipe import recipe_of
 from striate.training.train import start_run
@@ -21,12 +22,16 @@ class Notes:
 
     def __init__(self) -> None:
         self.said: list[str] = []
+        self.epochs: list[Epoch] = []
 
     def say(self, text: str) -> None:
         self.said.append(text)
 
-    def progress(self, name: str, done: int, total: int) -> None:
+    def progress(self, name: str, done: int, total: int, left: float | None = None) -> None:
         pass
+
+    def epoch(self, epoch: Epoch) -> None:
+        self.epochs.append(epoch)
 
 
 def train(runs: Path, *, execution: dict[str, Any] | None = None, listener: Any = None, **recipe: Any) -> Any:

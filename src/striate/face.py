@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, final
 from striate.base import durable, processes
 from striate.base.errors import RunError, UsageError
 from striate.data.load import MEANT, Data, read_samples
-from striate.training.execution import Execution, Listener
+from striate.training.execution import Epoch, Execution, Listener
 from striate.training.recipe import Recipe, read_toml, recipe_of
 
 if TYPE_CHECKING:
@@ -28,7 +28,10 @@ class Silent:
     def say(self, text: str) -> None:
         pass
 
-    def progress(self, name: str, done: int, total: int) -> None:
+    def progress(self, name: str, done: int, total: int, left: float | None = None) -> None:
+        pass
+
+    def epoch(self, epoch: Epoch) -> None:
         pass
 
 

@@ -71,7 +71,7 @@ class Obstructing(Notes):
         super().__init__()
         self.run, self.obstacles, self.kind = run, obstacles, kind
 
-    def progress(self, name, done, total):
+    def progress(self, name, done, total, left=None):
         if name.startswith("epoch 1 of") and done == 4:
             for each in self.obstacles:
                 each.put(self.run)

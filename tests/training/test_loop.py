@@ -265,7 +265,7 @@ class Interrupting(Notes):
         super().__init__()
         self.left = after
 
-    def progress(self, name, done, total):
+    def progress(self, name, done, total, left=None):
         if name.startswith("epoch"):
             self.left -= 1
             if not self.left:

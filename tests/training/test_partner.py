@@ -34,7 +34,7 @@ class Killed(Notes):
         super().__init__()
         self._left = step
 
-    def progress(self, name, done, total):
+    def progress(self, name, done, total, left=None):
         self._left -= 1
         if not self._left:
             raise Gone

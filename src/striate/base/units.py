@@ -54,6 +54,13 @@ def readable_bytes(size: int) -> str:
     return f"{size} bytes" if unit == 1 else f"{whole:,.{max(0, 3 - int(math.log10(whole)))}f} {name}"
 
 
+def roughly(amount: float, unit: str = "") -> str:
+    """Three digits and a prefix of thousands: 49.3 G, 1.49 GB, 961 T."""
+    prefix, size = next(((name, size) for name, size in reversed(THOUSANDS.items()) if amount >= size), ("", 1))
+    digits = 2 - int(math.log10(amount / size)) if amount >= 1 and prefix else 0
+    return f"{amount / size:,.{max(0, digits)}f} {prefix}{unit}".rstrip()
+
+
 def by(sides: Iterable[object]) -> str:
     """Sides as they are told and typed: 3x224x224."""
     return "x".join(map(str, sides))

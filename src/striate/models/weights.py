@@ -122,6 +122,12 @@ def fill(net: nn.Module, entry: Entry, weights: str | os.PathLike[str], options:
     return (*said, *put(net, state, path, part=official.part if official else ""))
 
 
+def published_fit(net: nn.Module, entry: Entry) -> bool:
+    """Whether there are published weights, and the options that `net` was built with leave them a place."""
+    with torch.device("meta"):
+        return entry.weights is not None and not _fit(net, construct(entry).state_dict()).problems
+
+
 def is_path(weights: str | os.PathLike[str]) -> bool:
     """Whether `weights` is a file or folder rather than the name of published weights."""
     text = os.fspath(weights)

@@ -1,13 +1,23 @@
-"""What a person sees while a command works: sentences, and in a terminal one bar with rate and time left."""
+"""What a person sees while a command works: sentences, and in a terminal one bar, else a line where it takes long."""
 
 import sys
-from typing import Self, final
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Self, final
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
 from striate.base.errors import escaped
 from striate.base.processes import speaks
+from striate.base.words import duration
+
+if TYPE_CHECKING:
+    from striate.training.execution import Epoch
+
+# Off a terminal: seconds of silence after which is told how far a work is; twice as many each time, up to the most.
+SILENCE, MOST_SILENCE = 10.0, 60.0
+BAR = 12  # columns; a terminal has a bar where it has four times as many
 
 
 @final
@@ -17,12 +27,16 @@ class Screen:
     def __init__(self, quiet: bool = False) -> None:
         self._speaks = speaks()
         self._console = Console(stderr=quiet, highlight=False, markup=False, soft_wrap=True)
+        terminal = (sys.stderr if quiet else sys.stdout).isatty() and not self._console.is_dumb_terminal
+        columns = [BarColumn(BAR)] if self._console.width >= 4 * BAR else []
         self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(), console=self._console, transient=True,
-            disable=not (self._speaks and sys.stdout.isatty()),
+            TextColumn("{task.description}"), *columns, TextColumn("{task.fields[told]}"), console=self._console,
+            transient=True, disable=not (self._speaks and terminal),
         )  # fmt: skip
-        self._task = self._bar.add_task("starting", total=None, rate="")
+        self._taken = 2 + (BAR + 1) * len(columns)
+        self._task = self._bar.add_task("starting", total=None, told="")
+        self._epoch: Sequence[str] = ()
+        self._silence, self._said = SILENCE, time.monotonic()
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -32,14 +46,38 @@ class Screen:
         self._bar.stop()
 
     def say(self, text: str) -> None:
+        self._said = time.monotonic()
         if self._speaks:
             self._console.print(escaped(text))
 
-    def progress(self, name: str, done: int, total: int) -> None:
+    def progress(self, name: str, done: int, total: int, left: float | None = None) -> None:
         if self._bar.disable:
+            if time.monotonic() - self._said >= self._silence:
+                self._silence = min(2 * self._silence, MOST_SILENCE)
+                self.say(f"{name}: {done:,} of {total:,}" + ("" if left is None else f", {duration(left)} left"))
             return
-        speed = self._bar.tasks[self._task].speed
-        rate = "" if speed is None else f"{speed:.1f}/s"
-        if self._bar.tasks[self._task].description != name:
+        task = self._bar.tasks[self._task]
+        if task.description != name:
             self._bar.reset(self._task, description=name)
-        self._bar.update(self._task, completed=done, total=total, rate=rate)
+        left = task.time_remaining if left is None else left
+        speed = [] if task.speed is None else [f"{task.speed:.1f}/s"]
+        parts = [f"{done:,}/{total:,}", *([] if left is None else [f"{duration(left)} left"]), *self._epoch, *speed]
+        told = fitting(parts, self._console.width - self._taken - len(name))
+        self._bar.update(self._task, completed=done, total=total, told=told)
+
+    def epoch(self, epoch: "Epoch") -> None:
+        """A line; in a terminal the bar shows it from now on."""
+        self._epoch = epoch.parts()
+        if self._bar.disable:
+            self.say(str(epoch))
+
+
+def fitting(parts: Sequence[str], columns: int) -> str:
+    """So many of the parts as fit into so many columns, the first first."""
+    told = ""
+    for part in parts:
+        longer = f"{told}  {part}".lstrip()
+        if len(longer) > columns:
+            break
+        told = longer
+    return told

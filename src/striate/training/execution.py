@@ -1,20 +1,73 @@
 """How a training is carried out, and who is told of it. Importing this file does not import torch."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, final
 
 from striate.base.errors import UsageError
+from striate.base.words import decimal, duration, subset
 
 MOST_WORKERS = 256
 
 
+@final
+@dataclass(frozen=True)
+class Epoch:
+    """What an epoch came to; as text, one line.
+
+    `row` is its row of epochs.csv, `best` that of the best epoch so far. `shares` are the values that are proportions,
+    without their subset. `left`: seconds, at most, until the last of `total` epochs is validated.
+    """
+
+    row: Mapping[str, float]
+    best: Mapping[str, float]
+    total: int
+    shares: frozenset[str]
+    left: float
+
+    def __str__(self) -> str:
+        told = [f"rate {self._shown('rate')}"]
+        for name in self.row:
+            kind, _, value = name.partition("_")
+            if kind in ("train", "val"):
+                of = "" if any("validation" in each for each in told) else f"{subset(kind)} "
+                told.append(f"{of}{value.replace('_', ' ')} {self._shown(name)}")
+        best = "best so far" if self.best is self.row else f"best was {self._shown(self._first, self.best)}"
+        left = f", {duration(self.left)} left" if self.left else ""
+        seconds = duration(self.row["seconds"])
+        return f"epoch {self.row['epoch']} of {self.total}: {', '.join(told)} ({best}), {seconds}{left}"
+
+    def parts(self) -> list[str]:
+        """The same for a bar, what matters first: loss and what is aimed at, the best of it, the rate."""
+        aim = self._first.partition("_")[2].replace("_", " ")
+        loss = f"loss {self._shown('train_loss')}"
+        best = f"best {self._shown(self._first, self.best)}"
+        return [f"{aim} {self._shown(self._first)}", best, loss, f"rate {self._shown('rate')}"]
+
+    @property
+    def _first(self) -> str:
+        """The value that a person looks at: the first that is a proportion, or the first of validation."""
+        columns = [name for name in self.row if name.startswith("val_")]
+        return next((name for name in columns if name.removeprefix("val_") in self.shares), columns[0])
+
+    def _shown(self, name: str, row: Mapping[str, float] | None = None) -> str:
+        value = (row or self.row)[name]
+        return f"{100 * value:.2f} %" if name.partition("_")[2] in self.shares else decimal(value, 3)
+
+
 class Listener(Protocol):
-    """Who is told of progress."""
+    """Who is told of a training: in sentences, by step and by epoch; in the first process of a group."""
 
     def say(self, text: str) -> None: ...
 
-    def progress(self, name: str, done: int, total: int) -> None: ...
+    def progress(self, name: str, done: int, total: int, left: float | None = None) -> None:
+        """`left`: seconds until all is done, where this is a part of it."""
+        ...
+
+    def epoch(self, epoch: Epoch) -> None:
+        """After the validation of each."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -21,18 +21,24 @@ from striate.base.declared import Count
 from striate.base.errors import MachineError, RunError
 from striate.base.options import Whole
 from striate.base.randomness import key, permutation
+from striate.base.words import plural
 from striate.data.feed import Batch, cut_batches
 from striate.data.samples import Indices
 from striate.evaluate.rows import rows
 from striate.predictor import Member, Predictor
 from striate.runs import checkpoint
 from striate.tasks.task import Outputs, Task
-from striate.training import optimizers
+from striate.training import optimizers, told
 from striate.training.disk import Disk
+from striate.training.execution import Epoch
 from striate.training.machine import Clock, Machine
+from striate.training.pace import Pace
 from striate.training.plan import Job, Listener
 from striate.training.schedule import rate
 from striate.training.signals import Stop
+
+# Seconds of steps after which is told how long the whole will take.
+SOON = 3.0
 
 
 @dataclass
@@ -82,6 +88,7 @@ def fit(job: Job, listener: Listener, stop: Stop, disk: Disk | None = None, cloc
         while not trainer.finished():
             trainer.epoch()
         trainer.save()
+        trainer.tell_patience()
     finally:
         trainer.objective = None  # a group of processes that anything still holds keeps its threads when it is left
     return trainer
@@ -108,6 +115,8 @@ class Trainer:
         self.objective: Any = torch.compile(objective) if recipe.compile else objective
         self._train, self._val = (job.units.within(indices) for indices in (job.split.train, job.split.val))
         self._steps_per_epoch = len(cut_batches(self._train, job.batch))
+        self._pace = Pace(len(self._val) / job.batch / 3)  # forward alone is a third of a step's work
+        self._told_time, self._since = False, 0
 
     # An epoch
 
@@ -123,14 +132,18 @@ class Trainer:
         groups = cut_batches(order, job.batch)[progress.done :]
         shares = [_share(group, job.machine, job.augmenter.mixes) for group in groups]
         job.net.train()
+        self._pace.begin()
         for group, batch in zip(groups, job.train.batches(shares), strict=True):
             loss, beside = self.step(batch, len(group))
             progress.loss_sum += processes.summed(loss, job.machine.device)
             if job.partner is not None:
                 progress.partner_sum += processes.summed(beside, job.machine.device)
             progress.done, progress.step = progress.done + 1, progress.step + 1
+            self._pace.stepped()
+            if self._pace.seconds >= SOON:
+                self._tell_time()
             name = f"epoch {progress.epoch + 1} of {job.recipe.epochs}"
-            self._listener.progress(name, progress.done, self._steps_per_epoch)
+            self._listener.progress(name, progress.done, self._steps_per_epoch, self._left())
             self._between()
         self._end_epoch(time.monotonic() - began)
 
@@ -164,6 +177,32 @@ class Trainer:
             self.disk.write("epochs.csv", self._write_epochs)
         progress.epoch, progress.done = progress.epoch + 1, 0
         progress.loss_sum = progress.partner_sum = 0.0
+        self._pace.validated()
+        if job.machine.first:
+            self._tell_time()
+            best = progress.history[progress.best_epoch or 0]
+            left = 0.0 if self.finished() else self._left()
+            self._listener.epoch(Epoch(row, best, job.recipe.epochs or 0, job.task.shares, left))
+
+    def tell_patience(self) -> None:
+        """Where it ended before its last epoch, why."""
+        ended, best = self.progress.epoch, (self.progress.best_epoch or 0) + 1
+        if self.job.machine.first and ended < (self.job.recipe.epochs or 0):
+            waited = f"{ended - best} {plural('epoch', ended - best)}"
+            self._listener.say(f"ended by patience after epoch {ended}: {waited} without a better one than {best}")
+
+    def _left(self) -> float:
+        """Seconds until the last epoch is validated."""
+        epochs = (self.job.recipe.epochs or 0) - self.progress.epoch
+        return self._pace.left(epochs * self._steps_per_epoch - self.progress.done, epochs)
+
+    def _tell_time(self) -> None:
+        """Once, how long the whole takes."""
+        if self._told_time or not self.job.machine.first:
+            return
+        self._told_time = True
+        pictures = len(self._train) / self._steps_per_epoch
+        self._listener.say(told.time(self.job, self._pace, pictures, self._left(), self._since))
 
     # A step
 
@@ -287,6 +326,15 @@ class Trainer:
         like, partner = self.job.net.state_dict(), self.job.partner
         beside = {} if partner is None else partner.state_dict()
         generation, notes = checkpoint.read_newest(self.job.checkpoints, like, Progress, beside)
+        if generation is None:
+            notes = [*notes, *told.before(self.job, self._steps_per_epoch)]
+        else:
+            self.progress = Progress(step=generation.step, **generation.state)
+            self._since = self.progress.epoch
+            notes = [
+                *notes,
+                f"goes on in epoch {self._since + 1} of {self.job.recipe.epochs}, after step {generation.step:,}",
+            ]
         if self.job.machine.first:
             for note in notes:
                 self._listener.say(note)
@@ -300,7 +348,6 @@ class Trainer:
         if self._average:
             self._average.restore(generation.optimizer)
         self.best = None if generation.best is None else dict(generation.best)
-        self.progress = Progress(step=generation.step, **generation.state)
         self._clock.add(self.progress.timings)
 
 

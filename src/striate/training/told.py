@@ -1,0 +1,91 @@
+"""What is said of a training before its first step and after the first ones: how much, how long, from which weights."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from striate.base.units import roughly
+from striate.base.words import duration, plural
+from striate.cost.ledger import Ledger
+from striate.cost.memory import Memory
+from striate.cost.walk.trace import trace
+from striate.data.feed import free_memory
+from striate.models import weights
+from striate.models.catalog import find, least_size
+from striate.training.pace import Pace
+from striate.training.plan import Job
+
+
+def before(job: Job, steps: int) -> Iterator[str]:
+    """Of a training that starts anew, with so many steps an epoch; a sentence each."""
+    yield from _enlarged(job)
+    yield from _published(job)
+    yield from _work(job, steps)
+
+
+def time(job: Job, pace: Pace, pictures: float, left: float, since: int) -> str:
+    """How long the epochs take that are not among the first `since`; a step has so many `pictures`."""
+    epochs = (job.recipe.epochs or 0) - since
+    what = "tiles" if len(job.units) > len(job.samples) else "pictures"
+    rate = pictures / max(pace.step(), 1e-9)
+    return (
+        f"{'at most' if job.recipe.patience else 'about'} {duration(pace.seconds + left)} for {epochs:,} "
+        f"{'more ' if since else ''}{plural('epoch', epochs)}, at {rate:,.{0 if rate >= 10 else 1}f} {what} a second"
+    )
+
+
+def _enlarged(job: Job) -> Iterator[str]:
+    """That pictures have fewer pixels than the network sees."""
+    side, entry, sizes = job.preprocess.size, find(job.network["name"]), job.samples.sizes[job.split.train]
+    height, width = (int(each) for each in np.median(sizes, axis=0))
+    if job.preprocess.resize == "tiles" or 2 * height * width > side**2:
+        return
+    which = "" if (sizes == sizes[0]).all() else ", as most are,"
+    said = f"pictures of {width}x{height} pixels{which} are enlarged to {side}x{side}"
+    least = least_size(entry, **job.network["options"])
+    enough = least + max(0, -(-(max(height, width) - least) // entry.step)) * entry.step
+    if entry.fixed:
+        said += f", for {entry.name} takes no other size"
+    elif enough < side and job.recipe.weights is None:
+        said += f": --size {enough} takes about {100 * (enough / side) ** 2:.0f} % of the time"
+    yield said
+
+
+def _published(job: Job) -> Iterator[str]:
+    """That published weights were not asked for, where there are some that fit."""
+    entry = find(job.network["name"])
+    if job.recipe.weights is None and weights.published_fit(job.net, entry):
+        size = roughly(4 * sum(each.numel() for each in job.net.parameters()), "B")
+        yield (
+            f"{entry.name} starts from random weights; with --weights imagenet it starts from published ones, fetched "
+            f"once (about {size}), and fewer pictures and epochs do"
+        )
+
+
+def _work(job: Job, steps: int) -> Iterator[str]:
+    """How much there is to do, and how much memory a step needs; nothing where the network cannot be counted."""
+    recipe, machine, epochs = job.recipe, job.machine, job.recipe.epochs or 0
+    train, val = (len(job.units.within(indices)) for indices in (job.split.train, job.split.val))
+    part = math.ceil(train / (steps * machine.world * recipe.accumulate))
+    ledger, memory = Ledger(report_unknown=True), Memory("cuda" if machine.device.type == "cuda" else "cpu")
+    optimizer = "adamw" if recipe.optimizer == "adamw" else "momentum" if recipe.momentum else "sgd"
+    shape = (job.task.channels(job.preprocess.channels)[0], job.preprocess.size, job.preprocess.size)
+    try:
+        trace(
+            job.net, shape, (ledger, memory), batch=part, training=True, optimizer=optimizer, autocast=machine.bfloat16
+        )
+    except Exception:  # what a network makes of tensors without storage, no training may fail of
+        return
+    works = [(phase, tally.macs) for row in ledger.rows() for phase, tally in row.phases.items()]
+    forward, whole = (sum(macs for phase, macs in works if phase in kinds) for kinds in (("forward",), dict(works)))
+    total = epochs * (train * whole + val * forward) / part
+    kept = sum(each.nbytes for each in job.net.state_dict().values()) * (1 + bool(recipe.ema))  # the best, an average
+    needed, free = memory.peak().bytes + kept, free_memory(machine.device)
+    said = f"{epochs:,} {plural('epoch', epochs)} of {steps:,} {plural('step', steps)}"
+    said += f", {'more than ' if ledger.unknown else ''}{roughly(total)} multiply-adds"
+    said += f"; a step takes about {roughly(needed, 'B')} of memory beside the pictures"
+    if needed > free:
+        parts = recipe.accumulate * 2 ** math.ceil(math.log2(needed / free))
+        said += f", and {roughly(free, 'B')} are free: --accumulate {parts} takes less, or a smaller --batch"
+    yield said
