@@ -197,7 +197,7 @@ def test_L5_a_class_kept_without_pictures_is_noted(tmp_path: Path) -> None:
 def test_L9_what_the_listing_ignored_is_told(tmp_path: Path) -> None:
     fill(tmp_path, "cat dog")
     put(tmp_path / "cat" / "a.txt", b"x")
-    assert scan(list_folder(tmp_path)).notes == ("1 ignored: not a picture (.txt)",)
+    assert scan(list_folder(tmp_path)).notes == ("1 ignored: not a picture (.txt): cat/a.txt",)
 
 
 def test_I3_damage_and_other_notes_are_counted_by_cause(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ Rows without a test here, and why:
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -23,10 +24,14 @@ from striate.data.load import read_samples
 from striate.data.sources.folder import list_alone, list_folder, list_pictures
 
 
-def refusal(root: Path, **options: bool) -> DataError:
+def refusal(root: Path, **options: Any) -> DataError:
     with pytest.raises(DataError) as caught:
         list_folder(root, **options)
     return caught.value
+
+
+def ignored(listing: Listing) -> dict[str, int]:
+    return {cause: len(names) for cause, names in listing.ignored.items()}
 
 
 def labelled(listing: Listing) -> dict[str, str]:
@@ -39,7 +44,7 @@ def test_class_folders_become_classes_in_the_order_of_their_names(tmp_path: Path
     assert listing.subsets is None
     assert labelled(listing) == {f"{name}/{index}.png": name for name in ("Bird", "cat", "dog") for index in range(2)}
     assert list(listing.names) == sorted(listing.names)
-    assert listing.ignored == {}
+    assert ignored(listing) == {}
 
 
 @pytest.mark.parametrize("val", ["val", "valid", "validation", "Val"])
@@ -107,7 +112,7 @@ def test_L3_pictures_without_class_folders_are_counted(tmp_path: Path, beside: b
 
 def test_L3_pictures_beside_class_folders_are_ignored_and_counted(tmp_path: Path) -> None:
     listing = list_folder(fill(tmp_path, ". cat dog", 2))
-    assert listing.ignored == {"not in a class folder": 2}
+    assert ignored(listing) == {"not in a class folder": 2}
     assert len(listing.names) == 4
 
 
@@ -119,8 +124,75 @@ def test_L3_a_test_folder_without_class_folders_is_refused(tmp_path: Path) -> No
 
 def test_L4_train_beside_class_folders_is_refused(tmp_path: Path) -> None:
     error = refusal(fill(tmp_path, "train/cat train/dog bird"))
-    assert "'train'" in error.cause
-    assert "'bird'" in error.cause
+    assert error.cause == "'train' beside other folders with pictures: 'bird'"
+    assert error.hint == ("layout='classes', if 'train' is a class; layout='subsets' leaves the others out")
+    assert list_folder(tmp_path, layout="classes").classes == ("bird", "train")
+    left_out = list_folder(tmp_path, layout="subsets")
+    assert left_out.classes == ("cat", "dog")
+    assert left_out.ignored == {"not in train, val or test": ("bird/0.png", "bird/1.png", "bird/2.png")}
+
+
+@pytest.mark.parametrize("folders", ["train car bus", "test car", "train test val"])
+def test_a_train_that_is_a_vehicle_can_be_said_to_be_one(tmp_path: Path, folders: str) -> None:
+    assert "layout='classes'" in refusal(fill(tmp_path, folders)).hint
+    listing = list_folder(tmp_path, layout="classes")
+    assert (listing.classes, listing.subsets) == (tuple(sorted(folders.split())), None)
+
+
+def test_what_lies_deeper_than_the_class_folders_is_named(tmp_path: Path) -> None:
+    fill(tmp_path, "cat/persian cat/siamese cat dog", 1)
+    data = tmp_path.name
+    one = (
+        f"cat/ holds 2 folders of pictures, persian and siamese, taken as cat; for classes of their own give {data}/cat"
+    )
+    assert list_folder(tmp_path).notes == (one,)
+    assert scan(list_folder(tmp_path), learnable=False).notes[0] == one
+    fill(tmp_path, "dog/pug/brown dog/boxer dog/husky", 1, first=9)
+    assert list_folder(tmp_path).notes == (
+        "2 class folders hold folders of pictures, taken as the class they lie in: cat/persian, cat/siamese, dog/boxer "
+        f"and 2 more; for classes of their own give {data}/cat",
+    )
+    split = fill(tmp_path / "split", "train/cat/persian train/dog val/cat val/dog", 1)
+    assert list_folder(split).notes == ("train/cat/ holds a folder of pictures, persian, taken as cat",)
+
+
+def test_folders_that_could_just_as_well_be_the_classes_are_asked_about(tmp_path: Path) -> None:
+    error = refusal(fill(tmp_path, "photos/cat photos/dog drawings/cat drawings/dog", 1))
+    assert error.cause == "the folders 'drawings', 'photos' each hold 'cat', 'dog': either could be the classes"
+    assert error.hint == (
+        f"{tmp_path / 'drawings'}, if 'cat', 'dog' are the classes; or layout='classes', if 'drawings', 'photos' are"
+    )
+    assert list_folder(tmp_path, layout="classes").classes == ("drawings", "photos")
+    assert list_folder(tmp_path, learnable=False).classes == ("drawings", "photos")  # a run has its classes
+
+
+@pytest.mark.parametrize("folders", ["images/cat images/dog", "images/cat images/dog images"])
+def test_class_folders_one_level_deeper_are_shown_the_way(tmp_path: Path, folders: str) -> None:
+    error = refusal(fill(tmp_path, folders, 1))
+    assert error.cause == "a single class, 'images', which holds folders of pictures: 'cat', 'dog'"
+    assert error.hint == str(tmp_path / "images")
+
+
+def test_a_subset_inside_a_class_folder_is_asked_about(tmp_path: Path) -> None:
+    error = refusal(fill(tmp_path, "cat cat/test dog", 1))
+    assert error.cause == "'cat' holds test/ and is not a class"
+    assert error.hint == f"give {tmp_path / 'cat'} instead; or layout='classes', if 'cat' is a class"
+    listing = list_folder(tmp_path, layout="classes")
+    assert listing.notes == ("cat/ holds a folder of pictures, test, taken as cat",)
+
+
+def test_what_could_be_more_classes_is_named(tmp_path: Path) -> None:
+    fill(tmp_path, "data/cat data/dog data/.birds data/.git away", 2)
+    fill(tmp_path / "data", ".", 1, first=30)
+    put(tmp_path / "data" / "fish.zip", b"PK\x03\x04")
+    (tmp_path / "data" / "horse").symlink_to(tmp_path / "away")
+    assert scan(list_folder(tmp_path / "data")).notes == (
+        "1 ignored: archive (not unpacked): fish.zip",
+        "1 ignored: hidden folder of pictures: .birds",
+        "1 ignored: hidden or system file: .git",
+        "1 ignored: link to a folder (--follow-links takes it): horse",
+        "1 ignored: not in a class folder: 0.png",
+    )
 
 
 @pytest.mark.parametrize("folders", ["data/train/cat data/train/dog data/val/cat", "cat/train cat/test dog/train"])
@@ -146,7 +218,7 @@ def test_L4_two_folders_for_one_subset_are_refused(tmp_path: Path) -> None:
 def test_L4_a_folder_without_pictures_beside_train_is_counted(tmp_path: Path) -> None:
     fill(tmp_path, "train/a train/b")
     put(tmp_path / "notes" / "a.txt", b"text")
-    assert list_folder(tmp_path).ignored["folder without pictures"] == 1
+    assert ignored(list_folder(tmp_path))["folder without pictures"] == 1
 
 
 def test_L5_an_empty_class_folder_is_named_and_may_keep_its_place(tmp_path: Path) -> None:
@@ -164,7 +236,7 @@ def test_where_not_all_classes_are_learned_some_may_be_in_test_alone(tmp_path: P
     listing = list_folder(tmp_path, learnable=False)
     assert listing.classes == ("crack", "good", "hole")
     assert set(listing.subsets or ()) == {"train", "test"}
-    assert listing.ignored["masks in ground_truth"] == 3
+    assert ignored(listing)["masks in ground_truth"] == 3
     samples = read_samples(tmp_path, learnable=False)
     assert len(samples) == len(listing.names) == 12
     fill(tmp_path / "one", "good")
@@ -197,7 +269,7 @@ def test_L9_hidden_and_system_entries_are_no_classes_and_no_pictures(tmp_path: P
     listing = list_folder(tmp_path)
     assert listing.classes == ("cat", "dog")
     assert len(listing.names) == 4
-    assert listing.ignored == {"hidden or system file": 8}
+    assert ignored(listing) == {"hidden or system file": 8}
 
 
 @pytest.mark.parametrize("follow", [False, True])
@@ -208,7 +280,7 @@ def test_L10_a_link_loop_shows_every_picture_once(tmp_path: Path, follow: bool) 
     (tmp_path / "data" / "dog" / "self").symlink_to(tmp_path / "data" / "dog")
     listing = list_folder(tmp_path / "data", follow_links=follow)
     assert listing.names == ("cat/0.png", "dog/0.png")
-    assert listing.ignored == {"link loop": 3}
+    assert ignored(listing) == {"link loop": 3}
 
 
 def test_L10_a_link_to_a_listed_folder_does_not_take_its_pictures(tmp_path: Path) -> None:
@@ -216,7 +288,7 @@ def test_L10_a_link_to_a_listed_folder_does_not_take_its_pictures(tmp_path: Path
     (tmp_path / "c" / "again").symlink_to(tmp_path / "b_real")
     listing = list_folder(tmp_path, follow_links=True)
     assert labelled(listing) == {"b_real/0.png": "b_real", "c/0.png": "c"}
-    assert listing.ignored == {"folder listed before": 1}
+    assert ignored(listing) == {"folder listed before": 1}
 
 
 def test_L10_depth_is_capped(tmp_path: Path) -> None:
@@ -225,7 +297,7 @@ def test_L10_depth_is_capped(tmp_path: Path) -> None:
     put(deep / "a.png", encode(photo()))
     listing = list_folder(tmp_path)
     assert len(listing.names) == 2
-    assert listing.ignored == {"folder deeper than 64": 1}
+    assert ignored(listing) == {"folder deeper than 64": 1}
 
 
 def test_L11_links_that_leave_the_folder_are_followed_only_when_asked(tmp_path: Path) -> None:
@@ -235,13 +307,13 @@ def test_L11_links_that_leave_the_folder_are_followed_only_when_asked(tmp_path: 
     (root / "dog" / "out").symlink_to(tmp_path / "store")
     listing = list_folder(root)
     assert listing.names == ("cat/0.png", "dog/0.png")
-    assert listing.ignored == {
-        "link that leaves the folder (not followed)": 1,
-        "link to a folder (not followed)": 1,
+    assert ignored(listing) == {
+        "link that leaves the folder (--follow-links takes it)": 1,
+        "link to a folder (--follow-links takes it)": 1,
     }
     followed = list_folder(root, follow_links=True)
     assert followed.names == ("cat/0.png", "cat/out.png", "dog/0.png", "dog/out/0.png", "dog/out/1.png")
-    assert (followed.ignored, len(scan(followed))) == ({}, 5)
+    assert (ignored(followed), len(scan(followed))) == ({}, 5)
 
 
 def test_L11_a_link_inside_the_folder_is_a_picture(tmp_path: Path) -> None:
@@ -263,7 +335,7 @@ def test_L11_dangling_links_are_counted(tmp_path: Path) -> None:
     fill(tmp_path, "cat dog", 1)
     (tmp_path / "cat" / "a.png").symlink_to("gone.png")
     (tmp_path / "cat" / "round.png").symlink_to("round.png")
-    assert list_folder(tmp_path).ignored == {"dangling link": 2}
+    assert ignored(list_folder(tmp_path)) == {"dangling link": 2}
 
 
 def test_L11_an_unreadable_folder_is_named_with_its_mode(tmp_path: Path) -> None:
@@ -285,7 +357,7 @@ def test_L12_pipes_and_sockets_are_counted_and_never_opened(tmp_path: Path, monk
     monkeypatch.chdir(tmp_path)  # the path of a socket must be short
     with socket.socket(socket.AF_UNIX) as server:
         server.bind("dog/y.jpg")
-        assert list_folder(tmp_path).ignored == {
+        assert ignored(list_folder(tmp_path)) == {
             "not a regular file (pipe)": 1,
             "not a regular file (socket)": 1,
         }
@@ -328,7 +400,7 @@ def test_L19_I7_files_of_other_names_are_judged_by_their_first_bytes(tmp_path: P
         put(tmp_path / "cat" / name, data)
     listing = list_folder(tmp_path)
     assert listing.names == ("cat/0.png", "cat/a", "cat/b.0123", "dog/0.png")
-    assert listing.ignored == {"not a picture (.odd)": 1, "not a picture (no known extension)": 1}
+    assert ignored(listing) == {"not a picture (.odd)": 1, "not a picture (no known extension)": 1}
 
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -393,9 +465,9 @@ def test_a_picture_beside_the_subsets_never_opens_a_sealed_one(tmp_path: Path) -
     listing = list_alone(alone(tmp_path, "train/a.png", "train/x/b.png", "Test/c.png", "stray.png", "more/d.png"))
     assert listing.names == ("Test/c.png", "train/a.png", "train/x/b.png")
     assert listing.subsets == ("test", "train", "train")
-    assert listing.ignored == {"not in train, val or test": 2}
+    assert ignored(listing) == {"not in train, val or test": 2}
     samples = scan(listing)
-    assert samples.notes[0] == "2 ignored: not in train, val or test"
+    assert samples.notes[0] == "2 ignored: not in train, val or test: more/d.png, stray.png"
 
 
 def test_subsets_without_train_are_refused_but_for_answering_on_them(tmp_path: Path) -> None:

@@ -139,7 +139,8 @@ def _samples(
     use = [index for index, look in enumerate(looks) if look.cause is None]
     if learnable and listing.labels is not None:
         _stop_if_unlearnable(listing, listing.labels, use)
-    notes = [*listing.notes, *(f"{count:,} ignored: {cause}" for cause, count in listing.ignored.items())]
+    left_out = (f"{len(names):,} ignored: {cause}: {some(names, 3)}" for cause, names in listing.ignored.items())
+    notes = [*listing.notes, *left_out]
     notes += _picture_notes(listing, looks, use)
     notes += _copies(listing, looks, use, allow_leak)
     targets: Targets = Nothing(len(use))

@@ -15,7 +15,7 @@ class Listing:
 
     `names` are relative to `root` with "/", undecodable bytes kept as surrogates, sorted by bytes. `labels` index
     `classes`, which are sorted: the order that weights are trained with; None for pictures alone. `subsets`: "train",
-    "val" or "test" of each sample where the source gives them. `ignored` counts by cause what is not a sample. `pairs`:
+    "val" or "test" of each sample where the source gives them. `ignored`: by cause what is not a sample. `pairs`:
     the masks, where these are what is said of the pictures.
     """
 
@@ -26,7 +26,7 @@ class Listing:
     labels: tuple[int, ...] | None
     classes: tuple[str, ...]
     subsets: tuple[str, ...] | None
-    ignored: Mapping[str, int]
+    ignored: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...] = ()
     pairs: Pairs | None = None
 

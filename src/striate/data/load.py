@@ -18,12 +18,13 @@ from striate.data.sources import builtin
 from striate.data.sources.arrays import from_arrays
 from striate.data.sources.builtin import built_in
 from striate.data.sources.folder import list_alone, list_folder
+from striate.data.sources.layout import Layout
 from striate.data.sources.pairs import is_pairs, list_pairs
 from striate.data.sources.table import SUFFIXES, legend_in, list_table
 from striate.data.targets import Nothing
 
 # The keys of a recipe that decide which samples there are.
-MEANT = ("mask_map", "ignore", "masks", "channels", "depth")
+MEANT = ("layout", "mask_map", "ignore", "masks", "channels", "depth")
 READING = ("check", "max_bad", "max_pixels", "follow_links", "merge_classes", "allow_leak", *MEANT)
 # Starting processes costs more than reading this many pictures.
 _WORTH_A_POOL = 500
@@ -43,6 +44,7 @@ def read_samples(
     follow_links: bool = False,
     merge_classes: bool = False,
     allow_leak: bool = False,
+    layout: Layout = "auto",
     mask_map: str | None = None,
     ignore: int | None = None,
     masks: Kind = "classes",
@@ -79,11 +81,13 @@ def read_samples(
         )  # fmt: skip
     elif masked:
         meaning = legend_in(root, mask_map, ignore, masks)
-        listing = list_pairs(root, meaning, follow_links=follow_links, learnable=learnable)
+        listing = list_pairs(root, meaning, follow_links=follow_links, learnable=learnable, layout=layout)
     elif labelled:
-        listing = list_folder(root, follow_links=follow_links, learnable=learnable, merge_classes=merge_classes)
+        listing = list_folder(
+            root, follow_links=follow_links, learnable=learnable, merge_classes=merge_classes, layout=layout
+        )
     else:
-        listing = list_alone(root, follow_links=follow_links, subsets=learnable)
+        listing = list_alone(root, follow_links=follow_links, layout=layout if learnable else "classes")
         if is_pairs(root):
             note = "images/ and masks/ are both taken for pictures: to leave masks out, give images/ alone"
             listing = dataclasses.replace(listing, notes=(*listing.notes, note))

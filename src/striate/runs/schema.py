@@ -19,6 +19,7 @@ from striate.base.reading import DAMAGED
 from striate.data.picture.layers import MOST as MOST_LAYERS
 from striate.data.picture.layers import Depth
 from striate.data.picture.pixels import MOST_PIXELS, PIXELS
+from striate.data.sources.layout import Layout
 from striate.evaluate.numbers import Number
 from striate.evaluate.paired import Paired
 from striate.models.catalog import find
@@ -60,6 +61,7 @@ class Recipe:
     follow_links: bool
     merge_classes: bool
     allow_leak: bool
+    layout: Layout = "auto"
     mask_map: str | None = None
     ignore: Annotated[int, Range(255, least=-(2**31), most=2**31 - 1)] | None = None
     masks: Literal["classes", "objects"] = "classes"

@@ -62,6 +62,9 @@ class Recipe:
     context: int | None = _key(
         None, "pixels at each border of a tile that are seen and not answered for", "Data", least=0, most=2047
     )
+    layout: Literal["auto", "classes", "subsets"] = _key(
+        "auto", "folders called train, val and test: subsets, or classes like the others", "Data"
+    )
     split: str = _key("60/20/20", "train/validation/test in per cent", "Data")
     split_seed: int = _key(0, "another split of the same pictures", "Data", least=0, most=2**32 - 1)
     check: Literal["full", "headers"] = _key("full", "decode every file before step one, or read headers", "Data")

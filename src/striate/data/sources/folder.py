@@ -3,22 +3,30 @@
 import glob
 import os
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 
-from striate.base.errors import DataError, nearest
+from striate.base.errors import DataError, Option, nearest
 from striate.data.listing import Listing, one_name_each
 from striate.data.picture import decode
+from striate.data.sources.layout import (
+    BESIDE,
+    MASKS,
+    SUBSETS,
+    TREE,
+    Layout,
+    Row,
+    check_classes,
+    deeper,
+    listed,
+    subset_folders,
+)  # fmt: skip
 
 DEPTH = 64
-SUBSETS = {
-    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",
-    "testing": "test",
-}  # fmt: skip
 # fmt: off
 _SYSTEM = frozenset({
     "@eadir", "__macosx", "thumbs.db", "desktop.ini", "$recycle.bin", "#recycle", "lost+found", "__pycache__",
@@ -31,37 +39,49 @@ UNREAD = decode.RAW | frozenset({
 # No picture hides under these names: a million label files need not be opened to know.
 _OTHER = frozenset({
     ".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".html", ".htm", ".md", ".py", ".yaml", ".yml", ".zip",
-    ".gz", ".tar", ".pdf", ".npy", ".npz", ".pt", ".mat", ".log", ".mp4", ".avi",
+    ".gz", ".tar", ".tgz", ".7z", ".rar", ".bz2", ".xz", ".pdf", ".npy", ".npz", ".pt", ".mat", ".log", ".mp4", ".avi",
 })
 # fmt: on
-_TREE = "one folder per class: DATA/cat/1.jpg, DATA/dog/2.jpg; or DATA/train/cat/..., DATA/val/cat/..."
+_ARCHIVES = frozenset({".zip", ".gz", ".tar", ".tgz", ".7z", ".rar", ".bz2", ".xz"})
+# Hidden folders that programs make, whatever pictures they hold.
+_MADE = frozenset({".git", ".ipynb_checkpoints", ".dvc", ".cache", ".thumbnails"})
+_LOOKED_AT = 1_000  # entries of a hidden folder
 
 
 @dataclass(frozen=True)
-class _Found:
+class Found:
+    """Pictures and folders; and by cause what is neither, relative to where the walk began."""
+
     files: list[str]
     folders: list[str]
-    ignored: Counter[str]
+    ignored: dict[str, list[str]]
+
+    @property
+    def told(self) -> Mapping[str, tuple[str, ...]]:
+        """What is ignored, in an order that no file system decides."""
+        ordered = sorted(self.ignored.items())
+        return MappingProxyType({cause: tuple(sorted(names, key=os.fsencode)) for cause, names in ordered if names})
 
 
-def list_alone(root: Path, *, follow_links: bool = False, subsets: bool = True) -> Listing:
+def list_alone(root: Path, *, follow_links: bool = False, layout: Layout = "auto") -> Listing:
     """Every picture of a folder and of those below it, whatever the folders are called.
 
-    Top folders called train, val or test are the subsets, and what lies beside them is ignored; `subsets` False takes
-    all for one. DataError where there is val or test but no train.
+    Top folders called train, val or test are the subsets, and what lies beside them is ignored; `layout` "classes"
+    takes all for one. DataError where there is val or test but no train.
     """
     root = root.absolute()
     check_root(root)
     found = walk(root, follow_links)
     if not found.files:
         raise _nothing(root, found, [folder for folder in found.folders if "/" not in folder])
-    tops = [SUBSETS.get(name.split("/")[0].lower(), "") if "/" in name and subsets else "" for name in found.files]
-    split = any(tops)
-    if split and "train" not in tops:
+    tops = [SUBSETS.get(name.split("/")[0].lower(), "") if "/" in name else "" for name in found.files]
+    split = any(tops) and layout != "classes"
+    if (split or layout == "subsets") and "train" not in tops:
         named = {name.split("/")[0] for name, top in zip(found.files, tops, strict=True) if top}
-        raise DataError(root, f"{_list(named)} but no train/", "a folder train/ beside it, or another name")
-    if split and "" in tops:
-        found.ignored["not in train, val or test"] += tops.count("")
+        hint = ("a folder train/ beside it, or ", Option("layout", "classes"), ", which takes all for one")
+        raise DataError(root, f"{listed(named)} but no train/" if named else "no folder train/", hint)
+    if split:
+        found.ignored[BESIDE] += [name for name, top in zip(found.files, tops, strict=True) if not top]
     return Listing(
         name=name_of(root),
         source="folder",
@@ -70,18 +90,24 @@ def list_alone(root: Path, *, follow_links: bool = False, subsets: bool = True) 
         labels=None,
         classes=(),
         subsets=tuple(top for top in tops if top) if split else None,
-        ignored=MappingProxyType(dict(sorted(found.ignored.items()))),
+        ignored=found.told,
     )
 
 
 def list_folder(
-    root: Path, *, follow_links: bool = False, learnable: bool = True, merge_classes: bool = False
+    root: Path,
+    *,
+    follow_links: bool = False,
+    learnable: bool = True,
+    merge_classes: bool = False,
+    layout: Layout = "auto",
 ) -> Listing:
     """The samples of a folder of class folders, or of train/, val/ and test/ folders of class folders.
 
-    Pictures may lie in sub-folders of a class folder. `DataError` where the layout can be read in two ways.
-    `follow_links`: take what links lead to. `learnable` False: not all classes are to be learned, so that any may lack
-    pictures, or lie in test/ alone. `merge_classes`: class folders equal but for case or Unicode form are one class.
+    Pictures may lie in sub-folders of a class folder, which is noted. `DataError` where the layout can be read in two
+    ways, and `layout` says neither. `follow_links`: take what links lead to. `learnable` False: not all classes are to
+    be learned, so that any may lack pictures, or lie in test/ alone. `merge_classes`: class folders equal but for case
+    or Unicode form are one class.
     """
     root = root.absolute()
     check_root(root)
@@ -91,25 +117,28 @@ def list_folder(
         raise _nothing(root, found, tops)
     if not any("/" in name for name in found.files):
         count = len(found.files)
-        hint = f"{_TREE}; for pictures without labels use `striate predict`"
+        hint = f"{TREE}; for pictures without labels use `striate predict`"
         raise DataError(root, f"{count:,} pictures but no class folders", hint)
-    split = _subset_folders(root, found, tops)
+    split = subset_folders(root, found.files, tops, layout, learnable)
+    if split:
+        full = {name.split("/")[0] for name in found.files}
+        found.ignored["folder without pictures"] += [top for top in tops if top not in split and top not in full]
     level = 1 if split else 0
     folders = [parts for parts in (folder.split("/") for folder in found.folders) if len(parts) == level + 1]
     folders = [parts for parts in folders if not split or parts[0] in split]
     merged = one_name_each(root, sorted({parts[level] for parts in folders}, key=os.fsencode), merge_classes)
-    rows, flat = [], set()
+    rows, flat = list[Row](), set[str]()
     for name in found.files:
         parts = name.split("/")
         if split and parts[0] not in split:
-            found.ignored["masks in ground_truth"] += 1
+            found.ignored[f"masks in {MASKS}" if parts[0] == MASKS else BESIDE].append(name)
         elif len(parts) < level + 2:
-            found.ignored["not in a class folder"] += 1
+            found.ignored["not in a class folder"].append(name)
             flat.add(parts[0])
         else:
             rows.append((name, merged[parts[level]], split[parts[0]] if split else "train"))
     known = {merged[parts[level]] for parts in folders if not split or not learnable or split[parts[0]] == "train"}
-    _check_classes(root, rows, known, split, flat, learnable)
+    check_classes(root, rows, known, split, flat, learnable)
     classes = tuple(sorted(known, key=os.fsencode))
     place = {name: index for index, name in enumerate(classes)}
     return Listing(
@@ -120,7 +149,8 @@ def list_folder(
         labels=tuple(place[label] for _, label, _ in rows),
         classes=classes,
         subsets=tuple(subset for _, _, subset in rows) if split else None,
-        ignored=MappingProxyType(dict(sorted(found.ignored.items()))),
+        ignored=found.told,
+        notes=deeper(root, rows, level, ask=learnable and layout == "auto"),
     )
 
 
@@ -170,7 +200,7 @@ def check_root(root: Path) -> None:
         raise DataError(root, "one picture, not a folder of class folders", "use `striate predict` for it")
     if "archive" in cause:
         raise DataError(root, "an archive, not a folder", "unpack it and give the folder")
-    raise DataError(root, "not a folder", _TREE)
+    raise DataError(root, "not a folder", TREE)
 
 
 def _head(path: Path | str, count: int) -> bytes:
@@ -187,9 +217,9 @@ def _head(path: Path | str, count: int) -> bytes:
         os.close(handle)
 
 
-def walk(root: Path, follow_links: bool) -> _Found:
+def walk(root: Path, follow_links: bool) -> Found:
     """Every picture and folder below `root`, relative, sorted by bytes; each real folder once."""
-    top, found = os.path.realpath(root), _Found([], [], Counter())
+    top, found = os.path.realpath(root), Found([], [], defaultdict(list))
     folders, links = [""], list[str]()
     seen = set()
     while folders or links:
@@ -204,7 +234,7 @@ def walk(root: Path, follow_links: bool) -> _Found:
         except OSError as error:
             raise DataError(path, decode.unreadable(path, error), "let it be read, or move it away") from None
         if (status.st_dev, status.st_ino) in seen:
-            found.ignored["folder listed before"] += 1
+            found.ignored["folder listed before"].append(folder)
             continue
         seen.add((status.st_dev, status.st_ino))
         if folder:
@@ -216,11 +246,11 @@ def walk(root: Path, follow_links: bool) -> _Found:
             except (OSError, ValueError) as error:  # a link into what may not be read, or to another drive
                 cause = decode.unreadable(Path(entry.path), error)
             if cause:
-                found.ignored[cause] += 1
+                found.ignored[cause].append(name)
             elif not entry.is_dir():
                 found.files.append(name)
             elif name.count("/") >= DEPTH:
-                found.ignored[f"folder deeper than {DEPTH}"] += 1
+                found.ignored[f"folder deeper than {DEPTH}"].append(name)
             else:
                 (links if entry.is_symlink() else folders).append(name)
     found.files.sort(key=os.fsencode)
@@ -231,7 +261,7 @@ def walk(root: Path, follow_links: bool) -> _Found:
 def _refusal(entry: os.DirEntry[str], top: str, follow_links: bool) -> str | None:
     """Why an entry is neither a picture nor a folder to enter."""
     if entry.name.startswith(".") or entry.name.lower() in _SYSTEM:
-        return "hidden or system file"
+        return "hidden folder of pictures" if _holds_pictures(entry) else "hidden or system file"
     if entry.is_symlink():
         target, here = os.path.realpath(entry.path), os.path.realpath(Path(entry.path).parent)
         if not Path(target).exists():
@@ -239,9 +269,9 @@ def _refusal(entry: os.DirEntry[str], top: str, follow_links: bool) -> str | Non
         if entry.is_dir() and any(os.path.commonpath((target, inner)) == target for inner in (here, top)):
             return "link loop"
         if not follow_links and entry.is_dir():
-            return "link to a folder (not followed)"
+            return "link to a folder (--follow-links takes it)"
         if not follow_links and os.path.commonpath((target, top)) != top:
-            return "link that leaves the folder (not followed)"
+            return "link that leaves the folder (--follow-links takes it)"
     if entry.is_dir():
         return None
     if not entry.is_file():
@@ -253,74 +283,26 @@ def _refusal(entry: os.DirEntry[str], top: str, follow_links: bool) -> str | Non
         return None
     if suffix not in _OTHER and not os.access(entry.path, os.R_OK):
         return decode.unreadable(Path(entry.path), PermissionError(13, ""))
+    if suffix in _ARCHIVES:
+        return "archive (not unpacked)"
     known = re.fullmatch(r"[.][a-z][a-z0-9]{0,5}", suffix)
     return f"not a picture ({suffix if known else 'no known extension'})"
 
 
-def _nothing(root: Path, found: _Found, tops: list[str]) -> DataError:
+def _holds_pictures(entry: os.DirEntry[str]) -> bool:
+    """Whether a hidden folder could be a class: pictures lie right in it, and no program is known to make it."""
+    if entry.name.lower() in _SYSTEM | _MADE or not entry.is_dir(follow_symlinks=False):
+        return False
+    with os.scandir(entry.path) as inside:
+        return any(Path(each.name).suffix.lower() in decode.SUFFIXES for each in islice(inside, _LOOKED_AT))
+
+
+def _nothing(root: Path, found: Found, tops: list[str]) -> DataError:
     """The error for a folder without a single picture."""
     if not tops and not found.ignored:
-        return DataError(root, "the folder is empty", _TREE)
-    ignored = ", ".join(f"{count:,} {cause}" for cause, count in found.ignored.most_common(5))
+        return DataError(root, "the folder is empty", TREE)
+    most = sorted(found.ignored.items(), key=lambda each: -len(each[1]))[:5]
+    ignored = ", ".join(f"{len(names):,} {cause}" for cause, names in most)
     cause = f"no pictures in {len(tops):,} folders" + (f"; ignored: {ignored}" if ignored else "")
     linked = any("link" in cause for cause in found.ignored)
-    return DataError(root, cause, "--follow-links, if the pictures lie behind links" if linked else _TREE)
-
-
-def _subset_folders(root: Path, found: _Found, tops: list[str]) -> dict[str, str]:
-    """Top folder -> subset where the tops are subsets, {} where they are classes."""
-    full = {name.split("/")[0] for name in found.files}
-    split = {top: SUBSETS[top.lower()] for top in tops if top.lower() in SUBSETS}
-    # the anomaly sets of MVTec have masks beside train/ and test/
-    beside = {"ground_truth"} if "train" in split.values() and "test" in split.values() else set()
-    classes = [top for top in tops if top not in split and top in full and top not in beside]
-    if "train" not in split.values():
-        if split and (not classes or any(top.lower() != "valid" for top in split)):
-            raise DataError(root, f"{_list(split)} but no train/", f"{_TREE}; or rename what is a class")
-        for inner in (folder for folder in found.folders if folder.count("/") == 1):
-            top, name = inner.split("/")
-            if SUBSETS.get(name.lower()) == "train":
-                raise DataError(root, f"{top!r} holds {name}/ and is not a class", f"give {root / top} instead")
-        return {}
-    if classes:
-        hint = "move the class folders into train/, or rename what is a class"
-        raise DataError(root, f"{_list(split)} beside other folders with pictures: {_list(classes)}", hint)
-    for subset, group in groupby(sorted(split, key=lambda top: (split[top], top)), key=split.__getitem__):
-        names = list(group)
-        if len(names) > 1:
-            raise DataError(root, f"{_list(names)} all mean the {subset} subset", "keep one of them")
-    if empty := [top for top in tops if top not in split and top not in full]:
-        found.ignored["folder without pictures"] += len(empty)
-    return split
-
-
-def _check_classes(
-    root: Path,
-    rows: list[tuple[str, str, str]],
-    known: set[str],
-    split: dict[str, str],
-    flat: set[str],
-    learnable: bool,
-) -> None:
-    """Every class has pictures, every subset has classes, and none has classes that training lacks."""
-    used: dict[str, set[str]] = {}
-    for _, label, subset in rows:
-        used.setdefault(subset, set()).add(label)
-    for top, subset in split.items():
-        if subset not in used and (subset == "train" or top in flat):
-            hint = f"{_TREE}; for pictures without labels use `striate predict`"
-            raise DataError(root / top, "no pictures in class folders", hint)
-        if extra := used.get(subset, set()) - known:
-            more = ", or --task anomaly, which learns from one class" if len(known) == 1 else ""
-            hint = f"add them to train/, or take them out{more}"
-            raise DataError(root / top, f"classes that train/ lacks: {_list(extra)}", hint)
-    if not rows:
-        raise DataError(root, "no pictures in class folders", _TREE)
-    if (empty := known - used.get("train", set())) and learnable:
-        raise DataError(root, f"class folders without pictures: {_list(empty)}", "fill or remove them")
-
-
-def _list(names: Iterable[str]) -> str:
-    """Names for a message, the first ten."""
-    ordered = sorted(names, key=os.fsencode)
-    return ", ".join(repr(name) for name in ordered[:10]) + (f" and {len(ordered) - 10} more" if ordered[10:] else "")
+    return DataError(root, cause, "--follow-links, if the pictures lie behind links" if linked else TREE)

@@ -3,7 +3,6 @@
 import os
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -13,7 +12,8 @@ from striate.base.words import some
 from striate.data.listing import Listing
 from striate.data.masks import Legend, Pairs
 from striate.data.picture import decode
-from striate.data.sources.folder import SUBSETS, UNREAD, check_root, name_of, walk
+from striate.data.sources.folder import UNREAD, check_root, name_of, walk
+from striate.data.sources.layout import BESIDE, SUBSETS, Layout
 from striate.data.sources.table import CLASSES, SUFFIXES, says_masks
 
 # What folders are called, in any case; of each kind one may lie there.
@@ -41,20 +41,22 @@ def is_pairs(root: Path) -> bool:
         return False
 
 
-def list_pairs(root: Path, legend: Legend, *, follow_links: bool = False, learnable: bool = True) -> Listing:
+def list_pairs(
+    root: Path, legend: Legend, *, follow_links: bool = False, learnable: bool = True, layout: Layout = "auto"
+) -> Listing:
     """The pictures of images/ in any depth, with the masks of the same name in masks/, whatever their suffixes.
 
     train/, val/ and test/ are subsets, above these folders or in them. A picture without a mask stays in the list, and
-    the scan says what is wrong; masks without a picture are noted. `learnable`: subsets need a train. `DataError` where
-    the layout can be read in two ways.
+    the scan says what is wrong; masks without a picture are noted. `learnable`: subsets need a train. `layout`
+    "classes": folders of these names are folders like any other. `DataError` where it can be read in two ways.
     """
     root = root.absolute()
     check_root(root)
     found = walk(root, follow_links)
     ignored = found.ignored
     if (root / CLASSES).is_file():  # it has been read
-        ignored["not a picture (.csv)"] -= 1
-    kinds, split = _kinds(root, found.files, ignored)
+        ignored["not a picture (.csv)"].remove(CLASSES)
+    kinds, split = _kinds(root, found.files, ignored, layout != "classes")
     images, masks = kinds["images"], kinds["masks"]
     objects = None if legend.objects or not kinds["objects"] else _paired(root, images, kinds["objects"])
     if split and learnable and not any(subset == "train" for subset, _ in images):
@@ -73,7 +75,7 @@ def list_pairs(root: Path, legend: Legend, *, follow_links: bool = False, learna
         labels=None,
         classes=(),
         subsets=tuple(key[0] for key in keys) if split else None,
-        ignored=MappingProxyType(dict(sorted((+ignored).items()))),
+        ignored=found.told,
         notes=(told,) if unused else (),
         pairs=Pairs(
             tuple(pairs[key] for key in keys),
@@ -85,7 +87,7 @@ def list_pairs(root: Path, legend: Legend, *, follow_links: bool = False, learna
 
 
 def _kinds(
-    root: Path, names: Sequence[str], ignored: Counter[str]
+    root: Path, names: Sequence[str], ignored: dict[str, list[str]], subsets: bool
 ) -> tuple[dict[str, dict[tuple[str, str], str]], bool]:
     """By kind of folder, the files by (subset, path without suffix); and whether there are subsets."""
     found: dict[str, dict[tuple[str, str], str]] = {kind: {} for kind in FOLDERS}
@@ -93,14 +95,14 @@ def _kinds(
     rows = []
     for name in names:
         parts = name.split("/")
-        above = SUBSETS.get(parts[0].lower(), "") if len(parts) > 2 else ""
+        above = SUBSETS.get(parts[0].lower(), "") if len(parts) > 2 and subsets else ""
         level = 1 if above else 0
         kind = next((kind for kind, known in FOLDERS.items() if parts[level].lower() in known), "")
         if not kind or len(parts) < level + 2:
-            ignored["not in images/ or masks/"] += 1
+            ignored["not in images/ or masks/"].append(name)
             continue
         folders.setdefault((kind, above), set()).add("/".join(parts[: level + 1]))
-        below = SUBSETS.get(parts[level + 1].lower(), "") if not above and len(parts) > 2 else ""
+        below = SUBSETS.get(parts[level + 1].lower(), "") if subsets and not above and len(parts) > 2 else ""
         rows.append((kind, above or below, parts[level + 2 if below else level + 1 :], name))
     for (kind, _), several in folders.items():
         if len(several) > 1:
@@ -115,7 +117,7 @@ def _kinds(
     split = any(subset for kind, subset, *_ in rows if kind == "images")
     for kind, subset, parts, name in rows:
         if split and not subset:
-            ignored["not in train, val or test"] += 1
+            ignored[BESIDE].append(name)
             continue
         key = (subset, stem("/".join(parts)))
         if (other := found[kind].setdefault(key, name)) != name:

@@ -12,7 +12,7 @@ from striate.base.errors import DataError, StriateError
 from striate.data.listing import Listing, one_name_each
 from striate.data.masks import Kind, Legend, Pairs, legend
 from striate.data.picture import decode
-from striate.data.sources.folder import SUBSETS
+from striate.data.sources.layout import SUBSETS
 
 SUFFIXES = (".csv", ".tsv")
 # The heads that are understood, in any case.
