@@ -1,4 +1,5 @@
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -137,6 +138,7 @@ def test_all_three_provided_are_taken_as_they_are() -> None:
 def test_shares_are_read() -> None:
     assert shares("60/20/20") == (0.6, 0.2, 0.2)
     assert shares("33.5/33.5/33") == (0.335, 0.335, 0.33)
+    assert shares("80/20/0") == shares("0.8/0.2/0") == shares("80%/20%/0%") == (0.8, 0.2, 0.0)
 
 
 @pytest.mark.parametrize("split", ["", "60/40", "60/20/10", "60/20/20/0", "100/0/0", "120/-10/-10", "a/b/c", "nan/1/1"])
@@ -145,6 +147,30 @@ def test_shares_that_are_not_three_or_do_not_add_up_are_refused(split: str) -> N
         shares(split)
     assert caught.value.where == "split"
     assert repr(split) in caught.value.cause
+    for hint in re.findall(r"split='(.*?)'", caught.value.hint):
+        assert sum(shares(hint)) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("split", "hint"),
+    [
+        ("80/20", "split='80/20/0', or split='60/20/20'"),
+        ("8/1/1", "split='80/10/10'"),
+        ("1/1/1", "split='33.33/33.33/33.34'"),
+        ("100/0/0", "split='80/20/0', or split='60/20/20'"),
+    ],
+)
+def test_shares_that_can_be_meant_are_told_how_to_write_them(split: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        shares(split)
+    assert caught.value.hint == hint
+
+
+def test_without_a_share_for_the_test_two_pictures_of_a_class_will_do() -> None:
+    split = cut(table(balanced(3, 2)), shares("80/20/0"), 0)
+    assert [len(split.train), len(split.val), len(split.test)] == [3, 3, 0]
+    split = cut(table(balanced(2, 50)), shares("80/20/0"), 0)
+    assert [len(split.train), len(split.val), len(split.test)] == [80, 20, 0]
 
 
 def test_a_subset_is_known_by_its_contents_and_classes_alone() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import striate
+from pictures import fill
 from small import Notes, digest, photographs, train
 from striate.base.errors import DataError, RunError, StriateError
 from striate.evaluate.result import result
@@ -464,3 +465,23 @@ def test_a_temperature_that_was_asked_for_is_settled_kept_and_used(tmp_path):
     rows = [(run.folder / "kept" / "test.safetensors").read_bytes() for run in (plain, settled)]
     assert rows[0] == rows[1], "logits are kept as they are"
     assert settled.evaluate().numbers["numbers"] == after
+
+
+def test_without_a_test_set_validation_says_so_and_other_pictures_give_the_number(tmp_path, capsys):
+    fill(tmp_path / "data", "train car bus", 5)
+    recipe = {"model": "lenet5", "epochs": 1, "batch": 9, "layout": "classes", "runs": tmp_path}
+    run = striate.train(str(tmp_path / "data"), split="80/20/0", **recipe)
+    assert {name: run.facts["split"][name]["n"] for name in ("train", "val", "test")} == {
+        "train": 12,
+        "val": 3,
+        "test": 0,
+    }
+    assert (run.result["subset"], run.result["n"], "openings" in run.result) == ("val", 3, False)
+    assert "There is no test set" in (run.folder / "report.html").read_text()
+    assert call(capsys, "evaluate", run.folder)[1].splitlines()[-1].startswith("there is no test set")
+    other = run.evaluate(str(fill(tmp_path / "other", "train car bus", 2, first=90)))
+    assert (other.numbers["n"], other.numbers["subset"], other.notes) == (6, "other", ())
+    with pytest.raises(StriateError, match="split: 70/20/10 changes nothing: the data have test, train, val"):
+        striate.train("cells", split="70/20/10", runs=tmp_path)
+    with pytest.raises(StriateError, match="layout: classes, and digits is no folder"):
+        striate.train("digits", layout="classes", runs=tmp_path)

@@ -6,13 +6,14 @@ pictures are, not on what they are called, and byte-identical files fall on the 
 """
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from striate.base.errors import DataError, UsageError
+from striate.base.errors import DataError, Option, UsageError
 from striate.base.randomness import key
 from striate.base.words import some
 from striate.data.samples import Indices, Samples
@@ -22,7 +23,7 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Split:
-    """Sample indices by subset, ascending; `test` is empty where the folders provide none."""
+    """Sample indices by subset, ascending; `test` is empty where the folders provide none, or its share is 0."""
 
     train: Indices
     val: Indices
@@ -34,15 +35,35 @@ class Split:
         return {int(index): name for name, indices in named for index in indices}
 
 
+USUAL = "60/20/20"
+
+
 def shares(split: str) -> tuple[float, float, float]:
-    """The three shares of `split`, such as 60/20/20 or 70/15/15; they add up to 100."""
+    """The three shares of `split`, such as 60/20/20 or 0.7/0.15/0.15; that of the test may be 0."""
     try:
-        parts = [float(part) for part in split.split("/")]
+        parts = [float(part.strip().removesuffix("%")) for part in split.split("/")]
     except ValueError:
         parts = []
-    if len(parts) != 3 or not all(part > 0 for part in parts) or abs(sum(parts) - 100) > 1e-6:
-        raise UsageError("split", f"{split!r} is not three shares that add up to 100", "split = '60/20/20'")
-    return parts[0] / 100, parts[1] / 100, parts[2] / 100
+    total, others = sum(parts), [USUAL]
+    if len(parts) not in (2, 3) or not 0 < total < math.inf or min(parts) < 0:
+        cause = f"{split!r} is not three shares that add up to 100"
+    elif len(parts) == 2:
+        cause = f"{split!r} does not say what is sealed for the test"
+        first, second = (round(100 * part / total, 4) for part in parts)
+        others = [f"{first:g}/{second:g}/0", *([f"{first - second:g}/{second:g}/{second:g}"] if first > second else [])]
+    elif not parts[0] or not parts[1]:
+        cause = f"{split!r} leaves nothing to {'validate, which chooses the epoch' if parts[0] else 'learn from'}"
+        others = ["80/20/0", USUAL]
+    elif abs(total - 100) < 1e-6:
+        return parts[0] / 100, parts[1] / 100, parts[2] / 100
+    elif abs(total - 1) < 1e-8:
+        return parts[0], parts[1], parts[2]
+    else:
+        cause = f"{split!r} adds up to {total:g}, and not to 100"
+        first, second = (round(100 * part / total, 2) for part in parts[:2])
+        others = [f"{first:g}/{second:g}/{round(100 - first - second, 2):g}"] if total < 100 else others
+    hint = [part for other in others for part in (Option("split", other), ", or ")]
+    raise UsageError("split", cause, tuple(hint[:-1]))
 
 
 def cut(samples: Samples, shares: tuple[float, float, float], seed: int, may_learn: Flags | None = None) -> Split:

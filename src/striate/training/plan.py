@@ -109,9 +109,10 @@ def plan_of(
     }
     chosen: Mapping[str, str] = {}
     if before is None:
-        shares = splits.shares(recipe.split)
+        shares = splits.shares(splits.USUAL if recipe.split is None else recipe.split)
         reading |= {"learnable": not task.one_class, **{name: getattr(fitted.recipe, name) for name in READING}}
         samples = read_samples(source, **reading)
+        _refuse_needless(recipe, samples)
         task = _task(fitted.recipe, samples.targets.classes)
         split = splits.cut(samples, shares, recipe.split_seed, task.may_learn(samples.targets))
         if not of_pictures(task) and not (isinstance(source, str) and built_in(source)):
@@ -215,6 +216,17 @@ def _fitted(asked: Recipe, choices: Sequence[Choice] = ()) -> Fitted:
     canvases.refuse_other_ways(recipe, task)
     canvases.refuse_layers(recipe, task)
     return Fitted(recipe, entry, options, net, lost)
+
+
+def _refuse_needless(recipe: Recipe, samples: Samples) -> None:
+    """A UsageError for keys that change nothing, for the data have decided."""
+    if recipe.layout != "auto" and samples.source != "folder":
+        raise UsageError("layout", f"{recipe.layout}, and {samples.name} is no folder", "leaving it out")
+    given = sorted(set(samples.subsets or ()))
+    for name, unsaid in (("split", None), ("split_seed", 0)):
+        if getattr(recipe, name) != unsaid and "val" in given:
+            cause = f"{getattr(recipe, name)} changes nothing: the data have {', '.join(given)} of their own"
+            raise UsageError(name, cause, "leaving it out")
 
 
 def _task(recipe: Recipe, classes: tuple[str, ...]) -> Task:

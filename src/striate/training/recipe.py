@@ -65,7 +65,9 @@ class Recipe:
     layout: Literal["auto", "classes", "subsets"] = _key(
         "auto", "folders called train, val and test: subsets, or classes like the others", "Data"
     )
-    split: str = _key("60/20/20", "train/validation/test in per cent", "Data")
+    split: str | None = _key(
+        None, "train/validation/test in per cent, 60/20/20 where the data say nothing; 80/20/0 seals no test", "Data"
+    )
     split_seed: int = _key(0, "another split of the same pictures", "Data", least=0, most=2**32 - 1)
     check: Literal["full", "headers"] = _key("full", "decode every file before step one, or read headers", "Data")
     max_bad: float = _key(0.01, "share of unusable files that stops the run", "Data", least=0, most=1)
@@ -227,9 +229,9 @@ def check(recipe: Recipe) -> None:
     if recipe.schedule == "step" and not recipe.step_epochs:
         raise UsageError("step_epochs", "the step schedule needs them", "step_epochs = [30, 60], say")
     from striate.data.masks import legend  # numpy is paid for when a recipe is checked, not for --help
-    from striate.data.splits import shares
+    from striate.data.splits import USUAL, shares
 
-    shares(recipe.split)
+    shares(USUAL if recipe.split is None else recipe.split)
     legend(recipe.mask_map, recipe.ignore, recipe.masks)
 
 
