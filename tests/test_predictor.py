@@ -104,7 +104,7 @@ def test_an_evaluation_of_several_runs_says_what_each_has_seen(runs, home):
     alone = first.evaluate(str(home / "photos"))
     assert together.numbers["n"] == alone.numbers["n"] == 45
     assert not np.array_equal(together.rows, alone.rows)
-    own = first.evaluate(beside=[second], views="ten")
+    own = first.evaluate(open_test=True, beside=[second], views="ten")
     assert own.numbers["subset"] == "test"
     assert own.numbers["openings"] > 1
 
@@ -162,7 +162,7 @@ def test_an_evaluation_by_two_runs_of_one_test_set_is_one_opening_of_it(runs, ho
 
     first, second = runs
     before = len(openings())
-    first.evaluate(beside=[second])
+    first.evaluate(open_test=True, beside=[second])
     assert len(openings()) == before + 1
     first.evaluate(str(home / "photos"), beside=[second])
     assert len(openings()) == before + 2
@@ -172,7 +172,7 @@ def test_sealed_pictures_of_a_run_that_answers_beside_are_an_opening_of_its_test
     other = train(home / "elsewhere", data=str(home / "photos"), model="lenet5", batch=9, epochs=1, split_seed=5)
     path = home / "elsewhere" / "test-openings.jsonl"
     assert path.read_text().count("\n") == 1
-    told = runs[0].evaluate(beside=[other])
+    told = runs[0].evaluate(open_test=True, beside=[other])
     shared = {other.facts["split"]["test"]["digest"]} - {runs[0].facts["split"]["test"]["digest"]}
     assert shared
     assert any(f"of {other.name}'s sealed test set" in note for note in told.notes)

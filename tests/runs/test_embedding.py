@@ -99,7 +99,7 @@ def test_built_in_sets_and_pictures_in_memory_are_embedded_too(run):
 
 def test_the_test_set_of_an_evaluation_and_an_embedding_are_counted_together(run):
     before = opened(run)
-    run.evaluate()
+    run.evaluate(open_test=True)
     assert run.embed(files(run, "test")).notes[0].endswith(f"opened {before + 2} times")
     assert len(subsets.lines(run.folder, run.facts)) == 45
 

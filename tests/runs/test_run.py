@@ -167,18 +167,18 @@ def test_a_kill_in_the_middle_of_an_evaluation_leaves_one_opening_for_it_and_its
     hook = opened.network.register_forward_hook(stop)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            opened.evaluate()
+            opened.evaluate(open_test=True)
         assert openings(run) == 2
     hook.remove()
-    assert [opened.evaluate().numbers["openings"] for _ in range(2)] == [2, 3]
-    assert [opened.evaluate(views="ten").numbers["openings"] for _ in range(2)] == [4, 5]
+    assert [opened.evaluate(open_test=True).numbers["openings"] for _ in range(2)] == [2, 3]
+    assert [opened.evaluate(open_test=True, views="ten").numbers["openings"] for _ in range(2)] == [4, 5]
 
 
 def test_a_run_that_was_copied_to_another_place_knows_how_often_its_test_set_was_opened(run, tmp_path):
-    open_run(run).evaluate()
+    open_run(run).evaluate(open_test=True)
     shutil.copytree(run, tmp_path / "elsewhere" / "renamed")
     copy = open_run(tmp_path / "elsewhere" / "renamed")
-    assert copy.evaluate().numbers["openings"] == 3
+    assert copy.evaluate(open_test=True).numbers["openings"] == 3
     assert openings(copy.folder) == 3
     assert openings(run) == 2
 
@@ -197,7 +197,7 @@ def test_a_run_that_goes_on_reads_its_split_and_cuts_none(run, monkeypatch):
     monkeypatch.setattr(planning.splits, "cut", lambda *_: pytest.fail("the split was cut again"))
     assert resume_run(run, Execution(), Notes()).status == "done"
     assert open_run(run).lines == before
-    assert open_run(run).evaluate().numbers["n"] == 9
+    assert open_run(run).evaluate(open_test=True).numbers["n"] == 9
 
 
 def test_a_run_that_goes_on_from_another_folder_still_knows_its_data(tmp_path, monkeypatch):
@@ -212,7 +212,7 @@ def test_a_run_that_goes_on_from_another_folder_still_knows_its_data(tmp_path, m
         facts_of(folder, status="running")
         monkeypatch.chdir(tmp_path / "elsewhere")
         assert resume_run(folder, Execution(), Notes()).facts["data"]["path"] == str(tmp_path / named)
-        assert open_run(folder).evaluate().numbers["n"] == 9
+        assert open_run(folder).evaluate(open_test=True).numbers["n"] == 9
 
 
 def unfinished(run):
@@ -236,9 +236,9 @@ def test_data_that_have_moved_are_named_and_go_on_to_the_same_bits(run, tmp_path
     assert "cannot be shown" not in (run / "report.html").read_text()
     (tmp_path / "moved").rename(tmp_path / "again")
     with pytest.raises(DataError, match="data='PATH'"):
-        finished.evaluate()
-    assert finished.evaluate(moved=tmp_path / "again").numbers["numbers"] == whole["numbers"]
-    code, out, err = call(capsys, "evaluate", run)
+        finished.evaluate(open_test=True)
+    assert finished.evaluate(open_test=True, moved=tmp_path / "again").numbers["numbers"] == whole["numbers"]
+    code, out, err = call(capsys, "evaluate", run, "--open-test")
     assert (code, "n = 9, test" in out) == (0, True), err
 
 
@@ -332,7 +332,7 @@ def test_a_run_of_format_1_opens_answers_and_says_how_it_differs(run, tmp_path, 
     assert [each.as_dict() for each in old.predict(pictures)] == expected
     assert old.task.classes == new.classes
     assert any("may differ by one level" in note for note in old.warnings)
-    assert old.evaluate().numbers["numbers"] == new.result["numbers"]
+    assert old.evaluate(open_test=True).numbers["numbers"] == new.result["numbers"]
     code, _, err = call(capsys, "report", run)
     assert code == 0, err
     page = (run / "report.html").read_text()
@@ -434,7 +434,9 @@ def test_arrays_are_trained_on_resumed_evaluated_and_shown_from_python(tmp_path)
     assert "cannot be shown" not in (run.folder / "report.html").read_text()
     assert run.evaluate((pictures, labels)).numbers["n"] == 40
     with pytest.raises(DataError, match="nowhere on disk"):
-        run.evaluate()
+        run.evaluate(open_test=True)
+    again = run.evaluate(open_test=True, moved=(pictures, labels)).numbers
+    assert (again["numbers"], again["openings"]) == (run.result["numbers"], 3)
     with pytest.raises(RunError, match="not the pictures"):
         striate.write_report(run, (pictures[:-1], labels[:-1]))
     page = (run.folder / "report.html").read_text()
@@ -464,7 +466,7 @@ def test_a_temperature_that_was_asked_for_is_settled_kept_and_used(tmp_path):
     assert before[-1]["value"] != after[-1]["value"]
     rows = [(run.folder / "kept" / "test.safetensors").read_bytes() for run in (plain, settled)]
     assert rows[0] == rows[1], "logits are kept as they are"
-    assert settled.evaluate().numbers["numbers"] == after
+    assert settled.evaluate(open_test=True).numbers["numbers"] == after
 
 
 def test_without_a_test_set_validation_says_so_and_other_pictures_give_the_number(tmp_path, capsys):

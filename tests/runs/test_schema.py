@@ -226,7 +226,7 @@ def test_a_split_of_another_run_is_refused(run, capsys):
         (swapped, "pictures are not those that run.json tells of"),
     ):
         (run / "split.csv").write_text("\n".join(text) + "\n")
-        code, _, err = call(capsys, "evaluate", str(run))
+        code, _, err = call(capsys, "evaluate", str(run), "--open-test")
         assert (code, cause in err) == (4, True), err
 
 

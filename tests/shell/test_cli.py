@@ -147,7 +147,7 @@ def test_runs_that_answer_together_and_ten_crops_are_asked_for_at_the_shell(caps
         assert code == 0, err
         told[name] = [row["probability"] for row in json.loads(out.splitlines()[-1])["predictions"]]
     assert told["alone"] != told["both"] != told["ten"] != told["alone"]
-    code, out, err = call(capsys, "evaluate", run, "--with", other, "--looks", "ten", "--json")
+    code, out, err = call(capsys, "evaluate", run, "--open-test", "--with", other, "--looks", "ten", "--json")
     answer = json.loads(out.splitlines()[-1])
     assert (code, answer["subset"], answer["n"]) == (0, "test", 9)
     code, _, err = call(capsys, "predict", run, *pictures, "--with", tmp_path / "none")
@@ -181,11 +181,11 @@ def test_a_table_of_paths_and_labels_trains(capsys, trained, tmp_path):
 def test_every_opening_of_the_test_set_is_counted(capsys, trained):
     run, _ = trained
     before = json.loads((run / "result.json").read_text())
-    code, out, _ = call(capsys, "evaluate", run, "--json")
+    code, out, _ = call(capsys, "evaluate", run, "--open-test", "--json")
     again = json.loads(out.splitlines()[-1])
     assert (code, before["openings"], again["openings"]) == (0, 1, 2)
     assert again["numbers"] == before["numbers"]
-    _, out, _ = call(capsys, "evaluate", run)
+    _, out, _ = call(capsys, "evaluate", run, "--open-test")
     assert "opened 3 times" in out
 
 
@@ -246,7 +246,7 @@ def test_what_the_listing_offers_to_allow_can_be_allowed(capsys, tmp_path):
     assert code == 0, err
     facts = json.loads((tmp_path / "runs" / "photos-lenet5-1" / "run.json").read_text())
     assert len(facts["classes"]) == 3
-    assert call(capsys, "evaluate", tmp_path / "runs" / "photos-lenet5-1")[0] == 0
+    assert call(capsys, "evaluate", tmp_path / "runs" / "photos-lenet5-1", "--open-test")[0] == 0
 
 
 def test_a_run_keeps_what_was_typed(trained):
@@ -334,7 +334,7 @@ def test_the_test_set_of_an_unfinished_training_stays_closed(capsys, trained, tm
     shutil.copytree(run, tmp_path / run.name)
     facts = json.loads((run / "run.json").read_text())
     (tmp_path / run.name / "run.json").write_text(json.dumps(facts | {"status": "stopped"}))
-    code, _, err = call(capsys, "evaluate", tmp_path / run.name)
+    code, _, err = call(capsys, "evaluate", tmp_path / run.name, "--open-test")
     assert (code, "stays closed" in err) == (4, True)
     assert not (tmp_path / "test-openings.jsonl").exists()
 
@@ -345,7 +345,7 @@ def test_a_torn_line_among_the_openings_does_not_stop_the_next(capsys, trained, 
     digest = json.loads((run / "run.json").read_text())["split"]["test"]["digest"]
     (tmp_path / "test-openings.jsonl").write_text(json.dumps({"test_set": digest}) + '\n{"test_se')
     before = times_opened(run, digest)
-    code, out, _ = call(capsys, "evaluate", tmp_path / run.name, "--json")
+    code, out, _ = call(capsys, "evaluate", tmp_path / run.name, "--open-test", "--json")
     assert (code, json.loads(out.splitlines()[-1])["openings"]) == (0, before + 2), "another's, and this one"
 
 

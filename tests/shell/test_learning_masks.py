@@ -44,7 +44,7 @@ def test_what_masks_mean_is_asked_once_and_known_from_then_on(capsys, tmp_path, 
     assert any("pixels by class: " in note for note in facts["data"]["notes"])
     run = said["run"]
     data.rename(tmp_path / "moved")
-    code, said = told(capsys, "evaluate", run, "--data", tmp_path / "moved", "--json")
+    code, said = told(capsys, "evaluate", run, "--open-test", "--data", tmp_path / "moved", "--json")
     assert code == 0, said
     assert (
         said["numbers"]

@@ -210,7 +210,7 @@ def test_the_numbers_follow_from_the_rows_in_the_folder(run):
 
 
 def test_evaluating_again_gives_the_same_noise_and_so_the_same_numbers(run):
-    again = run.evaluate()
+    again = run.evaluate(open_test=True)
     assert again.numbers["numbers"] == run.result["numbers"]
     assert again.numbers["openings"] > run.result["openings"]
 
@@ -236,7 +236,7 @@ def test_what_was_kept_of_pictures_is_shown_when_they_have_gone(tmp_path):
 def test_what_cannot_be_joined_opens_no_test_set(run):
     before = (run.folder.parent / "test-openings.jsonl").read_bytes()
     with pytest.raises(UsageError, match="parts of a picture"):
-        run.evaluate(views="ten")
+        run.evaluate(open_test=True, views="ten")
     assert (run.folder.parent / "test-openings.jsonl").read_bytes() == before
 
 
@@ -314,7 +314,7 @@ def test_a_hole_that_is_missing_or_means_nothing_is_told_before_anything_is_writ
 
 
 def test_evaluating_again_hides_the_same_and_fillings_stand_beside(filler):
-    again = filler.evaluate()
+    again = filler.evaluate(open_test=True)
     assert again.numbers["numbers"] == filler.result["numbers"]
     assert [each["name"] for each in filler.result["baselines"]] == [
         "the given picture itself", "the mean training picture", "mean of the rim", "nearest pixel",

@@ -38,7 +38,7 @@ def test_training_finds_more_than_colours_tell(run):
 def test_the_numbers_follow_from_the_rows_and_evaluating_again_gives_them(run):
     told = result(run.task, run.kept["test"].rows, "test")
     assert {key: run.result[key] for key in told} == told
-    assert run.evaluate().numbers["numbers"] == run.result["numbers"]
+    assert run.evaluate(open_test=True).numbers["numbers"] == run.result["numbers"]
     lines = (run.folder / "predictions.csv").read_text().splitlines()
     assert lines[0] == "sample,iou,dice,pixel_accuracy,objects_found,objects_true,objects_answered"
     assert len(lines) == 1 + run.result["n"]

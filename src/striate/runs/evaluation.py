@@ -1,4 +1,4 @@
-"""A predictor's numbers on a run's own test set, each opening recorded before, or on other labelled pictures."""
+"""A predictor's numbers on a run's own validation or test set, each opening recorded, or on other pictures."""
 
 import dataclasses
 import json
@@ -9,12 +9,15 @@ from typing import Any, final
 
 import numpy as np
 
-from striate.base.errors import DataError, MachineError, RunError
+from striate.base import durable
+from striate.base.errors import DataError, MachineError, Option, RunError, UsageError
 from striate.data.load import MEANT, Data, read_samples
+from striate.data.samples import Samples
 from striate.evaluate.result import result
 from striate.evaluate.rows import rows_anew
 from striate.predictor import Predictor
-from striate.runs import checkpoint, subsets
+from striate.runs import checkpoint, finished, subsets
+from striate.runs.kept import Kept, read_kept, write_kept
 from striate.runs.openings import Opening, close_opening, opening_of, record_opening
 from striate.runs.own import read_own, write_place
 from striate.tasks.task import Rows
@@ -32,42 +35,76 @@ class Evaluation:
     notes: tuple[str, ...] = ()
 
 
-def on_own(
-    predictor: Predictor, run: Of, others: Sequence[Of], status: str, workers: int | None, moved: str | None = None
-) -> Evaluation:
-    """The sealed test set, opened once more; or validation, where the data have no test set.
-
-    `run` is the folder and the facts of the run whose test set it is; `others` are those of who answers beside it.
-    `moved`: where the run's data lie now, which run.json is told when they are proven to be the same.
-    """
+def refuse_closed(run: Of, status: str) -> None:
+    """Refuse to open a test set that there is not, or of a training that is not done."""
     folder, facts = run
+    if not facts["split"]["test"]["n"]:
+        hint = (Option("open_test", False), ": it is measured on validation")
+        raise UsageError("open_test", f"{folder.name} has no test set", hint)
     if status != "done":
         raise RunError(folder, f"this training is {status}: its test set stays closed", "resuming it")
+
+
+def on_own(
+    predictor: Predictor,
+    run: Of,
+    others: Sequence[Of],
+    workers: int | None,
+    moved: Data | None = None,
+    open_test: bool = False,
+    before: Mapping[str, Any] | None = None,
+) -> Evaluation:
+    """Validation, or the test set, opened once more.
+
+    `run` is the folder and the facts of the run whose pictures they are; `others` are those of who answers beside it.
+    `moved`: where its data lie now, which run.json is told when they are proven to be the same. `before`: result.json
+    of who answers alone; where the test set was left sealed, what is answered now is the result from then on.
+    """
+    folder, facts = run
     predictor.try_out()
-    if facts["data"].get("source") == "arrays":
+    if moved is None and facts["data"].get("source") == "arrays":
         cause = "pictures that were in memory, and are nowhere on disk"
-        raise DataError(facts["data"]["path"], cause, "run.evaluate((pictures, labels)) from Python")
+        raise DataError(facts["data"]["path"], cause, "run.evaluate(moved=(pictures, labels)) from Python")
     task = predictor.task
     samples = read_own(folder, facts, moved, labelled=task.labelled, masked=task.masked, workers=workers)
     notes = []
-    if moved is not None:
+    if isinstance(moved, str):
         try:
             write_place(folder, moved, samples)
         except MachineError as error:
             notes.append(f"run.json still says where the data were ({error.cause})")
     split = subsets.read_split(folder, facts, samples)
-    if len(split.test) == 0:
-        rows = rows_anew(predictor, samples, split.val, workers)
-        return Evaluation(result(predictor.task, rows, "val"), rows, tuple(notes))
-    digests = [samples.digests[index] for index in split.test]
-    asked = Asked(predictor, run, samples.fingerprint)
-    opened, more = asked.open(run)
-    notes += more
+    subset, indices = ("test", split.test) if open_test else ("val", split.val)
+    asked, counted = Asked(predictor, run, samples.fingerprint), [run] if open_test else []
+    more = {"sealed": len(split.test)}
+    if open_test:
+        opened, said = asked.open(run)
+        notes, more = notes + said, {"openings": opened}
     for other in others:
-        notes += _seen_before(asked, other, digests, [run], other[0].name)
-    rows = rows_anew(predictor, samples, split.test, workers)
+        notes += _seen_before(asked, other, [samples.digests[index] for index in indices], counted, other[0].name)
+    rows = rows_anew(predictor, samples, indices, workers)
+    numbers = {**result(predictor.task, rows, subset), **more}
+    if before is not None and before["subset"] == "val":
+        beside = finished.rivals(predictor, samples, split, indices, workers)
+        told = finished.told(predictor.task, rows, subset, beside, more, before["best_epoch"])
+        numbers = {**told, "validation": before["numbers"]}
+        kept = finished.kept_of(predictor, samples, rows, indices, workers)
+        notes += _unsealed(predictor, run, samples, kept, numbers)
     asked.answered()
-    return Evaluation({**result(predictor.task, rows, "test"), "openings": opened}, rows, tuple(notes))
+    return Evaluation(numbers, rows, tuple(notes))
+
+
+def _unsealed(predictor: Predictor, run: Of, samples: Samples, test: Kept, numbers: Mapping[str, Any]) -> Sequence[str]:
+    """Keep what was answered of a sealed test set, as if the training had opened it; why it could not be."""
+    folder, facts = run
+    try:
+        before = read_kept(folder, facts, subsets.lines(folder, facts))
+        write_kept(folder, {**before, "test": test}, checkpoint.digest(predictor.members[0].network.state_dict()))
+        finished.write_predictions(folder, predictor.task, samples, test)
+        durable.write_json(folder / "result.json", numbers)
+    except (MachineError, RunError) as error:
+        return [f"what was answered could not be kept ({error.where}: {error.cause})"]
+    return []
 
 
 def on_others(

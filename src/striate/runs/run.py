@@ -1,5 +1,6 @@
 """The run folder: written while training, read by everything after."""
 
+import dataclasses
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -19,14 +20,16 @@ from striate.data.load import Data
 from striate.data.picture import decode
 from striate.data.picture.pixels import PIXELS
 from striate.data.preprocess import Views
+from striate.evaluate.result import result
 from striate.evaluate.vectors import Between, Embedded, Pool
 from striate.models.catalog import check_size
 from striate.network import network_for
 from striate.predictor import Member, Prediction, Predictor, together
-from striate.runs import checkpoint, embedding, evaluation, own, schema, subsets
+from striate.runs import checkpoint, embedding, evaluation, schema, subsets
 from striate.runs.evaluation import Evaluation
 from striate.runs.kept import Kept, answered_by, read_kept
 from striate.runs.listed import folders, status_of
+from striate.runs.own import from_anywhere
 from striate.runs.subsets import Line
 from striate.tasks import registry
 from striate.tasks.task import Task
@@ -183,31 +186,48 @@ class Run:
         self,
         data: Data | None = None,
         *,
-        moved: str | os.PathLike[str] | None = None,
+        open_test: bool = False,
+        moved: Data | None = None,
         beside: Sequence["Run"] = (),
         views: Views = "one",
         max_pixels: int | None = None,
         workers: int | None = None,
-        device: str = "cpu",
+        device: str | None = None,
     ) -> Evaluation:
-        """Numbers on labelled pictures, or, without any, on this run's own sealed test set, opened once more.
+        """Numbers on labelled pictures, or, without any, on this run's own validation set.
 
-        `moved`: where this run's own data lie now. `beside`: runs that answer together with this one. `views`: "ten"
-        looks at ten crops of each picture. `max_pixels`: the most of another picture that are read.
+        `open_test`: on its test set, opened once more and counted; what is answered of one that was left sealed is
+        kept, and is the run's result from then on. What was kept of validation answers at once; `moved`, `beside`,
+        `views` and `device` have it answered anew.
+
+        `moved`: where this run's own data lie now, or these data where they were in memory. `beside`: runs that answer
+        together with this one. `views`: "ten" looks at ten crops of each picture. `max_pixels`: the most of another
+        picture that are read.
         """
-        if data is not None and moved is not None:
-            raise UsageError("data", "other pictures and this run's own at once", "either of them")
+        if data is not None and (moved is not None or open_test):
+            cause = "other pictures, and this run's own" + (" test set" if open_test else "") + " at once"
+            raise UsageError("data", cause, "either of them")
         if data is None and max_pixels is not None:
             raise UsageError("max_pixels", "this run's own pictures are read as in training", "leaving it out")
+        alone, notes = not beside and views == "one", []
+        if data is None and not open_test and alone and moved is None and device is None:
+            try:
+                if val := self.kept.get("val"):
+                    sealed = self.facts["split"]["test"]["n"]
+                    return Evaluation({**result(self.task, val.rows, "val"), "sealed": sealed}, val.rows)
+            except RunError as error:
+                notes.append(f"what was kept of validation is damaged ({error.cause}): it is answered anew")
         predictor = together([self.predictor, *(run.predictor for run in beside)]).looking(views)
-        predictor = predictor.on(devices.named(device))
-        others = [(run.folder, run.facts) for run in beside]
+        predictor = predictor.on(devices.named(device or "cpu"))
+        own, others = (self.folder, self.facts), [(run.folder, run.facts) for run in beside]
         if data is not None:
-            return evaluation.on_others(
-                predictor, (self.folder, self.facts), others, data, workers, max_pixels or PIXELS
-            )
-        place = None if moved is None else own.from_anywhere(moved)
-        return evaluation.on_own(predictor, (self.folder, self.facts), others, self.status, workers, place)
+            return evaluation.on_others(predictor, own, others, data, workers, max_pixels or PIXELS)
+        if open_test:
+            evaluation.refuse_closed(own, self.status)
+        before = self.result if open_test and alone else None
+        place = from_anywhere(moved) if isinstance(moved, str | os.PathLike) else moved
+        found = evaluation.on_own(predictor, own, others, workers, place, open_test, before)
+        return dataclasses.replace(found, notes=(*notes, *found.notes))
 
 
 def open_run(folder: str | os.PathLike[str]) -> Run:

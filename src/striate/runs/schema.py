@@ -141,6 +141,8 @@ class Result:
     weights: Text
     best_epoch: Annotated[int, Range(1, least=1)]
     openings: Annotated[int, Range(1, least=1)] | None = None
+    sealed: Count = 0
+    validation: tuple[Number, ...] = ()
 
 
 def glance(folder: Path) -> Mapping[str, Any]:
@@ -219,6 +221,8 @@ def read_result(folder: Path, facts: Mapping[str, Any]) -> Mapping[str, Any]:
         raise RunError(path, f"n is {told.n}, and not as many as {told.subset} has pictures", DAMAGED)
     if told.subset == "test" and told.openings is None:
         raise RunError(path, "openings is missing", DAMAGED)
+    if told.sealed not in (0, facts["split"]["test"]["n"] if told.subset == "val" else 0):
+        raise RunError(path, "sealed does not agree with the rest of the run", DAMAGED)
     return values
 
 

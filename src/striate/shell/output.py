@@ -1,10 +1,12 @@
 """How commands print: a line of JSON, a table, a number with its interval."""
 
 import json
+import shlex
 import shutil
 import sys
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 from cyclopts import Group, Parameter
@@ -36,7 +38,7 @@ def tell_lines(text: str, *, file: TextIO | None = None) -> None:
         tell(line, file=file)
 
 
-def print_result(result: Mapping[str, Any]) -> None:
+def print_result(result: Mapping[str, Any], run: Path) -> None:
     from striate.evaluate import paired
 
     for each in result["numbers"]:
@@ -49,7 +51,11 @@ def print_result(result: Mapping[str, Any]) -> None:
         times = "once" if result["openings"] == 1 else f"{result['openings']} times"
         tell(f"this test set has been opened {times}")
     if result["subset"] == "val":
-        tell("there is no test set: these validation pictures also chose the epoch, so the numbers flatter")
+        chosen = "these validation pictures also chose the epoch, so the numbers flatter"
+        if not (sealed := result.get("sealed")):
+            return tell(f"there is no test set: {chosen}")
+        tell(f"{chosen}; no test picture was looked at. To open the test set of {sealed}, which is counted:")
+        tell(f"striate evaluate {shlex.quote(str(run))} --open-test")
 
 
 def number(fields: Mapping[str, Any]) -> str:

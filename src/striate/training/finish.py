@@ -1,4 +1,4 @@
-"""The end of a training: the chosen weights, the test set opened once, the rows kept, result.json."""
+"""The end of a training: the chosen weights, the test set opened once if at all, the rows kept, result.json."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,14 +8,13 @@ from striate.base import durable
 from striate.base.errors import RunError
 from striate.data.samples import Indices
 from striate.evaluate import rows
-from striate.evaluate.result import beside, result
 from striate.predictor import Predictor
-from striate.runs import checkpoint, run, subsets
+from striate.runs import checkpoint, finished, run, subsets
 from striate.runs.kept import Kept, read_kept, write_kept
 from striate.runs.openings import opening_of, record_opening, times_opened
 from striate.runs.run import Run
 from striate.tasks import registry
-from striate.tasks.task import Rows, Trial, of_pictures
+from striate.tasks.task import of_pictures
 from striate.training.loop import Trainer
 from striate.training.machine import Clock
 from striate.training.plan import Job, Listener
@@ -27,7 +26,8 @@ def finish(trainer: Trainer, folder: Path, facts: Mapping[str, Any], clock: Cloc
     disk.insist("best", lambda: checkpoint.save_best(job.checkpoints, best))
     weights = checkpoint.digest(best)
     predictor = run.open_run(folder).predictor.on(job.machine.device)
-    subset, indices = ("test", job.split.test) if len(job.split.test) else ("val", job.split.val)
+    split, sealed = job.split, len(job.split.test) if job.recipe.keep_sealed else 0
+    subset, indices = ("test", split.test) if len(split.test) and not sealed else ("val", split.val)
     saved = _before(folder, facts, weights)
     if not saved:
         if subset == "test":
@@ -37,25 +37,15 @@ def finish(trainer: Trainer, folder: Path, facts: Mapping[str, Any], clock: Cloc
         saved = _answered(predictor, job, subset, indices)
         disk.insist("kept", lambda: write_kept(folder, saved, weights))
     predictor = predictor.learned(predictor.task.settled(saved["val"].rows))
-    found = saved[subset].rows
+    found = saved[subset]
     clock.mark("test")
-    rivals = predictor.task.baselines(Trial(
-        job.samples, job.split.train, job.split.val, indices,
-        lambda some: rows.as_given(predictor, job.samples, some, job.workers),
-    ))  # fmt: skip
+    rivals = finished.rivals(predictor, job.samples, split, indices, job.workers)
     clock.mark("baselines")
-    names = [job.samples.names[index] for index in indices]
-    table = predictor.task.table(found)
-    lines = [(name, *row) for name, row in zip(names, table.rows, strict=True)]
-    written = folder / "predictions.csv"
-    disk.insist(written.name, lambda: durable.write_csv(written, ("sample", *table.head), lines))
-    told = {
-        **result(predictor.task, found, subset),
-        **({"openings": max(1, times_opened(folder, facts["split"]["test"]["digest"]))} if subset == "test" else {}),
-        "baselines": beside(predictor.task.measures(found)[0], rivals, subset),
-        "weights": "checkpoints/best",
-        "best_epoch": (progress.best_epoch or 0) + 1,
-    }
+    disk.insist("predictions.csv", lambda: finished.write_predictions(folder, predictor.task, job.samples, found))
+    more = {"sealed": sealed} if sealed else {}
+    if subset == "test":
+        more = {"openings": max(1, times_opened(folder, facts["split"]["test"]["digest"]))}
+    told = finished.told(predictor.task, found.rows, subset, rivals, more, (progress.best_epoch or 0) + 1)
     disk.insist("result.json", lambda: durable.write_json(folder / "result.json", told))
     ended = {"status": "done", "task": registry.as_dict(predictor.task), **clock.told()}
     disk.insist("run.json", lambda: run.write_facts(folder, {**facts, **ended}))
@@ -82,14 +72,5 @@ def _answered(predictor: Predictor, job: Job, subset: str, indices: Indices) -> 
     else:
         val = rows.rows(predictor, job.units, job.units.within(job.split.val), [job.val]).cpu().numpy()
     found = val if subset == "val" else rows.rows_anew(predictor, job.samples, indices, job.workers)
-    return {"val": Kept(val, job.split.val), subset: _with_shown(predictor, job, found, indices)}
-
-
-def _with_shown(predictor: Predictor, job: Job, found: Rows, indices: Indices) -> Kept:
-    """The rows, and of a few pictures what the task asks to remember."""
-    task = predictor.task
-    if not of_pictures(task):
-        return Kept(found, indices)
-    places = task.remembered(found)
-    shown = rows.shown(predictor, task, job.samples, indices[places], job.workers)
-    return Kept(found, indices, dict(zip(places.tolist(), shown, strict=True)))
+    kept = finished.kept_of(predictor, job.samples, found, indices, job.workers)
+    return {"val": Kept(val, job.split.val), subset: kept}

@@ -115,6 +115,9 @@ def plan_of(
         _refuse_needless(recipe, samples)
         task = _task(fitted.recipe, samples.targets.classes)
         split = splits.cut(samples, shares, recipe.split_seed, task.may_learn(samples.targets))
+        if recipe.keep_sealed and not len(split.test):
+            cause = f"{samples.name} has no test set to leave closed"
+            raise UsageError("keep_sealed", cause, (Option("keep_sealed", False),))
         if not of_pictures(task) and not (isinstance(source, str) and built_in(source)):
             choices = defaults.chosen(asked, samples, split.train, machine.device.type != "cpu")
             fitted, chosen = _fitted(asked, choices), {each.key: each.why for each in choices}

@@ -69,6 +69,9 @@ class Recipe:
         None, "train/validation/test in per cent, 60/20/20 where the data say nothing; 80/20/0 seals no test", "Data"
     )
     split_seed: int = _key(0, "another split of the same pictures", "Data", least=0, most=2**32 - 1)
+    keep_sealed: bool = _key(
+        False, "answer on validation; `striate evaluate RUN --open-test` opens the test set", "Data"
+    )
     check: Literal["full", "headers"] = _key("full", "decode every file before step one, or read headers", "Data")
     max_bad: float = _key(0.01, "share of unusable files that stops the run", "Data", least=0, most=1)
     max_pixels: int = _key(PIXELS, "most pixels of a picture that is read", "Data", least=PIXELS, most=MOST_PIXELS)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from striate.base.errors import DataError, RunError, UsageError
+from striate.base.errors import DataError, RunError, StriateError, UsageError
 from striate.base.words import duration
 from striate.data.picture.pixels import PIXELS, check_most
 from striate.shell.output import Device, Force, Json, print_json, print_result, print_table, tell
@@ -40,34 +40,47 @@ def evaluate(
     data: str | None = None,
     /,
     *,
+    open_test: Annotated[bool, Parameter(negative="")] = False,
     moved: Annotated[Path | None, Parameter(name="--data", help="Where this run's own data lie now.")] = None,
     beside: Beside = (),
     looks: Looks = "one",
     max_pixels: MaxPixels | None = None,
     json: Json = False,
-    device: Device = "cpu",
+    device: Device | None = None,
 ) -> None:
-    """Numbers of a run on labelled pictures, or on its own test set, opened once more.
+    """Numbers of a run on its own validation pictures, on its test set, or on other labelled pictures.
 
     Example: striate evaluate runs/digits-lenet5-1
+
+    Example: striate evaluate runs/digits-lenet5-1 --open-test
 
     Parameters
     ----------
     data
         A folder of class folders, or of images/ and masks/, a table of paths and labels or masks, or a built-in set;
         classes are named as in training.
+    open_test
+        Open the sealed test set, which is counted: once, when all settings are chosen.
     """
     import striate
 
     opened = striate.open_run(run)
     others = [striate.open_run(each) for each in beside]
-    evaluation = opened.evaluate(data, moved=moved, beside=others, views=looks, max_pixels=max_pixels, device=device)
-    for note in (*_warnings(opened, others), *evaluation.notes):
+    evaluation = opened.evaluate(
+        data, open_test=open_test, moved=moved, beside=others, views=looks, max_pixels=max_pixels, device=device
+    )
+    notes = [*_warnings(opened, others), *evaluation.notes]
+    if "validation" in evaluation.numbers:  # a sealed test set was opened: the page shows it
+        try:
+            striate.write_report(run)
+        except StriateError as error:
+            notes.append(f"the page still shows validation alone ({error.where}: {error.cause})")
+    for note in notes:
         tell(note, file=sys.stderr)
     if json:
         print_json(dict(evaluation.numbers) | {"notes": list(evaluation.notes)})
     else:
-        print_result(evaluation.numbers)
+        print_result(evaluation.numbers, run)
 
 
 def predict(

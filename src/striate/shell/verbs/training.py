@@ -42,7 +42,7 @@ def _train(
     if json:
         print_json({"run": str(run.folder), "report": str(run.folder / "report.html"), "result": run.result})
         return
-    print_result(run.result or {})
+    print_result(run.result or {}, run.folder)
     tell(f"run     {run.folder}")
     tell(f"report  {run.folder / 'report.html'}")
 
@@ -108,11 +108,11 @@ def _recipe_groups() -> list[str]:
 
 
 def train(*arguments: Any, **options: Any) -> None:
-    """Train a network and open the sealed test set once.
+    """Train a network and open the sealed test set once; with --keep-sealed, leave it closed.
 
     Example: striate train digits
 
-    Example: striate train photos/ --model resnet18 --epochs 30 --augment strong
+    Example: striate train photos/ --model resnet18 --epochs 30 --augment strong --keep-sealed
     """
     _train(*arguments, **options)
 
