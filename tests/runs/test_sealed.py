@@ -57,7 +57,7 @@ def test_a_sealed_run_answers_on_validation_and_its_page_says_how_to_open_the_te
     assert "There is no test set" not in page
     code, out, err = call(capsys, "evaluate", run.folder)
     assert (code, f"striate evaluate {run.folder} --open-test" in out, "n = 359, val" in out) == (0, True, True), err
-    assert ", val)" in call(capsys, "runs", run.folder.parent)[1]
+    assert "validation accuracy" in call(capsys, "runs", run.folder.parent)[1]
     assert openings(run) == 0
 
 
