@@ -273,6 +273,48 @@ def test_unmeasured_and_infinite_losses_leave_a_gap() -> None:
     assert Page(page).tables["Every epoch"][1] == ["1", "0.1", "inf", "–"]
 
 
+def test_many_classes_make_a_small_page_of_the_worst() -> None:
+    count = 800
+    matrix = 3 * np.eye(count, dtype=int)
+    matrix[7, 7], matrix[7, 432] = 1, 2
+    names = [f"class number {index}" for index in range(count)]
+    counts = {"train": [9] * 700 + [4] * 100, "test": [3] * count}
+    page = render(digits_material(matrix=matrix, classes=names, counts=counts))
+    assert len(page) < 300_000
+    tables = Page(page).tables
+    worst = tables["Numbers of each class"][1:]
+    assert len(worst) == 50
+    assert [row[0] for row in worst[:1]] == ["class number 7"]
+    assert [row[1] for row in tables["Pictures of each class"][2:]] == ["4"] * 50
+    assert tables["Pictures of each class"][1] == ["all", "6700", "2400"]
+    assert tables["Most frequent confusions"][1:] == [["class number 7", "class number 432", "2", "3"]]
+    text = " ".join(re.sub("<[^>]*>", "", page).split())
+    assert "The 50 of 800 with the lowest recall. All of them are in result.json." in text
+    assert "The 50 of 800 classes with the fewest. All of them are in split.csv." in text
+    assert "Each point stands for 2 × 2 classes" in text
+
+
+def test_a_single_mistake_among_many_classes_is_a_point_of_the_picture() -> None:
+    matrix = np.eye(961, dtype=int)
+    matrix[600, 41] = 1
+    drawn = str(figures.confusion(matrix, [str(index) for index in range(961)], "many"))
+    data = re.search(r'base64,\s*([^"]+)"', drawn)
+    assert data is not None
+    shade = np.asarray(Image.open(io.BytesIO(base64.b64decode(data[1]))).convert("RGBA"))
+    orange = (shade[..., 3] > 0) & (shade[..., 0] > shade[..., 2])
+    places = np.argwhere(orange) * 961 / len(shade)
+    assert len(places) > 0
+    assert np.abs(places - (600, 41)).max() < 6
+
+
+def test_thousands_of_epochs_are_a_table_of_some_with_the_best_and_the_last() -> None:
+    rows = [{"epoch": epoch, "rate": 0.1, "train_loss": 1 / epoch} for epoch in range(1, 3002)]
+    shown = [
+        int(row[0]) for row in Page(render(digits_material(epochs=rows, best_epoch=1000))).tables["Every epoch"][1:]
+    ]
+    assert shown == sorted([*range(7, 3002, 7), 1000, 3001])
+
+
 def test_pictures_are_small_and_carry_no_metadata() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (300, 200, 3), np.uint8)
     large = Section("seen", "Seen", "", (Cards((Card((Seen(pixels),), (), "a.jpg"),)),))

@@ -196,9 +196,19 @@ def test_answers_list_as_many_classes_as_asked_the_likeliest_first() -> None:
     assert TASK.nothing().as_dict() == {"label": None, "probability": None, "top": []}
 
 
+def test_of_many_classes_a_result_grows_with_their_number_and_not_with_its_square() -> None:
+    sizes = []
+    for count in (100, 101, 202):
+        task = Classify(tuple(map(str, range(count))))
+        told = task.breakdown(np.column_stack([np.eye(count), np.arange(count)]))
+        assert ("confusion" in told) == (count == 100)
+        sizes.append(len(str(told)))
+    assert sizes[2] < 2.1 * sizes[1] < 2.1 * sizes[0]
+
+
 def test_the_most_frequent_confusions_are_the_largest_cells_off_the_diagonal() -> None:
     matrix = np.array([[9, 0, 4], [1, 8, 0], [0, 7, 2]])
-    assert confusions(matrix, "abc") == [("c", "b", 7, 9), ("a", "c", 4, 13), ("b", "a", 1, 9)]
+    assert confusions(matrix, "abc", 10) == [("c", "b", 7, 9), ("a", "c", 4, 13), ("b", "a", 1, 9)]
 
 
 def test_a_task_comes_back_from_its_saved_form() -> None:

@@ -55,6 +55,7 @@ STYLE = {
 
 LONGEST_SIDE, AMONG_SEVERAL = 96, 144  # of a thumbnail, in pixels; of one that stands beside others of its sample
 MOST_TICKS = 48  # names along one side of a large confusion matrix
+MOST_POINTS = 480  # points along its side, about as many as a screen shows
 
 
 @dataclass(frozen=True)
@@ -148,15 +149,26 @@ def shares(block: Curve) -> Markup:
     return _figure(310, 280, (56, 26, 40, 12), f"{block.down} by {block.across}", draw)
 
 
+def together(classes: int) -> int:
+    """How many classes stand in one point of a large confusion matrix, along each side."""
+    return math.ceil(classes / MOST_POINTS)
+
+
 def confusion(matrix: np.ndarray, classes: Sequence[str], label: str) -> Markup:
-    """A confusion matrix (classes, classes) as colour alone, for more classes than a table can show."""
+    """A confusion matrix (classes, classes) as colour alone, for more classes than a table can show.
+
+    Of the cells that stand in one point the strongest is drawn: a rare mistake is never lost.
+    """
 
     def draw(axes: Any) -> None:
-        shade = np.zeros((*matrix.shape, 4), np.uint8)
+        starts = np.arange(0, len(matrix), together(len(matrix)))
+        strength = np.maximum.reduceat(np.maximum.reduceat(shades(matrix), starts, 0), starts, 1)
+        shade = np.zeros((*strength.shape, 4), np.uint8)
         shade[..., :3] = WRONG
-        shade[np.eye(len(matrix), dtype=bool), :3] = RIGHT
-        shade[..., 3] = np.rint(255 * shades(matrix))
-        axes.imshow(shade, interpolation="none", aspect="auto")
+        shade[np.eye(len(strength), dtype=bool), :3] = RIGHT
+        shade[..., 3] = np.rint(255 * strength)
+        end = len(starts) * together(len(matrix)) - 0.5
+        axes.imshow(shade, interpolation="none", aspect="auto", extent=(-0.5, end, end, -0.5))
         ticks = range(0, len(classes), math.ceil(len(classes) / MOST_TICKS))
         names = [short(classes[index]) for index in ticks]
         axes.set_xticks(ticks, names, rotation=90)

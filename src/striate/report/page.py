@@ -23,6 +23,8 @@ from striate.report import figures
 MOST_CELLS = 20  # names up to which a matrix is a table of numbers
 MOST_FILTERS = 256
 MOST_SKIPPED = 200
+MOST_ROWS, WORST = 300, 50  # of a table of classes; and how many of them stand for more
+MOST_EPOCHS = 500
 
 # A path from the root of a disk inside a sentence: it would tell a reader the user's name.
 ROOTED = re.compile(r"(?<![^\s\"'(=\[:])(?:[A-Za-z]:[\\/]|\\\\|~?/)(?:[^\\/\s\"']+[\\/])+")
@@ -100,6 +102,7 @@ def render(material: Material) -> str:
         "cut": printable,
         "short": figures.short,
         "seconds": lambda value: f"{value:,.1f} s" if value < 120 else f"{value / 60:,.1f} min",
+        "thousands": "{:,}".format,
         "setting": _setting,
         "plain": _plain,
     }
@@ -123,7 +126,9 @@ def render(material: Material) -> str:
         picture=figures.picture,
         among_several=figures.AMONG_SEVERAL,
         filters=[] if material.filters is None else figures.filters(material.filters[:MOST_FILTERS]),
-        subsets={words.subset(name): list(counts) for name, counts in material.counts.items()},
+        subsets={words.subset(name): sum(counts) for name, counts in material.counts.items()},
+        places=_fewest(material),
+        epochs=_some_epochs(material),
         most_skipped=MOST_SKIPPED,
     )
 
@@ -167,13 +172,37 @@ def _number(record: Mapping[str, Any]) -> Number:
 def _shown(block: Block) -> Any:
     """A block with its numbers and matrices as they are printed."""
     if isinstance(block, NumberTable):
-        rows = [(name, count, [_number(field(row, kind)) for kind in block.kinds]) for name, count, row in block.rows]
+        rows = [
+            (name, count, [_number(field(row, kind)) for kind in block.kinds]) for name, count, row in _worst(block)
+        ]
         return {"block": block, "rows": rows}
     if isinstance(block, Curve):
         return figures.shares(block)
     if isinstance(block, Matrix):
-        return {"block": block, "drawn": _matrix(block)}
+        return {"block": block, "drawn": _matrix(block), "together": figures.together(len(block.names))}
     return block
+
+
+def _worst(block: NumberTable) -> Sequence[tuple[str, int, Mapping[str, Any]]]:
+    """All rows, or of very many those with the lowest numbers; what is undefined comes last."""
+    if len(block.rows) <= MOST_ROWS:
+        return block.rows
+    known = [(value, row) for row in block.rows if (value := field(row[2], block.kinds[0])["value"]) is not None]
+    return [row for _, row in sorted(known, key=lambda each: each[0])[:WORST]]
+
+
+def _fewest(material: Material) -> Sequence[int]:
+    """Places of all classes, or of very many those with the fewest pictures in the first subset."""
+    places = range(len(material.classes))
+    if len(places) <= MOST_ROWS:
+        return places
+    return sorted(places, key=next(iter(material.counts.values())).__getitem__)[:WORST]
+
+
+def _some_epochs(material: Material) -> Sequence[Mapping[str, Any]]:
+    """All of them, or of very many every so many-th, the best and the last."""
+    step, count = math.ceil(len(material.epochs) / MOST_EPOCHS), len(material.epochs)
+    return [row for row in material.epochs if row["epoch"] in (material.best_epoch, count) or row["epoch"] % step == 0]
 
 
 def _beside(result: Mapping[str, Any]) -> list[str]:

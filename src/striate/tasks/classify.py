@@ -24,6 +24,8 @@ from striate.tasks.task import LabelTask, Rows, Shown, Trial, Usual, option
 MOST = 5_000
 SIDE = 16
 MISTAKES, THUMBNAIL = 24, 96
+# Beyond so many classes the confusion matrix is what predictions.csv counts, and more of its cells are listed.
+FEW = 100
 # Temperatures that are looked at: beyond them every answer is either sure or even.
 COLDEST, HOTTEST = 0.05, 20.0
 
@@ -141,16 +143,20 @@ class Classify(Usual):
         return [*measured, Mean("log loss", tuple(-np.log(np.maximum(own, np.finfo(np.float64).tiny))))]
 
     def breakdown(self, kept: Rows) -> Mapping[str, Any]:
-        """Numbers by class, the confusion matrix, and the temperature where one was settled."""
+        """Numbers by class, of few the confusion matrix, and the temperature where one was settled."""
         confusion = self.confusion(kept)
         told: dict[str, Any] = {"temperature": self.temperature} if self.calibrate else {}
-        return told | {
-            "classes": [
-                {"class": name, "support": int(confusion[index].sum()), **measures}
-                for index, (name, measures) in enumerate(self.by_class(confusion))
-            ],
-            "confusion": confusion.tolist(),
-        }
+        few = {"confusion": confusion.tolist()} if len(self.classes) <= FEW else {}
+        return (
+            told
+            | {
+                "classes": [
+                    {"class": name, "support": int(confusion[index].sum()), **measures}
+                    for index, (name, measures) in enumerate(self.by_class(confusion))
+                ],
+            }
+            | few
+        )
 
     def confusion(self, kept: Rows) -> Array:
         """Counts (classes, classes): rows truth, columns answers."""
@@ -218,9 +224,9 @@ class Classify(Usual):
     def sections(self, kept: Rows, result: Mapping[str, Any], shown: Shown) -> list[Section]:
         """The confusion matrix, the numbers of each class, and the worst mistakes."""
         told = f"{result['n']:,} {words.subset(result['subset'])} pictures"
-        confusion = self.confusion(kept)
+        confusion, listed = self.confusion(kept), 10 if len(self.classes) <= FEW else 50
         pairs = Table(
-            ("truth", "answer", "times", "of its pictures"), confusions(confusion, self.classes),
+            ("truth", "answer", "times", "of its pictures"), confusions(confusion, self.classes, listed),
             "Most frequent confusions", "None: every picture was answered rightly.",
         )  # fmt: skip
         methods = ", ".join(
@@ -281,7 +287,7 @@ def confusion_matrix(answers: Array, targets: Array, classes: int) -> Array:
     return np.bincount(targets * classes + answers, minlength=classes * classes).reshape(classes, classes)
 
 
-def confusions(confusion: Array, classes: Sequence[str], most: int = 10) -> list[tuple[str, str, int, int]]:
+def confusions(confusion: Array, classes: Sequence[str], most: int) -> list[tuple[str, str, int, int]]:
     """The most frequent confusions: truth, answer, how often, of how many pictures of that truth."""
     wrong = confusion - np.diag(np.diag(confusion))
     order = np.argsort(-wrong, axis=None, kind="stable")[:most]
