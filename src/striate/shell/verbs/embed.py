@@ -106,7 +106,7 @@ def between(
 ) -> None:
     """What an autoencoder's decoder makes of the codes between those of two pictures, as a strip.
 
-    Example: striate between runs/photos-autoencoder-1 one.jpg other.jpg --out strip.png
+    Example: striate between runs/digits-autoencoder-1 a.png b.png --out strip.png
 
     Parameters
     ----------

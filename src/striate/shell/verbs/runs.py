@@ -102,7 +102,7 @@ def predict(
 ) -> None:
     """The answer for each picture; a bad picture is a row with its cause.
 
-    Example: striate predict runs/digits-lenet5-1 photos/ more/*.png --csv answers.csv
+    Example: striate predict runs/digits-lenet5-1 new/ more/*.jpg --csv answers.csv
 
     Parameters
     ----------

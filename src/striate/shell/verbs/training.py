@@ -113,6 +113,8 @@ def train(*arguments: Any, **options: Any) -> None:
     Example: striate train digits
 
     Example: striate train photos/ --model resnet18 --epochs 30 --augment strong --keep-sealed
+
+    Example: striate train digits --task reconstruct
     """
     _train(*arguments, **options)
 
