@@ -71,7 +71,8 @@ def carry_out(
     held = data if _held(data) else None
     if resume is not None and recipe:
         cause = f"a run goes on with its own recipe, not with {', '.join(recipe)}"
-        raise UsageError("resume", cause, "--resume RUN alone")
+        hint = f"--resume {resume} alone; more epochs are a new run: striate train DATA --weights {resume}"
+        raise UsageError("resume", cause, hint)
     asked = None if resume is not None else _asked(data, recipe)
     from striate.training.disk import Disk
     from striate.training.train import start_run

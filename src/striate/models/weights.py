@@ -105,7 +105,7 @@ def fill(net: nn.Module, entry: Entry, weights: str | os.PathLike[str], options:
     """
     official = entry.weights
     if is_path(weights):
-        path, said = Path(weights), []
+        path, said = Path(os.path.expanduser(weights)), []  # noqa: PTH111 - leaves a ~name alone that is nobody's
     else:
         where = published(entry, str(weights))
         path = fetch(where)
@@ -199,8 +199,7 @@ def _fit(net: nn.Module, state: Mapping[str, Tensor], part: str = "") -> _Fit:
     counters = [key for key in (*values, *own) if key.endswith("num_batches_tracked")]
     missing = [key for key in own if key not in values and key not in counters]
     foreign = [key for key in values if key not in own and key not in counters]
-    layers = [key for key in own if isinstance(net.get_submodule(_module(key)), nn.Linear | nn.Conv2d | RadialBasis)]
-    head = _module(layers[-1]) if layers else ""
+    layers, head = _layers(net, own), head_of(net)
     if missing and {*map(_module, missing)} == {head}:
         notes.append(f"{head} is not in the file and starts anew")
         missing = []
@@ -248,6 +247,16 @@ def _inputs(
     chosen = [key for key in misshapen if key in convs and (values[key].shape[1:2], own[key].shape[1:2]) == pair]
     adapted = {key: with_channels(values[key], own[key].shape[1]) for key in chosen if values[key].ndim == 4}
     return {key: value for key, value in adapted.items() if value.shape == own[key].shape}
+
+
+def head_of(net: nn.Module) -> str:
+    """The name of the last layer."""
+    layers = _layers(net, net.state_dict())
+    return _module(layers[-1]) if layers else ""
+
+
+def _layers(net: nn.Module, own: Mapping[str, Tensor]) -> list[str]:
+    return [key for key in own if isinstance(net.get_submodule(_module(key)), nn.Linear | nn.Conv2d | RadialBasis)]
 
 
 def with_channels(filters: Tensor, channels: int) -> Tensor:

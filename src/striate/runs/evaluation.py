@@ -161,7 +161,7 @@ def _seen_before(asked: Asked, run: Of, digests: Sequence[str], counted: Sequenc
     name where it answers beside the one that was asked.
     """
     folder, facts = run
-    seen = {line.digest: line.subset for line in subsets.lines(folder, facts)}
+    seen = subsets.seen(folder) | {line.digest: line.subset for line in subsets.lines(folder, facts)}
     trained = sum(seen.get(digest) in ("train", "val") for digest in digests)
     sealed = sum(seen.get(digest) == "test" for digest in digests)
     notes = []

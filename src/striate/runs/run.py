@@ -43,6 +43,10 @@ class Run:
     folder: Path
     facts: Mapping[str, Any]
 
+    def __fspath__(self) -> str:
+        """So that a run is taken wherever its folder is."""
+        return str(self.folder)
+
     @property
     def name(self) -> str:
         return self.folder.name
@@ -115,6 +119,11 @@ class Run:
         expected = answered_by(self.folder) if self.facts["status"] == "done" else None
         weights, _, notes = checkpoint.read_best(self.folder / "checkpoints", like, expected)
         return weights, notes
+
+    @property
+    def weights(self) -> checkpoint.Tensors:
+        """The chosen weights, or of a training that is not done the best until now."""
+        return self._chosen[0]
 
     def _fresh(self) -> nn.Module:
         """The network that run.json names, of the catalogue and of options that its builder declares."""

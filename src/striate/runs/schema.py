@@ -28,7 +28,7 @@ from striate.models.catalog import find
 FORMAT = 2
 # What lies in a run folder: none of it may be a link.
 NAMES = (
-    "run.json", "split.csv", "epochs.csv", "checkpoints", "kept", "result.json", "predictions.csv", ".lock",
+    "run.json", "split.csv", "seen.csv", "epochs.csv", "checkpoints", "kept", "result.json", "predictions.csv", ".lock",
 )  # fmt: skip
 MOST, MOST_LINES = 2**24, 2**30  # bytes of a file of facts, and of one with a line for each picture
 Word = Annotated[str, re.compile(r"(?![+-]?\d{6})[^\0]{0,400}")]

@@ -1,5 +1,6 @@
 """split.csv: which sample is in which subset, a line each in the order of the samples."""
 
+import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from striate.data.samples import Samples
 from striate.data.splits import Split, digest
 from striate.runs import schema
 
-NAME = "split.csv"
+NAME, SEEN = "split.csv", "seen.csv"
 HINT = "a fresh run; this folder is damaged"
 DIGEST = re.compile("[0-9a-f]{64}")
 _HEAD = ("sample", "sha256", "class", "group", "subset")
@@ -39,6 +40,22 @@ def write_split(folder: Path, samples: Samples, split: Split) -> None:
         for i in sorted(subset)
     )  # fmt: skip
     durable.write_csv(folder / NAME, _HEAD, rows)
+
+
+def write_seen(folder: Path, seen: Mapping[str, str]) -> None:
+    """seen.csv: the pictures that the weights which a training starts from know already."""
+    durable.write_csv(folder / SEEN, ("sha256", "subset"), sorted(seen.items()))
+
+
+def seen(folder: Path) -> dict[str, str]:
+    """By digest, "train" or "val"; none where a training started anew."""
+    path = folder / SEEN
+    if not os.path.lexists(path):
+        return {}
+    _, *rows = list(reading.read_table(path, schema.MOST_LINES)) or [[]]
+    if not all(len(row) == 2 and DIGEST.fullmatch(row[0]) and row[1] in ("train", "val") for row in rows):
+        raise RunError(path, "its lines are not those that a training writes", HINT)
+    return {digest: subset for digest, subset in rows}  # noqa: C416 - a list of lists
 
 
 def lines(folder: Path, facts: Mapping[str, Any]) -> list[Line]:

@@ -32,6 +32,7 @@ from striate.network import network_for
 from striate.runs import run, subsets
 from striate.runs.own import read_own
 from striate.runs.run import Run
+from striate.runs.starts import Start, start_of
 from striate.tasks import registry
 from striate.tasks.task import Task, of_pictures
 from striate.training import canvases, defaults
@@ -52,6 +53,7 @@ class Plan:
 
     `blank` is how pictures become canvases, without the means that are still to be measured; `units` are these.
     `chosen` are the keys of the recipe that were filled in by looking at the pictures, with their reasons.
+    `start` is the run whose weights it starts from.
     """
 
     recipe: Recipe
@@ -64,6 +66,7 @@ class Plan:
     machine: Machine
     network: Mapping[str, Any]
     chosen: Mapping[str, str]
+    start: Start | None
 
     @property
     def batch(self) -> int:
@@ -98,6 +101,9 @@ def plan_of(
     where its data have changed. A UsageError for options that cannot be meant is raised before any picture is read.
     """
     source: Data = recipe.data if data is None else data
+    start = start_of(recipe.weights) if before is None else None
+    if start is not None:
+        recipe = dataclasses.replace(recipe, **start.suits(vars(recipe)))
     asked = _asked(recipe, before is None and have_masks(source))
     fitted = _fitted(asked)  # a wrong option is told before any picture is read
     task, machine = _task(fitted.recipe, ("one", "two")), machines.choose(recipe.device, recipe.precision)
@@ -139,6 +145,7 @@ def plan_of(
         machine=machine,
         network={"name": entry.name, "options": options},
         chosen=chosen,
+        start=start,
     )
     _refuse_small_batches(plan, fitted.net)
     return plan
@@ -254,7 +261,12 @@ def job_of(plan: Plan, folder: Path, execution: Execution, listener: Listener) -
     blank, units, learning = plan.blank, plan.units, plan.units.within(split.train)
     net = network_for(plan.network["name"], plan.task, blank.channels, plan.network["options"])
     if recipe.weights is not None and not (folder / "run.json").exists():  # a run that goes on has its own
-        for said in weights.fill(net, find(plan.network["name"]), recipe.weights, plan.network["options"]):
+        entry = find(plan.network["name"])
+        for said in (
+            weights.fill(net, entry, recipe.weights, plan.network["options"])
+            if plan.start is None
+            else plan.start.fill(net, entry, samples.targets.classes)
+        ):
             listener.say(said)
     net = machines.channels_last(net, plan.machine)
     torch.manual_seed(key(recipe.seed, "partner"))

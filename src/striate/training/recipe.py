@@ -38,7 +38,7 @@ class Recipe:
         dict, "options of the network's builder: --model-options.stem 32", "Network"
     )
     weights: str | None = _key(
-        None, "start from these: imagenet, another published name, a file, or a run folder", "Network"
+        None, "start from these: imagenet, another published name, a file, or a run folder, in a new run", "Network"
     )
     dropout: float | None = _key(
         None, "share of features dropped; the network's own rate when left out", "Network", least=0, most=0.99
@@ -177,6 +177,7 @@ def recipe_of(**values: Any) -> Recipe:
             raise UsageError(name, "no such key in a recipe", f"{nearest(name, known)[0]!r}, the nearest key")
     if "data" not in values:
         raise UsageError("data", "a recipe needs data", "data = 'digits', a folder or a table")
+    values = {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in values.items()}
     recipe = Recipe(**{name: _as_declared(name, known[name], value) for name, value in values.items()})
     check(recipe)
     return recipe

@@ -27,7 +27,7 @@ from striate.training.signals import listening
 # Skipped files that are named one by one on the screen.
 SHOWN = 20
 # What is written into a run folder, beside its checkpoints.
-WRITTEN = r"kept|(run|result)\.json|(split|epochs|predictions)\.csv|report\.html"
+WRITTEN = r"kept|(run|result)\.json|(split|seen|epochs|predictions)\.csv|report\.html"
 
 
 def start_run(recipe: Recipe, execution: Execution, listener: Listener, data: Data | None = None) -> Run | None:
@@ -42,6 +42,8 @@ def start_run(recipe: Recipe, execution: Execution, listener: Listener, data: Da
         folder = new_folder(plan, execution)
         try:
             kept = {"id": secrets.token_hex(16), "began": clock.began, "command": execution.command, "earlier": []}
+            if plan.start is not None:
+                kept |= {"earlier": plan.start.leaks(plan.samples, plan.split), "weights": plan.start.facts}
             return _carry_out(plan, folder, execution, listener, clock, kept)
         finally:
             if plan.machine.first and not (folder / "run.json").exists():  # it never came to a first step
@@ -55,7 +57,8 @@ def resume_run(folder: Path, execution: Execution, listener: Listener, data: Dat
     """
     before = run.open_run(folder)
     if before.status == "done":
-        raise RunError(folder, "this training is finished", f"`striate evaluate {folder}`, or a fresh run")
+        hint = f"`striate evaluate {folder}`; more epochs are a new run: `striate train DATA --weights {folder}`"
+        raise RunError(folder, "this training is finished", hint)
     recipe = recipe_of(**before.recipe)
     if before.facts["data"].get("source") == "arrays" and (data is None or isinstance(data, str | os.PathLike)):
         hint = "striate.train((pictures, labels), resume=...) from Python"
@@ -73,7 +76,7 @@ def resume_run(folder: Path, execution: Execution, listener: Listener, data: Dat
             if plan.machine.first:
                 listener.say(earlier[-1])
         clock.mark("scan and split")
-        kept = {key: before.facts[key] for key in ("began", "command") if key in before.facts}
+        kept = {key: before.facts[key] for key in ("began", "command", "weights") if key in before.facts}
         kept |= {"id": before.facts.get("id") or secrets.token_hex(16), "earlier": earlier}  # a run of before has none
         return _carry_out(plan, folder, execution, listener, clock, kept)
 
@@ -86,7 +89,8 @@ def _carry_out(
     clock: Clock,
     kept: Mapping[str, Any],
 ) -> Run | None:
-    """`kept` is for run.json: `id` tells this run from all others, `earlier` how the parts before this one differed."""
+    """`kept` is for run.json: "id" tells this run from all others, "earlier" how what was before this part differs,
+    "weights" which run it started from."""
     first, held = plan.machine.first, contextlib.ExitStack()
     if first:
         held.enter_context(lock.alone(folder, listener.say))
@@ -100,6 +104,9 @@ def _carry_out(
             facts = {**facts_of(job), **kept}
             if first:
                 # run.json comes last: what has one can be resumed
+                if plan.start is not None:
+                    seen = plan.start.seen
+                    disk.write("seen.csv", lambda: subsets.write_seen(folder, seen))
                 disk.write("split.csv", lambda: subsets.write_split(folder, plan.samples, plan.split))
                 disk.write("run.json", lambda: run.write_facts(folder, {**facts, "status": "running"}))
             clock.mark("read pictures")
@@ -134,6 +141,8 @@ def _introduce(job: Job, folder: Path, listener: Listener) -> None:
         listener.say(f"they are looked at in tiles of {side}x{side} pixels, {learned} of them in training")
     if recipe.channels == 1 and not job.samples.grey:
         listener.say(f"{recipe.model} sees one channel: colours are turned to grey (--channels 3 keeps them)")
+    for note in job.start.leaks(job.samples, job.split) if job.start else ():
+        listener.say(note)
     skipped = job.samples.skipped
     for skip in skipped[:SHOWN]:
         listener.say(f"skipped {skip.name}: {skip.cause}")
