@@ -202,7 +202,11 @@ def _fewest(material: Material) -> Sequence[int]:
 def _some_epochs(material: Material) -> Sequence[Mapping[str, Any]]:
     """All of them, or of very many every so many-th, the best and the last."""
     step, count = math.ceil(len(material.epochs) / MOST_EPOCHS), len(material.epochs)
-    return [row for row in material.epochs if row["epoch"] in (material.best_epoch, count) or row["epoch"] % step == 0]
+    return [
+        row
+        for row in material.epochs
+        if row["epoch"] in (material.best_epoch, count) or (row["epoch"] or 0) % step == 0
+    ]
 
 
 def _beside(result: Mapping[str, Any]) -> list[str]:

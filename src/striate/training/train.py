@@ -41,7 +41,12 @@ def start_run(recipe: Recipe, execution: Execution, listener: Listener, data: Da
         clock.mark("scan and split")
         folder = new_folder(plan, execution)
         try:
-            kept = {"id": secrets.token_hex(16), "began": clock.began, "command": execution.command, "earlier": []}
+            kept: dict[str, Any] = {
+                "id": secrets.token_hex(16),
+                "began": clock.began,
+                "command": execution.command,
+                "earlier": [],
+            }
             if plan.start is not None:
                 kept |= {"earlier": plan.start.leaks(plan.samples, plan.split), "weights": plan.start.facts}
             return _carry_out(plan, folder, execution, listener, clock, kept)
