@@ -9,7 +9,7 @@ from PIL import Image
 
 import striate
 from small import photographs, train
-from striate.base.errors import MachineError, UsageError
+from striate.base.errors import MachineError, StriateError, UsageError
 from striate.data.load import read_samples
 from striate.data.picture import decode
 from striate.data.units import units_of
@@ -121,11 +121,74 @@ def test_networks_that_answer_different_questions_are_not_joined(runs, home):
         together([])
 
 
+def test_one_picture_is_one_prediction_and_what_may_be_several_is_a_list(runs, pictures, monkeypatch):
+    run, path = runs[1], next(path for path in pictures if path.suffix == ".png")
+    one, pixels = run.predict(str(path)), np.asarray(Image.open(path))
+    assert (one.file, one.status, len(one.top)) == (str(path), "ok", 3)
+    monkeypatch.setenv("HOME", str(path.parent))
+    for same in (path, f"~/{path.name}"):
+        assert run.predict(same) == one
+    for held in (Image.open(path), pixels, path.read_bytes()):
+        assert run.predict(held) == dataclasses.replace(one, file="picture 1")
+    for several in ([path], (path,), iter([str(path)]), np.array([str(path)]), f"{path.parent}/*{path.stem}.png"):
+        assert run.predict(several) == [one]
+    assert len(run.predict(path.parent)) == len(pictures)
+    assert [each.file for each in run.predict([pixels, path, Image.open(path)])] == [
+        "picture 1",
+        str(path),
+        "picture 3",
+    ]
+    np.testing.assert_allclose(probabilities(run.predict(np.stack([pixels] * 2))), probabilities([one] * 2), atol=1e-6)
+    assert run.predict(path.parent / "none.png").status == "no such file"
+    assert run.predict(b"nothing").status == "looks like text"
+    assert run.predict([]) == []
+
+
+@pytest.mark.parametrize("model", [0, 1])
+def test_a_picture_in_memory_is_answered_in_any_mode_and_stays_as_it_is(runs, pictures, tmp_path, model):
+    colours = Image.open(next(path for path in pictures if path.suffix == ".png"))
+    for mode in ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "I;16"):
+        image = Image.new("I;16", (9, 8), 40_000) if mode == "I;16" else colours.convert(mode)
+        before = image.tobytes(), image.mode, image.size, dict(image.info)
+        found = runs[model].predict(image)
+        assert (found.status, found.file) == ("ok", "picture 1"), mode
+        assert (image.tobytes(), image.mode, image.size, dict(image.info)) == before, mode
+    grey = np.asarray(colours.convert("L"))
+    held = grey.copy()
+    answers = {runs[model].predict(each).answer for each in (grey, grey[:, :, None], np.asfortranarray(grey))}
+    assert answers == {runs[model].predict(colours.convert("L")).answer}
+    assert np.array_equal(grey, held)
+
+
+@pytest.mark.parametrize(
+    ("given", "cause"),
+    [
+        (torch.zeros(3, 8, 8), "pictures: a Tensor is no picture"),
+        ([torch.zeros(8, 8, 3, dtype=torch.uint8)], "picture 1: a Tensor is no picture"),
+        (np.zeros((8, 8, 3), np.float32), r"picture 1: float32 \(8, 8, 3\) is no picture"),
+        (np.zeros((3, 8, 8), np.uint8), r"picture 1: uint8 \(3, 8, 8\) is no picture"),
+        ([np.zeros((8, 8, 4), np.uint8)], r"picture 1: uint8 \(8, 8, 4\) is no picture"),
+        (np.zeros((0, 8), np.uint8), r"picture 1: uint8 \(0, 8\) is no picture"),
+        (np.zeros((8, 8), np.int64), r"picture 1: int64 \(8, 8\) is no picture"),
+        (7, "pictures: a int is no picture"),
+        (None, "pictures: a NoneType is no picture"),
+        ([np.zeros((8, 8), np.uint8), None], "picture 2: a NoneType is no picture"),
+        ([[1, 2]], "picture 1: a list is no picture"),
+    ],
+)
+def test_what_is_no_picture_is_told_with_what_is_one(runs, given, cause):
+    for asked in (runs[1].predict, runs[1].predictor.predict, runs[1].embed):
+        if asked == runs[1].embed and getattr(given, "shape", None) == (3, 8, 8) and isinstance(given, np.ndarray):
+            continue  # three grey pictures, as training takes them
+        with pytest.raises(StriateError, match=rf"^{cause}\. Try: a path, a PIL picture or a uint8 array"):
+            asked(given)
+
+
 def test_a_predictor_needs_no_folder(runs, pictures, tmp_path):
     """The network, its preprocessing and its task in hand are all there is to it."""
     (member,) = runs[1].predictor.members
     answer = Predictor((member,)).predict([pictures[0], tmp_path / "missing.png"])
-    assert Predictor((member,)).predict(pictures[0]) == Predictor((member,)).predict([str(pictures[0])])
+    assert Predictor((member,)).predict(pictures[0]) == Predictor((member,)).predict([str(pictures[0])])[0]
     assert [each.status == "ok" for each in answer] == [True, False]
     assert answer[1].as_dict() == {
         "file": str(tmp_path / "missing.png"), "status": "no such file", "label": None, "probability": None, "top": [],

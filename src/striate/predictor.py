@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,13 +17,13 @@ from striate.base import devices
 from striate.base.errors import DataError, Option, UsageError
 from striate.cost.budget import largest_batch
 from striate.data.feed import Batch
-from striate.data.picture import decode
 from striate.data.picture.canvas import planes
 from striate.data.picture.laid import Array, Pixels
+from striate.data.picture.layers import layers_of
 from striate.data.picture.pixels import PIXELS as PIXELS_READ
 from striate.data.picture.pixels import check_most
 from striate.data.preprocess import Preprocess, Views, scaled
-from striate.data.sources.folder import list_pictures
+from striate.data.sources.given import Picture, content, name_of, pictures_of
 from striate.data.sources.holes import Holes, holes_in
 from striate.network import autocast, batch_of, in_parts, inside, refuse_not_finite, starts
 from striate.tasks.task import Answer, LabelTask, PictureTask, Task, fills, of_pictures
@@ -197,74 +196,78 @@ class Predictor:
 
     def predict(
         self,
-        pictures: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        pictures: Any,
         *,
         top: int | None = None,
-        holes: str | os.PathLike[str] | None = None,
+        holes: Any = None,
         max_pixels: int = PIXELS_READ,
         progress: Callable[[int, int], None] = lambda done, total: None,
-    ) -> list[Prediction]:
-        """One prediction per picture of the files, folders and patterns; a bad picture is one with its cause.
+    ) -> Any:
+        """The Prediction of one picture, or a list of them: one for each of a list, a folder or a pattern.
 
-        One path is one file, folder or pattern. `top`: how many classes a classifier lists, 5 as a rule. `holes`: a
-        picture, or a folder of such by name, that is white where one who fills is to fill. `max_pixels`: the most of
-        one picture that are read.
+        One picture is the path of a file, one of PIL's of any mode, a file's bytes, or a uint8 array (height, width) or
+        (height, width, 1 or 3); a list may hold any of these, and folders and patterns. A picture that cannot be read
+        has a prediction with its cause in `status`; what is no picture at all is a UsageError or a DataError.
+
+        `top`: how many classes a classifier lists, 5 as a rule. `holes`: a picture, or a folder of such by name, that
+        is white where one who fills is to fill. `max_pixels`: the most of one picture that are read.
         """
-        named = [pictures] if isinstance(pictures, str | os.PathLike) else pictures
-        paths = list_pictures([os.fspath(picture) for picture in named])
-        predictions = []
-        for each in self.predictions(paths, top=top, holes=holes, max_pixels=max_pixels):
-            predictions.append(each)
-            progress(len(predictions), len(paths))
-        return predictions
+        way = self.members[0].preprocess
+        each, alone = pictures_of(pictures, layers_of(way.channels, way.depth))
+        found: list[Prediction] = []
+        for one in self.predictions(each, top=top, holes=holes, max_pixels=max_pixels):
+            found.append(one)
+            progress(len(found), len(each))
+        return found[0] if alone else found
 
     def predictions(
         self,
-        paths: Sequence[Path],
+        pictures: Sequence[Picture],
         *,
         top: int | None = None,
-        holes: str | os.PathLike[str] | None = None,
+        holes: Any = None,
         max_pixels: int = PIXELS_READ,
         tiles: Progress = lambda name, done, total: None,
     ) -> Iterator[Prediction]:
-        """Those of the files, one after the other; no more than a few pictures are in memory together.
+        """Those of the pictures, one after the other; no more than a few are decoded together.
 
         `tiles` is told of a picture that is answered in many of them.
         """
         check_most(max_pixels)
         task: Task = self.task if top is None else self.task.listing(top)
         marked = self.marked(holes)
+        named = [(name_of(picture, place), picture) for place, picture in enumerate(pictures)]
         if of_pictures(task):
-            for path in paths:
-                yield self._pictured(path, task, marked, max_pixels, tiles)
+            for name, picture in named:
+                yield self._pictured(name, picture, task, marked, max_pixels, tiles)
             return
         step = min(_AT_ONCE, self.at_once)
-        for start in range(0, len(paths), step):
-            yield from self._labelled(paths[start : start + step], task, max_pixels)
+        for start in range(0, len(named), step):
+            yield from self._labelled(named[start : start + step], task, max_pixels)
 
-    def marked(self, holes: str | os.PathLike[str] | None) -> Holes | None:
+    def marked(self, holes: Any) -> Holes | None:
         """What is to be filled; a UsageError where the task fills and nothing is marked, or the other way round."""
         if fills(self.task) and holes is None:
             cause, hint = "nothing is marked to be filled", "a picture that is white there and black elsewhere: "
             raise UsageError("holes", cause, (hint, Option("holes", "MASK.png")))
         if holes is not None and not fills(self.task):
             raise UsageError("holes", f"the task {self.task.name} fills none", "leaving it out")
-        return None if holes is None else holes_in(Path(holes))
+        return None if holes is None else holes_in(holes)
 
     def _pictured(
-        self, path: Path, task: PictureTask, marked: Holes | None, max_pixels: int, tiles: Progress
+        self, name: str, given: Picture, task: PictureTask, marked: Holes | None, max_pixels: int, tiles: Progress
     ) -> Prediction:
         try:
             way = self.members[0].preprocess
-            pixels = way.pixels(decode.read_bytes(path, max_pixels), str(path), max_pixels)
+            pixels = way.pixels(content(given, max_pixels), name, max_pixels)
             picture = planes(pixels, way.channels)
-            hole = None if marked is None else marked.of(path, pixels.shape[:2], max_pixels)
+            hole = None if marked is None else marked.of(name, pixels.shape[:2], max_pixels)
         except DataError as error:
-            return Prediction(str(path), error.cause, task.nothing())
-        given = self._with_hole(picture, task, hole)
-        said = self.said(given, task, lambda done, total: tiles(f"tiles of {path.name}", done, total))
+            return Prediction(name, error.cause, task.nothing())
+        seen = self._with_hole(picture, task, hole)
+        said = self.said(seen, task, lambda done, total: tiles(f"tiles of {Path(name).name}", done, total))
         whole = said if hole is None else np.where(hole, said, picture / 255)
-        return Prediction(str(path), "ok", task.answer(whole, picture))
+        return Prediction(name, "ok", task.answer(whole, picture))
 
     def _with_hole(self, picture: Array, task: PictureTask, hole: Array | None) -> Array:
         if hole is None or not fills(task):
@@ -341,14 +344,14 @@ class Predictor:
         refuse_not_finite(scores)
         return scores
 
-    def _labelled(self, paths: Sequence[Path], task: LabelTask, max_pixels: int) -> list[Prediction]:
+    def _labelled(self, named: Sequence[tuple[str, Picture]], task: LabelTask, max_pixels: int) -> list[Prediction]:
         """Those of a few pictures, which lie in memory together."""
         causes: dict[int, str] = {}
         looks: list[list[tuple[int, Pixels, Any]]] = [[] for _ in self.members]
-        for place, path in enumerate(paths):
+        for place, (name, picture) in enumerate(named):
             try:
-                data = decode.read_bytes(path, max_pixels)
-                found = [each.preprocess.looks(data, str(path), max_pixels=max_pixels) for each in self.members]
+                data = content(picture, max_pixels)
+                found = [each.preprocess.looks(data, name, max_pixels=max_pixels) for each in self.members]
             except DataError as error:
                 causes[place] = error.cause
                 continue
@@ -362,8 +365,8 @@ class Predictor:
                 given = task.answers(answers.cpu().numpy())
                 said |= dict(zip(batch.indices.tolist(), given, strict=True))
         return [
-            Prediction(str(path), causes.get(place, "ok"), said.get(place, task.nothing()))
-            for place, path in enumerate(paths)
+            Prediction(name, causes.get(place, "ok"), said.get(place, task.nothing()))
+            for place, (name, _) in enumerate(named)
         ]
 
 

@@ -297,8 +297,16 @@ def test_predict_fills_what_is_marked_and_changes_nothing_else(filler, tmp_path,
         filled = np.asarray(picture)
     assert np.array_equal(filled[mask == 0], pixels[mask == 0])
     assert (filled[mask > 0] != pixels[mask > 0]).mean() > 0.9
-    (answer,) = filler.predict(tmp_path / "a.png", holes=tmp_path / "masks" / "a.png")
+    answer = filler.predict(tmp_path / "a.png", holes=tmp_path / "masks" / "a.png")
     assert np.array_equal(answer.picture, filled)
+    for picture, holes in ((pixels, mask), (Image.fromarray(pixels), mask > 0), (tmp_path / "a.png", mask)):
+        assert np.array_equal(filler.predict(picture, holes=holes).picture, filled)
+    assert [each.status for each in filler.predict([pixels, pixels[:40]], holes=mask)] == [
+        "ok", "its mask is 61x50, and the picture 61x40",
+    ]  # fmt: skip
+    assert "no mask of its name" in filler.predict(pixels, holes=tmp_path / "masks").status
+    with pytest.raises(UsageError, match="several marks"):
+        filler.predict(pixels, holes=[mask, mask])
 
 
 def test_a_hole_that_is_missing_or_means_nothing_is_told_before_anything_is_written(filler, run, tmp_path, capsys):

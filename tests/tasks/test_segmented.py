@@ -76,5 +76,5 @@ def test_the_published_network_learns_from_tiles_with_mirrored_borders(data, tmp
     options = {"model_options": {"width": 2}, "channels": 1, "epochs": 1, "runs": tmp_path}
     run = striate.train(str(data), model="unet", **RECIPE, **options)
     assert (run.preprocess.context, run.preprocess.resize) == (92, "tiles")
-    (found,) = run.predict(str(data / "images" / "00.png"))
+    found = run.predict(str(data / "images" / "00.png"))
     assert found.picture.shape == (40, 48)

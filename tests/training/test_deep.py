@@ -43,10 +43,10 @@ def test_dim_layers_of_16_bits_are_segmented_and_told_from_their_own_deviation(t
     assert max(way.deviation) < 256 / 65_535, "no floor of 8 bits makes them dark"
     again = run.evaluate(str(tmp_path / "data"))
     assert (again.numbers["n"], again.numbers["numbers"][0]["name"]) == (12, "IoU of 1 over the data set")
-    found = run.predict(tmp_path / "data" / "images" / "0.tif")[0]
+    found = run.predict(tmp_path / "data" / "images" / "0.tif")
     assert (found.status, found.picture.shape) == ("ok", (32, 32))
     Image.fromarray(np.zeros((32, 32), np.uint8)).save(tmp_path / "one.png")
-    assert run.predict(tmp_path / "one.png")[0].status == "holds 1 layer, and not 2"
+    assert run.predict(tmp_path / "one.png").status == "holds 1 layer, and not 2"
     assert "IoU" in write_report(run).read_text()
     with pytest.raises(DataError, match="2 layers, and not 3"):
         deep(tmp_path, channels=3)

@@ -93,6 +93,11 @@ def scan(
     return _samples(listing, looks, read, learnable=learnable, allow_leak=allow_leak)
 
 
+def digest(pixels: Pixels) -> str:
+    """What tells a picture in memory from others."""
+    return hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).hexdigest()
+
+
 def looked_at(
     listing: Listing, pictures: Sequence[Pixels], values: Sequence[Array] = (), *, learnable: bool = True
 ) -> Samples:
@@ -104,7 +109,7 @@ def looked_at(
     seen = [masks.seen_in_memory(each, pairs.legend) for each in values] if pairs else [None] * len(pictures)
     looks = [
         _Look(
-            hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).hexdigest(),
+            digest(pixels),
             size=pixels.shape[:2],
             grey=pixels.shape[2] == 1,
             one_colour=bool((pixels == pixels[:1, :1]).all()),

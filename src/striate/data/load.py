@@ -3,12 +3,12 @@
 import dataclasses
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from striate.base.errors import DataError, UsageError, nearest
+from striate.base.paths import path_of
 from striate.data import audit
 from striate.data.masks import Kind, Legend, legend
 from striate.data.picture.layers import Depth, Layers, layers_of
@@ -68,7 +68,7 @@ def read_samples(
         if layers is not None and layers.channels not in (1, 3):
             raise DataError(data, f"its pictures are grey, and have no {layers.channels} layers", "--channels 1")
         return _built_in(data, labelled, masked)
-    root = _path(data)
+    root = path_of(data)
     if not root.exists() and os.sep not in os.fspath(data):
         near = nearest(str(data), builtin.NAMES)[0]
         cause = f"no such folder or table, nor a built-in set called {str(data)!r}"
@@ -101,11 +101,7 @@ def read_samples(
 
 def have_masks(data: Data) -> bool:
     """Whether these are pictures with masks, as far as the names of a folder or the head of a table tell."""
-    return isinstance(data, str | os.PathLike) and not built_in(data) and is_pairs(_path(data))
-
-
-def _path(data: str | os.PathLike[str]) -> Path:
-    return Path(os.path.expanduser(data))  # noqa: PTH111 - leaves a ~name alone that is nobody's home
+    return isinstance(data, str | os.PathLike) and not built_in(data) and is_pairs(path_of(data))
 
 
 def _built_in(name: str, labelled: bool, masked: bool) -> Samples:

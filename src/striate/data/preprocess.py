@@ -53,12 +53,12 @@ class Preprocess:
     depth: layers.Depth = 8
 
     def looks(
-        self, picture: bytes | Pixels, where: str = "picture", tile: int | None = None, max_pixels: int = PIXELS
+        self, picture: decode.Given, where: str = "picture", tile: int | None = None, max_pixels: int = PIXELS
     ) -> list[tuple[Pixels, Laid]]:
         """Each canvas, uint8 (channels, size, size), on which the network looks at a picture, and how that lies on it.
 
-        `picture` is a file's bytes or uint8 (height, width, 1 or 3); `where` names it in a `DataError`. `tile`: only
-        this one. `max_pixels`: the most that are read.
+        `picture` is a file's bytes, Pillow's picture, or uint8 (height, width, 1 or 3); `where` names it in a
+        `DataError`. `tile`: only this one. `max_pixels`: the most that are read.
         """
         pixels = self.pixels(picture, where, max_pixels)
         if self.whole:
@@ -93,15 +93,13 @@ class Preprocess:
         inside = self.size - 2 * self.context
         return inside // self.stride * self.stride if self.resize == "tiles" else inside
 
-    def pixels(self, picture: bytes | Pixels, where: str = "picture", max_pixels: int = PIXELS) -> Pixels:
+    def pixels(self, picture: decode.Given, where: str = "picture", max_pixels: int = PIXELS) -> Pixels:
         """The picture's pixels, uint8 (height, width, 1 or 3); a large JPEG's at a half, a quarter or an eighth of
         its size while both sides stay at least twice what is looked at."""
-        if isinstance(picture, bytes):
-            if wanted := layers.layers_of(self.channels, self.depth):
-                return layers.read(picture, where, wanted, max_pixels)
-            at_least = None if self.whole else self.side
-            return decode.read(picture, where, at_least=at_least, max_pixels=max_pixels).pixels
-        return picture
+        wanted = layers.layers_of(self.channels, self.depth)
+        if wanted and not isinstance(picture, np.ndarray):
+            return layers.read(picture, where, wanted, max_pixels)
+        return decode.pixels_of(picture, where, None if self.whole else self.side, max_pixels)
 
     @property
     def side(self) -> int:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from striate.base import durable
 from striate.base.errors import RunError, UsageError
 from striate.base.outputs import Output, known_by
+from striate.base.paths import path_of
 from striate.base.units import by
 from striate.models import outside
 from striate.models.catalog import catalog, construct
@@ -105,7 +106,7 @@ def fill(net: nn.Module, entry: Entry, weights: str | os.PathLike[str], options:
     """
     official = entry.weights
     if is_path(weights):
-        path, said = Path(os.path.expanduser(weights)), []  # noqa: PTH111 - leaves a ~name alone that is nobody's
+        path, said = path_of(weights), []
     else:
         where = published(entry, str(weights))
         path = fetch(where)

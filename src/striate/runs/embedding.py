@@ -4,18 +4,21 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 
 from striate.base.errors import DataError, Option, RunError, UsageError
-from striate.data.load import Data, read_samples
-from striate.data.picture import decode
+from striate.data import audit
+from striate.data.load import read_samples
 from striate.data.picture.laid import Array, Pixels
+from striate.data.picture.layers import layers_of
 from striate.data.picture.pixels import check_most
 from striate.data.samples import Samples
 from striate.data.sources import builtin
-from striate.data.sources.folder import list_pictures
+from striate.data.sources.given import content, name_of, pictures_of
 from striate.data.targets import Labels
 from striate.evaluate import vectors
 from striate.evaluate.vectors import Between, Embedded, Pool
@@ -30,14 +33,14 @@ MOST_STEPS = 100
 def embed(
     predictor: Predictor,
     run: Of,
-    pictures: Data | Sequence[str | os.PathLike[str]],
+    pictures: Any,
     pool: Pool | None,
     max_pixels: int,
     progress: Callable[[int, int], None],
 ) -> Embedded:
     """Each picture as a vector. `pool`: "mean" averages maps over their places, "none" keeps every number."""
     how = pool or vectors.pool_of(predictor)
-    given, status = _given(pictures, max_pixels), dict[int, str]()
+    given, status = _given(pictures, predictor, max_pixels), dict[int, str]()
     seal = _Seal(predictor, run, given)
 
     def looks() -> Iterator[tuple[int, Array]]:
@@ -60,15 +63,13 @@ def embed(
     return Embedded(given.names, given.labels, said, table.reshape(len(said), -1), seal.notes())
 
 
-def between(
-    predictor: Predictor, run: Of, pair: Sequence[str | os.PathLike[str]], steps: int, max_pixels: int
-) -> Between:
+def between(predictor: Predictor, run: Of, pair: Sequence[Any], steps: int, max_pixels: int) -> Between:
     """What the decoder makes on the way from one picture's code to another's."""
     if not 2 <= steps <= MOST_STEPS:
         raise UsageError("steps", f"{steps} is out of range", f"a number from 2 to {MOST_STEPS}")
-    given = _given(pair, max_pixels)
+    given = _given(pair, predictor, max_pixels)
     if len(given.names) != 2:
-        raise UsageError("between", f"these are not two pictures, but {len(given.names)}", "two files")
+        raise UsageError("between", f"these are not two pictures, but {len(given.names)}", "two pictures")
     vectors.refuse_no_code(predictor)
     seal, ends = _Seal(predictor, run, given), []
     for place, name in enumerate(given.names):
@@ -90,21 +91,29 @@ class _Given:
     read: Callable[[int], tuple[bytes | Pixels, str]]
 
 
-def _given(pictures: Data | Sequence[str | os.PathLike[str]], max_pixels: int) -> _Given:
-    """Files, folders and patterns; or a built-in set or pictures in memory."""
+def _given(pictures: Any, predictor: Predictor, max_pixels: int) -> _Given:
+    """What `predict` takes; or a built-in set, or pictures in memory with their labels."""
     check_most(max_pixels)
-    named: Any = [pictures] if isinstance(pictures, str | os.PathLike) else pictures
-    if len(named) == 1 and isinstance(named[0], str) and builtin.built_in(named[0]):
-        return _of_samples(builtin.named(named[0]))
-    if not all(isinstance(each, str | os.PathLike) for each in named):
-        return _of_samples(read_samples(named, labelled=isinstance(named, tuple), learnable=False))
-    paths = list_pictures([os.fspath(each) for each in named])
+    named, way = pictures, predictor.members[0].preprocess
+    if isinstance(named, list) and len(named) == 1 and isinstance(named[0], str):
+        named = named[0]
+    if isinstance(named, str) and builtin.built_in(named):
+        return _of_samples(builtin.named(named))
+    if isinstance(named, tuple) and not all(isinstance(each, str | os.PathLike) for each in named):
+        return _of_samples(read_samples(named, learnable=False))
+    if isinstance(named, np.ndarray) and named.ndim == 3 and named.shape[2] not in (1, 3):
+        named = list(named)  # grey ones, as training takes them
+    found, _ = pictures_of(named, layers_of(way.channels, way.depth))
 
-    def read(place: int) -> tuple[bytes, str]:
-        data = decode.read_bytes(paths[place], max_pixels)
-        return data, hashlib.sha256(data).hexdigest()
+    def read(place: int) -> tuple[bytes | Pixels, str]:
+        picture = content(found[place], max_pixels)
+        if isinstance(picture, bytes):
+            return picture, hashlib.sha256(picture).hexdigest()
+        pixels = way.pixels(picture, name_of(found[place], place), max_pixels)
+        return pixels, audit.digest(pixels)
 
-    return _Given(tuple(map(str, paths)), tuple(path.absolute().parent.name for path in paths), read)
+    labels = (path.absolute().parent.name if isinstance(path, Path) else "" for path in found)
+    return _Given(tuple(map(name_of, found, count())), tuple(labels), read)
 
 
 def _of_samples(samples: Samples) -> _Given:

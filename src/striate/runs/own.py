@@ -7,6 +7,7 @@ from typing import Any
 
 from striate.base import durable
 from striate.base.errors import DataError, Option, printable
+from striate.base.paths import path_of
 from striate.base.words import some
 from striate.data.load import READING, Data, read_samples
 from striate.data.samples import Samples
@@ -48,7 +49,7 @@ def read_own(
 def from_anywhere(data: str | os.PathLike[str]) -> str:
     """What names data in whatever folder one is: a path in full, or the name of a built-in set."""
     named = os.fspath(data)
-    return named if built_in(named) else str(Path(os.path.expanduser(named)).resolve())  # noqa: PTH111
+    return named if built_in(named) else str(path_of(named).resolve())
 
 
 def write_place(folder: Path, place: str, samples: Samples) -> None:

@@ -24,7 +24,7 @@ from striate.evaluate.result import result
 from striate.evaluate.vectors import Between, Embedded, Pool
 from striate.models.catalog import check_size
 from striate.network import network_for
-from striate.predictor import Member, Prediction, Predictor, together
+from striate.predictor import Member, Predictor, together
 from striate.runs import checkpoint, embedding, evaluation, schema, subsets
 from striate.runs.evaluation import Evaluation
 from striate.runs.kept import Kept, answered_by, read_kept
@@ -148,21 +148,21 @@ class Run:
 
     def predict(
         self,
-        pictures: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        pictures: Any,
         *,
         top: int | None = None,
-        holes: str | os.PathLike[str] | None = None,
+        holes: Any = None,
         max_pixels: int = PIXELS,
         device: str = "cpu",
         progress: Callable[[int, int], None] = lambda done, total: None,
-    ) -> list[Prediction]:
-        """As `Predictor.predict`: one prediction per picture of the files, folders and patterns."""
+    ) -> Any:
+        """As `Predictor.predict`: the Prediction of one picture, or a list of them."""
         predictor = self.predictor.on(devices.named(device))
         return predictor.predict(pictures, top=top, holes=holes, max_pixels=max_pixels, progress=progress)
 
     def embed(
         self,
-        pictures: Data | Sequence[str | os.PathLike[str]],
+        pictures: Any,
         *,
         pool: Pool | None = None,
         max_pixels: int = PIXELS,
@@ -171,17 +171,17 @@ class Run:
     ) -> Embedded:
         """Each picture as a vector: what its network holds of it before it answers.
 
-        `pictures` as for `predict`, or a built-in set, or pictures in memory. The bottleneck of a network that has
-        one, else what enters its last layer. `pool`: "mean" averages maps over their places, "none" keeps every
-        number; as a rule the code of an autoencoder is kept. A sealed picture is an opening of the test set.
+        `pictures` as for `predict`, or a built-in set, or (pictures, labels) in memory. The bottleneck of a network
+        that has one, else what enters its last layer. `pool`: "mean" averages maps over their places, "none" keeps
+        every number; as a rule the code of an autoencoder is kept. A sealed picture is an opening of the test set.
         """
         predictor = self.predictor.on(devices.named(device))
         return embedding.embed(predictor, (self.folder, self.facts), pictures, pool, max_pixels, progress)
 
     def between(
         self,
-        first: str | os.PathLike[str],
-        last: str | os.PathLike[str],
+        first: Any,
+        last: Any,
         *,
         steps: int = 7,
         max_pixels: int = PIXELS,

@@ -3,12 +3,12 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from striate.base.errors import Option, RunError
+from striate.base.paths import path_of
 from striate.base.words import plural, some
 from striate.data.samples import Samples
 from striate.data.splits import Split
@@ -94,7 +94,7 @@ def start_of(named: str | None) -> Start | None:
     """What `--weights` names, where that is a run folder or lies in one."""
     if named is None:
         return None
-    path = Path(os.path.expanduser(named))  # noqa: PTH111 - leaves a ~name alone that is nobody's home
+    path = path_of(named)
     folder = next((each for each in (path, *path.absolute().parents[:3]) if os.path.lexists(each / "run.json")), None)
     if folder is None or not path.exists():
         return None

@@ -16,6 +16,7 @@ from torch import nn
 
 from striate.base import processes, words
 from striate.base.errors import MachineError, Option, UsageError
+from striate.base.paths import path_of
 from striate.base.randomness import key
 from striate.data import splits
 from striate.data.augment import Augment, Augmenter, canvas_for, preset
@@ -136,7 +137,7 @@ def plan_of(
     blank = canvases.blank(recipe, entry, options, task, samples, fitted.lost)
     plan = Plan(
         recipe=dataclasses.replace(recipe, size=blank.size, context=blank.context or None),
-        data=samples.name if samples.root is None else str(Path(recipe.data).expanduser().resolve()),
+        data=samples.name if samples.root is None else str(path_of(recipe.data).resolve()),
         task=task,
         samples=samples,
         split=split,
@@ -246,7 +247,7 @@ def _task(recipe: Recipe, classes: tuple[str, ...]) -> Task:
 
 def new_folder(plan: Plan, execution: Execution) -> Path:
     """Made by the first process; the others are told its name."""
-    root, data = execution.runs.expanduser(), plan.samples.root
+    root, data = path_of(execution.runs), plan.samples.root
     if data is not None and plan.samples.source == "folder" and root.resolve().is_relative_to(data.resolve()):
         raise UsageError(root, "lies inside the pictures", "--runs with a folder elsewhere")
     model = str(plan.recipe.model).replace(":", "-")  # timm:NAME; some file systems know no colon in names

@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from striate.base.errors import UsageError, nearest
 from striate.base.options import Range, besides_none
+from striate.base.paths import path_of
 from striate.data.picture.pixels import MOST_PIXELS, PIXELS
 from striate.models.catalog import find
 
@@ -286,7 +287,7 @@ def _beside(path: Path, data: Any) -> Any:
 
     if not isinstance(data, str) or built_in(data):
         return data
-    candidate = path.parent / os.path.expanduser(data)  # noqa: PTH111 - leaves a ~name alone that is nobody's home
+    candidate = path.parent / path_of(data)
     return str(candidate) if candidate.exists() or "/" in data or "\\" in data else data
 
 

@@ -9,6 +9,7 @@ Rows without a test here, and why:
 """
 
 import base64
+import io
 import os
 import socket
 import struct
@@ -408,3 +409,40 @@ def test_a_header_tells_the_upright_size_of_a_png_whose_orientation_lies_behind_
 def test_lossless_formats_give_the_very_pixels() -> None:
     for form, options in {"PNG": {}, "BMP": {}, "TIFF": {}, "PPM": {}, "WEBP": {"lossless": True}}.items():
         assert (read(encode(photo(), form, **options)).pixels == photo()).all()
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"),
+    [
+        ("1", "png"), ("L", "png"), ("LA", "png"), ("P", "png"), ("RGB", "png"), ("RGBA", "png"), ("CMYK", "tif"),
+        ("I;16", "png"), ("P", "gif"), ("RGB", "jpg"), ("CMYK", "jpg"),
+    ],
+)  # fmt: skip
+def test_a_picture_of_pillow_is_read_as_its_file_is(tmp_path: Path, mode: str, suffix: str) -> None:
+    values = np.arange(9 * 8 * 4, dtype=np.uint8).reshape(8, 9, 4)
+    image = Image.fromarray(values).convert("RGB" if mode in ("P", "1") else "RGBA")
+    image = Image.fromarray(values[..., 0].astype(np.uint16) * 257) if mode == "I;16" else image.convert(mode)
+    path, exif = tmp_path / f"a.{suffix}", Image.Exif()
+    exif[0x0112] = 6
+    image.save(path, **({"exif": exif} if suffix in ("jpg", "png") else {}))
+    before = path.read_bytes()
+    with Image.open(path) as opened:
+        found = decode.pixels_of(opened, "a", None)
+    assert np.array_equal(found, decode.read(before, str(path)).pixels)
+    if suffix != "jpg":
+        turned = np.rot90(found) if suffix == "png" else found
+        assert np.array_equal(decode.pixels_of(image, "a", None), turned)
+
+
+def test_a_picture_of_pillow_has_the_limits_of_a_file() -> None:
+    for image, cause in (
+        (Image.new("1", (7100, 7100)), "more than 50,000,000"),
+        (Image.new("F", (8, 8)), "no range is known"),
+        (Image.new("HSV", (8, 8)), "pixels of kind HSV are not read"),
+    ):
+        with pytest.raises(DataError, match=cause):
+            decode.pixels_of(image, "a")
+    closed = Image.open(io.BytesIO(b"P5 2 2 255 abcd"))
+    closed.close()
+    with pytest.raises(DataError, match="Pillow cannot load it"):
+        decode.pixels_of(closed, "a")

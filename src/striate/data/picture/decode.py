@@ -19,6 +19,7 @@ from PIL import __version__ as pillow_version
 from striate.base.errors import DataError, MachineError
 from striate.data.picture import damage, gif, limits, tiff
 from striate.data.picture.damage import CONVERT, FETCH, attempt
+from striate.data.picture.laid import Pixels
 from striate.data.picture.levels import levels
 from striate.data.picture.pixels import PIXELS
 
@@ -45,6 +46,10 @@ _TURN = {
     8: Image.Transpose.ROTATE_90,
 }  # EXIF 2.32, tag 0x0112
 _SIDEWAYS = (5, 6, 7, 8)
+
+
+# A file's bytes, a picture of Pillow's, or pixels, uint8 (height, width, 1 or 3).
+Given = bytes | Image.Image | Pixels
 
 
 @dataclass(frozen=True)
@@ -193,14 +198,53 @@ def decode(data: bytes, where: str, *, at_least: int | None = None, max_pixels: 
 
 def _decoded(data: bytes, where: str, at_least: int | None, max_pixels: int) -> Picture:
     image, notes, sign = loaded(data, where, at_least, max_pixels)
-    try:
-        pixels = levels(image, where, notes)
-    except (OSError, ValueError) as error:
-        raise DataError(where, f"cannot be converted from mode {image.mode} ({error})", CONVERT) from None
+    pixels = _levels(image, notes, where)
     del image  # its memory is needed by a second decoding
     if said := sign():
         notes.append(f"damaged? {said}")
     return Picture(pixels, tuple(notes))
+
+
+def pixels_of(given: Given, where: str, at_least: int | None = None, max_pixels: int = PIXELS) -> Pixels:
+    """Those of `read`; of a picture that Pillow has opened or made, which stays as it is, all; of pixels, these."""
+    if isinstance(given, np.ndarray):
+        return given
+    if isinstance(given, bytes):
+        return read(given, where, at_least=at_least, max_pixels=max_pixels).pixels
+    with quiet():
+        return _levels(*held(given, where, max_pixels), where)
+
+
+def held(image: Any, where: str, max_pixels: int) -> tuple[Any, list[str]]:
+    """Pillow's picture inside the limits, loaded and upright, and notes. The caller holds `quiet`."""
+    limits.check_size(image.format or "", image.mode, image.size, where, max_pixels)
+    notes: list[str] = []
+    try:
+        image.load()
+        return _upright(image, notes), notes
+    except MemoryError:
+        raise no_memory(where) from None
+    except Exception as error:
+        raise DataError(where, f"Pillow cannot load it ({error})", FETCH) from None
+
+
+def _levels(image: Any, notes: list[str], where: str) -> Pixels:
+    try:
+        return levels(image, where, notes)
+    except MemoryError:
+        raise no_memory(where) from None
+    except (OSError, ValueError) as error:
+        raise DataError(where, f"cannot be converted from mode {image.mode} ({error})", CONVERT) from None
+
+
+def _upright(image: Any, notes: list[str]) -> Any:
+    """A loaded picture turned by its EXIF orientation."""
+    if image.format == "TIFF":  # Pillow turns TIFF itself
+        return image
+    turn = _orientation(image, notes)
+    if turn in _TURN:
+        notes.append("turned by its EXIF orientation")
+    return image.transpose(_TURN[turn]) if turn in _TURN else image
 
 
 def loaded(
@@ -209,14 +253,10 @@ def loaded(
     """Pillow's picture inside the limits, loaded and upright, in the mode of its file; notes, and what looks for signs
     of damage. The caller holds `quiet`."""
     image, notes = _open(data, where, max_pixels)
-    turn = _turn_of(image) if image.format == "TIFF" else None
-    sign = _load(image, data, where, at_least)
-    if image.format != "TIFF":  # Pillow turns TIFF itself
-        turn = _orientation(image, notes)
-        image = image.transpose(_TURN[turn]) if turn in _TURN else image
-    if turn in _TURN:
+    if image.format == "TIFF" and _turn_of(image) in _TURN:
         notes.append("turned by its EXIF orientation")
-    return image, notes, sign
+    sign = _load(image, data, where, at_least)
+    return _upright(image, notes), notes, sign
 
 
 def _load(image: Any, data: bytes, where: str, at_least: int | None) -> Callable[[], str | None]:

@@ -8,7 +8,7 @@ from typing import Any, Literal, final
 import numpy as np
 from PIL import Image
 
-from striate.base.errors import DataError, Option, StriateError
+from striate.base.errors import DataError, Option
 from striate.base.words import plural
 from striate.data.picture import decode
 from striate.data.picture.damage import CONVERT, FETCH, attempt
@@ -35,10 +35,13 @@ def layers_of(channels: int | None, depth: Depth) -> Layers | None:
     return None if channels in (None, 1, 3) and depth == 8 else Layers(channels or 3, depth)
 
 
-def read(data: bytes, where: str, wanted: Layers, max_pixels: int = PIXELS) -> Array:
-    """uint8 or uint16 (height, width, channels); a DataError where the file has other layers."""
+def read(given: bytes | Image.Image, where: str, wanted: Layers, max_pixels: int = PIXELS) -> Array:
+    """uint8 or uint16 (height, width, channels); a DataError where the file, or Pillow's picture, has other layers."""
     with decode.quiet():
-        return values(data, where, wanted, max_pixels)[0]
+        if isinstance(given, bytes):
+            return values(given, where, wanted, max_pixels)[0]
+        found = _levels(decode.held(given, where, max_pixels)[0], b"", where, wanted.depth)
+    return _so_many(found, where, wanted)
 
 
 def values(data: bytes, where: str, wanted: Layers, max_pixels: int = PIXELS) -> tuple[Array, tuple[str, ...]]:
@@ -51,10 +54,7 @@ def values(data: bytes, where: str, wanted: Layers, max_pixels: int = PIXELS) ->
             notes = [note for note in notes if not note.startswith("first of")]
     except MemoryError:
         raise decode.no_memory(where) from None
-    count = sum(each.shape[2] for each in found)
-    if count != wanted.channels:
-        raise _other(where, f"{'more than ' * (count > MOST)}{min(count, MOST)} {plural('layer', count)}", wanted)
-    return np.concatenate(found, 2), tuple(notes)
+    return _so_many(np.concatenate(found, 2), where, wanted), tuple(notes)
 
 
 def of_array(given: Array, where: str, wanted: Layers) -> Array:
@@ -62,9 +62,7 @@ def of_array(given: Array, where: str, wanted: Layers) -> Array:
     layers = given[..., None] if given.ndim == 2 else given
     if given.dtype not in (np.uint8, np.uint16) or layers.ndim != 3 or 0 in layers.shape:
         raise DataError(where, f"{given.dtype} {given.shape} is no picture", "uint8 or uint16 (height, width, layers)")
-    if layers.shape[2] != wanted.channels:
-        raise _other(where, f"{layers.shape[2]} {plural('layer', layers.shape[2])}", wanted)
-    return np.array(_of_depth(layers, wanted.depth), order="C")
+    return np.array(_of_depth(_so_many(layers, where, wanted), wanted.depth), order="C")
 
 
 def visible(layers: Array) -> Pixels:
@@ -73,9 +71,13 @@ def visible(layers: Array) -> Pixels:
     return np.asarray(_of_depth(layers[..., : 3 if count >= 3 else 1], 8))
 
 
-def _other(where: str, cause: str, wanted: Layers) -> StriateError:
-    hint = ("pictures of as many layers, and ", Option("channels", "N"))
-    return DataError(where, f"holds {cause}, and not {wanted.channels}", hint)
+def _so_many(layers: Array, where: str, wanted: Layers) -> Array:
+    count = layers.shape[2]
+    if count != wanted.channels:
+        cause = f"holds {'more than ' * (count > MOST)}{min(count, MOST)} {plural('layer', count)}"
+        hint = ("pictures of as many layers, and ", Option("channels", "N"))
+        raise DataError(where, f"{cause}, and not {wanted.channels}", hint)
+    return layers
 
 
 def _levels(image: Any, data: bytes, where: str, depth: Depth) -> Array:
@@ -84,7 +86,7 @@ def _levels(image: Any, data: bytes, where: str, depth: Depth) -> Array:
     if mode == "1":
         image, mode = image.convert("L"), "L"
     if mode in ("L", "LA", "RGB", "RGBA"):
-        if depth == 16 and image.format == "PNG" and data[24] == 16:
+        if depth == 16 and image.format == "PNG" and data[24:25] == b"\x10":
             raise DataError(where, "16-bit colours of a PNG, of which 8 bits are read", "a TIFF with a page for each")
         layers = np.asarray(image)
         return _of_depth(layers[..., None] if layers.ndim == 2 else layers, depth)

@@ -29,7 +29,7 @@ def from_arrays(
     """
     if not isinstance(pictures, np.ndarray | list | tuple):
         raise UsageError("data", f"pictures in memory are a list or an array, not {type(pictures).__name__}", HINT)
-    seen = [_pixels(picture, place, layers) for place, picture in enumerate(pictures)]
+    seen = [pixels(picture, f"arrays/{place}", layers) for place, picture in enumerate(pictures)]
     if not seen:
         raise DataError("arrays", "no pictures", HINT)
     classes, strata = ((), None) if labels is None else _labels(labels, len(seen))
@@ -49,18 +49,18 @@ def from_arrays(
     return looked_at(listing, seen, values, learnable=learnable)
 
 
-def _pixels(picture: Any, place: int, layers: Layers | None) -> Pixels:
+def pixels(picture: Any, where: str, layers: Layers | None, hint: str = HINT) -> Pixels:
     """A copy that nobody can change: what is trained on is what was looked at."""
     try:
         given = np.asarray(picture)
     except ValueError as error:  # rows of unequal length
-        raise DataError(f"arrays/{place}", f"no picture ({error})", HINT) from None
+        raise DataError(where, f"no picture ({error})", hint) from None
     if layers is not None:
-        return of_array(given, f"arrays/{place}", layers)
-    pixels = given[..., None] if given.ndim == 2 else given
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or 0 in pixels.shape:
-        raise DataError(f"arrays/{place}", f"{given.dtype} {given.shape} is no picture", HINT)
-    return np.array(pixels, order="C")
+        return of_array(given, where, layers)
+    found = given[..., None] if given.ndim == 2 else given
+    if found.dtype != np.uint8 or found.ndim != 3 or found.shape[2] not in (1, 3) or 0 in found.shape:
+        raise DataError(where, f"{given.dtype} {given.shape} is no picture", hint)
+    return np.array(found, order="C")
 
 
 def _masks(masks: Any, pictures: Sequence[Pixels]) -> list[Array]:

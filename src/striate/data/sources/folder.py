@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from striate.base.errors import DataError, Option, nearest
+from striate.base.paths import path_of
 from striate.data.listing import Listing, one_name_each
 from striate.data.picture import decode
 from striate.data.sources.layout import (
@@ -167,11 +168,11 @@ def list_pictures(arguments: Sequence[str]) -> list[Path]:
 
     def paths() -> Iterator[Path]:
         for argument in arguments:
-            path = Path(argument)
-            if os.path.lexists(path) or not glob.has_magic(argument):
+            path = path_of(argument)
+            if os.path.lexists(path) or not glob.has_magic(str(path)):
                 matches = [path]
             else:
-                names = glob.glob(argument, recursive=True)  # noqa: PTH207  (patterns may be absolute)
+                names = glob.glob(str(path), recursive=True)  # noqa: PTH207  (patterns may be absolute)
                 matches = [Path(name) for name in sorted(names, key=os.fsencode)]
             for match in matches or [path]:
                 inside = [match / name for name in walk(match, False).files] if match.is_dir() else []
