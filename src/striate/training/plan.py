@@ -24,7 +24,6 @@ from striate.data.feed import Feed, cut_batches, open_feed
 from striate.data.load import READING, Data, have_masks, read_samples, reading_workers
 from striate.data.preprocess import Preprocess, measure
 from striate.data.samples import Samples
-from striate.data.sources.builtin import built_in
 from striate.data.units import Units, units_of
 from striate.models import weights
 from striate.models.catalog import check_size, find, options_of, usual_size
@@ -114,24 +113,13 @@ def plan_of(
         "masked": task.masked,
         "progress": lambda done, total: listener.progress("scanning pictures", done, total),
     }
-    chosen: Mapping[str, str] = {}
     if before is None:
-        shares = splits.shares(splits.USUAL if recipe.split is None else recipe.split)
         reading |= {"learnable": not task.one_class, **{name: getattr(fitted.recipe, name) for name in READING}}
         samples = read_samples(source, **reading)
-        _refuse_needless(recipe, samples)
-        task = _task(fitted.recipe, samples.targets.classes)
-        split = splits.cut(samples, shares, recipe.split_seed, task.may_learn(samples.targets))
-        if recipe.keep_sealed and not len(split.test):
-            cause = f"{samples.name} has no test set to leave closed"
-            raise UsageError("keep_sealed", cause, (Option("keep_sealed", False),))
-        if not of_pictures(task) and not (isinstance(source, str) and built_in(source)):
-            choices = defaults.chosen(asked, samples, split.train, machine.device.type != "cpu")
-            fitted, chosen = _fitted(asked, choices), {each.key: each.why for each in choices}
+        fitted, split, chosen = _cut(asked, samples, fitted, machine)
     else:
         samples = read_own(before.folder, before.facts, source, **reading)
-        split = subsets.read_split(before.folder, before.facts, samples)
-        chosen = before.facts.get("chosen", {})
+        split, chosen = subsets.read_split(before.folder, before.facts, samples), before.facts.get("chosen", {})
     recipe, entry, options = fitted.recipe, fitted.entry, fitted.options
     task = _task(recipe, samples.targets.classes)
     blank = canvases.blank(recipe, entry, options, task, samples, fitted.lost)
@@ -150,6 +138,25 @@ def plan_of(
     )
     _refuse_small_batches(plan, fitted.net)
     return plan
+
+
+def _cut(
+    asked: Recipe, samples: Samples, fitted: "Fitted", machine: Machine
+) -> tuple["Fitted", splits.Split, Mapping[str, str]]:
+    """The samples split, and what suits the training pictures, with the reason of each choice."""
+    _refuse_needless(asked, samples)
+    if asked.split is None and "val" not in (samples.subsets or ()):
+        asked = dataclasses.replace(asked, split=splits.USUAL)
+    task = _task(fitted.recipe, samples.targets.classes)
+    shares = splits.shares(asked.split or splits.USUAL)
+    split = splits.cut(samples, shares, asked.split_seed, task.may_learn(samples.targets))
+    if asked.keep_sealed and not len(split.test):
+        cause = f"{samples.name} has no test set to leave closed"
+        raise UsageError("keep_sealed", cause, (Option("keep_sealed", False),))
+    choices: Sequence[Choice] = ()
+    if not of_pictures(task) and samples.source != "builtin":
+        choices = defaults.chosen(asked, samples, split.train, machine.device.type != "cpu")
+    return _fitted(asked, choices), split, {each.key: each.why for each in choices}
 
 
 @final
