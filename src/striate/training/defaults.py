@@ -19,15 +19,18 @@ from striate.models.catalog import construct, find, least_size, usual_size
 from striate.models.entry import Entry
 from striate.training.recipe import FOR_PICTURES, Recipe
 
-# Sides in pixels that are tried, the smallest first.
-SIDES = (32, 64, 96, 128, 160, 192, 224)
-# Multiply-adds of a whole training, forward and backward: some minutes of two processor cores for this many pictures.
-WORK, PICTURES = 20e12, 3000
+# Sides in pixels that are tried.
+SIDES = (32, 48, 64, 96, 128, 160, 192, 224)
+# Multiply-adds of a whole training, forward and backward: minutes of two processor cores for so many pictures.
+WORK, PICTURES = 15e12, 3000
 # How much more of them a GPU does in that time.
 FASTER = 40
-LEAST_EPOCHS, MOST_EPOCHS = 15, 60
+# A larger side is worth it where it leaves so many epochs, or so many pictures seen in all.
+LEAST_EPOCHS, ENOUGH_EPOCHS, MOST_EPOCHS, ENOUGH_SEEN = 15, 60, 80, 80_000
 # A step learns from so many pictures; a training has at least so many steps where that lets it.
-LEAST_BATCH, MOST_BATCH, STEPS = 16, 64, 1500
+LEAST_BATCH, MOST_BATCH, STEPS = 16, 64, 3000
+# A larger network needs so many training pictures.
+MANY = 1000
 # Up to this side in pixels pictures are small, and may be glyphs; so many of them are looked at.
 SMALL, GLYPHS, LOOKED_AT = 40, 128, 256
 # The share of a glyph that is dark or light.
@@ -55,7 +58,7 @@ def chosen(recipe: Recipe, samples: Samples, train: Indices, gpu: bool) -> list[
     """
     side, count_ = int(np.median(samples.sizes[train].min(1))), len(train)
     glyphs = _are_glyphs(samples, train)
-    found = _network(recipe, side, glyphs)
+    found = _network(recipe, side, glyphs, gpu and count_ >= MANY)
     entry, options = find(recipe.model or found[0].value), recipe.model_options
     usual = usual_size(entry, **options)
     work = 3 * count_ * _macs(entry, options, usual)  # of an epoch, forward and backward
@@ -66,13 +69,10 @@ def chosen(recipe: Recipe, samples: Samples, train: Indices, gpu: bool) -> list[
 
     size = recipe.size or usual
     if recipe.size is None and recipe.weights is None and not entry.fixed:
-        rungs = [each for each in SIDES if each <= max(4 * side / 3, SIDES[0]) and _takes(entry, options, each)]
-        size = max(
-            (each for each in rungs if epochs(each) >= (recipe.epochs or LEAST_EPOCHS)), default=min(rungs or [usual])
-        )
-        more = (
-            f", and {rungs[-1]} would cost {(rungs[-1] / size) ** 2:.1f} times as much" if rungs[-1:] > [size] else ""
-        )
+        rungs = [each for each in SIDES if _suits(each, side, entry, options)] or [size]
+        needed = recipe.epochs or max(LEAST_EPOCHS, min(ENOUGH_EPOCHS, ENOUGH_SEEN / count_))
+        size = max((each for each in rungs if epochs(each) >= needed), default=rungs[0])
+        more = f", and {rungs[-1]} would cost {(rungs[-1] / size) ** 2:.1f} times as much" if rungs[-1] > size else ""
         found.append(Choice("size", size, f"pictures are {side} pixels at their shorter side{more}"))
     passes = recipe.epochs or round(min(max(epochs(size), LEAST_EPOCHS), MOST_EPOCHS))
     if recipe.epochs is None:
@@ -89,22 +89,30 @@ def chosen(recipe: Recipe, samples: Samples, train: Indices, gpu: bool) -> list[
     return found
 
 
-def _network(recipe: Recipe, side: int, glyphs: bool) -> list[Choice]:
+def _network(recipe: Recipe, side: int, glyphs: bool, much: bool) -> list[Choice]:
+    """`much`: there are the pictures and the means for a large network."""
     if recipe.model is not None:
         return []
     if recipe.model_options:
         return [Choice("model", FOR_PICTURES["model"], "options are given, and none is named")]
-    size, what = recipe.size or side, "glyphs" if glyphs else "pictures"
+    size = recipe.size or side
     if glyphs and recipe.size in (None, 32) and size <= SMALL and recipe.channels in (None, 1) and recipe.depth == 8:
         return [Choice("model", "lenet5", f"grey glyphs of {side} pixels, which it was made for")]
-    if size <= SMALL:
-        return [Choice("model", "resnet20", f"{what} of {size} pixels, which it was made for")]
-    return [Choice("model", "resnet18", f"{what} of {size} pixels: the smallest network for larger ones")]
+    if size <= SMALL or not much:
+        why = (
+            "made for pictures of 32 pixels"
+            if size <= SMALL
+            else "small enough for so few pictures, or for a processor"
+        )
+        return [Choice("model", "resnet20", why)]
+    return [Choice("model", "resnet18", f"{size} pixels, and pictures enough to use them")]
 
 
-def _takes(entry: Entry, options: Mapping[str, Any], size: int) -> bool:
-    least = least_size(entry, **options)
-    return size >= least and (size - least) % entry.step == 0
+def _suits(size: int, side: int, entry: Entry, options: Mapping[str, Any]) -> bool:
+    """Whether a network takes this size, sees enough of it, and pictures are enlarged by a third at most."""
+    least, usual = least_size(entry, **options), usual_size(entry, **options)
+    takes = size >= least and (size - least) % entry.step == 0
+    return takes and size <= min(2 * usual, max(4 * side / 3, SIDES[0])) and size >= min(usual / 4, side)
 
 
 def _macs(entry: Entry, options: Mapping[str, Any], size: int) -> int:
@@ -133,7 +141,7 @@ def _pixels(samples: Samples, index: int) -> Pixels:
 def _two_levels(pixels: Pixels) -> float:
     """The share of pixels in the darkest or the lightest quarter of a picture's own range; 0 of one in colour."""
     levels = pixels.astype(np.int32)
-    if np.mean(np.ptp(levels, axis=2) > 8) > 0.01:
+    if np.ptp(levels) == 0 or np.mean(np.ptp(levels, axis=2) > 8) > 0.01:
         return 0.0
     grey = levels[:, :, 0] - levels[:, :, 0].min()
     return float(np.mean(np.abs(2 * grey - grey.max()) >= grey.max() / 2))
