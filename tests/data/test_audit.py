@@ -287,10 +287,11 @@ def test_the_scan_loads_no_torch_and_no_scikit_learn() -> None:
 
 def test_a_scan_reads_larger_pictures_where_it_is_asked_to_and_training_reads_what_was_scanned(tmp_path: Path) -> None:
     for index in range(2):
-        put(tmp_path / "ab"[index] / "large.png", encode(Image.new("1", (7100 + index, 7100)), "PNG"))
-    with pytest.raises(DataError, match=r"more than 50,000,000 \(see --max-pixels\)"):
+        put(tmp_path / "ab"[index] / "large.png", encode(Image.new("1", (7300 + index, 7300)), "PNG"))
+    with pytest.raises(DataError, match=r"more than 52,000,000 \(see --max-pixels\)") as caught:
         read_samples(tmp_path, learnable=False, check="headers")
+    assert caught.value.hint.startswith("max_pixels=53297300 for the large ones, or convert them")
     samples = read_samples(tmp_path, learnable=False, check="headers", max_pixels=60_000_000)
-    assert samples.sizes.tolist() == [[7100, 7100], [7100, 7101]]
+    assert samples.sizes.tolist() == [[7300, 7300], [7300, 7301]]
     ((_, canvas, _, laid),) = Looks(units_of(samples), Preprocess(8, 1))[1]
-    assert (canvas.shape, laid.picture) == ((1, 8, 8), (7100, 7101))
+    assert (canvas.shape, laid.picture) == ((1, 8, 8), (7300, 7301))

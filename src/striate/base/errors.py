@@ -42,6 +42,11 @@ class StriateError(Exception):
         self.where, self.cause, self.hint = escaped(str(where)), printable(cause, _SENTENCE), self.told(str)
         super().__init__(f"{self.where}: {self.cause}. Try: {self.hint}")
 
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """Those that the hint names."""
+        return tuple(part for part in self._parts if isinstance(part, Option))
+
     def told(self, spell: Callable[[Option], str]) -> str:
         """The hint with each option as `spell` writes it."""
         return printable("".join(spell(part) if isinstance(part, Option) else part for part in self._parts), _SENTENCE)

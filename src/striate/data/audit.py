@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from striate.base.errors import DataError, MachineError, UsageError
+from striate.base.errors import DataError, MachineError, Option, UsageError
 from striate.base.processes import Afresh
 from striate.base.words import plural, some
 from striate.data import masks
@@ -35,13 +35,15 @@ _ORDER = {"train": 0, "val": 1, "test": 2}
 
 @dataclass(frozen=True)
 class _Look:
-    """What one file is; `cause` says why it cannot be used. `one_colour` is unknown, False, of headers.
+    """What one file is; `cause` says why it cannot be used, `options` what would help. `one_colour` is unknown,
+    False, of headers.
 
     `size` is height and width; `mask` what belongs to it where there are masks.
     """
 
     digest: str = ""
     cause: str | None = None
+    options: tuple[Option, ...] = ()
     size: tuple[int, int] = (0, 0)
     grey: bool = False
     one_colour: bool = False
@@ -238,7 +240,7 @@ def _examine(
         found = masks.look(root, mask, objects, look.size, legend, max_pixels)
         return replace(look, mask=found, notes=look.notes + found.notes)
     except DataError as error:
-        return _Look(cause=error.cause)
+        return _Look(cause=error.cause, options=error.options)
     except MemoryError:
         raise decode.no_memory(root / name) from None
 
@@ -278,13 +280,19 @@ def _stop_if_too_bad(listing: Listing, looks: list[_Look], max_bad: float) -> No
             kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in suffixes.most_common(5))
             cause = f"none of {len(looks):,} files can be used ({kinds}): {_causes(listing, looks, bad)}"
             hint = masks.HINT if listing.pairs else "convert them to PNG or JPEG, e.g. `magick mogrify -format png`"
-            raise DataError(listing.where, cause, hint)
+            raise DataError(listing.where, cause, (*_more_pixels(looks, bad), hint))
         if len(bad) > limit * len(indices):
             share = f"{len(bad):,} of {len(indices):,} files of {group}"
             cause = f"{share} cannot be used, more than {100 * limit:g} %: {_causes(listing, looks, bad)}"
             bounded = max_bad > 0 and not group.startswith("class ")
             hint = "repair or remove them" + (", or raise --max-bad" if bounded else "")
-            raise DataError(listing.where, cause, hint)
+            raise DataError(listing.where, cause, (*_more_pixels(looks, bad), hint))
+
+
+def _more_pixels(looks: list[_Look], bad: list[int]) -> tuple[str | Option, ...]:
+    """The option that reads all of them that are merely large."""
+    needed = [option.value for index in bad for option in looks[index].options if option.name == "max_pixels"]
+    return (Option("max_pixels", max(map(int, map(str, needed)))), " for the large ones, or ") if needed else ()
 
 
 def _causes(listing: Listing, looks: list[_Look], bad: list[int]) -> str:

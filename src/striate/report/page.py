@@ -201,18 +201,9 @@ def _fewest(material: Material) -> Sequence[int]:
 
 def _some_epochs(material: Material) -> Sequence[Mapping[str, Any]]:
     """All of them, or of very many every so many-th, the best and the last."""
-<<<<<<< HEAD
-    step, count = math.ceil(len(material.epochs) / MOST_EPOCHS), len(material.epochs)
-    return [
-        row
-        for row in material.epochs
-        if row["epoch"] in (material.best_epoch, count) or (row["epoch"] or 0) % step == 0
-    ]
-=======
     count = len(material.epochs)
     step, wanted = math.ceil(count / MOST_EPOCHS), (material.best_epoch, count)
     return [row for epoch, row in enumerate(material.epochs, 1) if epoch in wanted or epoch % step == 0]
->>>>>>> 21efc38 (Types: the epochs that a page lists go by their place)
 
 
 def _beside(result: Mapping[str, Any]) -> list[str]:

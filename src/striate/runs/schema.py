@@ -18,7 +18,7 @@ from striate.base.options import Range
 from striate.base.reading import DAMAGED
 from striate.data.picture.layers import MOST as MOST_LAYERS
 from striate.data.picture.layers import Depth
-from striate.data.picture.pixels import MOST_PIXELS, PIXELS
+from striate.data.picture.pixels import LEAST_PIXELS, MOST_PIXELS, PIXELS
 from striate.data.sources.layout import Layout
 from striate.evaluate.numbers import Number
 from striate.evaluate.paired import Paired
@@ -57,7 +57,7 @@ class Recipe:
     seed: Annotated[int, Range(0, least=0, most=2**32 - 1)]
     check: Literal["full", "headers"]
     max_bad: Annotated[float, Range(0.01, least=0, most=1)]
-    max_pixels: Annotated[int, Range(PIXELS, least=PIXELS, most=MOST_PIXELS)] = PIXELS
+    max_pixels: Annotated[int, Range(PIXELS, least=LEAST_PIXELS, most=MOST_PIXELS)] = PIXELS
     follow_links: bool
     merge_classes: bool
     allow_leak: bool

@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args, get_origin
 from striate.base.errors import UsageError, nearest
 from striate.base.options import Range, besides_none
 from striate.base.paths import path_of
-from striate.data.picture.pixels import MOST_PIXELS, PIXELS
+from striate.data.picture.pixels import LEAST_PIXELS, MOST_PIXELS, PIXELS
 from striate.models.catalog import find
 
 
@@ -75,7 +75,9 @@ class Recipe:
     )
     check: Literal["full", "headers"] = _key("full", "decode every file before step one, or read headers", "Data")
     max_bad: float = _key(0.01, "share of unusable files that stops the run", "Data", least=0, most=1)
-    max_pixels: int = _key(PIXELS, "most pixels of a picture that is read", "Data", least=PIXELS, most=MOST_PIXELS)
+    max_pixels: int = _key(
+        PIXELS, "most pixels of a picture that is read", "Data", least=LEAST_PIXELS, most=MOST_PIXELS
+    )
 
     follow_links: bool = _key(False, "take what links in the folder lead to", "Data")
     merge_classes: bool = _key(False, "class folders equal but for case or Unicode form are one", "Data")

@@ -14,7 +14,7 @@ from pictures import chunk, encode, photo, png, put, tiff
 from striate.base.errors import DataError, UsageError
 from striate.data.picture import gif
 from striate.data.picture.decode import header, read, read_bytes
-from striate.data.picture.pixels import check_most
+from striate.data.picture.pixels import PIXELS, check_most
 
 
 def cause(data: bytes) -> str:
@@ -217,7 +217,7 @@ import sys
 from pathlib import Path
 from pictures import encode, photo
 from striate.data.picture.decode import header, read, read_bytes
-from striate.data.picture.pixels import check_most
+from striate.data.picture.pixels import PIXELS, check_most
 def peak():
     return int(next(line for line in Path("/proc/self/status").open() if line.startswith("VmHWM")).split()[1]) // 1024
 for form in ("PNG", "JPEG"):
@@ -238,27 +238,30 @@ print(*pixels.shape[:2], peak() - before)
     assert megabytes < 600
 
 
-LARGE = encode(Image.new("1", (8160, 6144)), "PNG")  # a telephone's pixels, 50,135,040
+LARGE = encode(Image.new("1", (9248, 6936)), "PNG")  # a telephone's pixels, 64,144,128
 
 
 def test_more_pixels_are_read_where_they_are_asked_for_and_the_refusal_says_how() -> None:
-    with pytest.raises(DataError, match=r"8,160 x 6,144 pixels, more than 50,000,000 \(see --max-pixels\)") as caught:
+    with pytest.raises(DataError, match=r"9,248 x 6,936 pixels, more than 52,000,000 \(see --max-pixels\)") as caught:
         read(LARGE)
-    assert caught.value.hint == "max_pixels=50135040, or make it smaller first"
-    assert read(LARGE, max_pixels=50_135_040).pixels.shape == (6144, 8160, 1)
-    with pytest.raises(DataError, match="more than 50,135,039"):
-        read(LARGE, max_pixels=50_135_039)
+    assert (
+        caught.value.hint
+        == "max_pixels=64144128, which takes about 0.8 GB of memory at a time, or make it smaller first"
+    )
+    assert read(LARGE, max_pixels=64_144_128).pixels.shape == (6936, 9248, 1)
+    with pytest.raises(DataError, match="more than 64,144,127"):
+        read(LARGE, max_pixels=64_144_127)
 
 
 def test_a_refusal_names_no_number_that_would_not_do() -> None:
-    ink = sized(encode(Image.new("CMYK", (8, 8)), "JPEG"), 9500, 9500)
+    ink = sized(encode(Image.new("CMYK", (8, 8)), "JPEG"), 11_500, 11_500)
     with pytest.raises(DataError, match="the 25,000,000 of CMYK") as caught:
         read(ink)
     assert caught.value.hint == "make it smaller first"
     ink = sized(ink, 5001, 5000)
-    with pytest.raises(DataError, match=r"the 25,000,000 of CMYK .*max_pixels=50010000"):
+    with pytest.raises(DataError, match=r"the 25,000,000 of CMYK .*max_pixels=52000001"):
         read(ink)
-    assert refused(ink, 50_010_000) == ""
+    assert refused(ink, 52_000_001) == ""
 
 
 def test_limits_of_bytes_and_samples_grow_in_proportion(tmp_path: Path) -> None:
@@ -287,7 +290,15 @@ def refused(data: bytes, max_pixels: int) -> str:
     return ""
 
 
-@pytest.mark.parametrize("most", [0, 49_999_999, 178_956_971])
+@pytest.mark.parametrize("most", [0, 49_999_999, 250_000_001])
 def test_a_number_of_pixels_that_cannot_be_meant(most: int) -> None:
     with pytest.raises(UsageError, match=r"max_pixels: .* is out of range"):
         check_most(most)
+
+
+def test_a_telephone_of_50_megapixels_is_read_unasked_and_one_of_200_where_it_is_asked_for() -> None:
+    for width, height, most in ((8160, 6144, PIXELS), (8192, 6144, PIXELS), (16_320, 12_240, 199_756_800)):
+        data = sized(encode(Image.fromarray(photo()), "JPEG"), height, width)
+        theirs = Image.MAX_IMAGE_PIXELS
+        assert header(data, "picture", most)[1] == (height, width)
+        assert theirs == Image.MAX_IMAGE_PIXELS

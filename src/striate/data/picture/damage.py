@@ -1,6 +1,5 @@
 """Signs that a picture file is cut, damaged or hostile, which Pillow does not tell: all on bytes."""
 
-import io
 import re
 import struct
 import zlib
@@ -9,10 +8,10 @@ from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from striate.base.errors import DataError
 from striate.data.picture.bands import digest
+from striate.data.picture.pixels import opened
 
 CONVERT = "convert it to PNG or JPEG first"
 FETCH = "fetch the file again"
@@ -138,7 +137,7 @@ def attempt(what: Any) -> Any:
 
 def _rows_before_grey(data: bytes) -> float:
     """Share of rows that a cut sequential JPEG holds: libjpeg fills what lacks with mid grey."""
-    with Image.open(io.BytesIO(data + b"\xff\xd9"), formats=("JPEG",)) as image:
+    with opened(data + b"\xff\xd9", "JPEG") as image:
         rows = np.asarray(image).reshape(image.height, -1)
     grey = ((rows == 128) | (rows == 127)).all(axis=1)
     return 1 - float(np.argmin(grey[::-1])) / len(rows) if not grey.all() else 0.0
@@ -208,7 +207,7 @@ def _decoded(data: bytes) -> bytes | None:
     """The digest of a JPEG's pixels, or None when the decoder asks for more data."""
 
     def pixels() -> bytes:
-        with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+        with opened(data, "JPEG") as image:
             image.load()
             return digest(image)
 

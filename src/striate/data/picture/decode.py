@@ -1,7 +1,6 @@
 """Bytes to pixels: the one decoder for training, evaluation, prediction and export checks."""
 
 import errno
-import io
 import os
 import re
 import stat
@@ -21,7 +20,7 @@ from striate.data.picture import damage, gif, limits, tiff
 from striate.data.picture.damage import CONVERT, FETCH, attempt
 from striate.data.picture.laid import Pixels
 from striate.data.picture.levels import levels
-from striate.data.picture.pixels import PIXELS
+from striate.data.picture.pixels import PIXELS, opened
 
 SUFFIXES = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".mpo": "JPEG", ".png": "PNG",
@@ -303,11 +302,9 @@ def _open(data: bytes, where: str, max_pixels: int) -> tuple[Any, list[str]]:
     if form == "GIF":
         data, several = gif.first_frame(data, where)
     try:
-        image: Any = Image.open(io.BytesIO(data), formats=(form,))
+        image = opened(data, form)
     except MemoryError:
         raise
-    except Image.DecompressionBombError:
-        raise DataError(where, f"far more than the {max_pixels:,} pixels that are read", CONVERT) from None
     except Exception:
         raise _unread(form, data, where) from None
     limits.check_size(form, image.mode, image.size, where, max_pixels)

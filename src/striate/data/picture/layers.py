@@ -1,19 +1,17 @@
 """Pictures as layers: as many as a network takes, of 8 or 16 bits, none weighed, mixed or laid on white."""
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, final
 
 import numpy as np
-from PIL import Image
 
 from striate.base.errors import DataError, Option
 from striate.base.words import plural
 from striate.data.picture import decode
 from striate.data.picture.damage import CONVERT, FETCH, attempt
 from striate.data.picture.laid import Array, Pixels
-from striate.data.picture.pixels import PIXELS
+from striate.data.picture.pixels import PIXELS, opened
 
 Depth = Literal[8, 16]
 MOST = 16
@@ -112,7 +110,7 @@ def _of_depth(layers: Array, depth: Depth) -> Array:
 def _pages(data: bytes, where: str, first: Any, most: int) -> Iterator[Any]:
     """The pages of a TIFF after the first, loaded; no more than tell that there are too many."""
     for place in range(1, most + 1):
-        page: Any = Image.open(io.BytesIO(data), formats=("TIFF",))
+        page = opened(data, "TIFF")
         try:
             page.seek(place)
         except EOFError:

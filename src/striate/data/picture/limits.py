@@ -11,12 +11,13 @@ from types import MappingProxyType
 from striate.base.errors import DataError, Option
 from striate.data.picture import damage, tiff
 from striate.data.picture.damage import CONVERT
-from striate.data.picture.pixels import MOST_PIXELS, PIXELS
+from striate.data.picture.pixels import LEAST_PIXELS, MOST_PIXELS, PIXELS
 
 BYTES = 200_000_000
 LONGEST_SIDE, LONGEST_TO_SHORTEST = 30_000, 50
 # Decoders that keep several copies of all pixels, or that take long for each.
 FEWER_PIXELS = 25_000_000
+BYTES_OF_A_PIXEL = 12  # that decoding takes at most, of one picture at a time
 # What Pillow decodes in Python, pixel by pixel: text, odd ranges and run lengths.
 SLOW_SAMPLES, SLOW_BYTES = 4_000_000, 12_000_000
 # A JPEG of several scans keeps all its samples, and goes through them once more for each scan.
@@ -32,8 +33,8 @@ STRAY_BYTES = 1 << 16
 
 
 def raised(usual: int, max_pixels: int) -> int:
-    """A limit, in proportion to how many pixels a picture may have."""
-    return usual * max_pixels // PIXELS
+    """A limit, in proportion to how many pixels a picture may have where that is more than usual."""
+    return usual * max_pixels // LEAST_PIXELS if max_pixels > PIXELS else usual
 
 
 def check(form: str, data: bytes, where: str, max_pixels: int = PIXELS) -> None:
@@ -54,11 +55,13 @@ def check_size(form: str, mode: str, size: tuple[int, int], where: str, max_pixe
     if max(size) > LONGEST_SIDE:
         raise DataError(where, f"{told}, a side above {LONGEST_SIDE:,}", SMALLER)
     fewer = "a WebP" if form == "WEBP" else "CMYK" if mode == "CMYK" else ""
-    most = raised(FEWER_PIXELS if fewer else PIXELS, max_pixels)
+    most = raised(FEWER_PIXELS, max_pixels) if fewer else max_pixels
     if width * height > most:
-        needed = -(-width * height * max_pixels // most)
+        share = LEAST_PIXELS // FEWER_PIXELS if fewer else 1
+        needed = max(share * width * height, PIXELS + 1)
         cause = f"{told}, more than {f'the {most:,} of {fewer}' if fewer else f'{most:,}'} (see --max-pixels)"
-        larger = (Option("max_pixels", needed), ", or ") if needed <= MOST_PIXELS else ()
+        memory = f", which takes about {BYTES_OF_A_PIXEL * needed / 1e9:.1f} GB of memory at a time, or "
+        larger = (Option("max_pixels", needed), memory) if needed <= MOST_PIXELS else ()
         raise DataError(where, cause, (*larger, SMALLER))
     if max(size) > LONGEST_TO_SHORTEST * min(size):
         cause = f"{width} x {height} is longer than {LONGEST_TO_SHORTEST} to 1"
