@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, final
 
 import numpy as np
+from PIL import Image
 
 from striate.base.errors import DataError, Option
 from striate.base.words import plural
