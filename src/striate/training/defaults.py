@@ -35,7 +35,7 @@ MANY = 1000
 SMALL, GLYPHS, LOOKED_AT = 40, 128, 256
 # The share of a glyph that is dark or light.
 TWO_LEVELS = 0.8
-NOT_GLYPHS = "no grey glyphs; --no-mirror where left and right mean different things, as in writing"
+NOT_GLYPHS = "as suits photographs; --no-mirror where left and right mean different things, as in writing"
 
 
 @final
