@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from striate.base import devices
 from striate.base.errors import DataError, Option, UsageError
+from striate.base.words import many
 from striate.cost.budget import largest_batch
 from striate.data.feed import Batch
 from striate.data.picture.canvas import planes
@@ -384,7 +385,7 @@ def together(predictors: Sequence[Predictor], weights: Sequence[float] | None = 
             raise UsageError("predictors", cause, "runs of one task with the same classes")
     shares = [1.0] * len(predictors) if weights is None else list(weights)
     if len(shares) != len(predictors) or not all(0 < share < math.inf for share in shares):
-        raise UsageError("weights", f"{shares} for {len(predictors)} networks", "a number above 0 for each")
+        raise UsageError("weights", f"{shares} for {many(len(predictors), 'network')}", "a number above 0 for each")
     members = [
         dataclasses.replace(member, weight=member.weight * share)
         for each, share in zip(predictors, shares, strict=True)

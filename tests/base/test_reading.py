@@ -107,7 +107,7 @@ def test_a_dataclass_is_its_own_schema() -> None:
         (ONE | {"odd": 1}, "odd is no key that is known here"),
         (ONE | {"names": "abc"}, "names is 'abc', and not a list"),
         (ONE | {"names": ["a", 1]}, "names[1] is 1, and not a text"),
-        (ONE | {"pair": [1]}, "pair has 1 parts, and not 2"),
+        (ONE | {"pair": [1]}, "pair has 1 part, and not 2"),
         (ONE | {"pair": [1.0, "b"]}, "pair[0] is 1.0, and not a whole number"),
         (ONE | {"table": {"c": None}}, "table.c is None, and not a number"),
         (ONE | {"digest": "0"}, "digest is '0', and not a text of the form [0-9a-f]{64}"),

@@ -86,7 +86,7 @@ def test_arrays_are_judged_like_files_where_they_are_to_be_learned() -> None:
     copies = np.concatenate([GREY, GREY[:2], np.zeros((1, 5, 7), np.uint8)])
     notes = read_samples((copies, ["a", "b"] * 3 + ["a", "a", "b"])).notes
     assert any("byte-identical copies" in note for note in notes)
-    assert any("label conflicts" in note for note in notes)
+    assert any("label conflict" in note for note in notes)
     assert any("of one colour only" in note for note in notes)
 
 

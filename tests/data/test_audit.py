@@ -102,8 +102,16 @@ def test_more_than_one_bad_file_in_a_hundred_stops(tmp_path: Path, bad: int, sto
         return
     error = refusal(tmp_path)
     assert "2 of 100 files of the data cannot be used, more than 1 %" in error.cause
-    assert "2 empty file; first cat/0.png, cat/1.png" in error.cause
+    assert "2 files: empty file; first cat/0.png, cat/1.png" in error.cause
     assert len(scan(list_folder(tmp_path), max_bad=0.02)) == 98
+
+
+def test_causes_of_a_kind_keep_their_numbers(tmp_path: Path) -> None:
+    """The same number stays itself, and others are told from the least to the most."""
+    fill(tmp_path, "cat dog", 5)
+    for height, width in ((2, 31_000), (3, 40_000), (4, 40_000)):
+        put(tmp_path / "dog" / f"{width}{height}.png", png(width, height, 8, 0, b""))
+    assert ": 3 files: 31,000 to 40,000 x 2 to 4 pixels, a side above 30,000; first " in refusal(tmp_path).cause
 
 
 def test_a_subset_is_judged_on_its_own(tmp_path: Path) -> None:
@@ -127,7 +135,7 @@ def test_L19_when_nothing_can_be_used_the_kinds_are_counted(tmp_path: Path) -> N
     put(tmp_path / "a" / "x.cr2", b"II*\0")
     error = refusal(tmp_path)
     assert "none of 4 files can be used (3 .heic, 1 .cr2)" in error.cause
-    assert "3 looks like HEIC" in error.cause
+    assert "3 files: looks like HEIC" in error.cause
     assert error.hint.startswith("convert them")
 
 
@@ -167,7 +175,7 @@ def test_L15_copies_within_one_subset_are_noted(tmp_path: Path) -> None:
     fill(tmp_path, "cat dog", 3)
     put(tmp_path / "cat" / "same.png", (tmp_path / "cat" / "1.png").read_bytes())
     samples = scan(list_folder(tmp_path))
-    assert samples.notes == ("1 byte-identical copies: cat/1.png = cat/same.png",)
+    assert samples.notes == ("1 byte-identical copy: cat/1.png = cat/same.png",)
 
 
 def test_L17_the_same_bytes_in_two_classes_are_a_label_conflict(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_object_ids_lie_beside_the_masks(tmp_path: Path) -> None:
     put(tmp_path / "objects" / "2.tif", encode(MASK.astype(np.int32), "TIFF"))
     assert read(tmp_path).fingerprint != before
     (tmp_path / "objects" / "2.tif").unlink()
-    assert "1 no picture of object ids of its name" in refusal(tmp_path)
+    assert "1 file: no picture of object ids of its name" in refusal(tmp_path)
 
 
 def test_ids_may_be_those_of_objects(tmp_path: Path) -> None:
@@ -126,14 +126,17 @@ def test_M7_pictures_without_masks_are_skipped_or_too_many_and_masks_without_pic
     (tmp_path / "masks" / "3.png").rename(tmp_path / "masks" / "three.png")
     told = "5 pictures and 5 masks make 4 pairs; without a mask: images/3.jpg; without a picture: masks/three.png"
     error = refusal(tmp_path)
-    assert "1 of 5 files of the data cannot be used, more than 1 %: 1 no mask of its name; first images/3.jpg" in error
+    assert (
+        "1 of 5 files of the data cannot be used, more than 1 %: 1 file: no mask of its name; first images/3.jpg"
+        in error
+    )
     assert told in error
     samples = read(tmp_path, max_bad=0.2)
     assert [(skip.name, skip.cause) for skip in samples.skipped] == [("images/3.jpg", "no mask of its name")]
     assert told in samples.notes
     for index in range(5):
         (tmp_path / "masks" / f"{index}.png").unlink(missing_ok=True)
-    assert "no mask is called like a picture: 5 pictures and 1 masks make 0 pairs" in refusal(tmp_path)
+    assert "no mask is called like a picture: 5 pictures and 1 mask make 0 pairs" in refusal(tmp_path)
 
 
 def test_M8_a_mask_of_another_size_is_told_with_both_sizes(tmp_path: Path) -> None:
@@ -215,7 +218,7 @@ def test_two_files_of_one_name_are_not_told_apart_by_their_suffix(tmp_path: Path
 
 def test_the_same_picture_under_two_masks_is_a_conflict(tmp_path: Path) -> None:
     pair(pairs(tmp_path), "5", MASK * 0, 2)
-    assert "1 conflicts (the same bytes under two masks): images/2.jpg = images/5.jpg" in read(tmp_path).notes
+    assert "1 conflict (the same bytes under two masks): images/2.jpg = images/5.jpg" in read(tmp_path).notes
 
 
 def test_the_same_picture_in_two_subsets_is_a_leak(tmp_path: Path) -> None:

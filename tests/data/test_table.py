@@ -140,7 +140,7 @@ def test_M2_a_link_out_of_the_folder_is_followed_only_when_asked(
 
 def test_M2_a_file_that_is_missing_is_counted_by_the_scan_as_any_bad_one(home: Path) -> None:
     listing = list_table(table(home, "path,label", *rows(), "photos/gone.png,a"))
-    with pytest.raises(DataError, match=r"1 of 9 files .* 1 no such file; first photos/gone.png"):
+    with pytest.raises(DataError, match=r"1 of 9 files .* 1 file: no such file; first photos/gone.png"):
         scan(listing)
     assert [skip.name for skip in scan(listing, max_bad=0.2).skipped] == ["photos/gone.png"]
 
@@ -148,7 +148,7 @@ def test_M2_a_file_that_is_missing_is_counted_by_the_scan_as_any_bad_one(home: P
 def test_M3_a_line_that_repeats_another_counts_once_and_one_that_contradicts_it_is_refused(home: Path) -> None:
     listing = list_table(table(home, "path,label", *rows(), "photos/1.png,a", "./photos/1.png,a"))
     assert len(listing.names) == 8
-    assert listing.notes == ("2 lines of table.csv repeat another and count once",)
+    assert listing.notes == ("2 lines of table.csv said before, and counted once",)
     assert scan(listing).notes[0] == listing.notes[0]
     error = refusal(table(home, "path,label", *rows(), "photos/1.png,b"))
     assert "line 10: photos/1.png again, said to be b in train and a in train" in error.cause
@@ -242,5 +242,5 @@ def test_rows_without_a_mask_of_their_own_are_told_by_line(home: Path) -> None:
     assert "line 5: photos/0.png again, said to be masks/1.png in train and masks/0.png in train" in str(caught.value)
     with pytest.raises(DataError, match="no column of the mask: the first line is 'path', 'label'"):
         read_samples(table(home, "path,label", "photos/0.png,cat"), masked=True)
-    with pytest.raises(DataError, match=r"1 its mask: no such file; first photos/1.png with masks/9.png"):
+    with pytest.raises(DataError, match=r"1 file: its mask: no such file; first photos/1.png with masks/9.png"):
         read_samples(table(home, "path,mask", "photos/0.png,masks/0.png", "photos/1.png,masks/9.png"), masked=True)

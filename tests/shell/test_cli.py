@@ -198,7 +198,7 @@ def test_evaluate_on_a_folder_says_when_its_pictures_were_trained_on(capsys, tra
     (data / "class 0" / "broken.txt").rename(data / "class 0" / "broken.jpg")
     assert code == 0
     assert json.loads(out.splitlines()[-1])["n"] == 45
-    assert "36 of these 45 pictures were used in training or validation" in err
+    assert "36 of 45 pictures were used in training or validation" in err
     assert "9 are of this run's sealed test set, which has now been opened" in err
 
 

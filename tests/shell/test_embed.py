@@ -93,7 +93,7 @@ def test_without_pyarrow_it_says_what_to_install_before_any_work(home, capsys, m
         (("photos", "--out", "theirs.npz"), "--out theirs.npz: it is there, and striate did not write it"),
         (("photos", "--map", "theirs.svg"), "--map theirs.svg: it is there, and striate did not write it"),
         (("theirs.npz", "--out", "theirs.npz"), "--out theirs.npz: it is one of the pictures"),
-        (("missing.png", "--out", "v.npz"), "missing.png: none of 1 pictures could be read"),
+        (("missing.png", "--out", "v.npz"), "missing.png: of 1 picture none could be read"),
     ],
 )
 def test_what_cannot_be_meant_is_one_sentence_and_writes_nothing(home, capsys, words, cause):

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from striate.base.errors import RunError
 from striate.base.options import Range
 from striate.base.reading import DAMAGED
+from striate.base.words import many
 
 OPEN = "other keys"  # a mark: keys that the dataclass does not declare are let be
 Digest = Annotated[str, re.compile(r"[0-9a-f]{64}")]
@@ -90,7 +91,7 @@ def _items(parts: tuple[Any, ...], value: Any, key: str) -> tuple[Any, ...]:
         raise _unfit(key, value, _CALLED[tuple])
     kinds = [parts[0]] * len(value) if parts[1:] == (...,) else list(parts)
     if len(kinds) != len(value):
-        raise ValueError(f"{key} has {len(value)} parts, and not {len(kinds)}")
+        raise ValueError(f"{key} has {many(len(value), 'part')}, and not {len(kinds)}")
     return tuple(
         _read(each, part, f"{key}[{place}]") for place, (each, part) in enumerate(zip(kinds, value, strict=True))
     )

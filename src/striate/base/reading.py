@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from striate.base import utf8
 from striate.base.errors import RunError
+from striate.base.words import many
 
 DAMAGED = "another run; this folder is damaged"
 DEPTH = 32
@@ -69,7 +70,7 @@ def read_table(path: Path, most: int) -> Iterator[list[str]]:
         head: Sequence[str] | None = None
         for line in lines:
             if head is not None and len(line) != len(head):
-                raise ValueError(f"line {lines.line_num} has {len(line)} fields, and the head {len(head)}")
+                raise ValueError(f"line {lines.line_num} has {many(len(line), 'field')}, and the head {len(head)}")
             head = line if head is None else head
             yield line
     except (ValueError, csv.Error) as error:

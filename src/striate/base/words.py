@@ -19,7 +19,20 @@ def some(names: Iterable[str], most: int = 5) -> str:
 
 
 def plural(word: str, count: int) -> str:
-    return word if count == 1 else f"{word}s"
+    if count == 1:
+        return word
+    if word.endswith("y") and word[-2] not in "aeiou":
+        return f"{word[:-1]}ies"
+    return f"{word}es" if word.endswith("s") else f"{word}s"
+
+
+def many(count: int, word: str) -> str:
+    """1 picture, 2,000 pictures."""
+    return f"{count:,} {plural(word, count)}"
+
+
+def often(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
 
 
 def decimal(value: float, least: int) -> str:

@@ -19,6 +19,7 @@ from torch.utils.hooks import RemovableHandle
 
 from striate.base import devices, durable
 from striate.base.errors import StriateError
+from striate.base.words import many
 
 SIDE = 2048  # of the matrices multiplied: large enough for the peak
 SLOW = 0.5  # seconds of one product, beyond which smaller matrices have to do: some processors emulate bfloat16
@@ -45,7 +46,7 @@ class Rates:
 
     def __str__(self) -> str:
         return (
-            f"{self.device}, {self.threads} threads: {_giga(self.float32)} G multiply-adds/s in float32, "
+            f"{self.device}, {many(self.threads, 'thread')}: {_giga(self.float32)} G multiply-adds/s in float32, "
             f"{_giga(self.bfloat16)} G in bfloat16, memory {self.memory / 1e9:,.1f} GB/s"
         )
 

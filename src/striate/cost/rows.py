@@ -10,7 +10,7 @@ from striate.base import tables
 from striate.base.errors import MachineError
 from striate.base.tables import Table
 from striate.base.units import by
-from striate.base.words import plural, some
+from striate.base.words import many, often, some
 from striate.cost.field.fields import FeatureMap, Field
 from striate.cost.memory import Peak
 from striate.cost.walk.events import PHASES, Phase
@@ -185,7 +185,7 @@ class Count(Part):
         lines = [] if self.stopped is None else [f"NOT COUNTED: the rest ({self.stopped})"]
         for operator, modules in self.unknown.items():
             names = ", ".join(name or self.network for name in modules)
-            lines.append(f"NOT COUNTED: {operator}, {sum(modules.values())} times, in {names}")
+            lines.append(f"NOT COUNTED: {operator}, {often(sum(modules.values()))}, in {names}")
         return lines
 
     def table(self) -> Table:
@@ -218,7 +218,7 @@ class Count(Part):
             notes.append(f"last feature map: {where}, sees {self.last.field}")
         if self.hooks:
             names = some((name or self.network for name in self.left_out), 3)
-            notes.append(f"{self.hooks:,} {plural('hook', self.hooks)} left out, of {names}")
+            notes.append(f"{many(self.hooks, 'hook')} left out, of {names}")
         return notes + ([] if self.memory is None else str(self.memory).splitlines()) + self.not_counted()
 
     def __str__(self) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from striate.base.errors import DataError, MachineError, Option, UsageError
 from striate.base.processes import Afresh
-from striate.base.words import plural, some
+from striate.base.words import many, some
 from striate.data import masks
 from striate.data.listing import Listing
 from striate.data.masks import Legend, MaskFiles, Seen
@@ -30,6 +30,7 @@ from striate.data.targets import HeldMasks, Labels, Nothing, ReadMask, Targets
 # No picture within the limits takes that long; what a picture is, no clock decides.
 SECONDS = 120.0
 Names = tuple[str, ...]
+_NUMBER = r"\d+(?:,\d{3})*(?:\.\d+)?"
 _ORDER = {"train": 0, "val": 1, "test": 2}
 
 
@@ -278,11 +279,11 @@ def _stop_if_too_bad(listing: Listing, looks: list[_Look], max_bad: float) -> No
         if len(bad) == len(looks):
             suffixes = Counter(Path(name).suffix.lower() or "no extension" for name in listing.names)
             kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in suffixes.most_common(5))
-            cause = f"none of {len(looks):,} files can be used ({kinds}): {_causes(listing, looks, bad)}"
+            cause = f"none of {many(len(looks), 'file')} can be used ({kinds}): {_causes(listing, looks, bad)}"
             hint = masks.HINT if listing.pairs else "convert them to PNG or JPEG, e.g. `magick mogrify -format png`"
             raise DataError(listing.where, cause, (*_more_pixels(looks, bad), hint))
         if len(bad) > limit * len(indices):
-            share = f"{len(bad):,} of {len(indices):,} files of {group}"
+            share = f"{len(bad):,} of {many(len(indices), 'file')} of {group}"
             cause = f"{share} cannot be used, more than {100 * limit:g} %: {_causes(listing, looks, bad)}"
             bounded = max_bad > 0 and not group.startswith("class ")
             hint = "repair or remove them" + (", or raise --max-bad" if bounded else "")
@@ -299,10 +300,8 @@ def _causes(listing: Listing, looks: list[_Look], bad: list[int]) -> str:
     kinds: dict[str, list[str]] = defaultdict(list)
     for cause in (looks[index].cause or "" for index in bad):
         kinds[_alike(cause)].append(cause)
-    common = sorted(kinds.items(), key=lambda kind: -len(kind[1]))[:5]
-    causes = ", ".join(
-        f"{len(all_):,} {all_[0] if len(set(all_)) == 1 else f'{alike} ({all_[0]})'}" for alike, all_ in common
-    )
+    common = sorted(kinds.values(), key=len, reverse=True)[:5]
+    causes = "; ".join(f"{many(len(alike), 'file')}: {_ranged(alike)}" for alike in common)
     told = f"; {listing.pairs.told}" if listing.pairs and listing.pairs.told else ""
     return f"{causes}; first {some((_called(listing, index) for index in bad), 3)}{told}"
 
@@ -314,7 +313,18 @@ def _called(listing: Listing, index: int) -> str:
 
 def _alike(text: str) -> str:
     """The same words for what differs in numbers only."""
-    return re.sub(r"\d[\d,.]*", "N", text)
+    return re.sub(_NUMBER, "N", text)
+
+
+def _ranged(texts: Sequence[str]) -> str:
+    """One text for all that are alike: where their numbers differ, from the least to the most."""
+    columns = zip(*(re.split(f"({_NUMBER})", each) for each in texts), strict=True)
+    return "".join(_range(set(column)) if place % 2 else column[0] for place, column in enumerate(columns))
+
+
+def _range(numbers: set[str]) -> str:
+    least, *_, most = sorted(numbers, key=lambda each: float(each.replace(",", ""))) * 2
+    return least if least == most else f"{least} to {most}"
 
 
 def _stop_if_unlearnable(listing: Listing, labels: Sequence[int], use: list[int]) -> None:
@@ -334,19 +344,16 @@ def _stop_if_unlearnable(listing: Listing, labels: Sequence[int], use: list[int]
 
 
 def _picture_notes(listing: Listing, looks: list[_Look], use: list[int]) -> list[str]:
-    found: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    found: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for index in use:
         for note in looks[index].notes:
-            found[_alike(note)].append((index, note))
-    notes = [
-        f"{len(items):,} {plural('picture', len(items))}: {items[0][1]} ({listing.names[items[0][0]]}"
-        + (" ...)" if items[1:] else ")")
-        for _, items in sorted(found.items())
-    ]
+            found[_alike(note)].append((note, listing.names[index]))
+    notes = []
+    for _, alike in sorted(found.items()):
+        said, names = zip(*alike, strict=True)
+        notes.append(f"{many(len(said), 'picture')}: {_ranged(said)} ({names[0]}{' ...' if names[1:] else ''})")
     if flat := [index for index in use if looks[index].one_colour]:
-        notes.append(
-            f"{len(flat):,} {plural('picture', len(flat))} of one colour only: " + some(listing.names[k] for k in flat)
-        )
+        notes.append(f"{many(len(flat), 'picture')} of one colour only: " + some(listing.names[k] for k in flat))
     return notes
 
 
@@ -366,17 +373,16 @@ def _copies(listing: Listing, looks: list[_Look], use: list[int], allow_leak: bo
             if said[first] != said[other]:
                 conflicts.append(pair)
     if leaks and not allow_leak:
-        files = f"{len(leaks):,} leaked {plural('file', len(leaks))}"
-        cause = f"{files}, the same bytes in two subsets: {some(leaks)}"
+        cause = f"{many(len(leaks), 'leaked file')}, the same bytes in two subsets: {some(leaks)}"
         raise DataError(listing.where, cause, "removing them from one side, or --allow-leak")
     kinds = (
-        ("byte-identical copies", copies),
-        ("leaked (the same bytes in two subsets)", leaks),
-        ("conflicts (the same bytes under two masks)", conflicts)
+        ("byte-identical copy", "", copies),
+        ("leaked file", " (the same bytes in two subsets)", leaks),
+        ("conflict", " (the same bytes under two masks)", conflicts)
         if listing.pairs
-        else ("label conflicts (the same bytes in two classes)", conflicts),
+        else ("label conflict", " (the same bytes in two classes)", conflicts),
     )
-    return [f"{len(pairs):,} {kind}: {some(pairs)}" for kind, pairs in kinds if pairs]
+    return [f"{many(len(pairs), kind)}{why}: {some(pairs)}" for kind, why, pairs in kinds if pairs]
 
 
 def _balance(listing: Listing, labels: Sequence[int], use: list[int]) -> list[str]:
@@ -394,7 +400,7 @@ def _balance(listing: Listing, labels: Sequence[int], use: list[int]) -> list[st
     (most, large), (least, small) = counts[0], counts[-1]
     if large > 20 * small:
         notes.append(
-            f"unbalanced: {large:,} pictures of {listing.classes[most]!r} and {small:,} of "
+            f"unbalanced: {many(large, 'picture')} of {listing.classes[most]!r} and {small:,} of "
             f"{listing.classes[least]!r}; always answering {listing.classes[most]!r} is right for "
             f"{100 * large / len(use):.1f} % of {len(use):,}"
         )

@@ -11,7 +11,7 @@ from typing import Literal, final
 import numpy as np
 
 from striate.base.errors import DataError, Hint, Option, StriateError, UsageError
-from striate.base.words import plural, some
+from striate.base.words import many, some
 from striate.data.picture import decode, mask
 from striate.data.picture.laid import Array
 from striate.data.samples import checked
@@ -240,7 +240,7 @@ def _stop_if_without_meaning(legend: Legend, seen: Sequence[tuple[str, Seen]], w
         painted = Legend(coloured=not legend.coloured)
         shown = _total(each.counts for _, each in other)
         what = "nothing says which class each is" if legend.meaning is None else "their values are given otherwise"
-        count = f"{len(other):,} {plural('mask', len(other))}"
+        count = many(len(other), "mask")
         cause = f"{count} in {'colours' if painted.coloured else 'ids'}, and {what}: "
         raise DataError(where, cause + _histogram(shown, painted), _map(shown, painted))
     if legend.meaning is not None:
@@ -274,7 +274,9 @@ def _no_classes(legend: Legend, counts: Counter[int], where: object) -> DataErro
         cause = f"ids 1 to {most} and no 0, where classes count from 0: {told}"
         return DataError(where, cause, _map(counts, legend))
     if _smoothed(counts):
-        cause = f"{len(counts)} values, nearly all of them 0 or 255, like two classes with smoothed edges: {told}"
+        cause = (
+            f"{many(len(counts), 'value')}, nearly all of them 0 or 255, like two classes with smoothed edges: {told}"
+        )
         return DataError(where, cause, "masks without smoothing, of two values")
     hint = _map(counts, legend)
     if 255 in counts and len(inner) > 1:
@@ -323,7 +325,7 @@ def notes(
     said = [f"pixels by class: {some(shares, 10)}" + f"; {100 * ignored / all_:.3g} % count nowhere" * bool(ignored)]
     for kind, places_ in (("in which nothing counts", [{-1}]), (f"of {classes[0]!r} alone", [{0}, {-1, 0}])):
         if names := [name for (name, _), places in zip(seen, found, strict=True) if set(places) in places_]:
-            said.append(f"{len(names):,} {plural('mask', len(names))} {kind}: {some(names)}")
+            said.append(f"{many(len(names), 'mask')} {kind}: {some(names)}")
     sides: dict[str, Counter[int]] = {}
     for subset, places in zip(subsets or ("",) * len(found), found, strict=True):
         sides.setdefault(f"{subset}/ has" if subset else "there is", Counter()).update(places)
@@ -331,7 +333,7 @@ def notes(
         if absent := [repr(name) for place, name in enumerate(classes) if not places[place]]:
             said.append(f"{side} no pixel of {some(absent)}")
     if len(classes) > MANY_CLASSES:
-        said.append(f"{len(classes)} classes: where these are ids of objects, masks = 'objects' says so")
+        said.append(f"{many(len(classes), 'class')}: where these are ids of objects, masks = 'objects' says so")
     return said
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal
 
-from striate.base.words import plural
+from striate.base.words import many
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Fact:
     def protocol(self) -> str:
         """How it was measured: "10 crops", "1 crop of 320", "released model, 1 crop"; empty where nothing is said."""
         side = f" of {self.side}" if self.side else ""
-        crops = f"{self.crops} {plural('crop', self.crops)}{side}" if self.crops else ""
+        crops = f"{many(self.crops, 'crop')}{side}" if self.crops else ""
         return ", ".join(filter(None, (self.how, crops)))
 
     @property

@@ -22,6 +22,7 @@ from striate.base.errors import RunError, UsageError
 from striate.base.outputs import Output, known_by
 from striate.base.paths import path_of
 from striate.base.units import by
+from striate.base.words import many
 from striate.models import outside
 from striate.models.catalog import catalog, construct
 from striate.models.entry import Entry
@@ -224,7 +225,7 @@ def _fit(net: nn.Module, state: Mapping[str, Tensor], part: str = "") -> _Fit:
         misshapen = [key for key in misshapen if key not in adapted]
     if pair := _classes(values, own, misshapen, layers):
         names = ", ".join(dict.fromkeys(map(_module, misshapen)))
-        notes.append(f"{names} starts anew: the file has {pair[0]} classes, the network {pair[1]}")
+        notes.append(f"{names} starts anew: the file has {many(pair[0], 'class')}, the network {pair[1]}")
         values = {key: value for key, value in values.items() if key not in misshapen}
         misshapen = []
     kinds = {str(value.dtype)[6:] for key, value in values.items() if value.dtype != own[key].dtype}

@@ -11,6 +11,7 @@ from typing import Any, final
 import numpy as np
 
 from striate.base.errors import DataError, Option, RunError, UsageError
+from striate.base.words import many
 from striate.data import audit
 from striate.data.load import read_samples
 from striate.data.picture.laid import Array, Pixels
@@ -51,7 +52,7 @@ def embed(
                 status[place] = error.cause
                 continue
             if len(laid) > 1 and how == "none":
-                cause = f"{name} is looked at in {len(laid)} tiles, whose maps make no one vector"
+                cause = f"{name} is looked at in {many(len(laid), 'tile')}, whose maps make no one vector"
                 raise UsageError("pool", cause, (Option("pool", "mean"),))
             yield from ((place, canvas) for canvas in canvases)
             progress(place + 1, len(given.names))
@@ -76,7 +77,7 @@ def between(predictor: Predictor, run: Of, pair: Sequence[Any], steps: int, max_
         laid, canvases = vectors.canvases(predictor.members[0], seal.read(place), name, max_pixels)
         if len(laid) > 1:
             hint = ("pictures that fit in one, or a run with ", Option("resize", "squash"))
-            raise UsageError("between", f"{name} is looked at in {len(laid)} tiles, and has no one code", hint)
+            raise UsageError("between", f"{name} is looked at in {many(len(laid), 'tile')}, and has no one code", hint)
         ends += list(zip(canvases, laid, strict=True))
     return Between(vectors.between(predictor, ends, steps), seal.notes())
 

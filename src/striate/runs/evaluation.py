@@ -11,6 +11,7 @@ import numpy as np
 
 from striate.base import durable
 from striate.base.errors import DataError, MachineError, Option, RunError, UsageError
+from striate.base.words import many, often
 from striate.data.load import MEANT, Data, read_samples
 from striate.data.samples import Samples
 from striate.evaluate.result import result
@@ -166,8 +167,8 @@ def _seen_before(asked: Asked, run: Of, digests: Sequence[str], counted: Sequenc
     sealed = sum(seen.get(digest) == "test" for digest in digests)
     notes = []
     if trained:
-        used = f"{trained} of these {len(digests)} pictures were used in training or validation"
-        notes.append(f"{used}{f' of {other}' if other else ''}: the numbers flatter")
+        used = f"{trained:,} of {many(len(digests), 'picture')} {'was' if trained == 1 else 'were'} used in"
+        notes.append(f"{used} training or validation{f' of {other}' if other else ''}: the numbers flatter")
     if sealed:
         opened, more = asked.open(run)
         notes += more
@@ -178,8 +179,8 @@ def _seen_before(asked: Asked, run: Of, digests: Sequence[str], counted: Sequenc
 
 def told(sealed: int, opened: int, whose: str = "this run's") -> str:
     """What is said of sealed pictures among those that were given."""
-    times = "once" if opened == 1 else f"{opened} times"
-    return f"{sealed} {'is' if sealed == 1 else 'are'} of {whose} sealed test set, which has now been opened {times}"
+    verb = "is" if sealed == 1 else "are"
+    return f"{sealed:,} {verb} of {whose} sealed test set, which has now been opened {often(opened)}"
 
 
 def _list_of(run: Of) -> tuple[Path, str]:

@@ -13,6 +13,7 @@ from cyclopts import Group, Parameter
 
 from striate.base import utf8
 from striate.base.errors import escaped
+from striate.base.words import often
 
 EVERYWHERE = Group("Everywhere", sort_key=90)
 Json = Annotated[
@@ -48,8 +49,7 @@ def print_result(result: Mapping[str, Any], run: Path) -> None:
     if rival := paired.strongest(result):
         tell(paired.told(result["numbers"][0], rival))
     if "openings" in result:
-        times = "once" if result["openings"] == 1 else f"{result['openings']} times"
-        tell(f"this test set has been opened {times}")
+        tell(f"this test set has been opened {often(result['openings'])}")
     if result["subset"] == "val":
         chosen = "these validation pictures also chose the epoch, so the numbers flatter"
         if not (sealed := result.get("sealed")):

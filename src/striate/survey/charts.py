@@ -8,6 +8,7 @@ from typing import Any
 
 from striate.base.errors import printable
 from striate.base.figures import svg
+from striate.base.words import many
 
 STYLE = {
     "figure.facecolor": "white",
@@ -162,7 +163,9 @@ def points(places: Sequence[Sequence[float]], labels: Sequence[str], shares: tup
             named(f"{component} principal component, {100 * share:.1f} % of the variance")
         if told:
             axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, fontsize=9)
-        number = f"{len(places):,} pictures"
-        axes.set_title(number if told or len(names) == 1 else f"{number}, {len(names)} labels", fontsize=9, loc="right")
+        number = many(len(places), "picture")
+        axes.set_title(
+            number if told or len(names) == 1 else f"{number}, {many(len(names), 'label')}", fontsize=9, loc="right"
+        )
 
     return svg(draw, 8.0, 6.0, STYLE)

@@ -210,7 +210,7 @@ class Anomaly(Usual):
 
     def sections(self, kept: Rows, result: Mapping[str, Any], shown: Shown) -> list[Section]:
         """The curve, each class, and the pictures that were told wrongly or rightly by most."""
-        told = f"the {result['n']:,} {words.subset(result['subset'])} pictures"
+        told = "the " + words.many(result["n"], f"{words.subset(result['subset'])} picture")
         titles = {
             "missed": ("Anomalous, with the lowest scores", "An anomaly below the threshold is missed."),
             "alarms": ("Good, with the highest scores", "A good picture above the threshold is a false alarm."),

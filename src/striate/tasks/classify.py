@@ -223,7 +223,7 @@ class Classify(Usual):
 
     def sections(self, kept: Rows, result: Mapping[str, Any], shown: Shown) -> list[Section]:
         """The confusion matrix, the numbers of each class, and the worst mistakes."""
-        told = f"{result['n']:,} {words.subset(result['subset'])} pictures"
+        told = words.many(result["n"], f"{words.subset(result['subset'])} picture")
         confusion, listed = self.confusion(kept), 10 if len(self.classes) <= FEW else 50
         pairs = Table(
             ("truth", "answer", "times", "of its pictures"), confusions(confusion, self.classes, listed),

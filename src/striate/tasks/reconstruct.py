@@ -250,8 +250,8 @@ class Reconstruct(Usual):
         """The pictures that were restored worst and best, each as given, as restored and as it truly is."""
         order = self._order(kept)
         told = (
-            f"Of {result['n']:,} {words.subset(result['subset'])} pictures: as given, as restored, and as it is; of a "
-            f"large one the middle {LARGEST} pixels."
+            f"Of {words.many(result['n'], words.subset(result['subset']) + ' picture')}: as given, as restored, and as "
+            f"it is; of a large one the middle {LARGEST} pixels."
         )
         return [
             Section(name, title, told, (Cards(tuple(self._card(int(place), kept, shown) for place in places)),))

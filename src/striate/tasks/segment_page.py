@@ -19,7 +19,7 @@ def sections(
     shown: Shown,
 ) -> list[Section]:
     """The worst pictures, the numbers of each class, and which classes are taken for which."""
-    told = f"the {result['n']:,} {words.subset(result['subset'])} pictures"
+    told = "the " + words.many(result["n"], f"{words.subset(result['subset'])} picture")
     found = [
         Section(
             "worst", "Worst pictures",

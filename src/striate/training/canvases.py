@@ -7,6 +7,7 @@ from torch import nn
 
 from striate.base.errors import UsageError
 from striate.base.units import by
+from striate.base.words import many
 from striate.data.picture.layers import layers_of
 from striate.data.preprocess import Preprocess
 from striate.data.samples import Samples
@@ -59,7 +60,8 @@ def blank(recipe: Recipe, entry: Entry, options: dict[str, Any], task: Task, sam
     if not of_pictures(task):
         return Preprocess(recipe.size or usual, channels, resize, depth=recipe.depth)
     if lost and recipe.context not in (None, lost):
-        raise UsageError("context", f"{entry.name} loses {lost} pixels at each border", f"{lost}, or leaving it out")
+        cause = f"{entry.name} loses {many(lost, 'pixel')} at each border"
+        raise UsageError("context", cause, f"{lost}, or leaving it out")
     least, step = least_size(entry, **options), entry.step
     longest = int(samples.sizes.max(initial=1))
     size, context = recipe.size or usual, recipe.context
@@ -74,6 +76,6 @@ def blank(recipe: Recipe, entry: Entry, options: dict[str, Any], task: Task, sam
     check_size(entry, size, size, **options)
     found = Preprocess(size, channels, resize, context=context, stride=step, whole=True, depth=recipe.depth)
     if found.answered < 1:
-        cause = f"of {size} pixels nothing is left between {context} of context at each border"
+        cause = f"of {many(size, 'pixel')} nothing is left between {context} of context at each border"
         raise UsageError("size", cause, f"at least {size - size % step + 2 * step}, or a smaller --context")
     return found

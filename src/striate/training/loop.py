@@ -21,7 +21,7 @@ from striate.base.declared import Count
 from striate.base.errors import MachineError, RunError
 from striate.base.options import Whole
 from striate.base.randomness import key, permutation
-from striate.base.words import plural
+from striate.base.words import many
 from striate.data.feed import Batch, cut_batches
 from striate.data.samples import Indices
 from striate.evaluate.rows import rows
@@ -188,7 +188,7 @@ class Trainer:
         """Where it ended before its last epoch, why."""
         ended, best = self.progress.epoch, (self.progress.best_epoch or 0) + 1
         if self.job.machine.first and ended < (self.job.recipe.epochs or 0):
-            waited = f"{ended - best} {plural('epoch', ended - best)}"
+            waited = many(ended - best, "epoch")
             self._listener.say(f"ended by patience after epoch {ended}: {waited} without a better one than {best}")
 
     def _left(self) -> float:

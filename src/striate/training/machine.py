@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from striate.base import devices, processes
+from striate.base.words import many
 from striate.data.picture.decode import DECODER
 from striate.network import autocast
 
@@ -46,7 +47,7 @@ class Machine:
 
     def __str__(self) -> str:
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else processor()
-        threads = f", {torch.get_num_threads()} threads" if self.device.type == "cpu" else ""
+        threads = f", {many(torch.get_num_threads(), 'thread')}" if self.device.type == "cpu" else ""
         processes = f", {self.world} processes" if self.world > 1 else ""
         return f"{name}{threads}, {'bfloat16' if self.bfloat16 else 'float32'}{processes}"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from striate.base.units import roughly
-from striate.base.words import duration, plural
+from striate.base.words import duration, many, plural
 from striate.cost.ledger import Ledger
 from striate.cost.memory import Memory
 from striate.cost.walk.trace import trace
@@ -82,7 +82,7 @@ def _work(job: Job, steps: int) -> Iterator[str]:
     total = epochs * (train * whole + val * forward) / part
     kept = sum(each.nbytes for each in job.net.state_dict().values()) * (1 + bool(recipe.ema))  # the best, an average
     needed, free = memory.peak().bytes + kept, free_memory(machine.device)
-    said = f"{epochs:,} {plural('epoch', epochs)} of {steps:,} {plural('step', steps)}"
+    said = f"{many(epochs, 'epoch')} of {many(steps, 'step')}"
     said += f", {'more than ' if ledger.unknown else ''}{roughly(total)} multiply-adds"
     said += f"; a step takes about {roughly(needed, 'B')} of memory beside the pictures"
     if needed > free:

@@ -11,6 +11,7 @@ from typing import Any
 
 from striate.base import durable, processes
 from striate.base.errors import MachineError, RunError, StriateError
+from striate.base.words import many
 from striate.data import preprocess
 from striate.data.load import Data
 from striate.runs import checkpoint, lock, own, run, subsets
@@ -134,11 +135,11 @@ def _carry_out(
 
 def _introduce(job: Job, folder: Path, listener: Listener) -> None:
     recipe, split = job.recipe, job.split
-    test = f"{len(split.test)} sealed for the test" if len(split.test) else "no test set"
+    test = f"{len(split.test):,} sealed for the test" if len(split.test) else "no test set"
     listener.say(f"{folder}: {recipe.model} on {job.machine}")
     classes = len(job.samples.targets.classes)
-    told = f"{len(job.samples)} pictures" + (f" of {classes} classes" if classes else "")
-    listener.say(f"{told}: {len(split.train)} train, {len(split.val)} validation, {test}")
+    told = many(len(job.samples), "picture") + (f" of {many(classes, 'class')}" if classes else "")
+    listener.say(f"{told}: {len(split.train):,} train, {len(split.val):,} validation, {test}")
     for key, why in job.chosen.items():
         listener.say(f"{key} {str(getattr(recipe, key)).lower()}: {why}")
     if len(job.units) > len(job.samples):

@@ -65,7 +65,7 @@ def test_a_rule_that_breaks_down_is_named_with_operator_and_module_or_listed(mon
     found = count(NET, (3, 8, 8), unknown="report")
     assert found.unknown == {"aten.relu.default": {"1": 1}}
     assert found.macs == 36 * 4 * 27 + 288
-    assert "NOT COUNTED: aten.relu.default, 1 times, in 1" in str(found)
+    assert "NOT COUNTED: aten.relu.default, once, in 1" in str(found)
 
 
 def test_a_rule_that_breaks_down_in_backward_is_told_or_listed_too(monkeypatch):

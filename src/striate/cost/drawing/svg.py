@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from xml.sax.saxutils import escape
 
 from striate.base.errors import printable
+from striate.base.words import many
 from striate.cost.drawing.flow import KINDS, Layer
 from striate.cost.drawing.slabs import (
     BOLD,
@@ -50,7 +51,7 @@ def svg(title: str, found: Sequence[Layer]) -> Iterator[str]:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" '
         f'height="{height:.0f}" role="img" font-family="Helvetica, Arial, sans-serif" font-size="{SIZE:g}">'
     )
-    yield f"<title>{escape(title)}: {len(slabs) - 1} layers</title>"
+    yield f"<title>{escape(title)}: {many(len(slabs) - 1, 'layer')}</title>"
     yield f'<rect width="100%" height="100%" rx="8" fill="{PAPER}"/>'
     yield f'<text x="{EDGE:g}" y="{EDGE + 6:g}" font-size="16" font-weight="bold" fill="{INK}">{escape(title)}</text>'
     for slab in slabs:

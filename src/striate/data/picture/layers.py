@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from striate.base.errors import DataError, Option
-from striate.base.words import plural
+from striate.base.words import many
 from striate.data.picture import decode
 from striate.data.picture.damage import CONVERT, FETCH, attempt
 from striate.data.picture.laid import Array, Pixels
@@ -73,7 +73,7 @@ def visible(layers: Array) -> Pixels:
 def _so_many(layers: Array, where: str, wanted: Layers) -> Array:
     count = layers.shape[2]
     if count != wanted.channels:
-        cause = f"holds {'more than ' * (count > MOST)}{min(count, MOST)} {plural('layer', count)}"
+        cause = f"holds {'more than ' * (count > MOST)}{many(min(count, MOST), 'layer')}"
         hint = ("pictures of as many layers, and ", Option("channels", "N"))
         raise DataError(where, f"{cause}, and not {wanted.channels}", hint)
     return layers

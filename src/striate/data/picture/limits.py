@@ -9,6 +9,7 @@ from itertools import islice
 from types import MappingProxyType
 
 from striate.base.errors import DataError, Option
+from striate.base.words import many
 from striate.data.picture import damage, tiff
 from striate.data.picture.damage import CONVERT
 from striate.data.picture.pixels import LEAST_PIXELS, MOST_PIXELS, PIXELS
@@ -139,7 +140,7 @@ def _tiff(data: bytes, where: str, max_pixels: int) -> None:
         return  # the decoder says what is wrong
     channels = first.number(tiff.CHANNELS, 1)
     if channels > 4:
-        raise DataError(where, f"{channels} channels, at most 4 are read", "save the ones you need as RGB")
+        raise DataError(where, f"{many(channels, 'channel')}, at most 4 are read", "save the ones you need as RGB")
     kind = first.number(tiff.COMPRESSION, 1)
     if kind not in tiff.READ:
         raise too_much(where, f"a TIFF compressed in a way that is not read ({tiff.NAMES.get(kind, kind)})")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from striate.base.errors import DataError, UsageError
+from striate.base.words import many
 from striate.data.audit import looked_at
 from striate.data.listing import Listing
 from striate.data.masks import Legend, Pairs
@@ -67,7 +68,7 @@ def _masks(masks: Any, pictures: Sequence[Pixels]) -> list[Array]:
     """Copies, int32, each of its picture's size."""
     hint = "for each picture an array of whole numbers, of its height and width"
     if not isinstance(masks, np.ndarray | list | tuple) or len(masks) != len(pictures):
-        raise DataError("masks", f"no masks of {len(pictures):,} pictures", hint)
+        raise DataError("masks", f"no masks of {many(len(pictures), 'picture')}", hint)
     found = []
     for place, (given, picture) in enumerate(zip(masks, pictures, strict=True)):
         try:
@@ -90,7 +91,7 @@ def _labels(labels: Any, count: int) -> tuple[tuple[str, ...], tuple[int, ...]]:
     except ValueError as error:
         raise DataError("labels", f"these are no labels ({error})", hint) from None
     if said.shape != (count,):
-        raise DataError("labels", f"shape {said.shape} for {count:,} pictures", hint)
+        raise DataError("labels", f"shape {said.shape} for {many(count, 'picture')}", hint)
     if said.dtype.kind not in "iuUSbO":
         raise DataError("labels", f"{said.dtype} are no labels", hint)
     if said.dtype.kind in "iu":  # 2 before 10

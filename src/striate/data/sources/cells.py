@@ -15,6 +15,7 @@ import numpy.typing as npt
 from striate.base.errors import UsageError, nearest
 from striate.base.options import Range, read
 from striate.base.randomness import key
+from striate.base.words import many
 from striate.data.picture.laid import Pixels
 from striate.data.samples import InMemory, Samples
 from striate.data.targets import held
@@ -89,7 +90,7 @@ def _read(words: str) -> Cells:
             raise UsageError("data", f"{name} of cells: {error.cause}", f"cells:{name}={within.such:g}") from None
     made = Cells(**found)
     if made.number * made.size**2 > MOST_PIXELS:
-        cause = f"{made.number:,} cells of {made.size} x {made.size} pixels, more than the {MOST_PIXELS:,} in all"
+        cause = f"{many(made.number, 'cell')} of {made.size} x {made.size} pixels, more than the {MOST_PIXELS:,} in all"
         raise UsageError("data", cause, f"cells:number={MOST_PIXELS // made.size**2},size={made.size}")
     return made
 

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from striate.base.errors import DataError, Option, nearest
 from striate.base.paths import path_of
+from striate.base.words import many
 from striate.data.listing import Listing, one_name_each
 from striate.data.picture import decode
 from striate.data.sources.layout import (
@@ -119,7 +120,7 @@ def list_folder(
     if not any("/" in name for name in found.files):
         count = len(found.files)
         hint = f"{TREE}; for pictures without labels use `striate predict`"
-        raise DataError(root, f"{count:,} pictures but no class folders", hint)
+        raise DataError(root, f"{many(count, 'picture')} but no class folders", hint)
     split = subset_folders(root, found.files, tops, layout, learnable)
     if split:
         full = {name.split("/")[0] for name in found.files}
@@ -304,6 +305,6 @@ def _nothing(root: Path, found: Found, tops: list[str]) -> DataError:
         return DataError(root, "the folder is empty", TREE)
     most = sorted(found.ignored.items(), key=lambda each: -len(each[1]))[:5]
     ignored = ", ".join(f"{len(names):,} {cause}" for cause, names in most)
-    cause = f"no pictures in {len(tops):,} folders" + (f"; ignored: {ignored}" if ignored else "")
+    cause = f"no pictures in {many(len(tops), 'folder')}" + (f"; ignored: {ignored}" if ignored else "")
     linked = any("link" in cause for cause in found.ignored)
     return DataError(root, cause, "--follow-links, if the pictures lie behind links" if linked else TREE)

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from striate.base.errors import DataError
-from striate.base.words import some
+from striate.base.words import many, some
 from striate.data.listing import Listing
 from striate.data.masks import Legend, Pairs
 from striate.data.picture import decode
@@ -152,7 +152,8 @@ def _told(images: _Files, masks: _Files, pairs: _Files) -> str:
     used = set(pairs.values())
     lone = [file for file in masks.values() if file not in used]
     bare = [images[key] for key, file in pairs.items() if not file]
-    parts = [f"{len(images):,} pictures and {len(masks):,} masks make {sum(map(bool, pairs.values())):,} pairs"]
+    made = many(sum(map(bool, pairs.values())), "pair")
+    parts = [f"{many(len(images), 'picture')} and {many(len(masks), 'mask')} make {made}"]
     parts += [f"without a mask: {some(bare)}"] if bare else []
     parts += [f"without a picture: {some(lone)}"] if lone else []
     return "; ".join(parts)

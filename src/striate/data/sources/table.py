@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
 from striate.base.errors import DataError, StriateError
+from striate.base.words import many
 from striate.data.listing import Listing, one_name_each
 from striate.data.masks import Kind, Legend, Pairs, legend
 from striate.data.picture import decode
@@ -53,7 +54,7 @@ def list_table(
         cells = {what: row[place].strip() if place < len(row) else "" for what, place in columns.items()}
         name, said, cause = _said(path.parent, cells, files, follow_links)
         if any(cell.strip() for cell in row[len(head) :]):
-            cause = f"{len(row)} cells where the head has {len(head)}; a comma in a cell needs quotes around it"
+            cause = f"{many(len(row), 'cell')} where the head has {len(head)}; a comma in a cell needs quotes around it"
         if not cause and found.setdefault(name, said) != said:
             cause = f"{name} again, said to be {_both(said)} and {_both(found[name])}"
         elif not cause:
@@ -66,7 +67,7 @@ def list_table(
     if not found:
         raise DataError(path, "a table without rows", "one line for each picture")
     if lines > len(found):
-        notes.append(f"{lines - len(found):,} lines of {path.name} repeat another and count once")
+        notes.append(f"{many(lines - len(found), 'line')} of {path.name} said before, and counted once")
     names = sorted(found, key=os.fsencode)
     said_labels = sorted({found[name]["label"] for name in names}, key=os.fsencode)
     merged = one_name_each(path, said_labels, merge_classes) if labelled else {}

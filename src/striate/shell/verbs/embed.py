@@ -12,6 +12,7 @@ from striate.base.errors import DataError, UsageError, encodable
 from striate.base.foreign import missing_package
 from striate.base.outputs import MARK as DRAWN
 from striate.base.outputs import Output, known_by, marked
+from striate.base.words import many
 from striate.data.picture.pixels import PIXELS, check_most
 from striate.shell.output import Device, Force, Json, print_json, tell
 from striate.shell.verbs.runs import Folder, MaxPixels, read_for
@@ -84,7 +85,7 @@ def embed(
     for note in notes:
         tell(note, file=sys.stderr)
     if len(failed) == len(found.names):
-        cause = f"none of {len(failed)} pictures could be read"
+        cause = f"of {many(len(failed), 'picture')} none could be read"
         raise DataError(pictures[0], cause, "JPEG, PNG or other pictures")
     pictured, numbers = found.vectors.shape
     _write(run, outputs, [_file(each.path, found, opened.name) for each in outputs],

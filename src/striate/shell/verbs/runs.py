@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from striate.base.errors import DataError, RunError, StriateError, UsageError
-from striate.base.words import duration
+from striate.base.words import duration, many
 from striate.data.picture.pixels import PIXELS, check_most
 from striate.shell.output import Device, Force, Json, print_json, print_result, print_table, tell
 
@@ -161,7 +161,8 @@ def predict(
     elif csv is None:
         print_table(*_in_short(head, rows))
     if not any(status == "ok" for _, status, *_ in rows):
-        raise DataError(pictures[0], f"none of {len(rows)} pictures could be read", "JPEG, PNG or other pictures")
+        cause = f"of {many(len(rows), 'picture')} none could be read"
+        raise DataError(pictures[0], cause, "JPEG, PNG or other pictures")
 
 
 def _warnings(run: "Run", others: Sequence["Run"]) -> list[str]:
