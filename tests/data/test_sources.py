@@ -153,7 +153,7 @@ def test_what_lies_deeper_than_the_class_folders_is_named(tmp_path: Path) -> Non
         f"and 2 more; for classes of their own give {data}/cat",
     )
     split = fill(tmp_path / "split", "train/cat/persian train/dog val/cat val/dog", 1)
-    assert list_folder(split).notes == ("train/cat/ holds a folder of pictures, persian, taken as cat",)
+    assert list_folder(split).notes == ("train/cat/ holds 1 folder of pictures, persian, taken as cat",)
 
 
 def test_folders_that_could_just_as_well_be_the_classes_are_asked_about(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_a_subset_inside_a_class_folder_is_asked_about(tmp_path: Path) -> None:
     assert error.cause == "'cat' holds test/ and is not a class"
     assert error.hint == f"give {tmp_path / 'cat'} instead; or layout='classes', if 'cat' is a class"
     listing = list_folder(tmp_path, layout="classes")
-    assert listing.notes == ("cat/ holds a folder of pictures, test, taken as cat",)
+    assert listing.notes == ("cat/ holds 1 folder of pictures, test, taken as cat",)
 
 
 def test_what_could_be_more_classes_is_named(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from pictures import chunk, encode, grey_tiff, odd_profile, photo, png, put, tif
 from striate.base.errors import DataError
 from striate.data.picture import decode
 from striate.data.picture.decode import Picture
+from striate.data.picture.pixels import PIXELS
 
 # cjpeg 2.1.5 -arithmetic on photo(16, 16); its first three pixels by djpeg 2.1.5.
 ARITHMETIC = base64.b64decode(
@@ -436,7 +437,7 @@ def test_a_picture_of_pillow_is_read_as_its_file_is(tmp_path: Path, mode: str, s
 
 def test_a_picture_of_pillow_has_the_limits_of_a_file() -> None:
     for image, cause in (
-        (Image.new("1", (7100, 7100)), "more than 50,000,000"),
+        (Image.new("1", (PIXELS // 4096 + 1, 4096)), f"more than {PIXELS:,}"),
         (Image.new("F", (8, 8)), "no range is known"),
         (Image.new("HSV", (8, 8)), "pixels of kind HSV are not read"),
     ):

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from striate.base.errors import DataError, Hint, Option
-from striate.base.words import plural, some
+from striate.base.words import many, plural, some
 
 Layout = Literal["auto", "classes", "subsets"]
 Row = tuple[str, str, str]  # a picture, its class and its subset
@@ -120,9 +120,9 @@ def deeper(root: Path, rows: Sequence[Row], level: int, ask: bool) -> tuple[str,
         told = f"{len(inner):,} class folders hold folders of pictures, taken as the class they lie in: "
         told += some(names, 3)
     else:
-        many = f"{len(within):,} folders" if len(within) > 1 else "a folder"
+        folders = many(len(within), "folder")
         label = next(label for name, label, _ in rows if name.startswith(f"{first}/"))
-        told = f"{first}/ holds {many} of pictures, {_joined(within)}, taken as {label}"
+        told = f"{first}/ holds {folders} of pictures, {_joined(within)}, taken as {label}"
     own = "" if level or max(map(len, inner.values())) < 2 else f"; for classes of their own give {root.name}/{first}"
     return (told + own,)
 
