@@ -43,6 +43,7 @@ def train(
     workers: int | None = None,
     memory: Literal["auto", "resident", "streamed"] = "auto",
     save_every: float = 30.0,
+    tensorboard: str | os.PathLike[str] | None = None,
     listener: Listener | None = None,
     **recipe: Any,
 ) -> Run | None:
@@ -56,7 +57,8 @@ def train(
 
     None in a process of a group that is not its first, for the first one writes.
     """
-    execution = Execution(Path(runs), workers, memory, save_every, _called(data, {"resume": resume} | recipe))
+    board = None if tensorboard is None else Path(tensorboard)
+    execution = Execution(Path(runs), workers, memory, save_every, board, _called(data, {"resume": resume} | recipe))
     return carry_out(data, resume, recipe, execution, listener or Silent())
 
 

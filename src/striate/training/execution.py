@@ -80,6 +80,8 @@ class Execution:
     memory: Literal["auto", "resident", "streamed"] = "auto"
     save_every: float = 30.0
     """Seconds between generations."""
+    tensorboard: Path | None = None
+    """The folder where TensorBoard finds each epoch; none as a rule."""
     command: str = ""
     """What was typed or called, for run.json."""
 

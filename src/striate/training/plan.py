@@ -254,12 +254,18 @@ def _task(recipe: Recipe, classes: tuple[str, ...]) -> Task:
 
 def new_folder(plan: Plan, execution: Execution) -> Path:
     """Made by the first process; the others are told its name."""
-    root, data = path_of(execution.runs), plan.samples.root
-    if data is not None and plan.samples.source == "folder" and root.resolve().is_relative_to(data.resolve()):
-        raise UsageError(root, "lies inside the pictures", "--runs with a folder elsewhere")
+    root = path_of(execution.runs)
+    refuse_inside(plan, "runs", root)
     model = str(plan.recipe.model).replace(":", "-")  # timm:NAME; some file systems know no colon in names
     name = f"{words.fitting(plan.samples.name.replace(':', '-'), MOST_OF_NAME)}-{model}"
     return Path(processes.from_first(str(run.create(root, name)) if plan.machine.first else ""))
+
+
+def refuse_inside(plan: Plan, option: str, place: Path) -> None:
+    """A UsageError where a folder that is written to would be taken for pictures by the next training."""
+    data = plan.samples.root
+    if data is not None and plan.samples.source == "folder" and place.resolve().is_relative_to(data.resolve()):
+        raise UsageError(place, "lies inside the pictures", f"--{option} with a folder elsewhere")
 
 
 def job_of(plan: Plan, folder: Path, execution: Execution, listener: Listener) -> Job:

@@ -11,17 +11,20 @@ from typing import Any
 
 from striate.base import durable, processes
 from striate.base.errors import MachineError, RunError, StriateError
+from striate.base.paths import path_of
 from striate.base.words import many
 from striate.data import preprocess
 from striate.data.load import Data
 from striate.runs import checkpoint, lock, own, run, subsets
 from striate.runs.run import Run
+from striate.training import board
 from striate.training import machine as machines
+from striate.training.board import Board
 from striate.training.disk import Disk
 from striate.training.finish import finish
 from striate.training.loop import fit
 from striate.training.machine import Clock, Machine
-from striate.training.plan import Execution, Job, Listener, Plan, facts_of, job_of, new_folder, plan_of
+from striate.training.plan import Execution, Job, Listener, Plan, facts_of, job_of, new_folder, plan_of, refuse_inside
 from striate.training.recipe import Recipe, recipe_of
 from striate.training.signals import listening
 
@@ -36,6 +39,7 @@ def start_run(recipe: Recipe, execution: Execution, listener: Listener, data: Da
 
     `data` are pictures in memory, where the recipe cannot name them.
     """
+    board.check(execution.tensorboard)
     with processes.group(recipe.device):
         clock = Clock()
         plan = plan_of(recipe, execution, listener, data)
@@ -61,6 +65,7 @@ def resume_run(folder: Path, execution: Execution, listener: Listener, data: Dat
 
     `data` are its pictures, where they were in memory; or where they lie now, when they have moved.
     """
+    board.check(execution.tensorboard)
     before = run.open_run(folder)
     if before.status == "done":
         hint = f"`striate evaluate {folder}`; more epochs are a new run: `striate train DATA --weights {folder}`"
@@ -97,7 +102,12 @@ def _carry_out(
 ) -> Run | None:
     """`kept` is for run.json: "id" tells this run from all others, "earlier" how what was before this part differs,
     "weights" which run it started from."""
-    first, held = plan.machine.first, contextlib.ExitStack()
+    first, held, shown = plan.machine.first, contextlib.ExitStack(), None
+    if first and execution.tensorboard is not None:
+        place = path_of(execution.tensorboard)
+        refuse_inside(plan, "tensorboard", place)
+        shown = Board(listener, place, folder.name, str(kept["id"]), dataclasses.asdict(plan.recipe))
+        listener = held.enter_context(contextlib.closing(shown))
     if first:
         held.enter_context(lock.alone(folder, listener.say))
         durable.sweep(folder, WRITTEN)
@@ -122,7 +132,12 @@ def _carry_out(
                 trainer = fit(job, listener, stop, disk, clock)
             clock.mark("training")
         processes.leave()
-        return finish(trainer, folder, facts, clock, listener) if first else None
+        if not first:
+            return None
+        done = finish(trainer, folder, facts, clock, listener)
+        if shown is not None:
+            shown.end(done.result or {}, trainer.progress.epoch)
+        return done
     except StriateError as error:
         if facts and first:
             status = "stopped" if error.exit_code > 100 else "failed"
