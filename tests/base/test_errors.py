@@ -16,6 +16,7 @@ from striate.base.errors import (
     StriateError,
     Terminated,
     UsageError,
+    near,
     nearest,
     printable,
 )
@@ -93,9 +94,11 @@ def test_odd_characters_are_spelled_out_and_long_text_is_cut(text: str, shown: s
     assert printable(text) == shown
 
 
-def test_the_nearest_name_is_found_however_far_it_is() -> None:
-    names = ["learning_rate", "momentum", "epochs"]
+def test_the_nearest_name_is_found_in_letters_of_any_case_and_none_where_none_is_near() -> None:
+    names = ["learning_rate", "momentum", "epochs", "Cat"]
     assert nearest("learning_rte", names) == ["learning_rate"]
-    assert len(nearest("zzz", names)) == 1
+    assert nearest("CATS", names) == ["Cat"]
     assert nearest("epoch", iter(names), most=3)[0] == "epochs"
-    assert nearest("epoch", []) == []
+    assert nearest("zzz", names) == nearest("epoch", []) == []
+    assert near("epoch", names, "another") == "'epochs'"
+    assert near("zzz", names, "another") == "another"

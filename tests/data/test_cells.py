@@ -89,7 +89,7 @@ def test_a_set_is_called_by_what_is_not_usual(words: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("cells:sise=64", r"data: cells have no option 'sise'. Try: 'size', the nearest"),
+        ("cells:sise=64", r"data: cells have no option 'sise'. Try: 'size'"),
         ("cells:size", r"data: size of cells: '' is not a whole number from 32 to 2048. Try: cells:size=128"),
         ("cells:size=64.5", r"size of cells: '64.5' is not a whole number from 32 to 2048"),
         ("cells:difficulty=2", r"difficulty of cells: '2' is not a number from 0 to 1. Try: cells:difficulty=0.5"),

@@ -114,9 +114,15 @@ class Terminated(StriateError):
     kind, exit_code = "terminated", 143
 
 
-def nearest(name: str, names: Iterable[str], most: int = 1, alike: float = 0.0) -> list[str]:
-    """The `most` names closest to `name`, best first; `alike`: none that shares less with it, from 0 to 1."""
-    return difflib.get_close_matches(name, list(names), n=most, cutoff=alike)
+def nearest(name: str, names: Iterable[str], most: int = 1) -> list[str]:
+    """At most so many names that are like `name` in letters of any case, best first; none where none is."""
+    spelled = {each.lower(): each for each in names}
+    return [spelled[each] for each in difflib.get_close_matches(name.lower(), spelled, n=most)]
+
+
+def near(name: str, names: Iterable[str], otherwise: str, hint: str = "{!r}") -> str:
+    """A `hint` with the name that is nearest, or what to try `otherwise`."""
+    return next((hint.format(each) for each in nearest(name, names)), otherwise)
 
 
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})

@@ -71,9 +71,9 @@ def _word(given: Option, words: Iterable[str]) -> str:
     allowed = list(words)
     meant = [word for word in allowed if word.lower() == str(given.value).lower()]
     if not meant:
-        near = nearest(str(given.value), allowed)[0]
+        such = nearest(str(given.value), allowed)
         cause = f"{given.value!r} is not one of {', '.join(allowed)}"
-        raise UsageError(given.name, cause, (replace(given, value=near),))
+        raise UsageError(given.name, cause, (replace(given, value=such[0]),) if such else "one of them")
     return meant[0]
 
 
@@ -91,8 +91,9 @@ def _named(given: Option, words: Mapping[str, Any]) -> Any:
 def _truth(given: Option) -> bool:
     said = str(given.value).lower()
     if said not in TRUTHS:
-        near = TRUTHS[nearest(said, TRUTHS)[0]]
-        raise UsageError(given.name, f"{given.value!r} is not one of true, false", (replace(given, value=near),))
+        such = nearest(said, TRUTHS)
+        hint = (replace(given, value=TRUTHS[such[0]]),) if such else "one of them"
+        raise UsageError(given.name, f"{given.value!r} is not one of true, false", hint)
     return TRUTHS[said]
 
 

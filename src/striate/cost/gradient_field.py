@@ -138,7 +138,7 @@ def gradient_field(
     """
     names = dict(net.named_modules())
     if layer not in names:
-        close = ", ".join(nearest(layer, names, 3))
+        close = ", ".join(nearest(layer, names, 3) or list(names)[1:4])
         raise UsageError("layer", f"{layer!r} is no module of this network", f"one of {close}")
     if samples < 1:
         raise UsageError("samples", f"{samples} is too few", "1 or more")

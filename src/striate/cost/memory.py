@@ -17,7 +17,7 @@ from typing import Any, Literal, final, get_args
 import torch
 from torch import Tensor
 
-from striate.base.errors import UsageError, nearest
+from striate.base.errors import UsageError, near
 from striate.cost.borrowed import borrowed
 from striate.cost.walk.events import Call, Observer, Phase, Traced
 
@@ -120,7 +120,9 @@ class Memory(Observer):
 
     def __init__(self, device: str = "cpu") -> None:
         if device not in DEVICES:
-            raise UsageError("device", f"memory on {device!r} is not known", nearest(device, DEVICES)[0])
+            raise UsageError(
+                "device", f"memory on {device!r} is not known", near(device, DEVICES, " or ".join(DEVICES), "{}")
+            )
         self._cuda = device == "cuda"
         self._all: list[_Storage] = []
         self._living: dict[int, tuple[weakref.ref[Any], _Storage]] = {}

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from striate.base.errors import DataError, UsageError, nearest
+from striate.base.errors import DataError, UsageError, near
 from striate.base.paths import path_of
 from striate.data import audit
 from striate.data.masks import Kind, Legend, legend
@@ -70,9 +70,10 @@ def read_samples(
         return _built_in(data, labelled, masked)
     root = path_of(data)
     if not root.exists() and os.sep not in os.fspath(data):
-        near = nearest(str(data), builtin.NAMES)[0]
         cause = f"no such folder or table, nor a built-in set called {str(data)!r}"
-        raise DataError(root.resolve(), cause, f"{near!r}, or a path")
+        raise DataError(
+            root.resolve(), cause, near(str(data), builtin.NAMES, "", "{!r}, or ") + "the path of a folder or table"
+        )
     if root.suffix.lower() in SUFFIXES and not root.is_dir():
         meaning = legend_in(root.parent, mask_map, ignore, masks) if masked else None
         listing = list_table(

@@ -9,7 +9,7 @@ from typing import Protocol, final
 import numpy as np
 import numpy.typing as npt
 
-from striate.base.errors import DataError, nearest
+from striate.base.errors import DataError, near
 from striate.data.picture.laid import Array, Kind, Laid
 
 Whole = npt.NDArray[np.int64]
@@ -75,9 +75,8 @@ def _fitting(laid: Laid, part: Array, kind: Kind) -> Laid:
 def _foreign(names: Sequence[str], classes: Sequence[str], hint: str) -> None:
     """A DataError where some names are no classes of a network; `hint` says how names come about."""
     if foreign := [name for name in names if name not in classes]:
-        near = nearest(foreign[0], classes)[0]
         cause = f"classes this network was not trained on: {', '.join(foreign[:10])}"
-        raise DataError("classes", cause, f"{hint} ({near!r} is near {foreign[0]!r})")
+        raise DataError("classes", cause, hint + near(foreign[0], classes, "", f" ({{!r}} is near {foreign[0]!r})"))
 
 
 @final

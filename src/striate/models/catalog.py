@@ -61,8 +61,8 @@ def find(name: str) -> Entry:
     if name.endswith(".py"):
         raise UsageError(f"model {name}", "it is a file, and names no function in it", f"{name}:FUNCTION")
     if name not in _ENTRIES:
-        first, second, third = nearest(name.lower(), _ENTRIES, 3)
-        raise UsageError(f"model {name}", "no network has this name", f"{first}, {second} or {third}")
+        found = " or ".join(nearest(name, _ENTRIES, 3))
+        raise UsageError(f"model {name}", "no network has this name", found or "a name that `striate models` lists")
     return _ENTRIES[name]
 
 

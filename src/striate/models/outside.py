@@ -119,7 +119,7 @@ def library(name: str) -> Any:
 
 def _three(name: str, known: Any) -> str:
     found = [PREFIX + each for each in nearest(name, known, 3)]
-    return " or ".join([", ".join(found[:-1]), found[-1]] if len(found) > 1 else found)
+    return " or ".join([", ".join(found[:-1]), found[-1]] if len(found) > 1 else found) or "a name that timm lists"
 
 
 def _value(value: Any) -> Any:

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, NoReturn, get_args, get_origin
 
-from cyclopts import App, CycloptsError, Parameter, Token, convert
+from cyclopts import App, CycloptsError, Parameter, Token, UnknownOptionError, convert
 
 from striate.base.errors import StriateError, UsageError
 from striate.base.processes import speaks
@@ -26,6 +26,7 @@ from striate.shell.verbs.memory import memory
 from striate.shell.verbs.networks import compare, models
 from striate.shell.verbs.runs import evaluate, predict, report, runs
 from striate.shell.verbs.training import train
+from striate.training.synonyms import DECIDED, called
 
 # What count was asked before it had verbs beside it.
 MOVED = {
@@ -40,6 +41,17 @@ MOVED = {
     "--draw": "striate draw MODEL --to FILE.svg",
     "--seen": "striate draw MODEL --of field --to FILE.svg",
 }
+
+# What others call the verbs.
+VERBS = {
+    word: f"striate {verb}"
+    for verb, words in {
+        "train": "fit learn finetune", "evaluate": "eval val validate test", "predict": "infer inference classify",
+        "count": "summary info params flops profile", "models": "list ls catalog", "embed": "features",
+        "draw": "plot show",
+    }.items()
+    for word in words.split()
+}  # fmt: skip
 
 PROMISED = ("Linux", "Darwin")
 ELSEWHERE = (
@@ -153,5 +165,24 @@ def _usage(error: CycloptsError, words: Sequence[str]) -> UsageError:
     message = " ".join(str(error).split())
     said, _, near = message.partition(" Did you mean ")
     command = " ".join(error.command_chain or ())
-    hint = near.rstrip("?").split("?")[0] if near else f"striate {command} --help".replace("  ", " ")
-    return UsageError(f"striate {command}".strip(), said.rstrip("."), hint)
+    where, hint = f"striate {command}".strip(), near.rstrip("?").split("?")[0]
+    if isinstance(error, UnknownOptionError):
+        hint = _meant(said.removeprefix("Unknown option: ").rstrip("."), command)
+    elif said.startswith("Unused Tokens"):
+        pairs = (word.partition("=") for word in words[1:] if word[0] != "-" and "=" in word)
+        hint = next((f"--{name} {value}" for name, _, value in pairs), "")
+    elif words and not command:
+        hint = VERBS.get(words[0], hint)
+    return UsageError(where, said.rstrip("."), hint or f"{where} --help")
+
+
+def _meant(option: str, verb: str) -> str:
+    """The option of a verb that somebody means; none where nothing is near."""
+    name = option.strip("-").replace("-", "_")
+    if verb == "train" and name in DECIDED:
+        return DECIDED[name]
+    names = [each for argument in app[verb].assemble_argument_collection() for each in argument.names]
+    found = called(name, [each.strip("-").replace("-", "_") for each in names if each.startswith("--")])
+    if found == "data" and verb == "train":
+        return "the data without a name: striate train DATA"
+    return f"--{found.replace('_', '-')}, as striate calls it" if found else ""

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from striate.base.errors import StriateError, UsageError, nearest
+from striate.base.errors import StriateError, UsageError, near
 from striate.base.foreign import is_foreign, raised
 from striate.base.options import Whole, read
 from striate.base.units import Sides, by
@@ -171,9 +171,8 @@ def _sides(text: str) -> tuple[Any, ...]:
     if not colon:
         return sides
     if kind.lower() not in KINDS:
-        raise UsageError(
-            "input", f"{kind!r} in {text!r} is no type of numbers", f"{size}:{nearest(kind.lower(), KINDS)[0]}"
-        )
+        hint = f"{size}:" + near(kind, KINDS, f"TYPE, one of {', '.join(KINDS)}", "{}")
+        raise UsageError("input", f"{kind!r} in {text!r} is no type of numbers", hint)
     return Sides(sides, kind.lower())
 
 

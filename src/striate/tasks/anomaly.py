@@ -88,9 +88,10 @@ class Anomaly(Usual):
 
     def may_learn(self, targets: Targets) -> Flags:
         if self.good not in targets.classes:
-            near = nearest(self.good, targets.classes)[0]
+            such = nearest(self.good, targets.classes)
             cause = f"{self.good!r} is no class of these pictures: {words.some(map(repr, targets.classes))}"
-            raise UsageError("task_options.good", cause, (Option("good", near, "task_options"),))
+            hint = (Option("good", such[0], "task_options"),) if such else "the name of the class of good pictures"
+            raise UsageError("task_options.good", cause, hint)
         return np.asarray(targets.strata == targets.classes.index(self.good))
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:

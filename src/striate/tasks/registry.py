@@ -10,7 +10,7 @@ from typing import Any
 
 import striate.tasks
 from striate.base.declared import read as read_declared
-from striate.base.errors import RunError, UsageError, nearest
+from striate.base.errors import RunError, UsageError, near
 from striate.base.options import read
 from striate.base.reading import DAMAGED
 from striate.tasks.task import Task
@@ -26,10 +26,10 @@ def tasks() -> Mapping[str, tuple[type[Any], Mapping[str, Any]]]:
 
 
 def found(name: str) -> tuple[type[Any], Mapping[str, Any]]:
-    """The class of the task called `name`, and the fields; a UsageError with the nearest name where there is none."""
+    """The class of the task called `name`, and the fields; a UsageError where there is none."""
     known = tasks()
     if name not in known:
-        raise UsageError("task", f"{name!r} is not one of {', '.join(known)}", f"{nearest(name, known)[0]!r}")
+        raise UsageError("task", f"{name!r} is not one of {', '.join(known)}", near(name, known, "one of them"))
     return known[name]
 
 

@@ -10,16 +10,17 @@ import os
 import re
 import tomllib
 import types
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from striate.base.errors import UsageError, nearest
+from striate.base.errors import UsageError, near
 from striate.base.options import Range, besides_none
 from striate.base.paths import path_of
 from striate.data.picture.pixels import LEAST_PIXELS, MOST_PIXELS, PIXELS
 from striate.models.catalog import find
+from striate.training.synonyms import DECIDED, called
 
 
 def _key(default: Any, help: str, group: str, *, least: float | None = None, most: float = math.inf) -> Any:
@@ -137,6 +138,8 @@ class Recipe:
     compile: bool = _key(False, "torch.compile the network", "Machine")
 
 
+# Options of the command that are no keys.
+BESIDE = ("runs", "resume", "workers", "memory", "save_every")
 # The keys that are tables of options themselves.
 OPTIONS = ("model_options", "task_options")
 # The keys that only some tasks read.
@@ -173,17 +176,27 @@ def suiting(data: str) -> Mapping[str, Any]:
 
 
 def recipe_of(**values: Any) -> Recipe:
-    """A checked recipe from keywords; an unknown key is an error with the nearest name."""
+    """A checked recipe from keywords; an unknown key is an error with the name it has here."""
     known = {each.name: each.type for each in dataclasses.fields(Recipe)}
     for name in values:
         if name not in known:
-            raise UsageError(name, "no such key in a recipe", f"{nearest(name, known)[0]!r}, the nearest key")
+            raise UsageError(name, "no such key in a recipe", _meant(name, known))
     if "data" not in values:
         raise UsageError("data", "a recipe needs data", "data = 'digits', a folder or a table")
     values = {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in values.items()}
     recipe = Recipe(**{name: _as_declared(name, known[name], value) for name, value in values.items()})
     check(recipe)
     return recipe
+
+
+def _meant(name: str, known: Collection[str]) -> str:
+    """What to try in place of a key that there is not."""
+    if name.lower() in DECIDED:
+        return DECIDED[name.lower()]
+    found = called(name, (*known, *BESIDE))
+    if found in BESIDE:
+        return f"--{found.replace('_', '-')} of `striate train`: it decides no result, and is no key of a recipe"
+    return f"{found!r}, as striate calls it" if found else "a key that `striate train --help` names"
 
 
 def read_toml(path: Path, **changes: Any) -> Recipe:
@@ -257,8 +270,8 @@ def _as_declared(name: str, declared: Any, value: Any) -> Any:
     if choices and type(value) is type(choices[0]):
         if value in choices:
             return value
-        near = nearest(str(value), map(str, choices))[0]
-        raise UsageError(name, f"{value!r} is not one of {', '.join(map(str, choices))}", f"{near!r}")
+        cause = f"{value!r} is not one of {', '.join(map(str, choices))}"
+        raise UsageError(name, cause, near(str(value), map(str, choices), "one of them"))
     if type(value) is kind or (value is None and optional):
         return value
     if kind is float and _is_number(value):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from striate.base.errors import UsageError, nearest
+from striate.base.errors import UsageError, near
 
 OPTIMIZERS = {"sgd": 0, "momentum": 1, "adamw": 2}  # name -> tensors of state as large as the parameter
 
@@ -41,7 +41,9 @@ def optimizer_state(net: nn.Module, optimizer: str | None) -> dict[str, tuple[Te
     if optimizer is None:
         return {}
     if optimizer not in OPTIMIZERS:
-        raise UsageError("optimizer", f"{optimizer!r} is not known", nearest(optimizer, OPTIMIZERS)[0])
+        raise UsageError(
+            "optimizer", f"{optimizer!r} is not known", near(optimizer, OPTIMIZERS, " or ".join(OPTIMIZERS), "{}")
+        )
     state = {}
     for name, parameter in net.named_parameters():
         if parameter.requires_grad:

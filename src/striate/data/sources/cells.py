@@ -12,7 +12,7 @@ from typing import Annotated, Any, final, get_type_hints
 import numpy as np
 import numpy.typing as npt
 
-from striate.base.errors import UsageError, nearest
+from striate.base.errors import UsageError, near
 from striate.base.options import Range, read
 from striate.base.randomness import key
 from striate.base.words import many
@@ -80,7 +80,9 @@ def _read(words: str) -> Cells:
     for word in words.split(",") if words else ():
         name, _, value = word.partition("=")
         if name not in declared:
-            raise UsageError("data", f"cells have no option {name!r}", f"{nearest(name, declared)[0]!r}, the nearest")
+            raise UsageError(
+                "data", f"cells have no option {name!r}", near(name, declared, f"one of {', '.join(declared)}")
+            )
         if name in found:
             raise UsageError("data", f"{name} of cells is said twice", "one of them")
         try:

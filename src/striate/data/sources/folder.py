@@ -192,7 +192,7 @@ def check_root(root: Path) -> None:
         parent = next(folder for folder in root.parents if folder.is_dir())
         wanted = root.relative_to(parent).parts[0]
         try:
-            close = nearest(wanted, sorted(path.name for path in parent.iterdir()), alike=0.6)
+            close = nearest(wanted, sorted(path.name for path in parent.iterdir()))
         except OSError:
             close = []
         hint = f"did you mean {parent / close[0]}?" if close else "check the path"
