@@ -11,7 +11,7 @@ import numpy as np
 
 from striate.base.errors import DataError
 from striate.data.picture.bands import digest
-from striate.data.picture.pixels import opened
+from striate.data.picture.opened import opened
 
 CONVERT = "convert it to PNG or JPEG first"
 FETCH = "fetch the file again"

@@ -20,7 +20,8 @@ from striate.data.picture import damage, gif, limits, tiff
 from striate.data.picture.damage import CONVERT, FETCH, attempt
 from striate.data.picture.laid import Pixels
 from striate.data.picture.levels import levels
-from striate.data.picture.pixels import PIXELS, opened
+from striate.data.picture.opened import opened
+from striate.data.picture.pixels import PIXELS
 
 SUFFIXES = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".mpo": "JPEG", ".png": "PNG",

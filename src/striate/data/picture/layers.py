@@ -12,7 +12,8 @@ from striate.base.words import many
 from striate.data.picture import decode
 from striate.data.picture.damage import CONVERT, FETCH, attempt
 from striate.data.picture.laid import Array, Pixels
-from striate.data.picture.pixels import PIXELS, opened
+from striate.data.picture.opened import opened
+from striate.data.picture.pixels import PIXELS
 
 Depth = Literal[8, 16]
 MOST = 16
