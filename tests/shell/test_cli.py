@@ -102,7 +102,7 @@ def test_training_leaves_a_whole_run_folder_and_names_the_bad_file(trained):
 
 def test_training_ends_with_a_sentence_on_the_strongest_baseline(trained, capsys):
     result = json.loads((trained[0] / "result.json").read_text())
-    print_result(result)
+    print_result(result, trained[0])
     said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("It ")]
     assert said == [paired.told(result["numbers"][0], max(result["baselines"], key=lambda each: each["value"]))]
 
@@ -360,7 +360,7 @@ def test_predict_says_when_weights_are_not_the_chosen_ones(capsys, trained, tmp_
 
 def test_predict_with_nothing_to_answer_on_is_an_error(capsys, trained, tmp_path):
     code, out, err = call(capsys, "predict", trained[0], tmp_path / "missing.png")
-    assert (code, "no such file" in out, "none of 1 pictures" in err) == (3, True, True)
+    assert (code, "no such file" in out, "none of 1 picture could be read" in err) == (3, True, True)
     assert call(capsys, "predict", trained[0], tmp_path / "missing.png", "--device", "cuda:99")[0] == 5
 
 
