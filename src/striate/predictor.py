@@ -27,6 +27,7 @@ from striate.data.preprocess import Preprocess, Views, scaled
 from striate.data.sources.given import Picture, content, name_of, pictures_of
 from striate.data.sources.holes import Holes, holes_in
 from striate.network import autocast, batch_of, in_parts, inside, refuse_not_finite, starts
+from striate.tasks.prediction import Prediction as Prediction
 from striate.tasks.task import Answer, LabelTask, PictureTask, Task, fills, of_pictures
 
 Progress = Callable[[str, int, int], None]
@@ -40,38 +41,6 @@ _AT_ONCE = 64
 
 @final
 @dataclass(frozen=True)
-class Prediction:
-    """What is said of one picture, or why it could not be looked at."""
-
-    file: str
-    status: str
-    """"ok", or the cause."""
-    answer: Answer
-
-    @property
-    def top(self) -> tuple[tuple[str, float], ...]:
-        """Of a classifier: classes and probabilities, the likeliest first."""
-        return getattr(self.answer, "top", ())
-
-    @property
-    def label(self) -> str | None:
-        return self.top[0][0] if self.top else None
-
-    @property
-    def probability(self) -> float | None:
-        return self.top[0][1] if self.top else None
-
-    @property
-    def picture(self) -> Array | None:
-        """Where the answer is a picture, of the given one's size: uint8 (h, w, 1 or 3), or ids of classes (h, w)."""
-        return self.answer.picture
-
-    def as_dict(self) -> dict[str, Any]:
-        return {"file": self.file, "status": self.status, **self.answer.as_dict()}
-
-
-@final
-@dataclass(frozen=True)
 class Member:
     """One network, what it looks at and what it was trained for; `weight` is its share among others."""
 
@@ -79,6 +48,11 @@ class Member:
     preprocess: Preprocess
     task: Task
     weight: float = 1.0
+
+    def __repr__(self) -> str:
+        way, count = self.preprocess, sum(each.numel() for each in self.network.parameters())
+        side = f"{way.channels}x{way.size}x{way.size}"
+        return f"Member({type(self.network).__name__}, {count:,} parameters, {self.task.name}, {side})"
 
 
 @final

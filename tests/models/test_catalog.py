@@ -38,6 +38,21 @@ def parameters(net: nn.Module) -> int:
     return sum(parameter.numel() for parameter in net.parameters())
 
 
+def test_the_catalogue_and_an_entry_show_themselves(monkeypatch):
+    for columns, missing in (("200", set()), ("60", {"known for", "paper"})):
+        monkeypatch.setenv("COLUMNS", columns)
+        head, _, *lines = repr(catalog("resnet1*")).splitlines()
+        assert [line.split()[0] for line in lines[:2]] == ["resnet18", "resnet101"]
+        assert {name for name in ("known for", "paper") if name not in head} == missing
+    assert repr(catalog()["resnet18"]) == "Entry('resnet18', He, Zhang, Ren and Sun 2015, classify, 3x224x224)"
+    assert catalog("resnet18")._repr_html_().count("<tr>") == 2
+    assert list(catalog("no such*")) == []
+    with pytest.raises(TypeError):
+        catalog()["mine"] = catalog()["resnet18"]
+    counted = count(nn.Linear(4, 4), (4,))
+    assert repr(counted) == counted.to_text() == str(counted)
+
+
 @pytest.mark.parametrize(("depth", "printed"), PRINTED_MILLIONS.items())
 def test_small_nets_round_to_the_paper_and_their_plain_twins_are_as_large(depth, printed):
     number = parameters(on_nothing(f"resnet{depth}"))

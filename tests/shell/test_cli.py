@@ -22,7 +22,7 @@ from small import photographs
 from striate.base.words import duration
 from striate.evaluate import paired
 from striate.runs.openings import times_opened
-from striate.runs.run import open_run
+from striate.runs.run import list_runs, open_run
 from striate.shell.cli import main
 from striate.shell.output import print_result
 
@@ -303,6 +303,32 @@ def test_runs_are_sorted_rising_and_what_is_not_known_comes_first(capsys, traine
     stopped = next(line for line in found if line["run"] == "run-10")
     assert (stopped["status"], stopped["result"]) == ("stopped", "by hand")
     assert stopped["duration"] == duration(sum(each["seconds"] for each in open_run(run).epochs))
+
+
+def test_a_run_shows_itself_whatever_became_of_it(trained, tmp_path):
+    shutil.copytree(trained[0], tmp_path / "a-1")
+    path = tmp_path / "a-1" / "run.json"
+    number = json.loads((tmp_path / "a-1" / "result.json").read_text())["numbers"][0]
+    told = (
+        f"test accuracy {100 * number['value']:.2f} % ({100 * number['low']:.2f} to {100 * number['high']:.2f}, n = 9)"
+    )
+    opened = open_run(path.parent)
+    assert repr(opened) == f"Run('a-1', done, resnet20 on photos, {told})"
+    assert told in opened._repr_html_()
+    (tmp_path / "a-1" / "result.json").unlink()
+    facts = json.loads(path.read_text())
+    for status, shown in (
+        ("running", "killed, resnet20 on photos, epoch 2/2"),
+        ("failed", "failed, resnet20 on photos, e"),
+    ):
+        path.write_text(json.dumps(facts | {"status": status, "cause": "e" * (status == "failed")}))
+        assert repr(open_run(path.parent)) == f"Run('a-1', {shown})"
+    path.write_text("{")
+    (damaged,) = list_runs(tmp_path)
+    shutil.rmtree(tmp_path / "a-1")
+    for run in (damaged, opened):
+        assert "damaged, cannot be read" in repr(run) or repr(run) == "Run('a-1', done, resnet20 on photos, epoch 0/2)"
+        assert run._repr_html_().count("<table>") == 1
 
 
 def test_a_list_of_runs_leaves_out_what_is_in_their_names_before_it_is_no_table(capsys, trained, monkeypatch):

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,29 @@ def test_verbs_of_a_run(capsys, home, run, words):
         assert {each["label"] for each in said["predictions"] if each["status"] == "ok"} <= {
             name.decode("utf-8", "backslashreplace") for name in NAMES
         }
+
+
+class Tags(HTMLParser):
+    """The elements of a piece of HTML."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.add(tag)
+
+
+def test_what_a_terminal_or_a_notebook_shows_of_a_run_is_safe(home, run):
+    opened = striate.open_run(run)
+    predictions = opened.predict(home[1], top=12)
+    for value in (opened, predictions[0], predictions[-1], opened.evaluate(), opened.embed(home[1])):
+        assert "\n" not in safe(repr(value))
+        shown = getattr(value, "_repr_html_", str)()
+        assert Tags(shown).found <= {"table", "caption", "thead", "tbody", "tr", "th", "td", "p", "br"}, shown
+        safe(shown).encode()
+    assert {each.status for each in predictions} == {"ok", "empty file"}
 
 
 def test_runs_are_listed_and_a_table_is_written(capsys, home, run, tmp_path):

@@ -82,9 +82,10 @@ def html_table(table: Table) -> str:
     right = table.to_the_right()
 
     def line(cells: Sequence[str], tag: str) -> str:
-        aligned = [("right" if place in right else "left", cell) for place, cell in enumerate(cells)]
+        sides = ("right" if place in right else "left" for place in range(len(cells)))
         return "<tr>" + "".join(
-            f'<{tag} style="text-align:{side};white-space:nowrap">{html.escape(cell)}</{tag}>' for side, cell in aligned
+            f'<{tag} style="text-align:{side};white-space:nowrap">{html.escape(escaped(cell))}</{tag}>'
+            for side, cell in zip(sides, cells, strict=True)
         ) + "</tr>"  # fmt: skip
 
     rows = "".join(line(row, "td") for row in _lines(replace(table, totals=())))

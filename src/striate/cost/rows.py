@@ -221,7 +221,7 @@ class Count(Part):
             notes.append(f"{many(self.hooks, 'hook')} left out, of {names}")
         return notes + ([] if self.memory is None else str(self.memory).splitlines()) + self.not_counted()
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self.to_text()
 
     def to_text(self, width: int | None = None) -> str:

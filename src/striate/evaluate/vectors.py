@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from striate.base.errors import UsageError
+from striate.base.words import many
 from striate.data.feed import Batch
 from striate.data.picture.canvas import planes
 from striate.data.picture.laid import Array, Laid, Pixels
@@ -32,6 +33,11 @@ class Embedded:
     status: tuple[str, ...]
     vectors: Array
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        bad = sum(each != "ok" for each in self.status)
+        pictures = many(len(self.names), "picture") + (f", {bad} not read" if bad else "")
+        return f"Embedded({pictures}, vectors of {self.vectors.shape[1]})"
 
 
 @final

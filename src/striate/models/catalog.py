@@ -6,11 +6,15 @@ Importing this file does not import torch: names can be listed and checked at on
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, final
 
+from striate.base import tables
 from striate.base.errors import Option, UsageError, nearest
+from striate.base.units import by
+from striate.base.words import many
 from striate.models import outside
 from striate.models.entries import (
     alexnet,
@@ -38,14 +42,46 @@ _FAMILIES = (
     lenet, alexnet, zfnet, nin, vgg, googlenet, unet, inception, resnet, preact, wide_resnet, resnext, densenet,
     senet, autoencoder,
 )  # fmt: skip
-_ENTRIES: Mapping[str, Entry] = MappingProxyType(
-    {entry.name: entry for family in _FAMILIES for entry in family.ENTRIES}
-)
 
 
-def catalog() -> Mapping[str, Entry]:
-    """Every network by name, in the order of the papers; the mapping cannot be changed."""
-    return _ENTRIES
+@final
+class Catalog(Mapping[str, Entry]):
+    """Entries by name, which cannot be changed; printed, a table."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self._entries = {entry.name: entry for entry in entries}
+
+    def __getitem__(self, name: str) -> Entry:
+        return self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __repr__(self) -> str:
+        return tables.text(self._table(), shutil.get_terminal_size((160, 24)).columns)
+
+    def _repr_html_(self) -> str:
+        return tables.html_table(self._table())
+
+    def _table(self) -> tables.Table:
+        head = ("name", "year", "paper", "task", "input", "known for")
+        rows = [
+            (each.name, str(each.year), each.paper.cited, each.task, by(each.input), each.known_for)
+            for each in self.values()
+        ]
+        notes = [f"{many(len(rows), 'network')}; one of them: print(striate.catalog()[NAME])"]
+        return tables.Table(head, rows, notes=notes, spared=("known for", "paper"), elsewhere="print one network")
+
+
+_ENTRIES = Catalog(entry for family in _FAMILIES for entry in family.ENTRIES)
+
+
+def catalog(pattern: str | None = None) -> Catalog:
+    """Every network by name, in the order of the papers; or those whose names match a `pattern` with * and ?."""
+    return Catalog(entry for entry in _ENTRIES.values() if pattern is None or fnmatchcase(entry.name, pattern))
 
 
 def find(name: str) -> Entry:

@@ -1,6 +1,7 @@
 """What the catalogue knows of a network; importing this file does not import torch."""
 
 import dataclasses
+import html
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import count, islice
@@ -138,6 +139,12 @@ class Entry:
     def year(self) -> int:
         """When it came out."""
         return self.paper.first or self.paper.year
+
+    def __repr__(self) -> str:
+        return f"Entry({self.name!r}, {self.paper.cited}, {self.task}, {by(self.input)})"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
 
     def __str__(self) -> str:
         sides = f"{self.least} only" if self.fixed else f"{self.least} or more"

@@ -10,10 +10,12 @@ from typing import Any, final
 import numpy as np
 
 from striate.base import durable
-from striate.base.errors import DataError, MachineError, Option, RunError, UsageError
+from striate.base.errors import DataError, MachineError, Option, RunError, UsageError, escaped
+from striate.base.tables import Table, html_table
 from striate.base.words import many, often
 from striate.data.load import MEANT, Data, read_samples
 from striate.data.samples import Samples
+from striate.evaluate.numbers import Number
 from striate.evaluate.result import result
 from striate.evaluate.rows import rows_anew
 from striate.predictor import Predictor
@@ -34,6 +36,13 @@ class Evaluation:
     numbers: Mapping[str, Any]
     rows: Rows
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return escaped(f"Evaluation({'; '.join(Number(**each).brief for each in self.numbers['numbers'])})")
+
+    def _repr_html_(self) -> str:
+        rows = [(Number(**each).brief,) for each in self.numbers["numbers"]]
+        return html_table(Table(("95 % interval in brackets",), rows, notes=self.notes))
 
 
 def refuse_closed(run: Of, status: str) -> None:

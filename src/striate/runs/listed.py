@@ -4,10 +4,14 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, final
 
-from striate.base.errors import RunError
+from striate.base.errors import RunError, escaped
+from striate.base.tables import Table, html_table
+from striate.base.words import duration
+from striate.evaluate.numbers import Number
 from striate.runs import lock, schema
 
 Order = Literal["date", "name", "model", "duration", "result"]
@@ -41,10 +45,40 @@ class Listed:
     def name(self) -> str:
         return Path(self.run).name
 
+    @property
+    def date(self) -> str:
+        """When it began, by the clock of this place."""
+        return datetime.fromisoformat(self.began).astimezone().strftime("%Y-%m-%d %H:%M") if self.began else ""
+
+    @property
+    def progress(self) -> str:
+        return "" if self.epochs is None else f"{self.epochs}/{self.epochs_of or '?'}"
+
+    @property
+    def duration(self) -> str:
+        return "" if self.seconds is None else duration(self.seconds)
+
+    @property
+    def told(self) -> str:
+        """The number to quote; or why there is none."""
+        return Number(**self.result["numbers"][0]).brief if self.result else self.cause
+
+    def __repr__(self) -> str:
+        where = f"{self.model} on {self.data}" if self.model else ""
+        parts = [self.status, where, self.told or (f"epoch {self.progress}" if self.progress else "")]
+        return escaped(f"Run({self.name!r}, {', '.join(filter(None, parts))})")
+
+    def _repr_html_(self) -> str:
+        rows = {
+            "status": self.status, "network": self.model, "data": self.data, "epochs": self.progress,
+            "began": self.date, "duration": self.duration, "command": self.command, "result": self.told,
+        }  # fmt: skip
+        return html_table(Table(("run", self.name), [row for row in rows.items() if row[1]]))
+
 
 def listed(root: Path, order: Order = "date") -> list[Listed]:
     """Every run in `root`, rising, so that the newest, longest or best is the last; what is not known comes first."""
-    found = [_listed(folder) for folder in folders(root)]  # by name, and so are equal ones
+    found = [look(folder) for folder in folders(root)]  # by name, and so are equal ones
     return found if order == "name" else sorted(found, key=lambda each: _key(each, order))
 
 
@@ -63,10 +97,12 @@ def status_of(folder: Path, facts: Mapping[str, Any]) -> str:
     return "killed" if status == "running" and not lock.is_held(folder) else status
 
 
-def _listed(folder: Path) -> Listed:
-    """One that cannot be read is damaged, says why, and hides no other."""
+def look(folder: Path, facts: Mapping[str, Any] | None = None) -> Listed:
+    """One run, of these facts or those on disk; one that cannot be read is damaged, says why, and hides no other."""
     try:
-        facts = schema.glance(folder)
+        facts = facts or schema.glance(folder)
+        if facts["status"] == "damaged":
+            return Listed(str(folder), "damaged", cause=facts["cause"])
         epochs = schema.read_epochs(folder) if os.path.lexists(folder / "epochs.csv") else []
         result = schema.read_result(folder, facts) if os.path.lexists(folder / "result.json") else None
     except RunError as error:

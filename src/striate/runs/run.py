@@ -28,7 +28,7 @@ from striate.predictor import Member, Predictor, together
 from striate.runs import checkpoint, embedding, evaluation, schema, subsets
 from striate.runs.evaluation import Evaluation
 from striate.runs.kept import Kept, answered_by, read_kept
-from striate.runs.listed import folders, status_of
+from striate.runs.listed import folders, look, status_of
 from striate.runs.own import from_anywhere
 from striate.runs.subsets import Line
 from striate.tasks import registry
@@ -46,6 +46,12 @@ class Run:
     def __fspath__(self) -> str:
         """So that a run is taken wherever its folder is."""
         return str(self.folder)
+
+    def __repr__(self) -> str:
+        return repr(look(self.folder, self.facts))
+
+    def _repr_html_(self) -> str:
+        return look(self.folder, self.facts)._repr_html_()
 
     @property
     def name(self) -> str:

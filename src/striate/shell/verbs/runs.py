@@ -2,21 +2,19 @@
 
 import sys
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from striate.base.errors import DataError, RunError, StriateError, UsageError
-from striate.base.words import duration, many
+from striate.base.words import many
 from striate.data.picture.pixels import PIXELS, check_most
 from striate.shell.output import Device, Force, Json, print_json, print_result, print_table, tell
 
 if TYPE_CHECKING:
     from striate.base.outputs import Output
     from striate.predictor import Prediction
-    from striate.runs.listed import Listed
     from striate.runs.run import Run
     from striate.tasks.task import Task
 
@@ -248,15 +246,8 @@ def runs(folder: Path = Path("runs"), /, *, sort: Order = "date", json: Json = F
         print_json({"runs": [asdict(each) for each in found]})
         return
     head = ["run", "model", "data", "epochs", "date", "duration", "status", "result"]
-    print_table(head, [_row(each) for each in found], right=(3, 4, 5), spared=("data", "model"))
-
-
-def _row(run: "Listed") -> list[object]:
-    """The date is that of this place."""
-    from striate.evaluate.numbers import Number
-
-    epochs = "" if run.epochs is None else f"{run.epochs}/{run.epochs_of or '?'}"
-    began = datetime.fromisoformat(run.began).astimezone().strftime("%Y-%m-%d %H:%M") if run.began else ""
-    seconds = "" if run.seconds is None else duration(run.seconds)
-    told = Number(**run.result["numbers"][0]).brief if run.result else run.cause
-    return [run.name, run.model, run.data, epochs, began, seconds, run.status, told]
+    rows = [
+        [each.name, each.model, each.data, each.progress, each.date, each.duration, each.status, each.told]
+        for each in found
+    ]
+    print_table(head, rows, right=(3, 4, 5), spared=("data", "model"))
