@@ -386,7 +386,7 @@ def test_predict_says_when_weights_are_not_the_chosen_ones(capsys, trained, tmp_
 
 def test_predict_with_nothing_to_answer_on_is_an_error(capsys, trained, tmp_path):
     code, out, err = call(capsys, "predict", trained[0], tmp_path / "missing.png")
-    assert (code, "no such file" in out, "none of 1 picture could be read" in err) == (3, True, True)
+    assert (code, "no such file" in out, "of 1 picture none could be read" in err) == (3, True, True)
     assert call(capsys, "predict", trained[0], tmp_path / "missing.png", "--device", "cuda:99")[0] == 5
 
 
