@@ -31,6 +31,26 @@ def call(capsys, *words):
     return left.value.code, out, err
 
 
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        ("mine-1", r"mine-1: no such folder\. Try: runs/mine-1$"),
+        ("runs/mine-1/checkpoints/best", r"best: no run: there is no run.json in it\. Try: runs/mine-1$"),
+        ("runs/mine-1/run.json", r"run.json: no such folder\. Try: runs/mine-1$"),
+        ("runs", r"runs: no run: there is no run.json in it\. Try: a run folder: runs/NAME"),
+        ("other-1", r"other-1: no such folder\. Try: a run folder: runs/NAME"),
+        ("x" * 300, r"File name too long"),
+        ("x\0", r"null"),
+    ],
+)
+def test_the_run_that_is_meant_is_named(named, told, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "mine-1" / "checkpoints" / "best").mkdir(parents=True)
+    (tmp_path / "runs" / "mine-1" / "run.json").write_text("{}")
+    with pytest.raises(RunError, match=told):
+        striate.open_run(named)
+
+
 @pytest.fixture(scope="module")
 def original(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")

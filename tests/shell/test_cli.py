@@ -151,7 +151,7 @@ def test_runs_that_answer_together_and_ten_crops_are_asked_for_at_the_shell(caps
     answer = json.loads(out.splitlines()[-1])
     assert (code, answer["subset"], answer["n"]) == (0, "test", 9)
     code, _, err = call(capsys, "predict", run, *pictures, "--with", tmp_path / "none")
-    assert (code, "no such file" in err) == (4, True)
+    assert (code, "no such folder" in err) == (4, True)
     (tmp_path / "mine").mkdir()
     for name in ("out", "mine"):
         code, _, err = call(capsys, "predict", run, *pictures, "--out", tmp_path / name)

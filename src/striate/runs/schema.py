@@ -5,6 +5,7 @@ Importing this file does not import torch: a list of runs is shown at once.
 
 import dataclasses
 import math
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -145,15 +146,30 @@ class Result:
     validation: tuple[Number, ...] = ()
 
 
+def _refuse_absent(path: Path) -> None:
+    """A run that is not there may be one that is meant: by its name alone, or by something in its folder."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        folder = path.parent
+        cause = "no run: there is no run.json in it" if folder.is_dir() else "no such folder"
+        meant = [each for each in (Path("runs", folder), *folder.parents) if (each / "run.json").is_file()]
+        hint = str(meant[0]) if meant else "a run folder: runs/NAME, with a name that `striate runs` lists"
+        raise RunError(folder, cause, hint) from None
+    except (OSError, ValueError) as error:
+        raise RunError(path, f"cannot be read ({error})", DAMAGED) from None
+
+
 def glance(folder: Path) -> Mapping[str, Any]:
     """run.json as far as a list of runs needs it: what only training and answering need is not looked at."""
     return _told(folder)[0]
 
 
 def _told(folder: Path) -> tuple[Mapping[str, Any], Facts]:
+    path = folder / "run.json"
+    _refuse_absent(path)
     for name in NAMES:
         reading.refuse_link(folder / name)
-    path = folder / "run.json"
     facts = reading.read_json(path, MOST)
     if not isinstance(facts, dict) or type(facts.get("format")) is not int:
         raise RunError(path, "not a run of striate", "a folder that `striate runs` lists")
