@@ -105,6 +105,8 @@ def digits_material(
     loss = float(log_loss(truth, probability))
     material: dict[str, Any] = {
         "title": rename("digits-lenet5-1"),
+        "origin": "lenet5, 61,706 parameters",
+        "command": rename("striate train digits"),
         "result": {
             "subset": subset,
             "n": TEST,
@@ -143,6 +145,7 @@ def digits_material(
             for epoch in range(1, 61)
         ],
         "best_epoch": 37,
+        "remarks": [],
         "shares": frozenset({"accuracy"}),
         "classes": classes,
         "filters": draws.normal(size=(6, 1, 5, 5)),

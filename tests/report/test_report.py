@@ -315,6 +315,46 @@ def test_thousands_of_epochs_are_a_table_of_some_with_the_best_and_the_last() ->
     assert shown == sorted([*range(7, 3002, 7), 1000, 3001])
 
 
+def curves(outlier: float, epochs: int = 60) -> np.ndarray:
+    """Losses that fall, (series, epochs), with a first one of training's own."""
+    falling = np.exp(-np.arange(epochs) / 6) + 0.1
+    return np.stack([np.concatenate([[outlier], falling[1:]]), falling])
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_axis_is_not_stretched_by_one_epoch_that_lies_far_away(sign: int) -> None:
+    low, high = sorted(sign * np.array(figures.ends(sign * curves(50))))
+    assert (low, high) == pytest.approx((curves(50)[:, 1:].min(), curves(50)[:, 1:].max()))
+    late = curves(1.1)
+    late[1, 40] = 20
+    assert figures.ends(sign * late) == pytest.approx(tuple(sorted(sign * np.array([0.1, 1.1]))), rel=1e-3)
+
+
+@pytest.mark.parametrize("values", [curves(1.1), curves(3.0), curves(50, 3), curves(np.nan), curves(1)[:, :1]])
+def test_a_curve_that_falls_and_a_short_one_keep_the_whole_axis(values: np.ndarray) -> None:
+    assert figures.ends(values) == (np.nanmin(values), np.nanmax(values))
+
+
+def test_what_lies_beyond_the_axis_is_an_arrow_with_its_value() -> None:
+    epochs = [{"epoch": place + 1, "train_loss": one, "val_loss": two} for place, (one, two) in enumerate(curves(50).T)]
+    page = render(digits_material(epochs=epochs))
+    figure = re.findall(r"<h3>Loss.*?(<svg.*?</svg>)", page)[0]
+    texts = re.findall(r"<text[^>]*>(.*?)</text>", figure)
+    assert "50 in epoch 1" in texts
+    assert max(float(text) for text in texts if re.fullmatch(r"[\d.]+", text) and "." in text) < 2
+    assert "in epoch" not in " ".join(re.findall(r"<text[^>]*>(.*?)</text>", digits_page()))
+
+
+def test_the_top_says_where_the_run_comes_from_and_a_remark_stands_with_the_curves() -> None:
+    page = render(
+        digits_material(origin="lenet5; began", command="striate train <b>", remarks=["Training lies above."])
+    )
+    assert '<p class="soft" id="origin">lenet5; began.</p>' in page
+    assert "<code>striate train &lt;b&gt;</code>" in page
+    assert "<p>Training lies above.</p>" in page.partition('id="training"')[2].partition("<section")[0]
+    assert "<code>" not in render(digits_material(command=""))
+
+
 def test_pictures_are_small_and_carry_no_metadata() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (300, 200, 3), np.uint8)
     large = Section("seen", "Seen", "", (Cards((Card((Seen(pixels),), (), "a.jpg"),)),))
@@ -442,6 +482,24 @@ def test_page_opens_in_a_browser(browser: Any, tmp_path: Path, kind: str, width:
     write(MATERIALS[kind](), path)
     page = look(browser, path, width)
     assert page.locator("#headline").inner_text() == "Test accuracy"
+    page.close()
+
+
+@pytest.mark.browser
+def test_what_scrolls_shows_it_has_a_name_and_takes_the_keys(browser: Any, tmp_path: Path) -> None:
+    write(digits_material(), tmp_path / "report.html")
+    page = look(browser, tmp_path / "report.html", 400)
+    found = page.evaluate(
+        "[...document.querySelectorAll('body *')].filter(each => each.scrollWidth > each.clientWidth + 1"
+        " && getComputedStyle(each).overflowX != 'visible' && each.clientWidth).map(each => [each.tabIndex,"
+        " each.getAttribute('aria-label'), getComputedStyle(each).backgroundAttachment])"
+    )
+    assert {"All numbers", "Numbers of each class"} <= {label for _, label, _ in found}
+    assert {index for index, *_ in found} == {0}
+    assert {attachment for *_, attachment in found} == {", ".join(["local"] * 4 + ["scroll"] * 4)}
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 718, "height": 1000})  # A4 with its margins
+    assert page.evaluate("document.documentElement.scrollWidth") <= 718
     page.close()
 
 

@@ -107,6 +107,29 @@ def test_training_ends_with_a_sentence_on_the_strongest_baseline(trained, capsys
     assert said == [paired.told(result["numbers"][0], max(result["baselines"], key=lambda each: each["value"]))]
 
 
+def test_a_page_is_made_again_of_a_run_that_kept_less(capsys, trained, tmp_path):
+    """As runs were written before when, by which command and how baselines did on each picture was kept."""
+    run = tmp_path / "old"
+    shutil.copytree(trained[0], run)
+    kept = (run / "report.html").read_text()
+    facts, result = (json.loads((run / name).read_text()) for name in ("run.json", "result.json"))
+    for name in ("began", "command", "seconds"):
+        del facts[name]
+    for each in result["baselines"]:
+        del each["paired"]
+    (run / "run.json").write_text(json.dumps(facts))
+    (run / "result.json").write_text(json.dumps(result))
+    assert call(capsys, "report", run)[0] == 0
+    page = (run / "report.html").read_text()
+    assert 'id="beside"' in kept
+    assert "began 20" in kept
+    assert "<code>striate train …/photos --model resnet20" in kept
+    assert 'id="beside"' not in page
+    assert "began" not in page
+    assert "<code>" not in page
+    assert 'id="origin">resnet20, ' in page
+
+
 def test_predict_gives_every_picture_a_row_and_a_bad_one_its_cause(capsys, trained, tmp_path):
     run, data = trained
     good = sorted((data / "class 1").iterdir())[:3]

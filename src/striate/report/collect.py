@@ -28,6 +28,8 @@ from striate.data.samples import Samples, checked
 from striate.data.sources.builtin import built_in
 from striate.evaluate.result import result as result_of
 from striate.report import page
+from striate.report.losses import remarks
+from striate.report.origin import origin
 from striate.report.page import Example, Material
 from striate.runs import subsets
 from striate.runs.kept import Kept
@@ -70,15 +72,20 @@ def collect(run: Run, samples: Samples | None = None) -> Material:
     examples = list(_examples(run, lines, pictures))
     # the values of the preset are filled in; a page that is passed on holds no paths
     recipe = run.recipe | facts["augment"] | {"data": Path(run.recipe["data"]).name}
+    best, network = int(page.field(result, "best_epoch")), run.network
+    came, command = origin(facts)
     return Material(
         title=run.name,
+        origin=came,
+        command=command,
         result=result,
         epochs=run.epochs,
-        best_epoch=int(page.field(result, "best_epoch")),
+        best_epoch=best,
+        remarks=list(remarks(run.epochs, best, run.recipe, Augment(**facts["augment"]), run.task, network)),
         shares=run.task.shares,
         sections=sections,
         classes=classes,
-        filters=_filters(run.network),
+        filters=_filters(network),
         examples=examples,
         counts=_counts(lines, classes),
         skipped=[(name, cause) for name, cause in data["skipped"]],

@@ -55,6 +55,7 @@ STYLE = {
 
 LONGEST_SIDE, AMONG_SEVERAL = 96, 144  # of a thumbnail, in pixels; of one that stands beside others of its sample
 MOST_TICKS = 48  # names along one side of a large confusion matrix
+FLAT = 0.08  # of the height of a figure: flatter is no curve
 MOST_POINTS = 480  # points along its side, about as many as a screen shows
 
 
@@ -100,7 +101,14 @@ def curve(
     label: str,
     percent: bool = False,
 ) -> Markup:
-    """Lines over epochs (NaN leaves a gap), with a rule at epoch `best[0]` that bears the words `best[1]`."""
+    """Lines over epochs (NaN leaves a gap), with a rule at epoch `best[0]` that bears the words `best[1]`.
+
+    Values of very few epochs beside which the others would lie flat end at the border, with an arrow and their value.
+    """
+    low, high = ends(np.array(list(series.values()), dtype=np.float64))
+
+    def told(value: float) -> str:
+        return f"{100 * value:.4g} %" if percent else f"{value:.4g}"
 
     def draw(axes: Any) -> None:
         from matplotlib.ticker import MaxNLocator
@@ -112,7 +120,11 @@ def curve(
             held = [value for epoch, value in zip(epochs, values, strict=True) if epoch == best[0]]
             axes.plot([best[0]] * len(held), held, "o", color=paint, markersize=5)
         axes.axvline(best[0], color=SOFT, linewidth=1, linestyle=(0, (3, 3)), zorder=1)
+        pad = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
+        axes.set_ylim(low - pad, high + pad)
         left, right = axes.get_xlim()
+        for border, arrow, down in ((high, "^", -5), (low, "v", 5)):
+            _beyond(axes, epochs, series, (border, arrow, down), told)
         late = best[0] > (left + right) / 2
         axes.annotate(
             best[1],
@@ -125,9 +137,47 @@ def curve(
         )
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
         axes.yaxis.set_major_locator(MaxNLocator(5))
-        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g} %" if percent else f"{value:.4g}")
+        axes.yaxis.set_major_formatter(lambda value, _: told(value))
 
     return _figure(340, 200, (50, 10, 24, 22), label, draw)
+
+
+def ends(values: np.ndarray) -> tuple[float, float]:
+    """The least and the greatest of `values` (series, epochs) that an axis has to hold.
+
+    They are those of all, but for one epoch in twenty, or one, beside which the others would take a FLAT part of it.
+    """
+    values = values[:, np.isfinite(values).any(0)]
+    tops, bottoms = np.sort(np.nanmax(values, 0)), np.sort(np.nanmin(values, 0))
+    low, high = float(bottoms[0]), float(tops[-1])
+    for count in range(1, 1 + max(1, len(tops) // 20) if len(tops) > 3 else 0):
+        for least, most in ((low, float(tops[-1 - count])), (float(bottoms[count]), high)):
+            if most - least < FLAT * (high - low):
+                return least, most
+    return low, high
+
+
+def _beyond(
+    axes: Any, epochs: Sequence[float], series: Mapping[str, Sequence[float]], side: tuple[float, str, int],
+    told: Callable[[float], str],
+) -> None:  # fmt: skip
+    """An arrow at the border for each epoch that lies beyond it, and the farthest value in words."""
+    border, arrow, down = side
+    found = [
+        (value, epoch, name)
+        for name, values in series.items()
+        for epoch, value in zip(epochs, values, strict=True)
+        if (value > border if arrow == "^" else value < border)
+    ]
+    for _, epoch, name in found:
+        axes.plot([epoch], [border], arrow, color=SECOND if name == "validation" else FIRST, markersize=6)
+    if found:
+        value, epoch, _ = found[int(np.argmax(np.abs([value - border for value, *_ in found])))]
+        late = epoch > (epochs[0] + epochs[-1]) / 2
+        axes.annotate(
+            f"{told(value)} in epoch {epoch:g}", (epoch, border), (-8 if late else 8, down), color=SOFT,
+            textcoords="offset points", ha="right" if late else "left", va="center",
+        )  # fmt: skip
 
 
 def shares(block: Curve) -> Markup:

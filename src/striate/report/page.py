@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from striate.base.outputs import Output, known_by
 from striate.base.sections import Block, Curve, Matrix, NumberTable, Section
 from striate.evaluate import paired
 from striate.report import figures
+from striate.report.origin import name_of
 
 MOST_CELLS = 20  # names up to which a matrix is a table of numbers
 MOST_FILTERS = 256
@@ -44,9 +45,12 @@ class Material:
     """Everything that the page shows; `result` is result.json as parsed, `timings` are seconds."""
 
     title: str
+    origin: str  # what was trained, when, how long and on what, in a sentence
+    command: str
     result: Mapping[str, Any]
     epochs: Sequence[Mapping[str, float | int | None]]
     best_epoch: int
+    remarks: Sequence[str]  # what is to be said of the curves
     shares: frozenset[str]  # the columns of `epochs`, without their subset, that are proportions
     sections: Sequence[Section]
     filters: np.ndarray | None  # float (out, in, height, width) of the first convolution
@@ -101,7 +105,7 @@ def render(material: Material) -> str:
     environment.filters |= {
         "cut": printable,
         "short": figures.short,
-        "seconds": lambda value: f"{value:,.1f} s" if value < 120 else f"{value / 60:,.1f} min",
+        "seconds": words.duration,
         "thousands": "{:,}".format,
         "setting": _setting,
         "plain": _plain,
@@ -275,16 +279,12 @@ def _matrix(block: Matrix) -> Markup | list[dict[str, Any]]:
 
 
 def _setting(value: Any) -> str:
-    """A recipe's value; of a path from the root only its last part, the rest is the user's own business."""
+    """A recipe's value."""
     if value is None:
         return "not set"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    text = str(value)
-    for kind in (PurePosixPath, PureWindowsPath):
-        if kind(text).is_absolute():
-            return f"…/{kind(text).name}"
-    return text
+    return name_of(str(value))
 
 
 def _plain(value: Any) -> str:
