@@ -112,6 +112,31 @@ def test_a_training_that_goes_on_says_where_and_nothing_of_its_beginning(tmp_pat
     assert [row["train_loss"] for row in run.epochs] == [row["train_loss"] for row in whole.epochs]
 
 
+class Watching(Notes):
+    """Keeps how far each work has come."""
+
+    def __init__(self):
+        super().__init__()
+        self.works = {}
+
+    def progress(self, name, done, total, left=None):
+        self.works[name] = (done, total)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("memory", ["resident", "streamed"])
+def test_every_long_work_tells_how_far_it_is(tmp_path, memory):
+    watching = Watching()
+    data = str(photographs(tmp_path / "pictures", each=6))
+    execution = {"memory": memory, "workers": 0}
+    train(tmp_path / "runs", data=data, model="lenet5", epochs=1, listener=watching, execution=execution)
+    names = ["scanning pictures", "reading pictures", "epoch 1 of 1", "validating epoch 1 of 1"]
+    names += ["answering test pictures", "trying what stands beside the network"]
+    assert list(watching.works) == names
+    assert all(done == total for done, total in watching.works.values())
+    assert watching.works["scanning pictures"][1] == 18
+
+
 @pytest.mark.slow
 def test_what_ended_a_training_early_is_told(tmp_path):
     notes = Notes()

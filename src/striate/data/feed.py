@@ -4,7 +4,7 @@ Both hand out the same batches for the same indices, so nothing later can tell t
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, final
 
@@ -18,6 +18,7 @@ from striate.data.samples import Indices, Keys
 from striate.data.units import Units
 from striate.data.workers import Looks, Reading, Say, nobody
 
+Progress = Callable[[int, int], None]
 Memory = Literal["auto", "resident", "streamed"]
 
 
@@ -60,6 +61,10 @@ class Batch:
         return Batch(self.indices, cut(self.pictures), targets, self.laid)
 
 
+def unwatched(done: int, total: int) -> None:
+    """Progress that is told to nobody."""
+
+
 class Feed(Protocol):
     """Some samples, by batch."""
 
@@ -82,6 +87,7 @@ def open_feed(
     memory: Memory = "auto",
     workers: int = 0,
     say: Say = nobody,
+    progress: Progress = unwatched,
 ) -> "Resident | Streamed":
     """Resident when the canvases fit in a quarter of the free memory (or as asked), else streamed.
 
@@ -92,18 +98,28 @@ def open_feed(
     needed = len(indices) * (preprocess.channels * preprocess.depth // 8 + 4 * parts) * preprocess.side**2
     if preprocess.views != "one" or memory == "streamed" or (memory == "auto" and needed > free_memory(device) / 4):
         return streamed
-    return Resident(streamed, indices, len(units))
+    return Resident(streamed, indices, len(units), progress)
+
+
+def watched(batches: Iterator[Batch], total: int, progress: Progress) -> Iterator[Batch]:
+    """The same batches; `progress` is told how many of the `total` have come."""
+    done = 0
+    for batch in batches:
+        done += len(batch)
+        progress(done, total)
+        yield batch
 
 
 @final
 class Resident:
     """Every sample read once, at one look, and kept on the device."""
 
-    def __init__(self, source: "Streamed", indices: Indices, count: int) -> None:
+    def __init__(self, source: "Streamed", indices: Indices, count: int, progress: Progress = unwatched) -> None:
         self._rows = np.full(count, -1, dtype=np.int64)
         self._rows[indices] = np.arange(len(indices))
         self._device = source.device
-        chunks = list(source.batches(cut_batches(indices, 256))) if len(indices) else []
+        groups = cut_batches(indices, 256) if len(indices) else []
+        chunks = list(watched(source.batches(groups), len(indices), progress))
         self._store = torch.cat([chunk.pictures for chunk in chunks]) if chunks else torch.empty(0, dtype=torch.uint8)
         names = chunks[0].targets if chunks else ()
         self._targets = {name: torch.cat([chunk.targets[name] for chunk in chunks]) for name in names}

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from striate.base import devices, processes
-from striate.data.feed import Batch, Feed, Streamed, cut_batches, open_feed
+from striate.data.feed import Batch, Feed, Progress, Streamed, cut_batches, open_feed, unwatched, watched
 from striate.data.load import reading_workers
 from striate.data.picture.laid import Array
 from striate.data.preprocess import Itself, scaled
@@ -28,6 +28,7 @@ def rows(
     *,
     between: Callable[[], None] = lambda: None,
     say: Say = nobody,
+    progress: Progress = unwatched,
 ) -> Tensor:
     """`Task.kept` of each unit of `indices`, (n, k) float64; nothing else of the answers stays in memory.
 
@@ -59,22 +60,25 @@ def rows(
             own = found.new_empty(len(shares[rank]), found.shape[1]) if own is None else own
             own[done : done + len(found)] = found
             done += len(found)
+        progress(done, len(shares[rank]))
     for _ in range(-(-len(indices) // (world * batch)) - len(groups)):  # a process whose share is one batch shorter
         between()
     return processes.gathered(own, sum(map(len, shares[:rank])), len(indices), devices.exact(predictor.device))
 
 
-def rows_anew(predictor: Predictor, samples: Samples, indices: Indices, workers: int | None = None) -> Rows:
+def rows_anew(
+    predictor: Predictor, samples: Samples, indices: Indices, workers: int | None = None, progress: Progress = unwatched
+) -> Rows:
     """As `rows`, as a NumPy array; samples are read anew, by `workers` processes or as many as are worth it.
 
     A RunError where an answer is no finite number. Where something is said of each pixel, it is measured on the
     pictures' own pixels.
     """
     if of_pictures(task := predictor.task):
-        asked = as_given(predictor, samples, indices, workers)
+        asked = watched(as_given(predictor, samples, indices, workers), len(indices), progress)
         return np.concatenate([task.kept(_said(predictor, task, each), each).numpy() for each in asked])
     sources = [_read(each, predictor, samples, indices, workers) for each in predictor.members]
-    found = rows(predictor, units_of(samples), indices, sources).cpu()
+    found = rows(predictor, units_of(samples), indices, sources, progress=progress).cpu()
     refuse_not_finite(found)
     return np.asarray(found.numpy())
 

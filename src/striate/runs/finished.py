@@ -1,10 +1,11 @@
 """What a run keeps and tells of one subset: at the end of its training, or when its sealed test set is opened later."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from striate.base import durable
+from striate.data.feed import watched
 from striate.data.samples import Indices, Samples
 from striate.data.splits import Split
 from striate.evaluate import rows
@@ -26,11 +27,17 @@ def kept_of(predictor: Predictor, samples: Samples, found: Rows, indices: Indice
 
 
 def rivals(
-    predictor: Predictor, samples: Samples, split: Split, indices: Indices, workers: int | None
+    predictor: Predictor,
+    samples: Samples,
+    split: Split,
+    indices: Indices,
+    workers: int | None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Sequence[Measure]:
-    """The baselines on the same pictures."""
+    """The baselines on the same pictures; `progress` gets (done, all) as they are read."""
     return predictor.task.baselines(Trial(
-        samples, split.train, split.val, indices, lambda some: rows.as_given(predictor, samples, some, workers)
+        samples, split.train, split.val, indices,
+        lambda some: watched(rows.as_given(predictor, samples, some, workers), len(some), progress),
     ))  # fmt: skip
 
 

@@ -57,7 +57,7 @@ class Epoch:
 
 
 class Listener(Protocol):
-    """Who is told of a training: in sentences, by step and by epoch; in the first process of a group."""
+    """Who is told of a training: in sentences, by step and by epoch."""
 
     def say(self, text: str) -> None: ...
 

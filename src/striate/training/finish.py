@@ -1,10 +1,11 @@
 """The end of a training: the chosen weights, the test set opened once if at all, the rows kept, result.json."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from striate.base import durable
+from striate.base import durable, words
 from striate.base.errors import RunError
 from striate.data.samples import Indices
 from striate.evaluate import rows
@@ -34,12 +35,13 @@ def finish(trainer: Trainer, folder: Path, facts: Mapping[str, Any], clock: Cloc
             answers = (facts["id"], weights)
             opening = opening_of(folder, answers, facts["split"]["test"], again=False)
             disk.insist("opening", lambda: _say(listener, record_opening(folder, opening)[1]))
-        saved = _answered(predictor, job, subset, indices)
+        saved = _answered(predictor, job, subset, indices, listener)
         disk.insist("kept", lambda: write_kept(folder, saved, weights))
     predictor = predictor.learned(predictor.task.settled(saved["val"].rows))
     found = saved[subset]
     clock.mark("test")
-    rivals = finished.rivals(predictor, job.samples, split, indices, job.workers)
+    watching = partial(listener.progress, "trying what stands beside the network")
+    rivals = finished.rivals(predictor, job.samples, split, indices, job.workers, watching)
     clock.mark("baselines")
     disk.insist("predictions.csv", lambda: finished.write_predictions(folder, predictor.task, job.samples, found))
     more = {"sealed": sealed} if sealed else {}
@@ -65,12 +67,17 @@ def _say(listener: Listener, notes: Sequence[str]) -> None:
         listener.say(note)
 
 
-def _answered(predictor: Predictor, job: Job, subset: str, indices: Indices) -> dict[str, Kept]:
+def _answered(predictor: Predictor, job: Job, subset: str, indices: Indices, listener: Listener) -> dict[str, Kept]:
     """Validation, and the test set."""
+
+    def anew(name: str, some: Indices) -> Rows:
+        told = partial(listener.progress, f"answering {words.subset(name)} pictures")
+        return rows.rows_anew(predictor, job.samples, some, job.workers, told)
+
     if of_pictures(predictor.task):
-        val = rows.rows_anew(predictor, job.samples, job.split.val, job.workers)
+        val = anew("val", job.split.val)
     else:
         val = rows.rows(predictor, job.units, job.units.within(job.split.val), [job.val]).cpu().numpy()
-    found = val if subset == "val" else rows.rows_anew(predictor, job.samples, indices, job.workers)
+    found = val if subset == "val" else anew(subset, indices)
     kept = finished.kept_of(predictor, job.samples, found, indices, job.workers)
     return {"val": Kept(val, job.split.val), subset: kept}

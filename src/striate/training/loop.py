@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NoReturn, final
 
 import numpy as np
@@ -155,7 +156,10 @@ class Trainer:
         if self._average:
             self._average.take_buffers(job.net)
         predictor = Predictor((Member(net, job.preprocess, job.task),), job.machine.bfloat16)
-        kept = rows(predictor, job.units, self._val, [job.val], between=self._between, say=self._listener.say)
+        watched = partial(self._listener.progress, f"validating epoch {progress.epoch + 1} of {job.recipe.epochs}")
+        kept = rows(
+            predictor, job.units, self._val, [job.val], between=self._between, say=self._listener.say, progress=watched
+        )
         summary = job.task.summary(kept)
         if not all(map(math.isfinite, summary.values())):
             self._not_finite("validation gave " + ", ".join(f"{name} {value:g}" for name, value in summary.items()))

@@ -7,7 +7,7 @@ import dataclasses
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, final
 
@@ -20,7 +20,7 @@ from striate.base.paths import path_of
 from striate.base.randomness import key
 from striate.data import splits
 from striate.data.augment import Augment, Augmenter, canvas_for, preset
-from striate.data.feed import Feed, cut_batches, open_feed
+from striate.data.feed import Feed, cut_batches, open_feed, watched
 from striate.data.load import READING, Data, have_masks, read_samples, reading_workers
 from striate.data.preprocess import Preprocess, measure
 from striate.data.samples import Samples
@@ -111,7 +111,7 @@ def plan_of(
         "workers": execution.workers,
         "labelled": task.labelled,
         "masked": task.masked,
-        "progress": lambda done, total: listener.progress("scanning pictures", done, total),
+        "progress": partial(listener.progress, "scanning pictures"),
     }
     if before is None:
         reading |= {"learnable": not task.one_class, **{name: getattr(fitted.recipe, name) for name in READING}}
@@ -291,15 +291,16 @@ def job_of(plan: Plan, folder: Path, execution: Execution, listener: Listener) -
     weighed = dataclasses.replace(samples, targets=plan.task.weighed(samples.targets))
     workers = reading_workers(samples) if execution.workers is None else execution.workers
     say = cache(listener.say)  # what both feeds have to tell is told once
+    read = partial(listener.progress, "reading pictures")
     train, val = (
-        open_feed(of, indices, each, device, memory=execution.memory, workers=workers, say=say)
+        open_feed(of, indices, each, device, memory=execution.memory, workers=workers, say=say, progress=read)
         for of, indices, each in (
             (dataclasses.replace(units, samples=weighed), learning, larger),
             (units, units.within(split.val), blank),
         )
     )
     groups = cut_batches(learning, max(1, 2**22 // larger.size**2))
-    measured = measure(batch.pictures for batch in train.batches(groups))
+    measured = measure(batch.pictures for batch in watched(train.batches(groups), len(learning), read))
     return Job(
         **{**vars(plan), "task": plan.task.measured(train.batches(groups))},
         net=net,
