@@ -39,7 +39,8 @@ class _Look:
     """What one file is; `cause` says why it cannot be used, `options` what would help. `one_colour` is unknown,
     False, of headers.
 
-    `size` is height and width; `mask` what belongs to it where there are masks.
+    `size` is height and width; `top` the highest level of a file of 16 bits; `mask` what belongs to it where there are
+    masks.
     """
 
     digest: str = ""
@@ -49,6 +50,7 @@ class _Look:
     grey: bool = False
     one_colour: bool = False
     notes: tuple[str, ...] = ()
+    top: int = 0
     mask: Seen | None = None
 
 
@@ -177,6 +179,7 @@ def _samples(
         skipped=tuple(Skip(name, look.cause) for name, look in zip(listing.names, looks, strict=True) if look.cause),
         notes=tuple(notes),
         grey=all(looks[index].grey for index in use),
+        tops=np.array([looks[index].top for index in use], np.int32),
     )
 
 
@@ -249,19 +252,22 @@ def _examine(
 def _picture(path: Path, check: str, max_pixels: int, layers: Layers | None) -> _Look:
     data = decode.read_bytes(path, max_pixels)
     if check == "headers" and layers is None:
-        grey, size, notes = decode.header(data, str(path), max_pixels)
-        return _Look(hashlib.sha256(data).hexdigest(), size=size, grey=grey, notes=notes)
+        grey, size, notes, deep = decode.header(data, str(path), max_pixels)
+        if not deep:
+            return _Look(hashlib.sha256(data).hexdigest(), size=size, grey=grey, notes=notes)
+    ends = None
     if layers is not None:
         pixels, notes = layered.values(data, str(path), layers, max_pixels)
     else:
         picture = decode.decode(data, str(path), max_pixels=max_pixels)
-        pixels, notes = picture.pixels, picture.notes
+        pixels, notes, ends = picture.pixels, picture.notes, picture.ends
     return _Look(
         hashlib.sha256(data).hexdigest(),
         size=pixels.shape[:2],
         grey=pixels.shape[2] == 1,
-        one_colour=bool((pixels == pixels[:1, :1]).all()),
+        one_colour=bool((pixels == pixels[:1, :1]).all()) if ends is None else ends[0] == ends[1],
         notes=notes,
+        top=ends[1] if ends else 0,
     )
 
 

@@ -17,6 +17,7 @@ from striate.base.options import Range
 from striate.data.picture import decode, layers
 from striate.data.picture.canvas import Resize, cut, planes, square, squared, ten_crops, tiles
 from striate.data.picture.laid import Array, Laid, Pixels
+from striate.data.picture.levels import WHITE
 from striate.data.picture.pixels import PIXELS
 
 # How pictures are resized. 1: in one call of Pillow, whose order of passes changed in its version 13; 2: in two.
@@ -37,7 +38,8 @@ class Preprocess:
 
     "tiles" looks at a picture in its own scale, canvas by canvas; the outer `context` pixels of each are seen, and not
     answered for. `stride` is the network's: tiles are that far apart or a multiple, so that its pools meet the same
-    pixels. `whole`: the answer has the picture's size, so that no JPEG is decoded smaller.
+    pixels. `whole`: the answer has the picture's size, so that no JPEG is decoded smaller. `white` is the level that is
+    white in files of 16 bits, of which cameras use 10, 12 or 14.
     """
 
     size: Annotated[int, Range(224, least=1, most=4096)]
@@ -51,6 +53,7 @@ class Preprocess:
     stride: Annotated[int, Range(1, least=1, most=4096)] = 1
     whole: bool = False
     depth: layers.Depth = 8
+    white: Annotated[int, Range(WHITE, least=255, most=WHITE)] = WHITE
 
     def looks(
         self, picture: decode.Given, where: str = "picture", tile: int | None = None, max_pixels: int = PIXELS
@@ -99,7 +102,7 @@ class Preprocess:
         wanted = layers.layers_of(self.channels, self.depth)
         if wanted and not isinstance(picture, np.ndarray):
             return layers.read(picture, where, wanted, max_pixels)
-        return decode.pixels_of(picture, where, None if self.whole else self.side, max_pixels)
+        return decode.pixels_of(picture, where, None if self.whole else self.side, max_pixels, self.white)
 
     @property
     def side(self) -> int:
@@ -131,6 +134,7 @@ class Itself:
     side: int
     views: Views = "one"
     depth: layers.Depth = 8
+    white: int = WHITE
 
     def looks(
         self, picture: bytes | Pixels, where: str = "picture", tile: int | None = None, max_pixels: int = PIXELS
@@ -141,7 +145,7 @@ class Itself:
             if wanted:
                 picture = layers.read(picture, where, wanted, max_pixels)
             else:
-                picture = decode.read(picture, where, max_pixels=max_pixels).pixels
+                picture = decode.read(picture, where, max_pixels=max_pixels, white=self.white).pixels
         own = planes(picture, self.channels)
         return [(own, Laid.itself(*own.shape[1:]))]
 

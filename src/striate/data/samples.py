@@ -13,6 +13,7 @@ import numpy.typing as npt
 from striate.base.errors import DataError
 from striate.data.picture import decode
 from striate.data.picture.laid import Pixels
+from striate.data.picture.levels import WHITE
 from striate.data.picture.pixels import MOST_PIXELS
 from striate.data.targets import Targets
 
@@ -87,7 +88,7 @@ class Samples:
 
     `source` is the kind of thing they come from: builtin, folder, table, arrays. `subsets` are "train", "val" or
     "test" where the source says so. `sizes` (n, 2) are height and width of each picture, upright and as decoded.
-    `grey`: every picture has one channel.
+    `grey`: every picture has one channel. `tops` (n,): the highest level of each in a file of 16 bits, else 0.
     """
 
     name: str
@@ -102,6 +103,7 @@ class Samples:
     skipped: tuple[Skip, ...] = ()
     notes: tuple[str, ...] = ()
     grey: bool = False
+    tops: Sizes | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -120,6 +122,11 @@ class Samples:
             for name, index, digest, subset in rows
         )
         return hashlib.sha256(b"\0\0".join(lines)).hexdigest()
+
+    def white(self, indices: Indices) -> int:
+        """The highest level of so many bits, 8 to 16, that files of 16 bits among these need; 65,535 without any."""
+        top = 0 if self.tops is None else int(self.tops[indices].max(initial=0))
+        return (1 << max(8, top.bit_length())) - 1 if top else WHITE
 
     def keys(self, indices: Indices | Keys) -> Keys:
         """A number for each sample that its content alone decides: the first 64 bits of its digest."""

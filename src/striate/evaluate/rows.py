@@ -109,7 +109,7 @@ def as_given(predictor: Predictor, samples: Samples, indices: Indices, workers: 
     """
     units, way = units_of(samples), predictor.members[0].preprocess
     if of_pictures(predictor.task):
-        itself = Itself(way.channels, int(samples.sizes[indices].max(initial=1)), depth=way.depth)
+        itself = Itself(way.channels, int(samples.sizes[indices].max(initial=1)), depth=way.depth, white=way.white)
         source: Feed = Streamed(units, itself, torch.device("cpu"), _readers(samples, workers))
         groups, place = list(indices[:, None]), torch.device("cpu")
     else:

@@ -22,6 +22,7 @@ from striate.data.feed import Batch
 from striate.data.load import read_samples
 from striate.data.picture.laid import Array, Pixels
 from striate.data.picture.layers import visible
+from striate.data.picture.levels import WHITE
 from striate.data.picture.pixels import MOST_PIXELS
 from striate.data.preprocess import Measured, Preprocess
 from striate.data.samples import Samples, checked
@@ -106,6 +107,7 @@ class Pictures:
         if samples is None and built_in(facts["data"]["path"]):
             samples = read_samples(facts["data"]["path"], labelled=False)
         self._memory = samples
+        self._white = facts["preprocess"].get("white", WHITE)  # a run of before has none
         self._links = facts["recipe"]["follow_links"]
         self._gone = facts["data"].get("source") == "arrays" and samples is None
 
@@ -137,7 +139,9 @@ class Pictures:
     def pixels(self, line: int, side: int) -> Seen:
         """Decoded no larger than a square of `side` needs."""
         try:
-            return Seen(visible(Preprocess(side, 3).pixels(self.read(line), self.name(line), MOST_PIXELS)))
+            return Seen(
+                visible(Preprocess(side, 3, white=self._white).pixels(self.read(line), self.name(line), MOST_PIXELS))
+            )
         except DataError as error:
             return Seen(None, f"this picture cannot be shown: {error.cause}")
 
@@ -226,7 +230,7 @@ def _examples(run: Run, lines: list[Line], pictures: Pictures) -> Iterator[Examp
         try:
             picture = pictures.read(int(place))
             ((canvas, laid),) = canvases.looks(picture, tile=0, max_pixels=MOST_PIXELS)
-            before = visible(Preprocess(max(side, LEAST), 3).pixels(picture, max_pixels=MOST_PIXELS))
+            before = visible(Preprocess(max(side, LEAST), 3, white=own.white).pixels(picture, max_pixels=MOST_PIXELS))
         except DataError:
             continue
         batch = Batch(np.array([place]), torch.from_numpy(canvas)[None], {}, (laid,))

@@ -130,12 +130,14 @@ def _are_glyphs(samples: Samples, train: Indices) -> bool:
     if np.median(samples.sizes[train].min(1)) > GLYPHS:
         return False
     looked_at = train[np.argsort(samples.keys(train))[:LOOKED_AT]]
-    return float(np.median([_two_levels(_pixels(samples, index)) for index in looked_at])) >= TWO_LEVELS
+    white = samples.white(train)
+    return float(np.median([_two_levels(_pixels(samples, index, white)) for index in looked_at])) >= TWO_LEVELS
 
 
-def _pixels(samples: Samples, index: int) -> Pixels:
+def _pixels(samples: Samples, index: int, white: int) -> Pixels:
     held = samples.read(index)
-    return decode.read(held, samples.read.where(index)).pixels if isinstance(held, bytes) else held
+    where = samples.read.where(index)
+    return decode.read(held, where, white=white).pixels if isinstance(held, bytes) else held
 
 
 def _two_levels(pixels: Pixels) -> float:

@@ -22,6 +22,7 @@ from striate.data import splits
 from striate.data.augment import Augment, Augmenter, canvas_for, preset
 from striate.data.feed import Feed, cut_batches, open_feed, watched
 from striate.data.load import READING, Data, have_masks, read_samples, reading_workers
+from striate.data.picture.levels import WHITE
 from striate.data.preprocess import Preprocess, measure
 from striate.data.samples import Samples
 from striate.data.units import Units, units_of
@@ -122,7 +123,10 @@ def plan_of(
         split, chosen = subsets.read_split(before.folder, before.facts, samples), before.facts.get("chosen", {})
     recipe, entry, options = fitted.recipe, fitted.entry, fitted.options
     task = _task(recipe, samples.targets.classes)
+    white = samples.white(split.train) if before is None else before.preprocess.white
+    samples = _with_white(samples, split, white)
     blank = canvases.blank(recipe, entry, options, task, samples, fitted.lost)
+    blank = dataclasses.replace(blank, white=white)
     plan = Plan(
         recipe=dataclasses.replace(recipe, size=blank.size, context=blank.context or None),
         data=samples.name if samples.root is None else str(path_of(recipe.data).resolve()),
@@ -234,6 +238,16 @@ def _fitted(asked: Recipe, choices: Sequence[Choice] = ()) -> Fitted:
     canvases.refuse_other_ways(recipe, task)
     canvases.refuse_layers(recipe, task)
     return Fitted(recipe, entry, options, net, lost)
+
+
+def _with_white(samples: Samples, split: splits.Split, white: int) -> Samples:
+    """The samples, noting what becomes of files of 16 bits of which training pictures use fewer."""
+    if white == WHITE or samples.tops is None:
+        return samples
+    top, beyond = samples.tops[split.train].max(), int((samples.tops > white).sum())
+    note = f"16-bit pictures reach {top:,} in training: levels 0 to {white:,} become 0 to 255 (--depth 16 keeps all)"
+    note += f"; {beyond:,} of validation and test reach further, and are white there" if beyond else ""
+    return dataclasses.replace(samples, notes=(*samples.notes, note))
 
 
 def _refuse_needless(recipe: Recipe, samples: Samples) -> None:

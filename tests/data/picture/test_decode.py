@@ -385,7 +385,7 @@ def test_only_jpeg_is_reduced() -> None:
 def test_a_header_tells_what_reading_gives(form: str) -> None:
     for image in (Image.fromarray(photo()), Image.fromarray(photo()[..., 0])):
         data = encode(image, form)
-        (grey, size, notes), picture = decode.header(data, "picture"), read(data)
+        (grey, size, notes, _), picture = decode.header(data, "picture"), read(data)
         assert size == picture.pixels.shape[:2] == (96, 128)
         assert (grey, notes) == (picture.pixels.shape[2] == 1, picture.notes)
 

@@ -55,6 +55,24 @@ def test_16_bits(form: str) -> None:
     assert (read(encode(values, form)).pixels[..., 0] == expected).all()
 
 
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "PPM"])
+@pytest.mark.parametrize("white", [255, 4095, 16383])
+def test_16_bits_of_which_fewer_are_used(form: str, white: int) -> None:
+    values = noise(most=white + 1, kind=np.uint16)
+    seen = read(encode(values, form), white=white)
+    assert (seen.pixels[..., 0] == np.floor(values.astype(int) * 255 / white + 0.5)).all()
+    assert seen.ends == (values.min(), values.max())
+    values[0, 0] = 65_535  # further than training went
+    assert read(encode(values, form), white=white).pixels[0, 0, 0] == 255
+
+
+def test_a_file_of_other_than_16_bits_has_its_own_white() -> None:
+    for image in (noise(), noise(3)):
+        seen = read(encode(image), white=4095)
+        assert (seen.pixels.squeeze() == image).all()
+        assert seen.ends is None
+
+
 def test_the_range_of_16_bits_is_that_of_all_bands() -> None:
     values = np.zeros((HEIGHT, WIDTH), np.int32)
     values[-1, -1] = -3

@@ -16,10 +16,9 @@ from PIL import Image, features
 from PIL import __version__ as pillow_version
 
 from striate.base.errors import DataError, MachineError
-from striate.data.picture import damage, gif, limits, tiff
+from striate.data.picture import damage, gif, levels, limits, tiff
 from striate.data.picture.damage import CONVERT, FETCH, attempt
 from striate.data.picture.laid import Pixels
-from striate.data.picture.levels import levels
 from striate.data.picture.opened import opened
 from striate.data.picture.pixels import PIXELS
 
@@ -58,16 +57,26 @@ class Picture:
 
     pixels: np.ndarray
     notes: tuple[str, ...]
+    ends: tuple[int, int] | None = None
+    """Of a file of 16 bits, the lowest and the highest level in it."""
 
 
-def read(data: bytes, where: str = "picture", *, at_least: int | None = None, max_pixels: int = PIXELS) -> Picture:
+def read(
+    data: bytes,
+    where: str = "picture",
+    *,
+    at_least: int | None = None,
+    max_pixels: int = PIXELS,
+    white: int = levels.WHITE,
+) -> Picture:
     """The pixels of one picture; `DataError` when there are none to be trusted.
 
     `where` names it in an error. `at_least`: a JPEG is decoded at 1/2, 1/4 or 1/8 while both sides stay at least
-    twice this, in pixels. The result depends on the bytes and `at_least` alone. `max_pixels`: the most that are read.
+    twice this, in pixels. `max_pixels`: the most that are read. `white`: the level of a file of 16 bits that is white.
+    The result depends on the bytes, `at_least` and `white` alone.
     """
     with quiet():
-        return decode(data, where, at_least=at_least, max_pixels=max_pixels)
+        return decode(data, where, at_least=at_least, max_pixels=max_pixels, white=white)
 
 
 @contextmanager
@@ -177,42 +186,51 @@ _KNOWN = (
 )
 
 
-def header(data: bytes, where: str, max_pixels: int = PIXELS) -> tuple[bool, tuple[int, int], tuple[str, ...]]:
-    """Whether a picture has one channel once it is decoded, its height and width then, and the notes of its header
-    alone, checked as by `decode`; no memory for pixels is taken. The caller holds `quiet`."""
+def header(data: bytes, where: str, max_pixels: int = PIXELS) -> tuple[bool, tuple[int, int], tuple[str, ...], bool]:
+    """Whether a picture has one channel once it is decoded, its height and width then, the notes of its header alone,
+    checked as by `decode`, and whether it is of 16 bits; no memory for pixels is taken. The caller holds `quiet`."""
     image, notes = _open(data, where, max_pixels)
     grey = image.mode in {"1", "L", "LA", "La"} or image.mode.startswith("I")
     # Pillow knows a TIFF's upright size, and decodes a PNG to look for an orientation behind the pixels
     turn = None if image.format == "TIFF" or (image.format == "PNG" and b"eXIf" not in data) else _turn_of(image)
-    return grey, image.size if turn in _SIDEWAYS else image.size[::-1], tuple(notes)
+    size = image.size if turn in _SIDEWAYS else image.size[::-1]
+    return grey, size, tuple(notes), image.mode.startswith("I")
 
 
-def decode(data: bytes, where: str, *, at_least: int | None = None, max_pixels: int = PIXELS) -> Picture:
+def decode(
+    data: bytes, where: str, *, at_least: int | None = None, max_pixels: int = PIXELS, white: int = levels.WHITE
+) -> Picture:
     """As `read`; the caller holds `quiet`. Without `at_least` the notes also tell signs of damage, which take a second
     decoding; a MachineError where memory lacks, for what a picture is does not depend on that."""
     try:
-        return _decoded(data, where, at_least, max_pixels)
+        return _decoded(data, where, at_least, max_pixels, white)
     except MemoryError:
         raise no_memory(where) from None
 
 
-def _decoded(data: bytes, where: str, at_least: int | None, max_pixels: int) -> Picture:
+def _decoded(data: bytes, where: str, at_least: int | None, max_pixels: int, white: int) -> Picture:
     image, notes, sign = loaded(data, where, at_least, max_pixels)
-    pixels = _levels(image, notes, where)
+    pixels, ends = _levels(image, notes, where, white), levels.ends(image)
     del image  # its memory is needed by a second decoding
     if said := sign():
         notes.append(f"damaged? {said}")
-    return Picture(pixels, tuple(notes))
+    return Picture(pixels, tuple(notes), ends)
 
 
-def pixels_of(given: Given, where: str, at_least: int | None = None, max_pixels: int = PIXELS) -> Pixels:
+def pixels_of(
+    given: Given,
+    where: str,
+    at_least: int | None = None,
+    max_pixels: int = PIXELS,
+    white: int = levels.WHITE,
+) -> Pixels:
     """Those of `read`; of a picture that Pillow has opened or made, which stays as it is, all; of pixels, these."""
     if isinstance(given, np.ndarray):
         return given
     if isinstance(given, bytes):
-        return read(given, where, at_least=at_least, max_pixels=max_pixels).pixels
+        return read(given, where, at_least=at_least, max_pixels=max_pixels, white=white).pixels
     with quiet():
-        return _levels(*held(given, where, max_pixels), where)
+        return _levels(*held(given, where, max_pixels), where, white)
 
 
 def held(image: Any, where: str, max_pixels: int) -> tuple[Any, list[str]]:
@@ -228,9 +246,9 @@ def held(image: Any, where: str, max_pixels: int) -> tuple[Any, list[str]]:
         raise DataError(where, f"Pillow cannot load it ({error})", FETCH) from None
 
 
-def _levels(image: Any, notes: list[str], where: str) -> Pixels:
+def _levels(image: Any, notes: list[str], where: str, white: int) -> Pixels:
     try:
-        return levels(image, where, notes)
+        return levels.levels(image, where, notes, white)
     except MemoryError:
         raise no_memory(where) from None
     except (OSError, ValueError) as error:

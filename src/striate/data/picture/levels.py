@@ -15,8 +15,11 @@ from striate.data.picture.laid import Pixels
 _PROFILE_BYTES = 4 << 20
 
 
-def levels(image: Any, where: str, notes: list[str]) -> Pixels:
-    """uint8 (h, w, 1 | 3) of a loaded picture in any mode that is read."""
+WHITE = 65_535  # the highest level of 16 bits
+
+
+def levels(image: Any, where: str, notes: list[str], white: int = WHITE) -> Pixels:
+    """uint8 (h, w, 1 | 3) of a loaded picture in any mode that is read; `white`: that of files of 16 bits."""
     mode = image.mode
     if mode in {"LA", "La", "PA", "RGBA", "RGBa"} or ("transparency" in image.info and mode in {"1", "L", "P", "RGB"}):
         return _on_white(image, "LA" if mode in {"1", "L", "LA", "La"} else "RGBA", notes)
@@ -25,7 +28,7 @@ def levels(image: Any, where: str, notes: list[str]) -> Pixels:
         cause = f"floating-point pixels{f', {bad:,} of them NaN' if bad else ''}: no range is known"
         raise DataError(where, cause, "save it as 8-bit or 16-bit with the range that you mean")
     if mode.startswith("I"):
-        return _from_16_bits(image, where, notes)
+        return _from_16_bits(image, where, notes, white)
     if mode == "CMYK":
         return _from_ink(image, notes)
     if mode in {"1", "L"}:
@@ -64,21 +67,33 @@ def _on_white(image: Any, mode: str, notes: list[str]) -> Pixels:
     return pixels
 
 
-def _from_16_bits(image: Any, where: str, notes: list[str]) -> Pixels:
-    """Grey of up to 16 bits: round(255 v / white), white = 65,535, or less where TIFF says so."""
-    bits, inverted = 16, False
-    if image.format == "TIFF":
-        bits, inverted = image.tag_v2.get(258, (16,))[0], image.tag_v2.get(262) == 0
-    white = (1 << bits) - 1
-    ends = [(int(values.min()), int(values.max())) for values in map(np.asarray, bands(image))]
-    low, high = min(end[0] for end in ends), max(end[1] for end in ends)
-    if bits > 16 or low < 0 or high > white:
+def ends(image: Any) -> tuple[int, int] | None:
+    """The lowest and the highest level of a loaded picture whose file has 16 bits, and so may use a part of them."""
+    return _ends(image) if image.mode.startswith("I") and _bits(image) == 16 else None
+
+
+def _ends(image: Any) -> tuple[int, int]:
+    each = [(int(values.min()), int(values.max())) for values in map(np.asarray, bands(image))]
+    return min(low for low, _ in each), max(high for _, high in each)
+
+
+def _bits(image: Any) -> int:
+    return int(image.tag_v2.get(258, (16,))[0]) if image.format == "TIFF" else 16
+
+
+def _from_16_bits(image: Any, where: str, notes: list[str], white: int) -> Pixels:
+    """Grey of up to 16 bits: round(255 v / white), and white where v is more; a TIFF of fewer bits says its own."""
+    bits, inverted = _bits(image), image.format == "TIFF" and image.tag_v2.get(262) == 0
+    low, high = _ends(image)
+    if bits > 16 or low < 0 or high >= 1 << bits:
         cause = f"{bits}-bit pixels from {low} to {high}: no range is known"
         raise DataError(where, cause, "save it as 8-bit or unsigned 16-bit with the range that you mean")
     notes.append(f"{bits}-bit scaled to 8")
+    white = white if bits == 16 else (1 << bits) - 1
 
     def scaled(band: Any) -> np.ndarray:
-        levels = (np.asarray(band).astype(np.uint32) * 255 + white // 2) // white
+        found: np.ndarray = np.minimum(np.asarray(band), white).astype(np.uint32)
+        levels = (found * 255 + white // 2) // white
         return 255 - levels if inverted else levels
 
     return _converted(image, 1, scaled)
