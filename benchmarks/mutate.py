@@ -265,6 +265,7 @@ def seeds(height: int = 24, width: int = 29) -> dict[str, bytes]:
     made = {f"{mode.mode} {form}": _encoded(mode, form) for form, modes in {
         "JPEG": (rgb, grey, ink), "PNG": (rgb, grey, palette, bits, rgba, la, deep), "WEBP": (rgb, rgba),
         "BMP": (rgb, rgba, grey, palette, bits), "PPM": (rgb, grey, bits, deep), "GIF": (grey, palette),
+        "AVIF": (rgb, rgba, grey), "JPEG2000": (rgb, rgba, grey, la, deep, ink),
         "TIFF": (rgb, rgba, grey, la, palette, bits, ink, deep, rgb.convert("YCbCr")),
     }.items() for mode in modes}  # fmt: skip
     for kind in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "zstd"):
@@ -291,6 +292,9 @@ def seeds(height: int = 24, width: int = 29) -> dict[str, bytes]:
         "APNG": _encoded(rgb, "PNG", **several),
         "WEBP lossless": _encoded(rgba, "WEBP", lossless=True, exif=exif),
         "WEBP animated": _encoded(rgb, "WEBP", **several),
+        "AVIF animated": _encoded(rgb, "AVIF", **several),
+        "AVIF turned": _encoded(rgb, "AVIF", exif=exif),
+        "JPEG 2000 tiles": _encoded(rgb, "JPEG2000", tile_size=(16, 16), no_jp2=True),
         "GIF animated": _encoded(palette, "GIF", **several),
         "GIF transparent": _encoded(palette, "GIF", transparency=2, comment=b"hello"),
         "TIFF big": _encoded(rgb, "TIFF", big_tiff=True),

@@ -16,6 +16,7 @@ import struct
 import warnings
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -322,7 +323,7 @@ def test_I18_a_strip_is_refused_by_its_ratio_and_a_long_one_by_its_side() -> Non
         (b"%PDF-1.7", "PDF"),
         (b"8BPS\0\x01", "Photoshop"),
         (b"\0\0\0\x18ftypheic", "HEIC"),
-        (b"\0\0\0\x18ftypavif", "AVIF"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "HEIC"),
         (b"SIMPLE  =                    T", "FITS"),
         (bytes(128) + b"DICM", "DICOM"),
         (b"II*\0\x10\0\0\0CR\x02\0", "camera raw"),
@@ -336,6 +337,59 @@ def test_I20_formats_that_are_not_read_are_named(head: bytes, words: str) -> Non
 
 def test_I20_a_camera_raw_file_is_not_its_thumbnail(tmp_path: Path) -> None:
     assert cause(put(tmp_path / "a.nef", encode(photo(), "TIFF"))) == "a camera raw file"
+
+
+LOSSLESS = ("JPEG2000", {}), ("JPEG2000", {"no_jp2": True, "tile_size": (32, 32)})
+
+
+@pytest.mark.parametrize(("form", "options"), [*LOSSLESS, ("AVIF", {"quality": 95})])
+def test_formats_of_newer_cameras_and_of_archives_are_read(form: str, options: dict[str, Any]) -> None:
+    for pixels in (photo(40, 60), photo(40, 60)[..., :1]):
+        data = encode(pixels.squeeze(), form, **options)
+        found = read(data)
+        assert found.pixels.shape == pixels.shape
+        assert np.abs(found.pixels.astype(int) - pixels).mean() <= (0 if form == "JPEG2000" else 15)
+        assert decode.header(data, "picture")[:2] == (pixels.shape[2] == 1, (40, 60))
+        for cut in (100, len(data) // 2, len(data) - 9):
+            assert (
+                "damaged" in cause(data[:cut]) or "begins as" in cause(data[:cut]) or "truncated" in cause(data[:cut])
+            )
+
+
+def test_an_avif_is_turned_laid_on_white_and_its_first_frame_is_taken() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = read(encode(photo(40, 60), "AVIF", exif=exif))
+    assert (turned.pixels.shape, turned.notes) == ((60, 40, 3), ("turned by its EXIF orientation",))
+    hidden = np.zeros((16, 16, 4), np.uint8)
+    assert (read(encode(hidden, "AVIF")).pixels == 255).all()
+    frames = [Image.fromarray(photo(16, 16, seed)) for seed in range(3)]
+    several = read(encode(frames[0], "AVIF", save_all=True, append_images=frames[1:]))
+    assert several.notes == ("first of 3 frames",)
+
+
+def test_jpeg_2000_of_16_bits_and_in_ink() -> None:
+    values = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
+    deep = decode.read(encode(values, "JPEG2000"), white=4095)
+    assert deep.ends == (0, 4095)
+    assert (deep.pixels[..., 0] == np.floor(values.astype(int) * 255 / 4095 + 0.5)).all()
+    assert "CMYK without a profile" in read(encode(Image.fromarray(photo()).convert("CMYK"), "JPEG2000")).notes
+
+
+def test_jpeg_2000_promises_in_its_coded_data_what_is_checked() -> None:
+    data = encode(photo(40, 60), "JPEG2000")
+    at = data.index(b"\xff\x4f\xff\x51") + 8
+    assert "30,000 x 30,000" in cause(data[:at] + struct.pack(">II", 30_000, 30_000) + data[at + 8 :])
+    assert "tiles" in cause(data[:at] + struct.pack(">6I", 900, 900, 0, 0, 1, 1) + data[at + 24 :])
+    assert cause(data[: at + 32] + b"\0\x09" + data[at + 34 :]) == "9 channels, at most 4 are read"
+
+
+def test_what_pillow_was_built_without_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode.features, "check", lambda name: False)
+    for form in ("AVIF", "JPEG2000"):
+        with pytest.raises(DataError, match=f"{form}, which the Pillow that is installed cannot read") as caught:
+            read(encode(photo(), form))
+        assert caught.value.hint.startswith("pip install --upgrade pillow")
 
 
 def test_I21_an_arithmetic_jpeg_is_decoded() -> None:

@@ -25,7 +25,8 @@ from striate.data.picture.pixels import PIXELS
 SUFFIXES = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".mpo": "JPEG", ".png": "PNG",
     ".apng": "PNG", ".webp": "WEBP", ".bmp": "BMP", ".dib": "BMP", ".tif": "TIFF", ".tiff": "TIFF",
-    ".gif": "GIF", ".ppm": "PPM", ".pgm": "PPM", ".pbm": "PPM", ".pnm": "PPM",
+    ".gif": "GIF", ".avif": "AVIF", ".avifs": "AVIF", ".jp2": "JPEG2000", ".j2k": "JPEG2000", ".j2c": "JPEG2000",
+    ".jpc": "JPEG2000", ".ppm": "PPM", ".pgm": "PPM", ".pbm": "PPM", ".pnm": "PPM",
 }  # fmt: skip
 # Many camera raw files are TIFF inside and would open as their thumbnail: only the name tells them apart.
 RAW = frozenset({".nef", ".nrw", ".dng", ".arw", ".cr2", ".cr3", ".orf", ".raf", ".rw2", ".pef", ".srw"})
@@ -140,6 +141,8 @@ def sniff(head: bytes) -> tuple[str | None, str, str]:
     """(format, "", "") of a format that is read, else (None, cause, hint); from the first 512 bytes."""
     for form, pattern in _READ.items():
         if re.match(pattern, head, re.DOTALL):
+            if form in BUILT_WITH and not features.check(BUILT_WITH[form]):
+                return None, f"{form}, which the Pillow that is installed cannot read", _NEWER
             return form, "", ""
     if not head:
         return None, "empty file", FETCH
@@ -161,7 +164,12 @@ _READ = {
     "TIFF": rb"(II[\x2a\x2b]\0(?!.{4}CR)|MM\0[\x2a\x2b])",
     "PPM": rb"P[1-6][\s#]",
     "BMP": rb"BM.{4}\0{4}",
+    "AVIF": rb".{4}ftyp(avi[fs]|(mif1|msf1|miaf).{4}(.{4}){0,20}?avi[fs])",
+    "JPEG2000": rb"(\0{3}\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51)",
 }
+# What Pillow may have been built without.
+BUILT_WITH = {"AVIF": "avif", "JPEG2000": "jpg_2000"}
+_NEWER = "pip install --upgrade pillow, or convert it to PNG or JPEG first"
 _TEXT = rb"(\xef\xbb\xbf)?\s*"
 _KNOWN = (
     (rb"version https://git-lfs", "a Git LFS pointer, not the picture", "run `git lfs pull`"),
@@ -172,12 +180,10 @@ _KNOWN = (
     (rb"(%!PS|\xc5\xd0\xd3\xc6)", "looks like EPS or PostScript", CONVERT),
     (rb"%PDF", "looks like PDF", CONVERT),
     (rb"8BPS", "looks like a Photoshop file (PSD)", CONVERT),
-    (rb".{4}ftypavi[fs]", "looks like AVIF", CONVERT),
     (rb".{4}ftypcrx", "looks like a camera raw file", CONVERT),
     (rb".{4}ftyp(hei|hev|mif1|msf1)", "looks like HEIC", "convert it, e.g. `heif-convert in.heic out.jpg`"),
     (rb".{4}ftyp", "looks like a video", "extract its frames as pictures first"),
     (rb"(\0{3}\x0cJXL |\xff\x0a)", "looks like JPEG XL", CONVERT),
-    (rb"(\0{3}\x0cjP  |\xff\x4f\xff\x51)", "looks like JPEG 2000", CONVERT),
     (rb".{128}DICM", "looks like DICOM", "export it as 16-bit PNG first"),
     (rb"SIMPLE  =", "looks like FITS", CONVERT),
     (rb"(v/1\x01|#\?RADIANCE)", "looks like a high dynamic range picture", CONVERT),

@@ -86,8 +86,9 @@ def _levels(image: Any, data: bytes, where: str, depth: Depth) -> Array:
     if mode == "1":
         image, mode = image.convert("L"), "L"
     if mode in ("L", "LA", "RGB", "RGBA"):
-        if depth == 16 and image.format == "PNG" and data[24:25] == b"\x10":
-            raise DataError(where, "16-bit colours of a PNG, of which 8 bits are read", "a TIFF with a page for each")
+        if depth == 16 and (image.format in decode.BUILT_WITH or (image.format == "PNG" and data[24:25] == b"\x10")):
+            cause = f"{'16-bit colours of a' if image.format == 'PNG' else 'colours of'} {image.format}"
+            raise DataError(where, f"{cause}, of which 8 bits are read", "a TIFF with a page for each")
         layers = np.asarray(image)
         return _of_depth(layers[..., None] if layers.ndim == 2 else layers, depth)
     if not mode.startswith("I"):

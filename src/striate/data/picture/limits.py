@@ -4,6 +4,7 @@ picture on every machine. Within these limits none takes more than 600 MB or, on
 Who wants larger ones says `max_pixels`: limits of bytes and samples then grow in proportion, as do time and memory."""
 
 import re
+import struct
 from collections.abc import Callable
 from itertools import islice
 from types import MappingProxyType
@@ -18,15 +19,18 @@ BYTES = 200_000_000
 LONGEST_SIDE, LONGEST_TO_SHORTEST = 30_000, 50
 # Decoders that keep several copies of all pixels, or that take long for each.
 FEWER_PIXELS = 25_000_000
+_FEWER = MappingProxyType({"WEBP": "a WebP", "AVIF": "an AVIF", "JPEG2000": "a JPEG 2000"})
 BYTES_OF_A_PIXEL = 12  # that decoding takes at most, of one picture at a time
 # What Pillow decodes in Python, pixel by pixel: text, odd ranges and run lengths.
 SLOW_SAMPLES, SLOW_BYTES = 4_000_000, 12_000_000
 # A JPEG of several scans keeps all its samples, and goes through them once more for each scan.
 KEPT_SAMPLES, VISITED_SAMPLES = 150_000_000, 800_000_000
-MOST_BYTES = MappingProxyType({"JPEG": 100_000_000, "PNG": 150_000_000, "WEBP": 64_000_000})
+MOST_BYTES = MappingProxyType({
+    "JPEG": 100_000_000, "PNG": 150_000_000, "WEBP": 64_000_000, "AVIF": 64_000_000, "JPEG2000": 100_000_000,
+})  # fmt: skip
 SCANS, SEVERAL_SCANS_BYTES, ARITHMETIC_BYTES = 500, 50_000_000, 10_000_000
 # Chunks, segments, blocks, strips: each costs time, however little is in it.
-PARTS = 100_000
+PARTS, TILES = 100_000, 10_000
 METADATA_BYTES = 16_000_000
 STRIP_BYTES, LAYER_BYTES = 250_000_000, 25_000_000
 # Bytes of a JPEG that belong to nothing: Pillow passes over them one by one, and over fill bytes again and again.
@@ -55,7 +59,7 @@ def check_size(form: str, mode: str, size: tuple[int, int], where: str, max_pixe
     told = f"{width:,} x {height:,} pixels"
     if max(size) > LONGEST_SIDE:
         raise DataError(where, f"{told}, a side above {LONGEST_SIDE:,}", SMALLER)
-    fewer = "a WebP" if form == "WEBP" else "CMYK" if mode == "CMYK" else ""
+    fewer = "CMYK" if mode == "CMYK" else _FEWER.get(form, "")
     most = raised(FEWER_PIXELS, max_pixels) if fewer else max_pixels
     if width * height > most:
         share = LEAST_PIXELS // FEWER_PIXELS if fewer else 1
@@ -168,6 +172,28 @@ def _tiff(data: bytes, where: str, max_pixels: int) -> None:
             raise too_much(where, "a JPEG of several scans inside a TIFF")
 
 
+def _jpeg2000(data: bytes, where: str, max_pixels: int) -> None:
+    """What the coded data say of themselves, whatever the boxes around them do (ISO 15444-1, A.5.1 and I.4)."""
+    at = 0
+    while data[at : at + 2] != b"\xff\x4f":  # a box: its length, its kind, perhaps a longer length
+        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        head = 16 if size == 1 else 8
+        size = int.from_bytes(data[at + 8 : at + 16], "big") if size == 1 else size
+        if kind != b"jp2c" and size < head:
+            return  # the decoder says what is wrong
+        at += head if kind == b"jp2c" else size
+    if len(data) < at + 42:
+        return
+    right, bottom, left, top, wide, tall, across, down, parts = struct.unpack_from(">8IH", data, at + 8)
+    if parts > 4:
+        raise DataError(where, f"{parts} channels, at most 4 are read", "save the ones you need as RGB")
+    if right <= left or bottom <= top or not wide or not tall:
+        raise DataError(where, "its header cannot be meant", damage.FETCH)
+    check_size("JPEG2000", "", (right - left, bottom - top), where, max_pixels)
+    if -(-(right - across) // wide) * -(-(bottom - down) // tall) > TILES:
+        raise too_much(where, f"more than {TILES:,} tiles in one JPEG 2000")
+
+
 def _ppm(data: bytes, where: str, max_pixels: int) -> None:
     found = re.match(_PPM, data[:65_536])
     if not found:
@@ -198,5 +224,5 @@ def _bmp(data: bytes, where: str, max_pixels: int) -> None:
 
 
 _CHECKS: dict[str, Callable[[bytes, str, int], None]] = {
-    "JPEG": _jpeg, "PNG": _png, "TIFF": _tiff, "PPM": _ppm, "BMP": _bmp,
+    "JPEG": _jpeg, "PNG": _png, "TIFF": _tiff, "PPM": _ppm, "BMP": _bmp, "JPEG2000": _jpeg2000,
 }  # fmt: skip

@@ -36,7 +36,7 @@ _SYSTEM = frozenset({
 })
 # Pictures of formats that are not read are listed: the scan counts them as bad, they are not lost silently.
 UNREAD = decode.RAW | frozenset({
-    ".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".psd", ".svg", ".eps", ".dcm", ".exr",
+    ".heic", ".heif", ".jxl", ".jpx", ".psd", ".svg", ".eps", ".dcm", ".exr",
 })
 # No picture hides under these names: a million label files need not be opened to know.
 _OTHER = frozenset({
