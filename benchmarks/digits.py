@@ -370,7 +370,8 @@ def striate(job: Job, precision: str = "auto") -> Outcome:
     import striate as package
 
     settings = {"augment": "none", "schedule": "constant", "warmup": 0.0, "label_smoothing": 0.0}
-    settings |= {"optimizer": job.optimizer, "rate": RATE[job.optimizer], "nesterov": False}
+    settings |= {"optimizer": job.optimizer, "rate": RATE[job.optimizer]}
+    settings |= {"nesterov": False} if job.optimizer == "sgd" else {}
     os.chdir(Path(job.data).parent)  # the temporary folder takes the run
     run = package.train(
         "digits",

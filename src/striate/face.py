@@ -75,6 +75,10 @@ def carry_out(
         cause = f"a run goes on with its own recipe, not with {', '.join(recipe)}"
         hint = f"--resume {resume} alone; more epochs are a new run: striate train DATA --weights {resume}"
         raise UsageError("resume", cause, hint)
+    if resume is not None and execution.runs != Path("runs"):
+        raise UsageError(
+            "runs", f"{execution.runs} changes nothing: a run that goes on stays where it is", "leaving it out"
+        )
     asked = None if resume is not None else _asked(data, recipe)
     from striate.training.disk import Disk
     from striate.training.train import start_run

@@ -485,5 +485,5 @@ def test_without_a_test_set_validation_says_so_and_other_pictures_give_the_numbe
     assert (other.numbers["n"], other.numbers["subset"], other.notes) == (6, "other", ())
     with pytest.raises(StriateError, match="split: 70/20/10 changes nothing: the data have test, train, val"):
         striate.train("cells", split="70/20/10", runs=tmp_path)
-    with pytest.raises(StriateError, match="layout: classes, and digits is no folder"):
+    with pytest.raises(StriateError, match="layout: classes changes nothing: digits is no folder"):
         striate.train("digits", layout="classes", runs=tmp_path)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, TextIO
 from cyclopts import Group, Parameter
 
 from striate.base import utf8
-from striate.base.errors import escaped
+from striate.base.errors import UsageError, escaped
 from striate.base.words import often
 
 EVERYWHERE = Group("Everywhere", sort_key=90)
@@ -26,6 +26,12 @@ Device = Annotated[str, Parameter(group=EVERYWHERE, help="cpu, cuda, cuda:N or m
 # "-3GB" is an amount that is refused, and not another option
 Amount = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
 SENTENCE = 16  # columns that a folded sentence has at least
+
+
+def refuse_force(force: bool, *written: Path | None) -> None:
+    """A UsageError where no file is written that --force could write over another."""
+    if force and not any(written):
+        raise UsageError("--force", "it changes nothing: no file is written", "leaving it out")
 
 
 def tell(text: str = "", *, file: TextIO | None = None) -> None:

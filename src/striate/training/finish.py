@@ -15,7 +15,7 @@ from striate.runs.kept import Kept, read_kept, write_kept
 from striate.runs.openings import opening_of, record_opening, times_opened
 from striate.runs.run import Run
 from striate.tasks import registry
-from striate.tasks.task import of_pictures
+from striate.tasks.task import Rows, of_pictures
 from striate.training.loop import Trainer
 from striate.training.machine import Clock
 from striate.training.plan import Job, Listener

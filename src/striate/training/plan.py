@@ -36,7 +36,7 @@ from striate.runs.run import Run
 from striate.runs.starts import Start, start_of
 from striate.tasks import registry
 from striate.tasks.task import Task, of_pictures
-from striate.training import canvases, defaults
+from striate.training import canvases, defaults, effects
 from striate.training import machine as machines
 from striate.training.defaults import Choice
 from striate.training.execution import Execution as Execution
@@ -107,6 +107,8 @@ def plan_of(
         recipe = dataclasses.replace(recipe, **start.suits(vars(recipe)))
     asked = _asked(recipe, before is None and have_masks(source))
     fitted = _fitted(asked)  # a wrong option is told before any picture is read
+    if before is None and asked.model is not None:
+        effects.refuse_idle(asked, fitted.recipe, fitted.lost)
     task, machine = _task(fitted.recipe, ("one", "two")), machines.choose(recipe.device, recipe.precision)
     reading: dict[str, Any] = {
         "workers": execution.workers,
@@ -148,7 +150,7 @@ def _cut(
     asked: Recipe, samples: Samples, fitted: "Fitted", machine: Machine
 ) -> tuple["Fitted", splits.Split, Mapping[str, str]]:
     """The samples split, and what suits the training pictures, with the reason of each choice."""
-    _refuse_needless(asked, samples)
+    effects.refuse_unread(asked, samples, registry.found(str(asked.task))[0].masked)
     if asked.split is None and "val" not in (samples.subsets or ()):
         asked = dataclasses.replace(asked, split=splits.USUAL)
     task = _task(fitted.recipe, samples.targets.classes)
@@ -160,7 +162,9 @@ def _cut(
     choices: Sequence[Choice] = ()
     if not of_pictures(task) and samples.source != "builtin":
         choices = defaults.chosen(asked, samples, split.train, machine.device.type != "cpu")
-    return _fitted(asked, choices), split, {each.key: each.why for each in choices}
+    fitted = _fitted(asked, choices)
+    effects.refuse_idle(asked, fitted.recipe, fitted.lost)
+    return fitted, split, {each.key: each.why for each in choices}
 
 
 @final
@@ -248,17 +252,6 @@ def _with_white(samples: Samples, split: splits.Split, white: int) -> Samples:
     note = f"16-bit pictures reach {top:,} in training: levels 0 to {white:,} become 0 to 255 (--depth 16 keeps all)"
     note += f"; {beyond:,} of validation and test reach further, and are white there" if beyond else ""
     return dataclasses.replace(samples, notes=(*samples.notes, note))
-
-
-def _refuse_needless(recipe: Recipe, samples: Samples) -> None:
-    """A UsageError for keys that change nothing, for the data have decided."""
-    if recipe.layout != "auto" and samples.source != "folder":
-        raise UsageError("layout", f"{recipe.layout}, and {samples.name} is no folder", "leaving it out")
-    given = sorted(set(samples.subsets or ()))
-    for name, unsaid in (("split", None), ("split_seed", 0)):
-        if getattr(recipe, name) != unsaid and "val" in given:
-            cause = f"{getattr(recipe, name)} changes nothing: the data have {', '.join(given)} of their own"
-            raise UsageError(name, cause, "leaving it out")
 
 
 def _task(recipe: Recipe, classes: tuple[str, ...]) -> Task:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from striate.base.errors import UsageError
 from striate.shell import asked
-from striate.shell.output import Force, Json, print_json, tell_lines
+from striate.shell.output import Force, Json, print_json, refuse_force, tell_lines
 
 if TYPE_CHECKING:
     from striate.cost.drawing.drawing import Drawing
@@ -39,6 +39,7 @@ def draw(
     to
         The SVG file.
     """
+    refuse_force(force, to)
     output = None if to is None else asked.drawn("--to", to, force)
     shape, options = asked.sample(model, input, model_options)
     drawn, facts = (_field if of == "field" else _layers)(model, shape, options)

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from striate.base.errors import UsageError
 from striate.base.units import parse_bytes
 from striate.shell import asked
-from striate.shell.output import Amount, Force, Json, print_json, tell_lines
+from striate.shell.output import Amount, Force, Json, print_json, refuse_force, tell_lines
 
 if TYPE_CHECKING:
     from striate.cost.memory import Peak
@@ -45,6 +45,7 @@ def memory(
     curve
         Write the living bytes over the pass to this SVG file.
     """
+    refuse_force(force, curve)
     how = asked.step(training, optimizer, precision) | {"device": device}
     output = None if curve is None else asked.drawn("--curve", curve, force)
     if within is not None and batch is not None:

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from striate.base.errors import DataError, RunError, StriateError, UsageError
 from striate.base.words import many
 from striate.data.picture.pixels import PIXELS, check_most
-from striate.shell.output import Device, Force, Json, print_json, print_result, print_table, tell
+from striate.shell.output import Device, Force, Json, print_json, print_result, print_table, refuse_force, tell
 
 if TYPE_CHECKING:
     from striate.base.outputs import Output
@@ -128,6 +128,7 @@ def predict(
     if out is None and (masks or overlays):
         raise UsageError("masks" if masks else "overlays", "no folder to write them to", "--out with a new folder")
     check_most(max_pixels)
+    refuse_force(force, csv, out)
     import striate
     from striate.base import devices, durable
     from striate.data.sources.folder import list_pictures
