@@ -8,7 +8,7 @@ The word behind a block's fence says what is done with it:
 - `toml`: a file, whose name stands in its first line: `# recipe.toml`;
 - `text`: nothing to type.
 
-`<!-- not run: REASON -->` above a block leaves it out, and it is listed. The examples of every verb are a page too.
+`<!-- not run: REASON -->` above a block leaves it out, and it is listed. The page `help` is every verb's examples.
 """
 
 import contextlib
@@ -240,10 +240,8 @@ def _copy(folder: Path) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    pages = [Path(each) for each in arguments] or [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    texts = {os.path.relpath(page, ROOT): page.read_text() for page in pages}
-    if not arguments:
-        texts["help"] = examples()
+    pages = ["README.md", *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")), "help"]
+    texts = {page: examples() if page == "help" else (ROOT / page).read_text() for page in arguments or pages}
     left, failed = [], 0
     with tempfile.TemporaryDirectory() as home:
         environment = _environment(Path(home, "venv"))
