@@ -1,11 +1,11 @@
 """What a run keeps and tells of one subset: at the end of its training, or when its sealed test set is opened later."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from striate.base import durable
-from striate.data.feed import watched
+from striate.data.feed import Progress, unwatched, watched
 from striate.data.samples import Indices, Samples
 from striate.data.splits import Split
 from striate.evaluate import rows
@@ -32,7 +32,7 @@ def rivals(
     split: Split,
     indices: Indices,
     workers: int | None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = unwatched,
 ) -> Sequence[Measure]:
     """The baselines on the same pictures; `progress` gets (done, all) as they are read."""
     return predictor.task.baselines(Trial(
