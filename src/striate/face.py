@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, final
 
 from striate.base import durable, processes
 from striate.base.errors import RunError, UsageError
+from striate.base.paths import path_of
+from striate.base.screen import Screen
 from striate.data.load import MEANT, Data, read_samples
 from striate.training.execution import Epoch, Execution, Listener
 from striate.training.recipe import Recipe, read_toml, recipe_of
@@ -45,6 +47,7 @@ def train(
     save_every: float = 30.0,
     tensorboard: str | os.PathLike[str] | None = None,
     listener: Listener | None = None,
+    quiet: bool = False,
     **recipe: Any,
 ) -> Run | None:
     """Train a network on pictures and write its run folder, with result and report.
@@ -53,13 +56,19 @@ def train(
     (CSV or TSV), pictures in memory as (pictures, labels or masks), or a recipe in TOML; each keyword more is a field
     of `Recipe`. `resume` names the folder of a run to go on with, and takes no recipe; one that is done and has no
     report is given it. `data` are then the run's own: those that were in memory, or where they lie now, when they have
-    moved; others are a DataError.
+    moved; others are a DataError. Progress is shown: by a bar in a terminal, elsewhere by a line an epoch; a `listener`
+    is told instead, and with `quiet` nobody.
 
     None in a process of a group that is not its first, for the first one writes.
     """
     board = None if tensorboard is None else Path(tensorboard)
     execution = Execution(Path(runs), workers, memory, save_every, board, _called(data, {"resume": resume} | recipe))
-    return carry_out(data, resume, recipe, execution, listener or Silent())
+    if listener is not None and quiet:
+        raise UsageError("quiet", "a listener is told in any case", "either of them")
+    if listener is not None or quiet:
+        return carry_out(data, resume, recipe, execution, listener or Silent())
+    with Screen() as screen:
+        return carry_out(data, resume, recipe, execution, screen)
 
 
 def carry_out(
@@ -86,7 +95,7 @@ def carry_out(
     if asked is not None:
         run = start_run(asked, execution, listener, held)
     else:
-        run = _resumed(Path(resume or ""), execution, listener, data)
+        run = _resumed(path_of(resume or ""), execution, listener, data)
     if run is not None:
         Disk(listener).insist("report.html", lambda: write_report(run, held))
     return run
@@ -119,7 +128,7 @@ def _asked(data: Data | None, values: Mapping[str, Any]) -> Recipe:
     if not isinstance(data, str | os.PathLike):
         return recipe_of(data="arrays", **values)
     if os.fspath(data).endswith(".toml"):
-        return read_toml(Path(data), **values)
+        return read_toml(path_of(data), **values)
     return recipe_of(data=os.fspath(data), **values)
 
 

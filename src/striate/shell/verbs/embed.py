@@ -63,7 +63,7 @@ def embed(
     _refuse_name("--map", drawn, ".svg")
     check_most(max_pixels)
     import striate
-    from striate.shell.screen import Screen
+    from striate.base.screen import Screen
 
     with Screen(quiet=True) as screen:
         opened = striate.open_run(run)

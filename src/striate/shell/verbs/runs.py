@@ -131,10 +131,10 @@ def predict(
     refuse_force(force, csv, out)
     import striate
     from striate.base import devices, durable
+    from striate.base.screen import Screen
     from striate.data.sources.folder import list_pictures
     from striate.predictor import together
     from striate.shell import pictures as answered
-    from striate.shell.screen import Screen
 
     with Screen(quiet=True) as screen:
         opened, others = striate.open_run(run), [striate.open_run(each) for each in beside]

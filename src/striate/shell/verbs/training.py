@@ -28,7 +28,7 @@ def _train(
     **recipe: Any,
 ) -> None:
     from striate import face
-    from striate.shell.screen import Screen
+    from striate.base.screen import Screen
     from striate.training.execution import Execution
 
     if resume is not None and data is not None:

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from striate.shell import screen
-from striate.shell.screen import Screen, fitting
+from striate.base import screen
+from striate.base.screen import Screen, fitting
 from striate.training.execution import Epoch
 
 

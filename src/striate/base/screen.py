@@ -1,9 +1,9 @@
-"""What a person sees while a command works: sentences, and in a terminal one bar, else a line where it takes long."""
+"""What a person sees of long work: sentences, and in a terminal one bar, else a line where it takes long."""
 
 import sys
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Self, final
+from typing import Protocol, Self, final
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -12,12 +12,15 @@ from striate.base.errors import escaped
 from striate.base.processes import speaks
 from striate.base.words import duration
 
-if TYPE_CHECKING:
-    from striate.training.execution import Epoch
-
 # Off a terminal: seconds of silence after which is told how far a work is; twice as many each time, up to the most.
 SILENCE, MOST_SILENCE = 10.0, 60.0
 BAR = 12  # columns; a terminal has a bar where it has four times as many
+
+
+class Told(Protocol):
+    """What an epoch came to: a line as text, or in parts, the first the most worth knowing."""
+
+    def parts(self) -> Sequence[str]: ...
 
 
 @final
@@ -26,7 +29,8 @@ class Screen:
 
     def __init__(self, quiet: bool = False) -> None:
         self._speaks = speaks()
-        self._console = Console(stderr=quiet, highlight=False, markup=False, soft_wrap=True)
+        # in a notebook lines as well: rich's bar there needs another package
+        self._console = Console(stderr=quiet, highlight=False, markup=False, soft_wrap=True, force_jupyter=False)
         terminal = (sys.stderr if quiet else sys.stdout).isatty() and not self._console.is_dumb_terminal
         columns = [BarColumn(BAR)] if self._console.width >= 4 * BAR else []
         self._bar = Progress(
@@ -65,7 +69,7 @@ class Screen:
         told = fitting(parts, self._console.width - self._taken - len(name))
         self._bar.update(self._task, completed=done, total=total, told=told)
 
-    def epoch(self, epoch: "Epoch") -> None:
+    def epoch(self, epoch: Told) -> None:
         """A line; in a terminal the bar shows it from now on."""
         self._epoch = epoch.parts()
         if self._bar.disable:
