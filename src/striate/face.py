@@ -61,8 +61,8 @@ def train(
 
     None in a process of a group that is not its first, for the first one writes.
     """
-    board = None if tensorboard is None else Path(tensorboard)
-    execution = Execution(Path(runs), workers, memory, save_every, board, _called(data, {"resume": resume} | recipe))
+    board = None if tensorboard is None else path_of(tensorboard)
+    execution = Execution(path_of(runs), workers, memory, save_every, board, _called(data, {"resume": resume} | recipe))
     if listener is not None and quiet:
         raise UsageError("quiet", "a listener is told in any case", "either of them")
     if listener is not None or quiet:
@@ -129,7 +129,7 @@ def _asked(data: Data | None, values: Mapping[str, Any]) -> Recipe:
         return recipe_of(data="arrays", **values)
     if os.fspath(data).endswith(".toml"):
         return read_toml(path_of(data), **values)
-    return recipe_of(data=os.fspath(data), **values)
+    return recipe_of(data=data, **values)
 
 
 def _resumed(folder: Path, execution: Execution, listener: Listener, data: Data | None) -> Run | None:

@@ -43,7 +43,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, Tensor]:
 
     A checkpoint's state dict is looked for in the usual places. `RunError` for anything else.
     """
-    path = Path(path)
+    path = path_of(path)
     if path.is_dir():
         folder = path / "checkpoints" / "best" if (path / "checkpoints").is_dir() else path
         files = durable.read_folder(folder)
@@ -144,7 +144,7 @@ def save(net: nn.Module, path: str | os.PathLike[str], *, force: bool = False, *
     The keys are the network's own, so torchvision's or timm's network of the same name loads the file.
     """
     values = {key: value.detach().cpu().contiguous().clone() for key, value in net.state_dict().items()}
-    output = Output(str(path), Path(path), known_by('"writer":"striate"'), force=force)
+    output = Output(str(path), path_of(path), known_by('"writer":"striate"'), force=force)
     output.write(safetensors.torch.save(values, metadata={"format": "pt", "writer": "striate", **facts}))
 
 

@@ -49,7 +49,7 @@ def read_own(
 def from_anywhere(data: str | os.PathLike[str]) -> str:
     """What names data in whatever folder one is: a path in full, or the name of a built-in set."""
     named = os.fspath(data)
-    return named if built_in(named) else str(path_of(named).resolve())
+    return named if isinstance(data, str) and built_in(named) else str(path_of(named).resolve())
 
 
 def write_place(folder: Path, place: str, samples: Samples) -> None:

@@ -14,6 +14,7 @@ from torch import nn
 
 from striate.base import devices, durable
 from striate.base.errors import MachineError, RunError, UsageError
+from striate.base.paths import path_of
 from striate.base.reading import DAMAGED
 from striate.data import preprocess
 from striate.data.load import Data
@@ -247,12 +248,13 @@ class Run:
 
 def open_run(folder: str | os.PathLike[str]) -> Run:
     """The run in `folder`; a RunError when there is none, when its run.json is damaged, or of a newer format."""
-    return Run(Path(folder), schema.read_facts(Path(folder)))
+    path = path_of(folder)
+    return Run(path, schema.read_facts(path))
 
 
-def list_runs(root: Path) -> list[Run]:
+def list_runs(root: str | os.PathLike[str] = "runs") -> list[Run]:
     """Every run in `root`, by name; one that cannot be opened has the status "damaged"."""
-    return [_open_or_damaged(path) for path in folders(root)]
+    return [_open_or_damaged(path) for path in folders(path_of(root))]
 
 
 def _open_or_damaged(path: Path) -> Run:

@@ -8,11 +8,13 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated, Any, NoReturn, get_args, get_origin
 
 from cyclopts import App, CycloptsError, Parameter, Token, UnknownOptionError, convert
 
 from striate.base.errors import StriateError, UsageError
+from striate.base.paths import path_of
 from striate.base.processes import speaks
 from striate.shell.asked import typed
 from striate.shell.output import print_json, tell, tell_lines
@@ -74,13 +76,19 @@ def _whole(kind: Any, tokens: Sequence[Token]) -> Any:
     return convert(kind, tokens)
 
 
+def _path(kind: Any, tokens: Sequence[Token]) -> Path:
+    """A path; `~` is home also where the shell leaves it, as in --runs=~/runs."""
+    return path_of(tokens[0].value)
+
+
 def _exact(verb: Callable[..., None]) -> Callable[..., None]:
-    """The same verb, with whole numbers that are never rounded."""
+    """The same verb, with whole numbers that are never rounded, and paths that may begin at home."""
     exact = {}
     for name, parameter in inspect.signature(verb).parameters.items():
         kind = parameter.annotation
-        if (get_args(kind)[0] if get_origin(kind) is Annotated else kind) in (int, int | None):
-            exact[name] = Annotated[kind, Parameter(converter=_whole)]
+        bare = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+        if bare in (int, int | None, Path, Path | None):
+            exact[name] = Annotated[kind, Parameter(converter=_whole if bare in (int, int | None) else _path)]
     verb.__annotations__ = verb.__annotations__ | exact  # the parser looks here before the signature
     return verb
 

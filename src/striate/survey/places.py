@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from striate.base.errors import StriateError, UsageError, nearest
 from striate.base.foreign import missing_package, raised
+from striate.base.paths import path_of
 from striate.survey.offline import Fetched, offline
 from striate.survey.typed import options_of
 
@@ -82,7 +83,7 @@ def _function(place: str) -> Any:
     module, _, name = place.rpartition(":")
     if not module or not name:
         raise UsageError(f"model {place}", "it names no function", HINT)
-    found: Any = _of_file(place, Path(module).expanduser()) if is_file(place) else _imported(place, module)
+    found: Any = _of_file(place, path_of(module)) if is_file(place) else _imported(place, module)
     for part in name.split("."):
         if not hasattr(found, part):
             near = nearest(part, [each for each in vars(found) if not each.startswith("_")])
@@ -150,7 +151,7 @@ def _own_folder(place: str) -> Iterator[None]:
 
     Another file may have neighbours of the same names: those of this one are forgotten at the end.
     """
-    path = Path(place.rpartition(":")[0]).expanduser().resolve()
+    path = path_of(place.rpartition(":")[0]).resolve()
     own = [path.parent, _package(path)[1]] if is_file(place) else []
     before, modules, written = list(sys.path), set(sys.modules), sys.dont_write_bytecode
     sys.path[:0] = dict.fromkeys(map(str, [*own, Path.cwd()]))

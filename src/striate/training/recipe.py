@@ -6,7 +6,6 @@ The command line's options, the keys of a TOML file and the keywords of `striate
 
 import dataclasses
 import math
-import os
 import re
 import tomllib
 import types
@@ -17,7 +16,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from striate.base.errors import UsageError, near
 from striate.base.options import Range, besides_none
-from striate.base.paths import path_of
+from striate.base.paths import path_of, text_of
 from striate.data.picture.pixels import LEAST_PIXELS, MOST_PIXELS, PIXELS
 from striate.models.catalog import find
 from striate.training.synonyms import DECIDED, called
@@ -183,7 +182,7 @@ def recipe_of(**values: Any) -> Recipe:
             raise UsageError(name, "no such key in a recipe", _meant(name, known))
     if "data" not in values:
         raise UsageError("data", "a recipe needs data", "data = 'digits', a folder or a table")
-    values = {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in values.items()}
+    values = {name: text_of(value) for name, value in values.items()}
     recipe = Recipe(**{name: _as_declared(name, known[name], value) for name, value in values.items()})
     check(recipe)
     return recipe
