@@ -50,10 +50,10 @@ def main() -> None:
         # long enough to be killed that often
         recipe = [*more, *RECIPE, "--task", arguments.task, "--epochs", str(4 + 2 * arguments.kills)]
         began = time.monotonic()
-        _started(recipe, whole).wait()
+        _started([*recipe, "--runs", str(whole)], whole).wait()
         expected = _digests(_run(whole))
         report: dict[str, object] = {"kills": 0, "seconds_uninterrupted": round(time.monotonic() - began, 1)}
-        process = _started(recipe, cut)
+        process = _started([*recipe, "--runs", str(cut)], cut)
         steps = []
         for number in range(arguments.kills):
             _wait(process, cut, chance)
@@ -83,7 +83,7 @@ def main() -> None:
 def _started(words: list[str], runs: Path) -> "subprocess.Popen[bytes]":
     """A training that has begun to save: a generation is there that was not there before."""
     before = _newest(_run(runs))
-    command = [sys.executable, "-m", "striate", "train", *words, "--runs", str(runs), "--save-every", "0"]
+    command = [sys.executable, "-m", "striate", "train", *words, "--save-every", "0"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     while _newest(_run(runs)) <= before and process.poll() is None:
         time.sleep(0.005)

@@ -137,7 +137,7 @@ def test_a_file_of_timms_fits_other_classes_and_channels(tmp_path):
     grey = torch.randn(2, 1, 64, 64)
     first = says("conv1.0 has 3 input channels", name=SMALL, weights=path, channels=1)
     torch.testing.assert_close(first(grey), theirs(grey.expand(-1, 3, -1, -1)), rtol=1e-4, atol=1e-5)
-    head = says("fc starts anew: the file has 1000 classes, the network 7", name=SMALL, weights=path, classes=7)
+    head = says("fc starts anew: the file has 1,000 classes, the network 7", name=SMALL, weights=path, classes=7)
     assert torch.equal(head.forward_features(x), theirs.forward_features(x))
 
 

@@ -171,7 +171,7 @@ def test_timms_file_gives_timms_answers(tmp_path):
 def test_other_classes_get_a_fresh_last_layer_and_keep_all_others(theirs, tmp_path):
     path = pth(theirs.state_dict(), tmp_path / "r.pth")
     torch.manual_seed(3)
-    net = built("resnet18", "^fc starts anew: the file has 1000 classes, the network 7$", weights=path, classes=7)
+    net = built("resnet18", "^fc starts anew: the file has 1,000 classes, the network 7$", weights=path, classes=7)
     torch.manual_seed(3)
     fresh = striate.build("resnet18", classes=7).state_dict()
     for key, value in net.state_dict().items():
@@ -245,7 +245,7 @@ def test_auxiliary_heads_of_one_side_alone_are_left_out_or_start_anew(name, thei
         built(name, f"^{heads} is not in the file and starts anew", weights=one),
     ):
         torch.testing.assert_close(net(x), with_heads(x), rtol=1e-4, atol=1e-4)
-    built(name, r"^[aA]ux.*fc.* starts anew: the file has 1000 classes, the network 4", weights=both, classes=4)
+    built(name, r"^[aA]ux.*fc.* starts anew: the file has 1,000 classes, the network 4", weights=both, classes=4)
 
 
 @pytest.mark.parametrize("name", ["googlenet_bn", "inception_v3"])

@@ -95,7 +95,7 @@ def test_what_changes_something_and_what_presets_bring_along_is_taken(home, data
     "words",
     [
         ("predict", "runs/x", "a.png", "--force"), ("memory", "lenet5", "--force"), ("draw", "lenet5", "--force"),
-        ("compare", "lenet5", "--again", "--no-measure"), ("train", "--resume", "runs/x", "--runs", "elsewhere"),
+        ("train", "--resume", "runs/x", "--runs", "elsewhere"),
     ],
     ids=" ".join,
 )  # fmt: skip

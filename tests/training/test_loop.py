@@ -65,7 +65,7 @@ def test_out_of_memory_halves_until_it_fits_and_the_result_is_that_of_accumulati
     worked = [text for text in notes.said if "2 parts" in text or "4 parts" in text]
     answered = [text for text in notes.said if "answered" in text and "at a time" in text]
     assert (len(worked), len(answered)) == (2, 4)  # 180 at once are halved to at most 20
-    assert worked + answered == notes.said
+    assert worked + answered == [text for text in notes.said if "out of memory" in text]
     assert torch.equal(*results)
 
 
@@ -122,7 +122,8 @@ def test_weight_decay_spares_norms_and_biases(tmp_path):
 @pytest.mark.parametrize("schedule", ["cosine", "one-cycle", "step", "constant"])
 def test_every_optimizer_and_schedule_learns(tmp_path, optimizer, schedule):
     rate = 0.05 if optimizer == "sgd" else 0.003
-    trained = train(tmp_path, optimizer=optimizer, schedule=schedule, rate=rate, step_epochs=[1], epochs=3)
+    steps = {"step_epochs": [1]} if schedule == "step" else {}
+    trained = train(tmp_path, optimizer=optimizer, schedule=schedule, rate=rate, epochs=3, **steps)
     accuracy = trained.result["numbers"][0]
     assert accuracy["value"] > 0.5 > 0.2 > accuracy["n"] ** -1
 

@@ -91,9 +91,8 @@ def _named(given: Option, words: Mapping[str, Any]) -> Any:
 def _truth(given: Option) -> bool:
     said = str(given.value).lower()
     if said not in TRUTHS:
-        such = nearest(said, TRUTHS)
-        hint = (replace(given, value=TRUTHS[such[0]]),) if such else "one of them"
-        raise UsageError(given.name, f"{given.value!r} is not one of true, false", hint)
+        value = TRUTHS[next(iter(nearest(said, TRUTHS)), "true")]
+        raise UsageError(given.name, f"{given.value!r} is not one of true, false", (replace(given, value=value),))
     return TRUTHS[said]
 
 

@@ -232,7 +232,7 @@ def test_no_slab_stands_before_another(drawn: Drawing) -> None:
 def test_names_are_escaped() -> None:
     shown = Drawing('<b>&"', (Layer("", "input", "input", (4, 4, 1)), Layer("a<b", "block", "A&B\x1b[31m", (4, 4, 1))))
     root = ElementTree.fromstring(shown.svg())
-    assert root.findtext(f"{SVG}title") == '<b>&": 1 layers'
+    assert root.findtext(f"{SVG}title") == '<b>&": 1 layer'
     assert not re.search(r"[^\x09\x0a\x20-\x7e]", shown.text())
 
 

@@ -164,8 +164,6 @@ def compare(
         raise UsageError("models", "none are named", "striate compare alexnet vgg16 resnet50")
     if batch < 1:
         raise UsageError("batch", f"{batch} samples cannot be counted", "--batch 1 or more")
-    if again and not measure:
-        raise UsageError("--again", "it changes nothing: nothing is measured", "leaving out --no-measure")
     from striate.base import durable
     from striate.survey.named import sample
 
