@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +50,11 @@ class Number:
 
     def as_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
+
+
+def known(fields: Mapping[str, Any]) -> Number:
+    """The number of a result.json; what stands beside that of a baseline is left out."""
+    return Number(**{key: value for key, value in fields.items() if key != "paired"})
 
 
 def number(measure: Measure, subset: str) -> Number:

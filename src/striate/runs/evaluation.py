@@ -15,7 +15,7 @@ from striate.base.tables import Table, html_table
 from striate.base.words import many, often
 from striate.data.load import MEANT, Data, read_samples
 from striate.data.samples import Samples
-from striate.evaluate.numbers import Number
+from striate.evaluate.numbers import known
 from striate.evaluate.result import result
 from striate.evaluate.rows import rows_anew
 from striate.predictor import Predictor
@@ -38,10 +38,10 @@ class Evaluation:
     notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        return escaped(f"Evaluation({'; '.join(Number(**each).brief for each in self.numbers['numbers'])})")
+        return escaped(f"Evaluation({'; '.join(known(each).brief for each in self.numbers['numbers'])})")
 
     def _repr_html_(self) -> str:
-        rows = [(Number(**each).brief,) for each in self.numbers["numbers"]]
+        rows = [(known(each).brief,) for each in self.numbers["numbers"]]
         return html_table(Table(("95 % interval in brackets",), rows, notes=self.notes))
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, final
 from striate.base.errors import RunError, escaped
 from striate.base.tables import Table, html_table
 from striate.base.words import duration
-from striate.evaluate.numbers import Number
+from striate.evaluate.numbers import known
 from striate.runs import lock, schema
 
 Order = Literal["date", "name", "model", "duration", "result"]
@@ -61,7 +61,7 @@ class Listed:
     @property
     def told(self) -> str:
         """The number to quote; or why there is none."""
-        return Number(**self.result["numbers"][0]).brief if self.result else self.cause
+        return known(self.result["numbers"][0]).brief if self.result else self.cause
 
     def __repr__(self) -> str:
         where = f"{self.model} on {self.data}" if self.model else ""

@@ -65,9 +65,9 @@ def print_result(result: Mapping[str, Any], run: Path) -> None:
 
 
 def number(fields: Mapping[str, Any]) -> str:
-    from striate.evaluate.numbers import Number
+    from striate.evaluate.numbers import known
 
-    return str(Number(**{key: value for key, value in fields.items() if key != "paired"}))
+    return str(known(fields))
 
 
 def print_json(value: Any) -> None:

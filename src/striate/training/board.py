@@ -13,7 +13,7 @@ from typing import Any, final
 
 from striate.base.errors import StriateError, UsageError
 from striate.base.foreign import missing_package
-from striate.evaluate.numbers import Number
+from striate.evaluate.numbers import known
 from striate.training.execution import Epoch, Listener
 
 
@@ -60,8 +60,8 @@ class Board:
 
     def end(self, result: Mapping[str, Any], epochs: int) -> None:
         """What was measured, at the last of so many epochs, beside the baselines."""
-        numbers = [Number(**each) for each in result["numbers"]]
-        beside = [f"beside it: {Number(**each)}" for each in result.get("baselines", ())]
+        numbers = [known(each) for each in result["numbers"]]
+        beside = [f"beside it: {known(each)}" for each in result.get("baselines", ())]
         values = {f"{each.subset}/{each.name}": each.value for each in numbers if each.value is not None}
         self._write(epochs, values, "result", [*map(str, numbers), *beside])
 
