@@ -60,7 +60,7 @@ def main() -> None:
     save(scratched(old, (200, 200, 200)), "old.png")
     save(scratched(Image.new("L", old.size), 255), "scratches.png")
     for name, digit in zip("ab", load_digits().images, strict=False):
-        save(Image.fromarray((digit * 15).astype(np.uint8)).resize((32, 32)), f"{name}.png")
+        save(Image.fromarray((digit * 15).astype(np.uint8)), f"{name}.png")  # as large as those it learned from
     Path("mynet.py").write_text(NETWORK)
     Path("recipe.toml").write_text(RECIPE)
 
