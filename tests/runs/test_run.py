@@ -15,19 +15,12 @@ from striate.evaluate.result import result
 from striate.runs import subsets
 from striate.runs.kept import read_kept
 from striate.runs.run import open_run
-from striate.shell.cli import main
 from striate.training import plan as planning
 from striate.training.plan import Execution
 from striate.training.train import resume_run
+from typed import call
 
 pytestmark = pytest.mark.slow
-
-
-def call(capsys, *words):
-    with pytest.raises(SystemExit) as left:
-        main([str(word) for word in words])
-    out, err = capsys.readouterr()
-    return left.value.code, out, err
 
 
 def facts_of(run, **changes):

@@ -18,17 +18,10 @@ from striate.base.options import Range
 from striate.data.augment import Augment
 from striate.models import weights
 from striate.report.collect import Pictures
-from striate.shell.cli import main
 from striate.training.recipe import Recipe
+from typed import call
 
 pytestmark = pytest.mark.slow
-
-
-def call(capsys, *words):
-    with pytest.raises(SystemExit) as left:
-        main(list(words))
-    out, err = capsys.readouterr()
-    return left.value.code, out, err
 
 
 @pytest.mark.parametrize(

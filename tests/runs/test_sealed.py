@@ -10,19 +10,12 @@ from small import Notes, photographs, train
 from striate.base.errors import UsageError
 from striate.runs.openings import NAME
 from striate.runs.run import open_run
-from striate.shell.cli import main
 from striate.training.plan import Execution
 from striate.training.train import resume_run
+from typed import call
 
 pytestmark = pytest.mark.slow
 WRITTEN = ("result.json", "predictions.csv", "report.html")
-
-
-def call(capsys, *words):
-    with pytest.raises(SystemExit) as left:
-        main([str(word) for word in words])
-    out, err = capsys.readouterr()
-    return left.value.code, out, err
 
 
 @pytest.fixture(scope="module")

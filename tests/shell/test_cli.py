@@ -17,7 +17,6 @@ from datetime import datetime
 import pytest
 from PIL import Image
 
-from shell import rows as table
 from small import photographs
 from striate.base.words import duration
 from striate.evaluate import paired
@@ -25,16 +24,10 @@ from striate.runs.openings import times_opened
 from striate.runs.run import list_runs, open_run
 from striate.shell.cli import main
 from striate.shell.output import print_result
+from typed import call
+from typed import rows as table
 
 pytestmark = pytest.mark.slow
-
-
-def call(capsys, *words):
-    """Exit code, what was printed, what went to stderr."""
-    with pytest.raises(SystemExit) as left:
-        main([str(word) for word in words])
-    out, err = capsys.readouterr()
-    return left.value.code, out, err
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from shell import call, rows
 from striate.cost import machine
 from striate.cost.machine import Rates
+from typed import call, rows
 
 LETTERS = ("--input", "3xHxW")
 # What count was asked before it had verbs beside it, and what answers now.

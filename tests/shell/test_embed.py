@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shell import call
 from small import photographs, train
 from striate.base.outputs import Output, known_by
 from striate.shell.verbs.embed import MARK
 from striate.survey.charts import points
+from typed import call
 
 pytestmark = pytest.mark.slow
 

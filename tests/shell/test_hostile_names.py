@@ -14,8 +14,8 @@ import pytest
 
 import striate
 from pictures import encode, photo, put
-from shell import call
 from striate.runs import subsets
+from typed import call
 
 SRC = Path(striate.__file__).parent
 ESCAPE = b"\x1b]0;mine\x07\x1b[31m"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shell import call
 from small import photographs_with_masks
+from typed import call
 
 pytestmark = pytest.mark.slow
 MAP = "0=dark,128=middle,255=bright"

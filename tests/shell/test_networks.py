@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from shell import call, rows
 from striate.base.outputs import marked
+from typed import call, rows
 
 pytestmark = pytest.mark.slow
 

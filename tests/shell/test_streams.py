@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from shell import call
 from striate.runs.run import open_run
+from typed import call
 
 pytestmark = pytest.mark.slow
 TRAIN = [sys.executable, "-m", "striate", "train", "digits", "--save-every", "0"]

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from shell import call
 from striate.shell.output import print_table
+from typed import call
 
 pytestmark = pytest.mark.slow
 

@@ -6,10 +6,10 @@ import shutil
 import pytest
 
 import striate
-from shell import call
 from small import photographs
 from striate.base.errors import RunError, UsageError
 from striate.models import weights
+from typed import call
 
 pytestmark = pytest.mark.slow
 

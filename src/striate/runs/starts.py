@@ -9,7 +9,7 @@ from torch import nn
 
 from striate.base.errors import Option, RunError
 from striate.base.paths import path_of
-from striate.base.words import plural, some
+from striate.base.words import many, some
 from striate.data.samples import Samples
 from striate.data.splits import Split
 from striate.models import weights
@@ -52,8 +52,7 @@ class Start:
         """Give `net` the weights; in sentences, what they are and what was changed."""
         state, network, epochs = dict(self.weights), self.run.facts["network"], len(self.run.epochs)
         said = [
-            f"starts from the weights of {self.run.folder} ({epochs} {plural('epoch', epochs)}): a new run, with a new "
-            "schedule"
+            f"starts from the weights of {self.run.folder} ({many(epochs, 'epoch')}): a new run, with a new schedule"
         ]
         if self.run.status != "done":
             said.append(f"{self.run.folder} is {self.run.status}, not done: these are its best weights until now")

@@ -56,13 +56,13 @@ def chosen(recipe: Recipe, samples: Samples, train: Indices, gpu: bool) -> list[
 
     `train` are the training pictures; `gpu`: that is what trains.
     """
-    side, count_ = int(np.median(samples.sizes[train].min(1))), len(train)
+    side, pictures = int(np.median(samples.sizes[train].min(1))), len(train)
     glyphs = _are_glyphs(samples, train)
-    found = _network(recipe, side, glyphs, gpu and count_ >= MANY)
+    found = _network(recipe, side, glyphs, gpu and pictures >= MANY)
     entry, options = find(recipe.model or found[0].value), recipe.model_options
     usual = usual_size(entry, **options)
-    work = 3 * count_ * _macs(entry, options, usual)  # of an epoch, forward and backward
-    budget = WORK * max(1.0, count_ / PICTURES) * (FASTER if gpu else 1)
+    work = 3 * pictures * _macs(entry, options, usual)  # of an epoch, forward and backward
+    budget = WORK * max(1.0, pictures / PICTURES) * (FASTER if gpu else 1)
 
     def epochs(size: int) -> float:
         return budget / (work * (size / usual) ** 2)
@@ -70,17 +70,17 @@ def chosen(recipe: Recipe, samples: Samples, train: Indices, gpu: bool) -> list[
     size = recipe.size or usual
     if recipe.size is None and recipe.weights is None and not entry.fixed:
         rungs = [each for each in SIDES if _suits(each, side, entry, options)] or [size]
-        needed = recipe.epochs or max(LEAST_EPOCHS, min(ENOUGH_EPOCHS, ENOUGH_SEEN / count_))
+        needed = recipe.epochs or max(LEAST_EPOCHS, min(ENOUGH_EPOCHS, ENOUGH_SEEN / pictures))
         size = max((each for each in rungs if epochs(each) >= needed), default=rungs[0])
         more = f", and {rungs[-1]} would cost {(rungs[-1] / size) ** 2:.1f} times as much" if rungs[-1] > size else ""
         found.append(Choice("size", size, f"pictures are {side} pixels at their shorter side{more}"))
     passes = recipe.epochs or round(min(max(epochs(size), LEAST_EPOCHS), MOST_EPOCHS))
     if recipe.epochs is None:
-        found.append(Choice("epochs", passes, f"over {count_:,} training pictures of {size}x{size}"))
+        found.append(Choice("epochs", passes, f"over {pictures:,} training pictures of {size}x{size}"))
     if recipe.batch is None:
-        batch = 2 ** round(np.log2(count_ * passes / STEPS))
-        batch = min(max(batch, LEAST_BATCH), MOST_BATCH, count_)
-        found.append(Choice("batch", batch, f"{passes * -(-count_ // batch):,} steps in all"))
+        batch = 2 ** round(np.log2(pictures * passes / STEPS))
+        batch = min(max(batch, LEAST_BATCH), MOST_BATCH, pictures)
+        found.append(Choice("batch", batch, f"{passes * -(-pictures // batch):,} steps in all"))
     if recipe.augment is None:
         found.append(Choice("augment", "light", "turned by up to 10 degrees, shifted and scaled a little"))
     if recipe.mirror is None:

@@ -8,10 +8,10 @@ import pytest
 from striate.shell.cli import main
 
 
-def call(capsys, *words: str) -> tuple[int, str, str]:
+def call(capsys, *words: object) -> tuple[int, str, str]:
     """Exit code, what was printed, what went to stderr."""
     with pytest.raises(SystemExit) as left:
-        main(list(words))
+        main([str(word) for word in words])
     out, err = capsys.readouterr()
     return left.value.code, out, err
 
