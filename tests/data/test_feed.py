@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from pictures import encode, photo, put
 from striate.base.errors import DataError
-from striate.data.audit import scan
 from striate.data.feed import Batch, Streamed, cut_batches, open_feed
 from striate.data.preprocess import Preprocess
 from striate.data.samples import Samples
+from striate.data.scan import scan
 from striate.data.sources.folder import list_folder
 from striate.data.units import units_of
 

@@ -11,8 +11,8 @@ from sklearn.datasets import load_digits
 
 from pictures import encode, fill, photo, put
 from striate.base.errors import DataError
-from striate.data.audit import scan
 from striate.data.picture import decode
+from striate.data.scan import scan
 from striate.data.sources.builtin import digits
 from striate.data.sources.folder import list_folder
 

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from pictures import encode, fill, photo, put, snapshot
 from striate.base.errors import DataError
-from striate.data.audit import scan
 from striate.data.listing import Listing
 from striate.data.load import read_samples
+from striate.data.scan import scan
 from striate.data.sources.folder import list_alone, list_folder, list_pictures
 
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from striate.base.errors import DataError, UsageError
-from striate.data.samples import Files, Samples
+from striate.data.contents import Files
+from striate.data.samples import Checked, Samples
 from striate.data.splits import Split, cut, digest, shares
 from striate.data.targets import Labels
 
@@ -23,7 +24,8 @@ def table(rows: Sequence[tuple[int, int]], subsets: Sequence[str] | None = None,
     names = tuple(f"{name}{index}.png" for index in range(len(rows)))
     digests = tuple(hashlib.sha256(str(content).encode()).hexdigest() for content, _ in rows)
     return Samples(
-        name="made", source="folder", root=None, names=names, read=Files(Path(), names, digests), digests=digests,
+        name="made", source="folder", root=None, names=names,
+        read=Checked(Files(Path(), names), digests), digests=digests,
         targets=Labels(tuple(f"class {label}" for label in range(max(labels) + 1)), labels),
         sizes=np.ones((len(rows), 2), np.int32), subsets=None if subsets is None else tuple(subsets), grey=True,
     )  # fmt: skip

@@ -10,8 +10,8 @@ import pytest
 
 from pictures import encode, photo, put
 from striate.base.errors import DataError
-from striate.data.audit import scan
 from striate.data.load import read_samples
+from striate.data.scan import scan
 from striate.data.sources.table import list_table
 
 

@@ -18,10 +18,10 @@ import torch
 from pictures import encode, photo, put
 from striate.base.errors import MachineError
 from striate.base.processes import Afresh
-from striate.data.audit import scan
 from striate.data.feed import Streamed, cut_batches
 from striate.data.preprocess import Preprocess
 from striate.data.samples import Samples
+from striate.data.scan import scan
 from striate.data.sources.folder import list_folder
 from striate.data.units import units_of
 from striate.data.workers import Looks, Reading
@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:This DataLoad
 LITTLE = """
 import sys, hashlib, numpy, torch
 from pathlib import Path
-from striate.data.audit import scan
+from striate.data.scan import scan
 from striate.data.feed import Streamed, cut_batches
 from striate.data.preprocess import Preprocess
 from striate.data.sources.folder import list_folder

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from striate.base.errors import DataError
+from striate.data.contents import Contents
 from striate.data.masks import Pairs
 
 
@@ -15,8 +16,10 @@ class Listing:
 
     `names` are relative to `root` with "/", undecodable bytes kept as surrogates, sorted by bytes. `labels` index
     `classes`, which are sorted: the order that weights are trained with; None for pictures alone. `subsets`: "train",
-    "val" or "test" of each sample where the source gives them. `ignored`: by cause what is not a sample. `pairs`:
-    the masks, where these are what is said of the pictures.
+    "val" or "test" of each sample where the source gives them. `groups`: the name of what each belongs to that is
+    independent of the others, a patient, say. `ignored`: by cause what is not a sample. `pairs`:
+    the masks, where these are what is said of the pictures. `contents`: how pictures are had that are no files below
+    `root`.
     """
 
     name: str
@@ -29,6 +32,8 @@ class Listing:
     ignored: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...] = ()
     pairs: Pairs | None = None
+    groups: tuple[str, ...] | None = None
+    contents: Contents | None = None
 
     @property
     def where(self) -> Path | str:

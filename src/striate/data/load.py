@@ -9,7 +9,7 @@ import numpy as np
 
 from striate.base.errors import DataError, UsageError, near
 from striate.base.paths import path_of
-from striate.data import audit
+from striate.data import scan as scans
 from striate.data.masks import Kind, Legend, legend
 from striate.data.picture.layers import Depth, Layers, layers_of
 from striate.data.picture.pixels import PIXELS, check_most
@@ -58,7 +58,7 @@ def read_samples(
     `labelled` False: pictures alone are wanted, whatever is said of them; `masked`: masks are wanted, whose values mean
     what `mask_map`, `ignore` and `masks` say. `channels` and `depth`: the layers that each picture must have,
     where they are others than those of photographs. `workers` None means as many processes as are worth it. The other
-    keywords are those of `audit.scan` and of the listings.
+    keywords are those of `scan.scan` and of the listings.
     """
     check_most(max_pixels)
     layers = layers_of(channels, depth)
@@ -94,7 +94,7 @@ def read_samples(
             listing = dataclasses.replace(listing, notes=(*listing.notes, note))
     if workers is None:
         workers = _processes(len(listing.names))
-    return audit.scan(
+    return scans.scan(
         listing, check=check, max_bad=max_bad, workers=workers, learnable=learnable, allow_leak=allow_leak,
         max_pixels=max_pixels, layers=layers, progress=progress,
     )  # fmt: skip

@@ -14,6 +14,7 @@ from striate.base.errors import DataError, Hint, Option, StriateError, UsageErro
 from striate.base.words import many, some
 from striate.data.picture import decode, mask
 from striate.data.picture.laid import Array
+from striate.data.picture.pixels import MOST_PIXELS
 from striate.data.samples import checked
 from striate.data.targets import Masks, ReadMask
 
@@ -205,7 +206,8 @@ class MaskFiles:
 
     def _values(self, name: str, digest: str, coloured: bool) -> Array:
         path = self.root / name
-        return mask.read(checked(path, digest), str(path), coloured=coloured).values
+        data = checked(decode.read_bytes(path, MOST_PIXELS), digest, str(path))
+        return mask.read(data, str(path), coloured=coloured).values
 
 
 def settled(legend: Legend, seen: Sequence[tuple[str, Seen]], where: object, strict: bool) -> tuple[str, ...]:

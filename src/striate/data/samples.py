@@ -5,13 +5,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, final
+from typing import Protocol, TypeVar, final
 
 import numpy as np
 import numpy.typing as npt
 
 from striate.base.errors import DataError
-from striate.data.picture import decode
+from striate.data.contents import Contents
 from striate.data.picture.laid import Pixels
 from striate.data.picture.levels import WHITE
 from striate.data.picture.pixels import MOST_PIXELS
@@ -20,6 +20,7 @@ from striate.data.targets import Targets
 Indices = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
 Sizes = npt.NDArray[np.int32]
+Groups = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -44,26 +45,33 @@ class Read(Protocol):
 
 @final
 @dataclass(frozen=True)
-class Files:
-    """Files below one folder."""
+class Checked:
+    """What a source holds, as long as it is what was scanned."""
 
-    root: Path
-    names: Sequence[str]
+    contents: Contents
     digests: Sequence[str]
 
-    def __call__(self, index: int) -> bytes:
-        return checked(self.root / self.names[index], self.digests[index])
+    def __call__(self, index: int) -> bytes | Pixels:
+        return checked(self.contents(index, MOST_PIXELS), self.digests[index], self.where(index))
 
     def where(self, index: int) -> str:
-        return str(self.root / self.names[index])
+        return self.contents.where(index)
 
 
-def checked(path: Path, digest: str) -> bytes:
-    """A file's bytes; a DataError when they are not the ones that were scanned, within the limits of then."""
-    data = decode.read_bytes(path, MOST_PIXELS)
-    if hashlib.sha256(data).hexdigest() != digest:
-        raise DataError(path, "changed since the data were scanned", "scan the data again")
-    return data
+Held = TypeVar("Held", bytes, Pixels, bytes | Pixels)
+
+
+def checked(held: Held, digest: str, where: str) -> Held:
+    """The same; a DataError when it is not what was scanned, within the limits of then."""
+    if digest_of(held) != digest:
+        raise DataError(where, "changed since the data were scanned", "scan the data again")
+    return held
+
+
+def digest_of(held: bytes | Pixels) -> str:
+    """What tells a picture from others: SHA-256 of a file's bytes, or of the shape and the pixels in memory."""
+    data = held if isinstance(held, bytes) else str(held.shape).encode() + held.tobytes()
+    return hashlib.sha256(data).hexdigest()
 
 
 @final
@@ -87,8 +95,9 @@ class Samples:
     """`names` are relative to `root` with "/"; `digests` are the SHA-256 of each file, or of pixels in memory.
 
     `source` is the kind of thing they come from: builtin, folder, table, arrays. `subsets` are "train", "val" or
-    "test" where the source says so. `sizes` (n, 2) are height and width of each picture, upright and as decoded.
-    `grey`: every picture has one channel. `tops` (n,): the highest level of each in a file of 16 bits, else 0.
+    "test" where the source says so. `groups` (n,): equal numbers for samples that are not independent, such as
+    pictures of one patient; None where each is. `sizes` (n, 2) are height and width of each picture, upright and as
+    decoded. `grey`: every picture has one channel. `tops` (n,): the highest level of each in a file of 16 bits, else 0.
     """
 
     name: str
@@ -100,6 +109,7 @@ class Samples:
     targets: Targets
     sizes: Sizes
     subsets: tuple[str, ...] | None = None
+    groups: Groups | None = None
     skipped: tuple[Skip, ...] = ()
     notes: tuple[str, ...] = ()
     grey: bool = False

@@ -20,6 +20,7 @@ from striate.base.sections import Seen
 from striate.data.augment import Augment, Augmenter, canvas_for
 from striate.data.feed import Batch
 from striate.data.load import read_samples
+from striate.data.picture import decode
 from striate.data.picture.laid import Array, Pixels
 from striate.data.picture.layers import visible
 from striate.data.picture.levels import WHITE
@@ -123,7 +124,8 @@ class Pictures:
         found = None
         for name in _spelled(self.name(line)):
             try:
-                return checked(self._inside(name), self._lines[line].digest)
+                path = self._inside(name)
+                return checked(decode.read_bytes(path, MOST_PIXELS), self._lines[line].digest, str(path))
             except DataError as error:
                 found = found or error
         raise found or DataError(self.name(line), "it has gone", "the data as they were")

@@ -12,12 +12,11 @@ import numpy as np
 
 from striate.base.errors import DataError, Option, RunError, UsageError
 from striate.base.words import many
-from striate.data import audit
 from striate.data.load import read_samples
 from striate.data.picture.laid import Array, Pixels
 from striate.data.picture.layers import layers_of
 from striate.data.picture.pixels import check_most
-from striate.data.samples import Samples
+from striate.data.samples import Samples, digest_of
 from striate.data.sources import builtin
 from striate.data.sources.given import content, name_of, pictures_of
 from striate.data.targets import Labels
@@ -111,7 +110,7 @@ def _given(pictures: Any, predictor: Predictor, max_pixels: int) -> _Given:
         if isinstance(picture, bytes):
             return picture, hashlib.sha256(picture).hexdigest()
         pixels = way.pixels(picture, name_of(found[place], place), max_pixels)
-        return pixels, audit.digest(pixels)
+        return pixels, digest_of(pixels)
 
     labels = (path.absolute().parent.name if isinstance(path, Path) else "" for path in found)
     return _Given(tuple(map(name_of, found, count())), tuple(labels), read)

@@ -8,12 +8,12 @@ import numpy as np
 
 from striate.base.errors import DataError, UsageError
 from striate.base.words import many
-from striate.data.audit import looked_at
 from striate.data.listing import Listing
 from striate.data.masks import Legend, Pairs
 from striate.data.picture.laid import Array, Pixels
 from striate.data.picture.layers import Layers, of_array
 from striate.data.samples import Samples
+from striate.data.scan import looked_at
 
 HINT = "uint8 (n, height, width), (n, height, width, 1) or (n, height, width, 3), or a list of such pictures"
 

@@ -10,11 +10,11 @@ from PIL import Image
 
 from pictures import encode, fill, photo, png, put, snapshot
 from striate.base.errors import DataError, MachineError, UsageError
-from striate.data.audit import scan
 from striate.data.load import read_samples
 from striate.data.picture import decode
 from striate.data.preprocess import Preprocess
 from striate.data.samples import Samples, Skip
+from striate.data.scan import scan
 from striate.data.sources.folder import list_folder
 from striate.data.units import units_of
 from striate.data.workers import Looks
@@ -247,7 +247,7 @@ def test_a_lack_of_memory_stops_the_scan_and_names_the_file(tmp_path: Path, chec
 import resource, sys
 from pathlib import Path
 from striate.base.errors import StriateError
-from striate.data.audit import scan
+from striate.data.scan import scan
 from striate.data.sources.folder import list_folder
 listing = list_folder(Path(sys.argv[1]))
 scan(listing, check="headers", max_bad=0.9)  # what is imported and started, is
@@ -289,7 +289,7 @@ def test_an_unknown_check_is_a_usage_error(tmp_path: Path) -> None:
 
 
 def test_the_scan_loads_no_torch_and_no_scikit_learn() -> None:
-    program = "import sys, striate.data.audit; print(*{'torch', 'sklearn', 'matplotlib'} & set(sys.modules))"
+    program = "import sys, striate.data.scan; print(*{'torch', 'sklearn', 'matplotlib'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
 

@@ -1,0 +1,56 @@
+"""What lies at each place of a source, before anything is known of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, final
+
+from striate.data.picture import decode
+from striate.data.picture.laid import Pixels
+from striate.data.picture.pixels import PIXELS
+
+
+class Contents(Protocol):
+    """A picture by its place, unchecked; picklable, and cheap to pickle where it is `taken` for a few places."""
+
+    def __call__(self, index: int, max_pixels: int = PIXELS) -> bytes | Pixels:
+        """A file's bytes, within the limits for so many pixels; or uint8 pixels (height, width, 1 or 3)."""
+        ...
+
+    def where(self, index: int) -> str:
+        """How a person finds it."""
+        ...
+
+    def identity(self, index: int) -> tuple[int, ...] | None:
+        """What is equal as long as nobody has written there; None where only reading can tell."""
+        ...
+
+    def taken(self, places: Sequence[int]) -> "Contents":
+        """What lies at these places, in this order."""
+        ...
+
+
+@final
+@dataclass(frozen=True)
+class Files:
+    """Files below one folder."""
+
+    root: Path
+    names: Sequence[str]
+
+    def __call__(self, index: int, max_pixels: int = PIXELS) -> bytes:
+        return decode.read_bytes(self.root / self.names[index], max_pixels)
+
+    def where(self, index: int) -> str:
+        return str(self.root / self.names[index])
+
+    def identity(self, index: int) -> tuple[int, ...] | None:
+        """Device, inode, bytes, and nanoseconds of the last change."""
+        try:
+            status = (self.root / self.names[index]).stat()
+        except (OSError, ValueError):
+            return None
+        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+    def taken(self, places: Sequence[int]) -> "Files":
+        return Files(self.root, tuple(self.names[place] for place in places))

@@ -1,0 +1,169 @@
+"""One look at each picture before training: its digest, its size, and what decoding it says."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import final
+
+from striate.base.errors import DataError, MachineError, Option
+from striate.base.processes import Afresh
+from striate.data import masks
+from striate.data.contents import Contents
+from striate.data.listing import Listing
+from striate.data.masks import Legend, Seen
+from striate.data.picture import decode
+from striate.data.picture import layers as layered
+from striate.data.picture.laid import Pixels
+from striate.data.picture.layers import Layers
+from striate.data.samples import digest_of
+
+# Pictures that a process is given at once.
+_CHUNK = 16
+
+
+@final
+@dataclass(frozen=True)
+class Look:
+    """What one picture is; `cause` says why it cannot be used, `options` what would help. `one_colour` is unknown,
+    False, of headers.
+
+    `size` is height and width; `top` the highest level of a file of 16 bits; `mask` what belongs to it where there are
+    masks.
+    """
+
+    digest: str = ""
+    cause: str | None = None
+    options: tuple[Option, ...] = ()
+    size: tuple[int, int] = (0, 0)
+    grey: bool = False
+    one_colour: bool = False
+    notes: tuple[str, ...] = ()
+    top: int = 0
+    mask: Seen | None = None
+
+
+@final
+@dataclass(frozen=True)
+class Manner:
+    """How pictures are looked at: `check` "full" decodes them, "headers" reads no further than their size.
+
+    `max_pixels`: the most of one picture that are read; `layers`: those that each must have, which are decoded always.
+    `seconds`: more for one picture is a `MachineError`.
+    """
+
+    check: str
+    max_pixels: int
+    layers: Layers | None
+    seconds: float
+
+
+def looks(listing: Listing, contents: Contents, manner: Manner, workers: int) -> Iterator[Look]:
+    """One look per picture, in the order of the listing, by `workers` processes or by this one."""
+    pairs, count = listing.pairs, len(listing.names)
+    root = Path(str(listing.root))
+    look = partial(_chunk, manner, root, pairs.legend if pairs else None)
+    nothing: Sequence[str | None] = (None,) * count
+    masked, objects = (pairs.masks, pairs.objects or nothing) if pairs else (nothing, nothing)
+    parts = [range(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
+    columns = (
+        (contents.taken(part) for part in parts),
+        (masked[part.start : part.stop] for part in parts),
+        (objects[part.start : part.stop] for part in parts),
+    )
+    if not workers:
+        for chunk in map(look, *columns):
+            yield from chunk
+        return
+    with ProcessPoolExecutor(workers, Afresh()) as pool:
+        try:
+            for chunk in pool.map(look, *columns):
+                yield from list(chunk)
+        except BrokenProcessPool:
+            cause = "a process that decoded pictures died, perhaps of too little memory"
+            raise MachineError(listing.where, cause, "fewer workers; 0 shows which file it is") from None
+
+
+def _chunk(
+    manner: Manner,
+    root: Path,
+    legend: Legend | None,
+    contents: Contents,
+    masked: Sequence[str | None],
+    objects: Sequence[str | None],
+) -> list[Look]:
+    return [
+        _timely(manner, contents.where(place), partial(_look, manner, root, legend, contents, place, mask, of_objects))
+        for place, (mask, of_objects) in enumerate(zip(masked, objects, strict=True))
+    ]
+
+
+def _timely(manner: Manner, where: str, look: Callable[[], Look]) -> Look:
+    """The look, or a MachineError where it takes too long."""
+    answer, failed = list[Look](), list[BaseException]()
+
+    def work() -> None:
+        try:
+            answer.append(look())
+        except BaseException as error:
+            failed.append(error)
+
+    # A decoder in C cannot be interrupted; a daemon thread can be left behind.
+    thread = threading.Thread(target=work, daemon=True)
+    with decode.quiet():
+        thread.start()
+        thread.join(manner.seconds)
+    if failed:
+        raise failed[0]
+    if not answer:
+        cause = f"decoding it takes more than {manner.seconds:g} s"
+        raise MachineError(where, cause, "less load, or taking this file out")
+    return answer[0]
+
+
+def _look(
+    manner: Manner,
+    root: Path,
+    legend: Legend | None,
+    contents: Contents,
+    place: int,
+    mask: str | None,
+    objects: str | None,
+) -> Look:
+    """What decoding a picture and its mask says; every defect becomes a cause."""
+    try:
+        look = _picture(contents(place, manner.max_pixels), contents.where(place), manner)
+        if legend is None or mask is None:
+            return look
+        found = masks.look(root, mask, objects, look.size, legend, manner.max_pixels)
+        return replace(look, mask=found, notes=look.notes + found.notes)
+    except DataError as error:
+        return Look(cause=error.cause, options=error.options)
+    except MemoryError:
+        raise decode.no_memory(contents.where(place)) from None
+
+
+def _picture(held: bytes | Pixels, where: str, manner: Manner) -> Look:
+    if not isinstance(held, bytes):
+        return of_pixels(held)
+    if manner.check == "headers" and manner.layers is None:
+        grey, size, notes, deep = decode.header(held, where, manner.max_pixels)
+        if not deep:
+            return Look(digest_of(held), size=size, grey=grey, notes=notes)
+    if manner.layers is not None:
+        pixels, notes = layered.values(held, where, manner.layers, manner.max_pixels)
+        return replace(of_pixels(pixels), digest=digest_of(held), notes=notes)
+    picture = decode.decode(held, where, max_pixels=manner.max_pixels)
+    found = replace(of_pixels(picture.pixels), digest=digest_of(held), notes=picture.notes)
+    if picture.ends is None:
+        return found
+    return replace(found, one_colour=picture.ends[0] == picture.ends[1], top=picture.ends[1])
+
+
+def of_pixels(pixels: Pixels) -> Look:
+    """The look at a picture that is in memory."""
+    one_colour = bool((pixels == pixels[:1, :1]).all())
+    return Look(digest_of(pixels), size=pixels.shape[:2], grey=pixels.shape[2] == 1, one_colour=one_colour)
