@@ -1,6 +1,6 @@
-"""Tables of pictures and labels. Row ids M1-M4 are those of the table of odd labels.
+"""Tables of pictures and labels. Row ids M1-M6 and M14 are those of the table of odd labels.
 
-Not here: M5 and M6 (labels are names, so none is out of range), M7-M12 (masks, see test_masks.py and test_pairs.py).
+Not here: M7-M12 (masks, see test_masks.py and test_pairs.py), M13 (no task learns several labels or numbers).
 """
 
 from pathlib import Path
@@ -99,6 +99,33 @@ def test_M1_spaces_around_a_label_are_no_part_of_it(home: Path) -> None:
     )
 
 
+def test_M1_numbers_with_a_point_are_names_and_never_two_classes_for_one_number(home: Path) -> None:
+    points = table(home, "path,label", *(f"photos/{place}.png,{place % 2}.0" for place in range(8)))
+    listing = list_table(points)
+    assert listing.classes == ("0.0", "1.0")
+    assert listing.notes == ("labels such as '0.0' are taken as they are written, for names of classes",)
+    lines = [f"photos/{place}.png,{place % 2}{'.0' * (place > 3)}" for place in range(8)]
+    error = refusal(table(home, "path,label", *lines))
+    assert "labels '0' and '0.0' are one number" in error.cause
+    assert "pandas" in error.hint
+
+
+def test_M5_M6_labels_are_names_so_that_no_number_is_out_of_range(home: Path) -> None:
+    listing = list_table(
+        table(home, "path,label", *(f"photos/{place}.png,{(-1, 1, 10, 200)[place % 4]}" for place in range(8)))
+    )
+    assert listing.classes == ("-1", "1", "10", "200")
+    assert listing.notes == ("label '-1' is a class like any other; lines that mean no label are to be left out",)
+
+
+@pytest.mark.parametrize("label", ["<script>alert(1)</script>", "=cmd|' /C calc'!A0", '"two\nlines"', "x" * 10_000])
+def test_M14_any_text_is_the_name_of_a_class(home: Path, label: str) -> None:
+    path = table(home, "path,label", *(f"photos/{place}.png,{label if place % 2 else 'a'}" for place in range(8)))
+    samples = read_samples(path)
+    assert set(samples.targets.classes) == {"a", label.strip('"')}
+    assert samples.targets.strata.sum() == 4
+
+
 @pytest.mark.parametrize(
     ("said", "cause"),
     [
@@ -117,8 +144,9 @@ def test_M2_a_path_that_leaves_the_folder_is_refused_with_its_line(home: Path, s
 
 def test_M2_all_bad_lines_are_told_the_first_twenty_one_by_one(home: Path) -> None:
     error = refusal(table(home, "path,label", *(f"../{place}.png,a" for place in range(23)), *rows()))
-    assert error.cause.count("leads out") < 23
+    assert error.cause.count("leads out") == 20
     assert "line 2: " in error.cause
+    assert error.cause.endswith("; line 21: ../19.png leads out of the table's folder and 3 more")
 
 
 def test_M2_an_absolute_path_inside_and_backslashes_are_the_same_file(home: Path) -> None:

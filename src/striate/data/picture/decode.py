@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, features
@@ -89,23 +89,29 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def read_bytes(path: Path, max_pixels: int = PIXELS) -> bytes:
-    """The bytes of a regular file; a pipe or a device is refused, never waited for."""
+def open_file(path: Path) -> BinaryIO:
+    """A regular file, to be read; a pipe or a device is refused, never waited for."""
     try:
         handle = os.open(path, OPEN)
     except (OSError, ValueError) as error:
         raise DataError(path, unreadable(path, error), "check the path and who may read it") from None
-    status = os.fstat(handle)
-    if not stat.S_ISREG(status.st_mode):
+    mode = os.fstat(handle).st_mode
+    if not stat.S_ISREG(mode):
         os.close(handle)
-        raise DataError(path, f"not a regular file ({kind_of(status.st_mode)})", "give a picture file")
-    with os.fdopen(handle, "rb") as file:
+        raise DataError(path, f"not a regular file ({kind_of(mode)})", "give a picture file")
+    return os.fdopen(handle, "rb")
+
+
+def read_bytes(path: Path, max_pixels: int = PIXELS) -> bytes:
+    """The bytes of a regular file, within the limits."""
+    with open_file(path) as file:
+        size = os.fstat(file.fileno()).st_size
         if path.suffix.lower() in RAW:
             raise DataError(path, "a camera raw file", CONVERT)
-        if status.st_size > (most := limits.raised(limits.BYTES, max_pixels)):
-            raise DataError(path, f"{status.st_size:,} bytes, more than the {most:,} that are read", CONVERT)
+        if size > (most := limits.raised(limits.BYTES, max_pixels)):
+            raise DataError(path, f"{size:,} bytes, more than the {most:,} that are read", CONVERT)
         try:
-            return file.read(status.st_size)
+            return file.read(size)
         except MemoryError:
             raise no_memory(path) from None
         except OSError as error:

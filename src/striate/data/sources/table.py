@@ -1,7 +1,5 @@
-"""A table of pictures: a CSV or TSV file with a column of paths and, as a rule, one of labels or of masks."""
+"""A table of pictures: CSV, TSV or Parquet, with a column of paths and, as a rule, one of labels or of masks."""
 
-import csv
-import io
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -12,10 +10,11 @@ from striate.base.errors import DataError, StriateError
 from striate.base.words import many
 from striate.data.listing import Listing, one_name_each
 from striate.data.masks import Kind, Legend, Pairs, legend
-from striate.data.picture import decode
+from striate.data.sources import parquet
 from striate.data.sources.layout import SUBSETS
+from striate.data.sources.sheet import Sheet, read_text
 
-SUFFIXES = (".csv", ".tsv")
+SUFFIXES = (".csv", ".tsv", parquet.SUFFIX)
 # The heads that are understood, in any case.
 HEADS = MappingProxyType({
     "path": ("path", "file", "filename", "file_name", "image", "picture"),
@@ -28,6 +27,7 @@ HEADS = MappingProxyType({
 })  # fmt: skip
 CLASSES = "classes.csv"
 SHOWN = 20
+_FRACTION = re.compile(r"-?\d+\.0*")
 _UNSAID = frozenset({"", "nan", "none", "null", "na", "n/a"})
 
 
@@ -43,33 +43,37 @@ def list_table(
     `masked`: a column of masks is wanted in place of labels, and these are what their values mean.
     """
     path = path.absolute()
-    head, rows, notes = _read(path)
     labelled = labelled and masked is None
     files = () if masked is None else ("mask",) if masked.objects else ("mask", "objects")
-    columns = _columns(path, head, ("path", *files[:1], *(("label",) if labelled else ())), ("subset", *files[1:]))
+    wanted, others = ("path", *files[:1], *(("label",) if labelled else ())), ("subset", *files[1:])
+    sheet = _read(path, (*wanted, *others))
+    columns = _columns(path, sheet, wanted, others)
     bad: list[str] = []
     found: dict[str, dict[str, str]] = {}
     lines = 0
-    for number, row in rows:
+    for number, row in sheet.rows:
         cells = {what: row[place].strip() if place < len(row) else "" for what, place in columns.items()}
         name, said, cause = _said(path.parent, cells, files, follow_links)
-        if any(cell.strip() for cell in row[len(head) :]):
-            cause = f"{many(len(row), 'cell')} where the head has {len(head)}; a comma in a cell needs quotes around it"
+        if any(cell.strip() for cell in row[len(sheet.head) :]):
+            count = many(len(row), "cell")
+            cause = f"{count} where the head has {len(sheet.head)}; a comma in a cell needs quotes around it"
         if not cause and found.setdefault(name, said) != said:
             cause = f"{name} again, said to be {_both(said)} and {_both(found[name])}"
         elif not cause:
             lines += 1
         if cause:
-            bad.append(f"line {number}: {cause}")
+            bad.append(f"{sheet.unit} {number}: {cause}")
     if bad:
         more = f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
-        raise DataError(path, f"{'; '.join(bad[:SHOWN])}{more}", "correct these lines, or take them out")
+        raise DataError(path, f"{'; '.join(bad[:SHOWN])}{more}", f"correct these {sheet.unit}s, or take them out")
     if not found:
-        raise DataError(path, "a table without rows", "one line for each picture")
+        raise DataError(path, "a table without rows", f"one {sheet.unit} for each picture")
+    notes = list(sheet.notes)
     if lines > len(found):
-        notes.append(f"{many(lines - len(found), 'line')} of {path.name} said before, and counted once")
+        notes.append(f"{many(lines - len(found), sheet.unit)} of {path.name} said before, and counted once")
     names = sorted(found, key=os.fsencode)
     said_labels = sorted({found[name]["label"] for name in names}, key=os.fsencode)
+    notes += _odd_labels(path, said_labels)
     merged = one_name_each(path, said_labels, merge_classes) if labelled else {}
     classes = tuple(dict.fromkeys(merged.values()))
     place = {label: classes.index(merged[label]) for label in merged}
@@ -110,7 +114,7 @@ def _said(
 def says_masks(path: Path) -> bool:
     """Whether a table has masks and no labels."""
     try:
-        head = {name.lower() for name in _read(path)[0]}
+        head = {name.lower() for name in _read(path).head}
     except (StriateError, OSError):
         return False
     return not head.isdisjoint(HEADS["mask"]) and head.isdisjoint(HEADS["label"])
@@ -120,52 +124,53 @@ def legend_in(folder: Path, mask_map: str | None, ignore: int | None, masks: Kin
     """What values of masks mean: as is asked for, or as classes.csv in the folder of the data says."""
     path, listed = folder / CLASSES, list[tuple[str, str]]()
     if mask_map is None and masks == "classes" and os.path.isfile(path):  # noqa: PTH113 - a folder that may not be read is told later
-        head, rows, _ = _read(path)
-        columns = _columns(path, head, ("class", "value"))
-        listed = [(row[columns["value"]], row[columns["class"]]) for _, row in rows if len(row) >= len(head)]
-        if len(listed) < len(rows) or not listed:
+        sheet = read_text(path)
+        columns = _columns(path, sheet, ("class", "value"))
+        listed = [
+            (row[columns["value"]], row[columns["class"]]) for _, row in sheet.rows if len(row) >= len(sheet.head)
+        ]
+        if len(listed) < len(sheet.rows) or not listed:
             raise DataError(path, "a line without a value and a class", "a line such as 255,cell for each class")
     return legend(mask_map, ignore, masks, listed, path)
 
 
-def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]], list[str]]:
-    """The head, the rows that are not empty with their line numbers, and what is to be said."""
-    data, notes = decode.read_bytes(path), list[str]()
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = data.decode("cp1252", "replace")
-        notes.append(f"{path.name} is not UTF-8: read as Windows-1252")
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    separator = max(",;\t", key=first.count)
-    try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-        rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
-    except csv.Error as error:
-        raise DataError(path, f"not a table ({error})", "lines of fields between commas") from None
-    if not rows:
-        raise DataError(path, "an empty table", "a first line such as path,label, then one line for each picture")
-    return [cell.strip() for cell in rows[0][1]], rows[1:], notes
+def _read(path: Path, wanted: Sequence[str] = ()) -> Sheet:
+    """The whole table; of Parquet the cells that are wanted."""
+    if path.suffix.lower() == parquet.SUFFIX:
+        return parquet.read(path, {head for what in wanted for head in HEADS[what]})
+    return read_text(path)
 
 
-def _columns(path: Path, head: Sequence[str], wanted: Sequence[str], others: Sequence[str] = ()) -> dict[str, int]:
+def _columns(path: Path, sheet: Sheet, wanted: Sequence[str], others: Sequence[str] = ()) -> dict[str, int]:
     """What each column is, by its head: those that are wanted, and others where they are there."""
     columns = {}
     for what in (*wanted, *others):
         known = HEADS[what]
-        places = [place for place, name in enumerate(head) if name.lower() in known]
+        places = [place for place, name in enumerate(sheet.head) if name.lower() in known]
         if len(places) > 1:
-            several = " and ".join(head[place] for place in places)
-            raise DataError(path, f"columns {several} could each be the {what}", "keep one of them")
+            several = " and ".join(sheet.head[place] for place in places)
+            hint = f"keep one of them; the {what} is a column called {' or '.join(known)}"
+            raise DataError(path, f"columns {several} could each be the {what}", hint)
         if places:
             columns[what] = places[0]
     for what in wanted:
         if what not in columns:
-            seen = ", ".join(map(repr, head[:10]))
-            raise DataError(
-                path, f"no column of the {what}: the first line is {seen}", f"a head called {' or '.join(HEADS[what])}"
-            )
+            raise DataError(path, f"no column of the {what}: {sheet.seen}", f"a head called {' or '.join(HEADS[what])}")
     return columns
+
+
+def _odd_labels(path: Path, labels: Sequence[str]) -> list[str]:
+    """What is to be said of labels that a program made odd; a DataError where two of them are one number."""
+    whole = {label: label.partition(".")[0] for label in labels if _FRACTION.fullmatch(label)}
+    if twice := [label for label, number in whole.items() if number in labels]:
+        cause = f"labels {whole[twice[0]]!r} and {twice[0]!r} are one number"
+        raise DataError(path, cause, "one way to write it; pandas adds .0 to a column where some are missing")
+    notes = (
+        [f"labels such as {next(iter(whole))!r} are taken as they are written, for names of classes"] if whole else []
+    )
+    if below := [label for label in labels if re.fullmatch(r"-\d+(\.0*)?", label)]:
+        notes.append(f"label {below[0]!r} is a class like any other; lines that mean no label are to be left out")
+    return notes
 
 
 def _both(said: Mapping[str, str]) -> str:
