@@ -7,11 +7,9 @@ from typing import Any
 
 from striate.base import durable
 from striate.base.errors import DataError, Option, printable
-from striate.base.paths import path_of
 from striate.base.words import some
 from striate.data.load import READING, Data, read_samples
 from striate.data.samples import Samples
-from striate.data.sources.builtin import built_in
 from striate.runs import schema, subsets
 from striate.runs.subsets import Line
 
@@ -44,12 +42,6 @@ def read_own(
     if samples.fingerprint != facts["data"]["fingerprint"]:
         raise DataError(where, f"not the data that {folder.name} began with{_told(folder, facts, samples)}", _HINT)
     return samples
-
-
-def from_anywhere(data: str | os.PathLike[str]) -> str:
-    """What names data in whatever folder one is: a path in full, or the name of a built-in set."""
-    named = os.fspath(data)
-    return named if isinstance(data, str) and built_in(named) else str(path_of(named).resolve())
 
 
 def write_place(folder: Path, place: str, samples: Samples) -> None:

@@ -21,6 +21,7 @@ from striate.data.load import Data
 from striate.data.picture import decode
 from striate.data.picture.pixels import PIXELS
 from striate.data.preprocess import Views
+from striate.data.sources.address import in_full
 from striate.evaluate.result import result
 from striate.evaluate.vectors import Between, Embedded, Pool
 from striate.models.catalog import check_size
@@ -30,7 +31,6 @@ from striate.runs import checkpoint, embedding, evaluation, schema, subsets
 from striate.runs.evaluation import Evaluation
 from striate.runs.kept import Kept, answered_by, read_kept
 from striate.runs.listed import folders, look, status_of
-from striate.runs.own import from_anywhere
 from striate.runs.subsets import Line
 from striate.tasks import registry
 from striate.tasks.task import Task
@@ -241,7 +241,7 @@ class Run:
         if open_test:
             evaluation.refuse_closed(own, self.status)
         before = self.result if open_test and alone else None
-        place = from_anywhere(moved) if isinstance(moved, str | os.PathLike) else moved
+        place = in_full(moved) if isinstance(moved, str | os.PathLike) else moved
         found = evaluation.on_own(predictor, own, others, workers, place, open_test, before)
         return dataclasses.replace(found, notes=(*notes, *found.notes))
 

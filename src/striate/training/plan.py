@@ -25,6 +25,7 @@ from striate.data.load import READING, Data, have_masks, read_samples, reading_w
 from striate.data.picture.levels import WHITE
 from striate.data.preprocess import Preprocess, measure
 from striate.data.samples import Samples
+from striate.data.sources.address import in_full
 from striate.data.units import Units, units_of
 from striate.models import weights
 from striate.models.catalog import check_size, find, options_of, usual_size
@@ -131,7 +132,7 @@ def plan_of(
     blank = dataclasses.replace(blank, white=white)
     plan = Plan(
         recipe=dataclasses.replace(recipe, size=blank.size, context=blank.context or None),
-        data=samples.name if samples.root is None else str(path_of(recipe.data).resolve()),
+        data=samples.name if samples.source in ("builtin", "arrays") else in_full(recipe.data),
         task=task,
         samples=samples,
         split=split,

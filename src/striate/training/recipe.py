@@ -297,10 +297,12 @@ def _float(value: float) -> float:
 
 def _beside(path: Path, data: Any) -> Any:
     """A built-in name stays; a path is taken from the recipe's own folder, `~` meaning home."""
-    from striate.data.sources.builtin import built_in
+    from striate.data.sources.address import in_full, is_address
 
-    if not isinstance(data, str) or built_in(data):
+    if not isinstance(data, str):
         return data
+    if is_address(data):
+        return in_full(data, path.absolute().parent)
     candidate = path.parent / path_of(data)
     return str(candidate) if candidate.exists() or "/" in data or "\\" in data else data
 

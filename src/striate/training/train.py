@@ -15,7 +15,8 @@ from striate.base.paths import path_of
 from striate.base.words import many
 from striate.data import preprocess
 from striate.data.load import Data
-from striate.runs import checkpoint, lock, own, run, subsets
+from striate.data.sources.address import in_full
+from striate.runs import checkpoint, lock, run, subsets
 from striate.runs.run import Run
 from striate.training import board
 from striate.training import machine as machines
@@ -76,7 +77,7 @@ def resume_run(folder: Path, execution: Execution, listener: Listener, data: Dat
         raise RunError(folder, "its pictures were in memory and are nowhere on disk", hint)
     with processes.group(recipe.device):
         clock = Clock()
-        moved = own.from_anywhere(data) if isinstance(data, str | os.PathLike) else None
+        moved = in_full(data) if isinstance(data, str | os.PathLike) else None
         named = dataclasses.replace(recipe, data=moved or before.facts["data"]["path"])
         held = None if moved else data
         plan = dataclasses.replace(plan_of(named, execution, listener, held, before), recipe=recipe)

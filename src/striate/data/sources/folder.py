@@ -114,6 +114,14 @@ def list_folder(
     root = root.absolute()
     check_root(root)
     found = walk(root, follow_links)
+    return in_class_folders(root, found, learnable=learnable, merge_classes=merge_classes, layout=layout)
+
+
+def in_class_folders(root: Path, found: Found, *, learnable: bool, merge_classes: bool, layout: Layout) -> Listing:
+    """What `list_folder` says of names, wherever these lie: an archive has folders as well.
+
+    Files and folders of `found` are sorted by bytes; `root` is named in errors.
+    """
     tops = [folder for folder in found.folders if "/" not in folder]
     if not found.files:
         raise _nothing(root, found, tops)
