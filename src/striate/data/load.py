@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from striate.data.picture.pixels import PIXELS, check_most
 from striate.data.samples import Samples
 from striate.data.sources import builtin
 from striate.data.sources.arrays import from_arrays
+from striate.data.sources.binary import is_binary, list_binary
 from striate.data.sources.builtin import built_in
 from striate.data.sources.folder import list_alone, list_folder
 from striate.data.sources.layout import Layout
@@ -74,6 +76,8 @@ def read_samples(
         raise DataError(
             root.resolve(), cause, near(str(data), builtin.NAMES, "", "{!r}, or ") + "the path of a folder or table"
         )
+    if is_binary(root):
+        return _binary(root, labelled, masked, learnable=learnable, allow_leak=allow_leak)
     if root.suffix.lower() in SUFFIXES and not root.is_dir():
         meaning = legend_in(root.parent, mask_map, ignore, masks) if masked else None
         listing = list_table(
@@ -115,6 +119,15 @@ def _built_in(name: str, labelled: bool, masked: bool) -> Samples:
     if masks and not masked:
         raise DataError(name, "its pictures have masks, and no labels", "digits, or a folder of class folders")
     return samples
+
+
+def _binary(path: Path, labelled: bool, masked: bool, *, learnable: bool, allow_leak: bool) -> Samples:
+    if masked:
+        raise DataError(path, "its pictures have labels, and no masks", "cells, or a folder with images/ and masks/")
+    listing, pictures = list_binary(path)
+    if not labelled:
+        listing = dataclasses.replace(listing, labels=None, classes=())
+    return scans.looked_at(listing, pictures, learnable=learnable, allow_leak=allow_leak)
 
 
 def _in_memory(data: Any, labelled: bool, masked: Legend | None, learnable: bool, layers: Layers | None) -> Samples:

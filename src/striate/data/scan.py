@@ -70,8 +70,9 @@ def scan(
 
 
 def looked_at(
-    listing: Listing, pictures: Sequence[Pixels], values: Sequence[Array] = (), *, learnable: bool = True
-) -> Samples:
+    listing: Listing, pictures: Sequence[Pixels] | Pixels, values: Sequence[Array] = (), *, learnable: bool = True,
+    allow_leak: bool = False,
+) -> Samples:  # fmt: skip
     """The samples of pictures in memory, with the same notes and the same refusals as those of files.
 
     `values` are those of their masks, where the listing has pairs.
@@ -87,7 +88,7 @@ def looked_at(
         objects = [pairs.legend.ids(each) for each in values] if pairs.legend.objects else None
         return files, HeldMasks([pairs.legend.places(each) for each in values], objects)
 
-    return _samples(listing, seen, read, learnable=learnable, allow_leak=False)
+    return _samples(listing, seen, read, learnable=learnable, allow_leak=allow_leak)
 
 
 def _of(names: Names, use: Sequence[int]) -> Names:

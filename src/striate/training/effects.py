@@ -34,7 +34,7 @@ def refuse_idle(asked: Recipe, filled: Recipe, lost: int) -> None:
 def refuse_unread(asked: Recipe, samples: Samples, masked: bool) -> None:
     """A UsageError for keys that these data, or a task without masks, have no use for."""
     name, source, given = samples.name, samples.source, sorted(set(samples.subsets or ()))
-    files, built_in = source not in ("builtin", "arrays"), source == "builtin"
+    files, built_in = not samples.in_memory, source == "builtin"
     _refuse(asked, (
         (("layout",), source != "folder", f"{name} is no folder"),
         (("split", "split_seed"), "val" in given, f"the data have {', '.join(given)} of their own"),
