@@ -1,5 +1,7 @@
 """Parquet tables: the same samples as from text, and what can be wrong with them."""
 
+import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -126,3 +128,71 @@ def test_without_pyarrow_it_is_said_what_to_install(home: Path, monkeypatch: pyt
     monkeypatch.setitem(__import__("sys").modules, "pyarrow.parquet", None)
     with pytest.raises(MachineError, match=r"pip install 'striate\[data\]'"):
         read_samples(write(home, path=PATHS, label=list(LABELS)))
+
+
+def inside(home: Path, names: list[str | None] | None, *, group: int = 3, labels: str = LABELS) -> Path:
+    """A table that holds its pictures, as the datasets package writes them; as bytes alone where there are no names."""
+    data = [(home / path).read_bytes() for path in PATHS]
+    cells: list[Any] = data
+    if names is not None:
+        cells = [{"bytes": each, "path": name} for each, name in zip(data, names, strict=True)]
+    path = home / "inside.parquet"
+    parquet.write_table(pyarrow.table({"image": cells, "label": list(labels)}), path, row_group_size=group)
+    return path
+
+
+def test_pictures_that_lie_in_the_table_are_the_same_data_as_files(home: Path) -> None:
+    files = read_samples(write(home, path=PATHS, label=list(LABELS)))
+    for group in (1, 3, 100):
+        samples = read_samples(inside(home, list(PATHS), group=group))
+        assert (samples.fingerprint, samples.names, samples.digests) == (files.fingerprint, files.names, files.digests)
+        order = [5, 0, 7, 7, 2]
+        assert [samples.read(place) for place in order] == [files.read(place) for place in order]
+        assert samples.read.where(2) == f"{home / 'inside.parquet'}, row 3"
+
+
+def test_they_are_read_in_other_processes(home: Path) -> None:
+    alone, together = (read_samples(inside(home, list(PATHS[::-1])), workers=workers) for workers in (0, 2))
+    assert alone.digests == together.digests
+    again = pickle.loads(pickle.dumps(together.read))  # noqa: S301 - our own
+    assert [again(place) for place in range(8)] == [(home / path).read_bytes() for path in PATHS[::-1]]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [None, [None] * 8, ["a.png"] * 8, [*PATHS[:7], None], [*PATHS[:7], "../x.png"], [*PATHS[:7], "/x.png"],
+     [*PATHS[:7], "https://x/y.png"], [*PATHS[:7], f"./{PATHS[0]}"]],
+)  # fmt: skip
+def test_without_a_path_of_its_own_each_is_called_by_its_row(home: Path, names: list[str | None] | None) -> None:
+    assert read_samples(inside(home, names)).names == tuple("01234567")
+
+
+def test_what_is_no_picture_there_is_counted_as_any_bad_one(home: Path) -> None:
+    path = write(home, image=[b"", b"x", None, *((home / path).read_bytes() for path in PATHS[3:])], label=list(LABELS))
+    assert [skip.name for skip in read_samples(path, max_bad=0.5).skipped] == ["0", "1", "2"]
+    with pytest.raises(DataError, match="3 of 8 files of the data cannot be used"):
+        read_samples(path)
+
+
+def test_a_table_that_changes_later_is_told(home: Path) -> None:
+    path = inside(home, list(PATHS))
+    samples = read_samples(path)
+    put(home / PATHS[0], encode(photo(8, 8, 99)))
+    inside(home, list(PATHS))
+    os.utime(path, ns=(1, 1))
+    with pytest.raises(DataError, match=r"inside.parquet, row 1: changed since the data were scanned"):
+        samples.read(0)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(DataError, match="not a Parquet file that can be read"):
+        samples.read(1)
+    path.unlink()
+    with pytest.raises(DataError, match=r"not a Parquet file that can be read .*No such file"):
+        samples.read(2)
+
+
+def test_row_groups_that_are_too_large_to_read_from_are_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("striate.data.sources.parquet.MOST_BYTES", 1_000)
+    assert len(read_samples(inside(home, list(PATHS), group=1))) == 8
+    with pytest.raises(DataError, match=r"a row group of .* bytes of pictures, more than the 1,000") as caught:
+        read_samples(inside(home, list(PATHS), group=8))
+    assert "row_group_size=100" in caught.value.hint

@@ -192,6 +192,24 @@ def test_a_column_of_subsets_gives_the_subsets(home: Path) -> None:
     assert "have no train" in refusal(table(home, "path,label,split", *(row + ",test" for row in rows()))).cause
 
 
+@pytest.mark.parametrize("head", ["group", "Patient", "subject", "series", "video"])
+def test_a_column_of_groups_gives_what_is_independent(home: Path, head: str) -> None:
+    lines = [f"{row},P{place // 2}" for place, row in enumerate(rows())]
+    path = table(home, f"path,label,{head}", *lines)
+    assert list_table(path).groups == tuple(f"P{place // 2}" for place in range(8))
+    groups = read_samples(path).groups
+    assert groups is not None
+    assert groups.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    lines[3] = "photos/3.png,b,NaN"
+    lines[4] = "photos/0.png,a,P9"
+    error = refusal(table(home, f"path,label,{head}", *lines))
+    assert "line 5: no group ('NaN')" in error.cause
+    assert "line 6: photos/0.png again, said to be a in P9 in train and a in P0 in train" in error.cause
+    error = refusal(table(home, "path,label,patient,video", *(row + ",x,y" for row in rows())))
+    assert "columns patient and video could each be the group" in error.cause
+    assert "group or patient or subject or series or video" in error.hint
+
+
 def test_pictures_alone_need_no_labels(home: Path) -> None:
     samples = read_samples(table(home, "path,label", *rows()), labelled=False)
     assert (samples.targets.classes, samples.targets.kinds, len(samples)) == ((), {}, 8)

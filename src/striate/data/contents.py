@@ -30,6 +30,15 @@ class Contents(Protocol):
         ...
 
 
+def identity_of(path: Path) -> tuple[int, int, int, int] | None:
+    """Device, inode, bytes, and nanoseconds of the last change; None where there is no such file."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
 @final
 @dataclass(frozen=True)
 class Files:
@@ -45,12 +54,7 @@ class Files:
         return str(self.root / self.names[index])
 
     def identity(self, index: int) -> tuple[int, ...] | None:
-        """Device, inode, bytes, and nanoseconds of the last change."""
-        try:
-            status = (self.root / self.names[index]).stat()
-        except (OSError, ValueError):
-            return None
-        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+        return identity_of(self.root / self.names[index])
 
     def taken(self, places: Sequence[int]) -> "Files":
         return Files(self.root, tuple(self.names[place] for place in places))

@@ -108,8 +108,7 @@ def read_bytes(path: Path, max_pixels: int = PIXELS) -> bytes:
         size = os.fstat(file.fileno()).st_size
         if path.suffix.lower() in RAW:
             raise DataError(path, "a camera raw file", CONVERT)
-        if size > (most := limits.raised(limits.BYTES, max_pixels)):
-            raise DataError(path, f"{size:,} bytes, more than the {most:,} that are read", CONVERT)
+        limits.refuse_large(size, path, max_pixels)
         try:
             return file.read(size)
         except MemoryError:

@@ -42,6 +42,12 @@ def raised(usual: int, max_pixels: int) -> int:
     return usual * max_pixels // LEAST_PIXELS if max_pixels > PIXELS else usual
 
 
+def refuse_large(size: int, where: object, max_pixels: int = PIXELS) -> None:
+    """A DataError where a picture has more bytes than are read of any."""
+    if size > (most := raised(BYTES, max_pixels)):
+        raise DataError(where, f"{size:,} bytes, more than the {most:,} that are read", CONVERT)
+
+
 def check(form: str, data: bytes, where: str, max_pixels: int = PIXELS) -> None:
     """A DataError where the bytes promise more than is decoded."""
     most = raised(MOST_BYTES.get(form, BYTES), max_pixels)

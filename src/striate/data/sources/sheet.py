@@ -2,24 +2,29 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
 from striate.base.errors import DataError
+from striate.data.contents import Contents
 from striate.data.picture import decode
 
 
 @final
 @dataclass(frozen=True)
 class Sheet:
-    """`rows`: cells beside their number, from which `unit`, "line" or "row", a person finds them again."""
+    """`rows`: cells beside their number, from which `unit`, "line" or "row", a person finds them again.
+
+    `contents`: by name the columns that hold the pictures themselves, of which the cells are the names.
+    """
 
     head: Sequence[str]
     rows: Sequence[tuple[int, Sequence[str]]]
     unit: str = "line"
     notes: tuple[str, ...] = ()
+    contents: Mapping[str, Contents] | None = None
 
     @property
     def seen(self) -> str:

@@ -20,6 +20,7 @@ HEADS = MappingProxyType({
     "path": ("path", "file", "filename", "file_name", "image", "picture"),
     "label": ("label", "class", "category"),
     "subset": ("subset", "split"),
+    "group": ("group", "patient", "subject", "series", "video"),
     "mask": ("mask", "masks", "segmentation"),
     "objects": ("objects", "instances"),
     "class": ("class", "name", "label"),
@@ -38,46 +39,22 @@ def list_table(
     """The samples of a table, in the order of their paths, which start at the table's own folder and stay below it.
 
     Columns are found by their heads: `HEADS`; others are not looked at. A column called subset or split gives the
-    subsets; one of them is train where the samples are to be `learnable`. `DataError` with the rows that cannot be
-    meant; rows that repeat one another count once. `merge_classes`: labels equal but for case or form are one class.
-    `masked`: a column of masks is wanted in place of labels, and these are what their values mean.
+    subsets; one of them is train where the samples are to be `learnable`. One called group, patient or the like gives
+    what is independent of the rest. `DataError` with the rows that cannot be meant; rows that repeat one another count
+    once. `merge_classes`: labels equal but for case or form are one class. `masked`: a column of masks is wanted in
+    place of labels, and these are what their values mean. The pictures may lie in the table, in place of their paths.
     """
     path = path.absolute()
     labelled = labelled and masked is None
     files = () if masked is None else ("mask",) if masked.objects else ("mask", "objects")
-    wanted, others = ("path", *files[:1], *(("label",) if labelled else ())), ("subset", *files[1:])
+    wanted, others = ("path", *files[:1], *(("label",) if labelled else ())), ("subset", "group", *files[1:])
     sheet = _read(path, (*wanted, *others))
     columns = _columns(path, sheet, wanted, others)
-    bad: list[str] = []
-    found: dict[str, dict[str, str]] = {}
-    lines = 0
-    for number, row in sheet.rows:
-        cells = {what: row[place].strip() if place < len(row) else "" for what, place in columns.items()}
-        name, said, cause = _said(path.parent, cells, files, follow_links)
-        if any(cell.strip() for cell in row[len(sheet.head) :]):
-            count = many(len(row), "cell")
-            cause = f"{count} where the head has {len(sheet.head)}; a comma in a cell needs quotes around it"
-        if not cause and found.setdefault(name, said) != said:
-            cause = f"{name} again, said to be {_both(said)} and {_both(found[name])}"
-        elif not cause:
-            lines += 1
-        if cause:
-            bad.append(f"{sheet.unit} {number}: {cause}")
-    if bad:
-        more = f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
-        raise DataError(path, f"{'; '.join(bad[:SHOWN])}{more}", f"correct these {sheet.unit}s, or take them out")
-    if not found:
-        raise DataError(path, "a table without rows", f"one {sheet.unit} for each picture")
-    notes = list(sheet.notes)
-    if lines > len(found):
-        notes.append(f"{many(lines - len(found), sheet.unit)} of {path.name} said before, and counted once")
+    contents = (sheet.contents or {}).get(sheet.head[columns["path"]])
+    found, rows, notes = _rows(path, sheet, columns, files, follow_links)
     names = sorted(found, key=os.fsencode)
-    said_labels = sorted({found[name]["label"] for name in names}, key=os.fsencode)
-    notes += _odd_labels(path, said_labels)
-    merged = one_name_each(path, said_labels, merge_classes) if labelled else {}
-    classes = tuple(dict.fromkeys(merged.values()))
-    place = {label: classes.index(merged[label]) for label in merged}
     said_of = {what: tuple(found[name][what] for name in names) for what in columns if what != "path"}
+    labels, classes, odd = _classes(path, said_of["label"], merge_classes) if labelled else (None, (), [])
     subsets = said_of.get("subset")
     if subsets and learnable and "train" not in subsets:
         raise DataError(path, "its subsets have no train", "train, val and test in the column of subsets")
@@ -86,13 +63,54 @@ def list_table(
         source="table",
         root=path.parent,
         names=tuple(names),
-        labels=tuple(place[label] for label in said_of["label"]) if labelled else None,
+        labels=labels,
         classes=classes,
         subsets=subsets,
         ignored=MappingProxyType({}),
-        notes=tuple(notes),
+        notes=(*notes, *odd),
         pairs=None if masked is None else Pairs(said_of["mask"], said_of.get("objects"), masked),
+        groups=said_of.get("group"),
+        contents=contents and contents.taken([rows[name] for name in names]),
     )
+
+
+def _rows(
+    path: Path, sheet: Sheet, columns: Mapping[str, int], files: Sequence[str], follow_links: bool
+) -> tuple[dict[str, dict[str, str]], dict[str, int], list[str]]:
+    """By the name of each picture what is said of it, and its place in the table; with what is to be told."""
+    bad: list[str] = []
+    found: dict[str, dict[str, str]] = {}
+    rows: dict[str, int] = {}
+    lines = 0
+    for place, (number, row) in enumerate(sheet.rows):
+        cells = {what: row[column].strip() if column < len(row) else "" for what, column in columns.items()}
+        name, said, cause = _said(path.parent, cells, files, follow_links)
+        if any(cell.strip() for cell in row[len(sheet.head) :]):
+            count = many(len(row), "cell")
+            cause = f"{count} where the head has {len(sheet.head)}; a comma in a cell needs quotes around it"
+        if not cause and found.setdefault(name, said) != said:
+            cause = f"{name} again, said to be {_both(said)} and {_both(found[name])}"
+        elif not cause:
+            lines += 1
+            rows.setdefault(name, place)
+        if cause:
+            bad.append(f"{sheet.unit} {number}: {cause}")
+    if bad:
+        more = f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
+        raise DataError(path, f"{'; '.join(bad[:SHOWN])}{more}", f"correct these {sheet.unit}s, or take them out")
+    if not found:
+        raise DataError(path, "a table without rows", f"one {sheet.unit} for each picture")
+    again = f"{many(lines - len(found), sheet.unit)} of {path.name} said before, and counted once"
+    return found, rows, [*sheet.notes, *([again] if lines > len(found) else [])]
+
+
+def _classes(path: Path, said: Sequence[str], merge: bool) -> tuple[tuple[int, ...], tuple[str, ...], list[str]]:
+    """The place of each label among the classes, these, and what is to be told."""
+    labels = sorted(set(said), key=os.fsencode)
+    notes, merged = _odd_labels(path, labels), one_name_each(path, labels, merge)
+    classes = tuple(dict.fromkeys(merged.values()))
+    place = {label: classes.index(merged[label]) for label in merged}
+    return tuple(place[label] for label in said), classes, notes
 
 
 def _said(
@@ -103,6 +121,10 @@ def _said(
     said = {"label": cells.get("label", ""), "subset": SUBSETS.get(cells.get("subset", "train").lower(), "")}
     if not cause and "label" in cells and said["label"].lower() in _UNSAID:
         cause = f"no label ({said['label']!r})"
+    if "group" in cells:
+        said["group"] = cells["group"]
+        if not cause and said["group"].lower() in _UNSAID:
+            cause = f"no group ({said['group']!r})"
     if not cause and not said["subset"]:
         cause = f"subset {cells['subset']!r} is none of train, val and test"
     for what in filter(cells.__contains__, files):
@@ -137,7 +159,7 @@ def legend_in(folder: Path, mask_map: str | None, ignore: int | None, masks: Kin
 def _read(path: Path, wanted: Sequence[str] = ()) -> Sheet:
     """The whole table; of Parquet the cells that are wanted."""
     if path.suffix.lower() == parquet.SUFFIX:
-        return parquet.read(path, {head for what in wanted for head in HEADS[what]})
+        return parquet.read(path, {head for what in wanted for head in HEADS[what]}, HEADS["path"])
     return read_text(path)
 
 
@@ -174,7 +196,7 @@ def _odd_labels(path: Path, labels: Sequence[str]) -> list[str]:
 
 
 def _both(said: Mapping[str, str]) -> str:
-    files = (said[what] for what in ("label", "mask", "objects", "subset") if said.get(what))
+    files = (said[what] for what in ("label", "mask", "objects", "group", "subset") if said.get(what))
     return " in ".join(files)
 
 
