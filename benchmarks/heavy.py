@@ -75,7 +75,7 @@ def _read(path: Path) -> dict[str, Any]:
         decode.read(_encoded(Image.new("RGB", (64, 64)), form))
     start, began, cause = _peak(), time.process_time(), ""
     try:
-        canvas.square(decode.read(decode.read_bytes(path)).pixels, 3, 224, "squash")
+        canvas.canvas_of(decode.read(decode.read_bytes(path)).pixels, 3, 224, "squash")
     except DataError as error:
         cause = error.cause
     return {"seconds": time.process_time() - began, "megabytes": _peak() - start, "cause": cause}

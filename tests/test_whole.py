@@ -135,7 +135,7 @@ def test_the_published_network_learns_restores_and_says_what_it_cannot(tmp_path)
     data = str(photographs(tmp_path / "photos"))
     options = {"task": "reconstruct", "model": "unet", "model_options": {"width": 2}, "batch": 9, "channels": 3}
     run = train(tmp_path / "runs", data=data, epochs=1, **options)
-    assert (run.preprocess.context, run.preprocess.size, run.preprocess.answered) == (92, 236, 48)
+    assert (run.preprocess.context, run.preprocess.size, run.preprocess.answered) == (92, 236, (48, 48))
     found = run.predict(sorted((tmp_path / "photos" / "class 0").iterdir())[:2])
     assert {each.picture.shape for each in found} == {(40, 48, 3)}
     for wrong, cause in (

@@ -77,9 +77,9 @@ def autocast(device: torch.device, bfloat16: bool) -> contextlib.AbstractContext
 
 
 def inside(outputs: Tensor, way: Preprocess) -> Tensor:
-    """What a network says inside its canvases, (n, k, answered, answered): of each tile its own share."""
-    start = way.context if outputs.shape[-1] == way.size else 0
-    return outputs[..., start : start + way.answered, start : start + way.answered]
+    """What a network says inside its canvases, (n, k, *answered): of each tile its own share."""
+    start, (height, width) = way.context if outputs.shape[-2:] == way.sides else 0, way.answered
+    return outputs[..., start : start + height, start : start + width]
 
 
 def starts(indices: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from striate.base import devices
 from striate.base.errors import DataError, Option, UsageError
+from striate.base.units import by
 from striate.base.words import many
 from striate.cost.budget import largest_batch
 from striate.data.feed import Batch
@@ -51,8 +52,8 @@ class Member:
 
     def __repr__(self) -> str:
         way, count = self.preprocess, sum(each.numel() for each in self.network.parameters())
-        side = f"{way.channels}x{way.size}x{way.size}"
-        return f"Member({type(self.network).__name__}, {count:,} parameters, {self.task.name}, {side})"
+        shape = by((way.channels, *way.sides))
+        return f"Member({type(self.network).__name__}, {count:,} parameters, {self.task.name}, {shape})"
 
 
 @final
@@ -84,9 +85,10 @@ class Predictor:
     @property
     def at_once(self) -> int:
         """Pictures that are answered together: so many that memory does not grow with their size or their looks."""
-        sides = [each.preprocess.side**2 * (10 if each.preprocess.views == "ten" else 1) for each in self.members]
+        ways = [each.preprocess for each in self.members]
+        sizes = [math.prod(way.frame) * (10 if way.views == "ten" else 1) for way in ways]
         most = PIXELS if self.device.type == "cpu" else PIXELS_OF_A_GPU
-        return max(1, min(BATCH, most // max(sides)))
+        return max(1, min(BATCH, most // max(sizes)))
 
     def learned(self, task: Task) -> "Predictor":
         """The same predictor, its first member with a task that has settled something."""
@@ -150,7 +152,7 @@ class Predictor:
 
     @torch.no_grad()
     def outputs(self, member: Member, pictures: Tensor) -> Tensor:
-        """What one network answers for canvases (n, channels, side, side), as read or in 0..1.
+        """What one network answers for canvases (n, channels, height, width), as read or in 0..1.
 
         Maps that its task gives besides are 0 where they are missing: nothing is said to be hidden.
         """
@@ -279,8 +281,8 @@ class Predictor:
                 values = task.said(own[None])[0].numpy()
                 if not sheet.size:
                     sheet = np.empty((*values.shape[:-2], *picture.shape[1:]), values.dtype)
-                top, left = (int(way.context - at) for at in each.offset)
-                spot = sheet[..., top : top + way.answered, left : left + way.answered]
+                (top, left), (height, width) = (int(way.context - at) for at in each.offset), way.answered
+                spot = sheet[..., top : top + height, left : left + width]
                 spot[...] = values[..., : spot.shape[-2], : spot.shape[-1]]
             done += len(part)
             if len(laid) > step:
@@ -304,12 +306,12 @@ class Predictor:
         way, most = self.members[0].preprocess, BATCH
         for each in self.members:
             maps, _ = each.task.channels(way.channels)
-            fit = largest_batch(each.network, (maps, way.size, way.size), budget, training=False)
+            fit = largest_batch(each.network, (maps, *way.sides), budget, training=False)
             most = min(most, max(1, fit.batch))
         return most
 
     def _scores(self, canvases: Array) -> Tensor:
-        """The members' joined outputs for canvases (n, channels, side, side): (n, k, side, side) float32."""
+        """The members' joined outputs for canvases (n, channels, height, width): (n, k, height, width) float32."""
         pictures = torch.from_numpy(canvases)
         outputs = [self.outputs(each, pictures).cpu() for each in self.members]
         scores = outputs[0]

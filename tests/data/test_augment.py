@@ -13,6 +13,7 @@ from torchvision.transforms.v2 import functional as oracle
 from pictures import photo
 from small import whole
 from striate.base.randomness import draws, normals
+from striate.base.units import Size, sides
 from striate.data import augment as module
 from striate.data.augment import PRESETS, Augment, Augmenter, canvas_for, preset
 from striate.data.feed import Batch
@@ -26,14 +27,14 @@ FLOATS = PHOTOS.float() / 255
 NAMES = np.arange(100, 112)
 
 
-def augmenter(augment: Augment, channels: int = 3, measured: Measured | None = None, size: int = SIZE) -> Augmenter:
+def augmenter(augment: Augment, channels: int = 3, measured: Measured | None = None, size: Size = SIZE) -> Augmenter:
     return Augmenter(augment, size, measured or measure([PHOTOS[:, :channels]]), 0)
 
 
 def apply(changing: Augmenter, pictures: torch.Tensor, samples: np.ndarray, epoch: int) -> torch.Tensor:
     """The pictures of the changed batch; everything else of it stays."""
-    side = int(pictures.shape[-1])
-    batch = Batch(samples, pictures, {"label": torch.from_numpy(samples)}, (whole(side, side),) * len(samples))
+    laid = (whole(*pictures.shape[-2:]),) * len(samples)
+    batch = Batch(samples, pictures, {"label": torch.from_numpy(samples)}, laid)
     found = changing(batch, epoch)
     assert (found.indices is samples, found.laid) == (True, batch.laid)
     assert found.targets["label"] is batch.targets["label"]
@@ -304,18 +305,18 @@ limits = {
         optional={name: st.floats(0, most) for name, most in limits.items()},
     ),
     st.sampled_from([1, 3]),
-    st.sampled_from([1, 2, 9]),
+    st.sampled_from([1, 2, 9, (3, 11), (7, 1)]),
 )
-def test_whatever_is_asked_values_stay_in_range(values: dict[str, Any], channels: int, size: int) -> None:
+def test_whatever_is_asked_values_stay_in_range(values: dict[str, Any], channels: int, size: Size) -> None:
     augment = Augment(**values)
-    side = canvas_for(augment, Preprocess(size, 3)).size
-    pictures = torch.from_numpy(np.stack([photo(side, side, seed) for seed in range(6)])).permute(0, 3, 1, 2)
+    canvas = canvas_for(augment, Preprocess(size, 3)).sides
+    pictures = torch.from_numpy(np.stack([photo(*canvas, seed) for seed in range(6)])).permute(0, 3, 1, 2)
     changing = augmenter(augment, channels, size=size)
     found = apply(changing, pictures[:, :channels], np.arange(6), 1)
     if changing.mixes:
         found, weight = changing.mix(found, found.roll(1, 0), np.arange(6), 1)
         assert ((weight >= 0) & (weight <= 1)).all()
-    assert found.shape == (6, channels, size, size)
+    assert found.shape == (6, channels, *sides(size))
     assert found.dtype == torch.float32
     assert torch.isfinite(found).all()
     assert ((found >= -1e-6) & (found <= 1 + 1e-6)).all()
@@ -326,11 +327,11 @@ KINDS: dict[str, Kind] = {"mask": "ids", "objects": "ids", "field": "field", "la
 LARGE = 2**31 - 8
 
 
-def mosaics(count: int, side: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+def mosaics(count: int, size: Size, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     """Patches of pure red, green and blue, and which of the three each pixel is."""
     coarse = np.random.default_rng(seed).integers(0, 3, (count, 6, 6))
-    at = np.arange(side) * 6 // side
-    classes = torch.from_numpy(coarse[:, at][:, :, at]).int()
+    down, across = (np.arange(side) * 6 // side for side in sides(size))
+    classes = torch.from_numpy(coarse[:, down][:, :, across]).int()
     return (255 * torch.stack([classes == each for each in range(3)], 1)).to(torch.uint8), classes
 
 
@@ -338,11 +339,10 @@ def with_parts(pictures: torch.Tensor, classes: torch.Tensor, samples: np.ndarra
     names = np.arange(len(pictures)) if samples is None else samples
     field = pictures[:, :2].float() / 255 + 1
     targets = {"mask": classes, "objects": classes + LARGE, "field": field, "label": torch.from_numpy(names)}
-    side = int(pictures.shape[-1])
-    return Batch(names, pictures, targets, (whole(side, side),) * len(names))
+    return Batch(names, pictures, targets, (whole(*pictures.shape[-2:]),) * len(names))
 
 
-def moved(batch: Batch, size: int, **values: Any) -> Batch:
+def moved(batch: Batch, size: Size, **values: Any) -> Batch:
     return Augmenter(Augment(**values), size, measure([batch.pictures]), 4, KINDS)(batch, 1)
 
 
@@ -354,12 +354,12 @@ geometry = st.fixed_dictionaries(
 
 
 @settings(max_examples=60)
-@given(geometry, st.sampled_from([5, 24]), st.integers(0, 9))
-def test_parts_stay_with_the_pixels_they_belong_to(values: dict[str, Any], size: int, seed: int) -> None:
+@given(geometry, st.sampled_from([5, 24, (12, 30)]), st.integers(0, 9))
+def test_parts_stay_with_the_pixels_they_belong_to(values: dict[str, Any], size: Size, seed: int) -> None:
     pictures, classes = mosaics(4, canvas_for(Augment(**values), Preprocess(size, 3)).size, seed)
     found = moved(with_parts(pictures, classes), size, **values)
     mask, objects, field = (found.targets[name] for name in ("mask", "objects", "field"))
-    assert (mask.shape, mask.dtype, objects.dtype) == ((4, size, size), torch.int32, torch.int32)
+    assert (mask.shape, mask.dtype, objects.dtype) == ((4, *sides(size)), torch.int32, torch.int32)
     # the nearest of four pixels has a quarter of the weight or more: a purer pixel is one of its neighbours' class
     share, said = found.pictures.max(1)
     pure, inside = share > 0.76, mask >= 0

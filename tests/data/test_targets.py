@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from striate.base.errors import DataError
-from striate.data.picture.canvas import square
+from striate.data.picture.canvas import canvas_of
 from striate.data.picture.laid import Laid
 from striate.data.samples import InMemory, Samples
 from striate.data.splits import cut
@@ -51,8 +51,8 @@ def test_parts_lie_where_the_picture_lies_and_nothing_counts_outside() -> None:
 def test_a_mask_is_as_large_as_a_picture_that_was_decoded_at_a_half() -> None:
     mask = np.kron(MASK, np.ones((8, 8), np.int32))
     targets = held(("ground", "cell", "debris"), [mask])
-    canvas, whole = square(np.zeros((32, 48, 1), np.uint8), 1, 16, "letterbox")
-    _, half = square(np.zeros((16, 24, 1), np.uint8), 1, 16, "letterbox")
+    canvas, whole = canvas_of(np.zeros((32, 48, 1), np.uint8), 1, 16, "letterbox")
+    _, half = canvas_of(np.zeros((16, 24, 1), np.uint8), 1, 16, "letterbox")
     assert canvas.shape[1:] == targets.on(0, whole)["mask"].shape
     assert (targets.on(0, half)["mask"] == targets.on(0, whole)["mask"]).all()
 

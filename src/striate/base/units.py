@@ -66,6 +66,23 @@ def by(sides: Iterable[object]) -> str:
     return "x".join(map(str, sides))
 
 
+Size = int | tuple[int, int]  # of a picture in pixels: the side of a square, or height and width
+
+
+def sides(size: Size) -> tuple[int, int]:
+    """Height and width."""
+    return (size, size) if isinstance(size, int) else size
+
+
+def size_of(value: object) -> Size:
+    """224, "224", "224x320", (224, 320) and [224, 320]: of a square its side; a ValueError for anything else."""
+    parts = list(value) if isinstance(value, list | tuple) else str(value).lower().split("x")
+    if not 1 <= len(parts) <= 2 or not all(re.fullmatch(r"-?\d{1,9}", str(each).strip(), re.ASCII) for each in parts):
+        raise ValueError(f"{repr(value)[:80]} is no size")
+    height, width = int(parts[0]), int(parts[-1])
+    return height if height == width else (height, width)
+
+
 @final
 class Sides(tuple[int, ...]):
     """The shape of one sample whose numbers are of a type of their own: `kind`, as int64."""

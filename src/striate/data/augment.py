@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from striate.base.options import Range
 from striate.base.randomness import draws, normals
+from striate.base.units import Size, sides
 from striate.data.feed import Batch
 from striate.data.picture.laid import Kind
 from striate.data.preprocess import LUMA, Measured, Preprocess, larger, scaled
@@ -41,14 +42,14 @@ class Augment:
     scale: Annotated[float, Range(0, least=0, most=0.9)] = 0.0
     """Relative change of size, at most."""
     shift: Share = 0.0
-    """Share of the side, at most, with fractions of a pixel."""
+    """Share of height and of width, at most, with fractions of a pixel."""
     pad: Share = 0.0
-    """Padded crop: whole pixels, as a share of the side (4 of 32 pixels: 0.125)."""
+    """Padded crop: whole pixels, as a share of height and of width (4 of 32 pixels: 0.125)."""
     crop: Annotated[float, Range(0.01, least=0.01, most=1)] = 1.0
-    """Random resized crop: least share of the area; sides 3:4 to 4:3."""
+    """Random resized crop: least share of the area; of the canvas's own form, made up to a third wider or higher."""
     elastic: Annotated[float, Range(0, least=0, most=0.5)] = 0.0
     """Ronneberger et al. 2015, section 3.1: displacements on a grid of 3x3, bicubic between; normal numbers of this
-    deviation as a share of the side (their 10 of 512 pixels: 0.02)."""
+    deviation as a share of the shorter side (their 10 of 512 pixels: 0.02)."""
     brightness: Share = 0.0
     contrast: Share = 0.0
     saturation: Share = 0.0
@@ -91,13 +92,15 @@ def preset(name: str, **values: Any) -> Augment:
 
 def canvas_for(augment: Augment, preprocess: Preprocess) -> Preprocess:
     """A random resized crop is cut from a larger canvas; a tile's has as much more around it."""
-    size = preprocess.size
     if augment.crop == 1:
         return preprocess
+    height, width = larger(preprocess.sides)
     if preprocess.resize != "tiles":
-        return dataclasses.replace(preprocess, size=larger(size))
-    around = (larger(size) - size + 1) // 2
-    return dataclasses.replace(preprocess, size=size + 2 * around, context=preprocess.context + around)
+        return dataclasses.replace(preprocess, size=(height, width))
+    own = preprocess.sides
+    around = (max(height - own[0], width - own[1]) + 1) // 2
+    size = (own[0] + 2 * around, own[1] + 2 * around)
+    return dataclasses.replace(preprocess, size=size, context=preprocess.context + around)
 
 
 @dataclass(frozen=True)
@@ -105,23 +108,23 @@ class Augmenter:
     """Applies an Augment to training pictures; built once per training."""
 
     augment: Augment
-    size: int
-    """Side of the square that the network sees."""
+    size: Size
+    """Of the canvas that the network sees."""
     measured: Measured
     seed: int
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     """What geometry does to each part of the targets; one that is not named stays."""
 
     def __call__(self, batch: Batch, epoch: int) -> Batch:
-        """uint8 canvases (n, channels, canvas, canvas) -> float32 in 0..1, (n, channels, size, size).
+        """uint8 canvases (n, channels, h, w) -> float32 in 0..1, (n, channels, *sides(size)).
 
-        Parts of the targets, (n, canvas, canvas) or (n, k, canvas, canvas), move as the picture does. Erased is what
+        Parts of the targets, (n, h, w) or (n, k, h, w), move as the picture does. Erased is what
         has the mean of the training pictures, which is nothing once it is normalised.
         """
         values, targets = scaled(batch.pictures), batch.targets
         if self.augment != Augment():
             numbers = draws(self.seed, "augment", epoch, batch.indices, _COLUMNS)
-            if _moves(self.augment) or values.shape[-1] != self.size:
+            if _moves(self.augment) or values.shape[-2:] != sides(self.size):
                 grid = self._grid(numbers, batch, epoch)
                 values = _bilinear(values, grid)
                 targets = {name: _moved(part, name, self.kinds.get(name), grid) for name, part in targets.items()}
@@ -131,17 +134,17 @@ class Augmenter:
         return dataclasses.replace(batch, pictures=values, targets=targets)
 
     def _grid(self, numbers: Draws, batch: Batch, epoch: int) -> Tensor:
-        """For each pixel of the output its place in the canvas, (x, y) in -1..1 edge to edge: (n, size, size, 2)."""
-        affine, size, device = _affine(self.augment, numbers, self.size), self.size, batch.pictures.device
-        grid = functional.affine_grid(
-            torch.from_numpy(affine).to(device), [len(affine), 1, size, size], align_corners=False
-        )
+        """For each pixel of the output its place in the canvas, (x, y) in -1..1 edge to edge: (n, height, width, 2)."""
+        size, device = sides(self.size), batch.pictures.device
+        affine = _affine(self.augment, numbers, size)
+        grid = functional.affine_grid(torch.from_numpy(affine).to(device), [len(affine), 1, *size], align_corners=False)
         if self.augment.elastic:
             drawn = normals(self.seed, "elastic", epoch, batch.indices, (2, 3, 3))
+            drawn *= np.array([min(size) / size[1], min(size) / size[0]], np.float32)[:, None, None]
             # they displace the output's places: the map takes them to the canvas
             moved = (affine[:, :, :2, None, None] * (2 * self.augment.elastic * drawn)[:, None]).sum(2)
             grid += functional.interpolate(
-                torch.from_numpy(moved).to(device), (size, size), mode="bicubic", align_corners=True
+                torch.from_numpy(moved).to(device), size, mode="bicubic", align_corners=True
             ).permute(0, 2, 3, 1)
         return grid
 
@@ -187,8 +190,9 @@ def _either_way(numbers: Draws, most: float | Draws) -> Draws:
     return (2 * numbers - 1) * most
 
 
-def _affine(augment: Augment, numbers: Draws, size: int) -> npt.NDArray[np.float32]:
+def _affine(augment: Augment, numbers: Draws, size: Size) -> npt.NDArray[np.float32]:
     """The map from places in the output to places in the canvas, both in -1..1: shape (n, 2, 3)."""
+    tall, wide = sides(size)
     angle = np.radians(_either_way(numbers[:, _ROTATE], augment.rotate))
     zoom = 1 / (1 + _either_way(numbers[:, _SCALE], augment.scale))
     across = np.where(augment.mirror & (numbers[:, _MIRROR] < 0.5), -1.0, 1.0)
@@ -197,18 +201,24 @@ def _affine(augment: Augment, numbers: Draws, size: int) -> npt.NDArray[np.float
     # a large area leaves less freedom: cutting off a side that is too long would give less than the least area
     ratio = np.exp(_either_way(numbers[:, _CROP_RATIO], np.minimum(math.log(4 / 3), -np.log(area))))
     width, height = np.sqrt(area * ratio), np.sqrt(area / ratio)
-    padding = round(augment.pad * size)
-    pad_x, pad_y = (np.floor((2 * padding + 1) * numbers[:, column]) - padding for column in (_PAD_X, _PAD_Y))
-    move_x = _either_way(numbers[:, _SHIFT_X], 2 * augment.shift) + 2 * pad_x / size
-    move_y = _either_way(numbers[:, _SHIFT_Y], 2 * augment.shift) + 2 * pad_y / size
+    pad_x, pad_y = (_padding(numbers[:, at], augment.pad, side) for at, side in ((_PAD_X, wide), (_PAD_Y, tall)))
+    move_x = _either_way(numbers[:, _SHIFT_X], 2 * augment.shift) + 2 * pad_x / wide
+    move_y = _either_way(numbers[:, _SHIFT_Y], 2 * augment.shift) + 2 * pad_y / tall
     centre_x = _either_way(numbers[:, _CROP_X], 1.0) * (1 - width) + move_x
     centre_y = _either_way(numbers[:, _CROP_Y], 1.0) * (1 - height) + move_y
     cosine, sine = np.cos(angle) * zoom, np.sin(angle) * zoom
+    # a turn is one of pixels, of which -1..1 has more along the longer side
     rows = np.array([
-        [across * cosine * width, -down * sine * width, centre_x],
-        [across * sine * height, down * cosine * height, centre_y],
+        [across * cosine * width, -down * sine * width * (tall / wide), centre_x],
+        [across * sine * height * (wide / tall), down * cosine * height, centre_y],
     ])  # fmt: skip
     return rows.transpose(2, 0, 1).astype(np.float32)
+
+
+def _padding(numbers: Draws, share: float, side: int) -> Draws:
+    """Whole pixels either way, up to a share of a side."""
+    most = round(share * side)
+    return np.asarray(np.floor((2 * most + 1) * numbers) - most)
 
 
 def _bilinear(values: Tensor, grid: Tensor) -> Tensor:
@@ -277,7 +287,7 @@ def _erase(augment: Augment, measured: Measured, values: Tensor, numbers: Draws)
     height, width = values.shape[-2:]
     chance, area, ratio, y, x = (numbers[:, _ERASE + place] for place in range(5))
     area = 0.02 + 0.31 * area
-    ratio = np.exp(_either_way(ratio, math.log(10 / 3)))
+    ratio = np.exp(_either_way(ratio, math.log(10 / 3))) * (width / height)  # of shares, where the paper's is of pixels
     tall, wide = np.minimum(np.sqrt(area * ratio), 1), np.minimum(np.sqrt(area / ratio), 1)
     box = _boxes(*_rectangle(tall, wide, y, x, height, width), height, width).to(values.device)
     mean = torch.tensor(measured.mean, device=values.device).view(1, -1, 1, 1)

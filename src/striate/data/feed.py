@@ -3,6 +3,7 @@
 Both hand out the same batches for the same indices, so nothing later can tell them apart.
 """
 
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ Memory = Literal["auto", "resident", "streamed"]
 class Batch:
     """One row a look: at a single look each these are pictures; `indices` repeats where a picture has several.
 
-    `pictures` are canvases (n, channels, side, side): uint8 as read, float32 in 0..1 once they are changed, and
+    `pictures` are canvases (n, channels, height, width): uint8 as read, float32 in 0..1 once they are changed, and
     normalised for the network. `targets` are the parts of each row, tensors of n; `laid` says how each lies.
     """
 
@@ -95,7 +96,7 @@ def open_feed(
     """
     streamed = Streamed(units, preprocess, device, workers, say=say)
     parts = sum(kind in ("ids", "field") for kind in units.samples.targets.kinds.values())
-    needed = len(indices) * (preprocess.channels * preprocess.depth // 8 + 4 * parts) * preprocess.side**2
+    needed = len(indices) * (preprocess.channels * preprocess.depth // 8 + 4 * parts) * math.prod(preprocess.frame)
     if preprocess.views != "one" or memory == "streamed" or (memory == "auto" and needed > free_memory(device) / 4):
         return streamed
     return Resident(streamed, indices, len(units), progress)

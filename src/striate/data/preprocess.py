@@ -14,8 +14,9 @@ from torch import Tensor
 from striate.base import devices
 from striate.base.declared import read
 from striate.base.options import Range
+from striate.base.units import sides
 from striate.data.picture import decode, layers
-from striate.data.picture.canvas import Resize, cut, planes, square, squared, ten_crops, tiles
+from striate.data.picture.canvas import Resize, canvas_of, cut, laid_of, planes, ten_crops, tiles
 from striate.data.picture.laid import Array, Laid, Pixels
 from striate.data.picture.levels import WHITE
 from striate.data.picture.pixels import PIXELS
@@ -25,6 +26,7 @@ VERSION = 2
 # ITU-R BT.601 luma, as Pillow and JPEG weigh colours.
 LUMA = (0.299, 0.587, 0.114)
 Views = Literal["one", "ten"]
+Side = Annotated[int, Range(224, least=1, most=4096)]
 Share = Annotated[float, Range(0.5, least=0, most=1)]
 
 
@@ -32,6 +34,7 @@ Share = Annotated[float, Range(0.5, least=0, most=1)]
 class Preprocess:
     """Size, channels and way of resizing, and the mean and deviation of the training pictures.
 
+    `size` is that of the canvas that a network sees: the side of a square, or (height, width).
     `mean` and `deviation` are per channel, in units of 0..1, over all pixels of all training pictures after
     resizing: one mean of one set of numbers, not an average of each picture's deviation. `views`: a picture is
     looked at once, or in ten crops. `version` is that of the resizing it was trained with.
@@ -42,7 +45,7 @@ class Preprocess:
     white in files of 16 bits, of which cameras use 10, 12 or 14.
     """
 
-    size: Annotated[int, Range(224, least=1, most=4096)]
+    size: tuple[Side, Side] | Side
     channels: Annotated[int, Range(3, least=1, most=layers.MOST)]
     resize: Resize = "squash"
     mean: tuple[Share, ...] = (0.5,)
@@ -55,10 +58,19 @@ class Preprocess:
     depth: layers.Depth = 8
     white: Annotated[int, Range(WHITE, least=255, most=WHITE)] = WHITE
 
+    def __post_init__(self) -> None:
+        if self.sides[0] == self.sides[1]:  # a square has one way to be written
+            object.__setattr__(self, "size", self.sides[0])
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Height and width of the canvas that a network sees."""
+        return sides(self.size)
+
     def looks(
         self, picture: decode.Given, where: str = "picture", tile: int | None = None, max_pixels: int = PIXELS
     ) -> list[tuple[Pixels, Laid]]:
-        """Each canvas, uint8 (channels, size, size), on which the network looks at a picture, and how that lies on it.
+        """Each canvas, uint8 (channels, height, width), on which a picture is looked at, and how it lies there.
 
         `picture` is a file's bytes, Pillow's picture, or uint8 (height, width, 1 or 3); `where` names it in a
         `DataError`. `tile`: only this one. `max_pixels`: the most that are read.
@@ -68,33 +80,34 @@ class Preprocess:
             own = planes(pixels, self.channels)
             every = self.laid(*own.shape[1:])
             return [(self.canvas(own, laid), laid) for laid in (every if tile is None else [every[tile]])]
-        canvas, laid = square(pixels, self.channels, self.side, self.resize)
+        canvas, laid = canvas_of(pixels, self.channels, self.frame, self.resize)
         return ten_crops(canvas, laid, self.size) if self.views == "ten" else [(canvas, laid)]
 
     def laid(self, height: int, width: int) -> list[Laid]:
         """How a picture that is answered whole lies on each of its canvases."""
         if self.resize == "tiles":
             return tiles(height, width, self.size, self.context, self.answered)
-        laid, around = squared(height, width, self.answered, self.resize), self.context
+        laid, around = laid_of(height, width, self.answered, self.resize), self.context
         offset = (laid.offset[0] + around, laid.offset[1] + around)
-        return [Laid(laid.picture, (self.size, self.size), laid.scale, offset, around)]
+        return [Laid(laid.picture, self.sides, laid.scale, offset, around)]
 
     def canvas(self, picture: Array, laid: Laid) -> Array:
         """What lies on one canvas of a picture (channels, height, width), uint8 or float32 in 0..1."""
         if self.resize == "tiles":
             return cut(picture, laid)
-        pixels, side = picture.transpose(1, 2, 0), self.answered
+        pixels, size = picture.transpose(1, 2, 0), self.answered
         if picture.dtype.kind == "u":
-            inner, _ = square(pixels, len(picture), side, self.resize)
+            inner, _ = canvas_of(pixels, len(picture), size, self.resize)
         else:
-            inner = squared(*laid.picture, side, self.resize).forward(pixels, "field", 0.5).transpose(2, 0, 1)
-        return cut(inner, Laid((side, side), laid.canvas, (1.0, 1.0), (self.context, self.context)))
+            inner = laid_of(*laid.picture, size, self.resize).forward(pixels, "field", 0.5).transpose(2, 0, 1)
+        return cut(inner, Laid(size, laid.canvas, (1.0, 1.0), (self.context, self.context)))
 
     @property
-    def answered(self) -> int:
-        """The side of the square inside a canvas that is answered for; of a tile a multiple of the stride."""
-        inside = self.size - 2 * self.context
-        return inside // self.stride * self.stride if self.resize == "tiles" else inside
+    def answered(self) -> tuple[int, int]:
+        """Height and width of what is answered for inside a canvas; of a tile multiples of the stride."""
+        step = self.stride if self.resize == "tiles" else 1
+        height, width = ((side - 2 * self.context) // step * step for side in self.sides)
+        return height, width
 
     def pixels(self, picture: decode.Given, where: str = "picture", max_pixels: int = PIXELS) -> Pixels:
         """The picture's pixels, uint8 (height, width, 1 or 3); a large JPEG's at a half, a quarter or an eighth of
@@ -102,12 +115,12 @@ class Preprocess:
         wanted = layers.layers_of(self.channels, self.depth)
         if wanted and not isinstance(picture, np.ndarray):
             return layers.read(picture, where, wanted, max_pixels)
-        return decode.pixels_of(picture, where, None if self.whole else self.side, max_pixels, self.white)
+        return decode.pixels_of(picture, where, None if self.whole else self.frame, max_pixels, self.white)
 
     @property
-    def side(self) -> int:
-        """Of the square that a picture becomes: ten crops are cut from one an eighth larger, 256 for 224."""
-        return larger(self.size) if self.views == "ten" else self.size
+    def frame(self) -> tuple[int, int]:
+        """Height and width that a picture is brought to: ten crops are cut from an eighth more, 256 for 224."""
+        return larger(self.sides) if self.views == "ten" else self.sides
 
     def normalise(self, pictures: Tensor) -> Tensor:
         """uint8, or float in 0..1, (n, channels, h, w) -> float32 with mean 0 and deviation 1 per channel.
@@ -128,10 +141,10 @@ class Preprocess:
 @final
 @dataclass(frozen=True)
 class Itself:
-    """A picture is looked at as it is, at its own size; `side` is the longest of any."""
+    """A picture is looked at as it is, at its own size; `frame` is the most height and width of any."""
 
     channels: Annotated[int, Range(3, least=1, most=layers.MOST)]
-    side: int
+    frame: tuple[int, int]
     views: Views = "one"
     depth: layers.Depth = 8
     white: int = WHITE
@@ -166,9 +179,10 @@ def white_of(pictures: Tensor) -> float:
     return 65_535.0 if pictures.dtype == torch.uint16 else 255.0
 
 
-def larger(size: int) -> int:
-    """The side of a canvas from which squares of `size` are cut: an eighth more."""
-    return round(size * 8 / 7)
+def larger(sides: tuple[int, int]) -> tuple[int, int]:
+    """Height and width of a canvas from which those of these sides are cut: an eighth more."""
+    height, width = (round(side * 8 / 7) for side in sides)
+    return height, width
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def units_of(samples: Samples, preprocess: Preprocess | None = None) -> Units:
     """The samples themselves; or, where `preprocess` cuts pictures, each of their tiles."""
     if preprocess is None or preprocess.resize != "tiles":
         return Units(samples, np.arange(len(samples)))
-    down, across = (-(-samples.sizes // preprocess.answered)).astype(np.int64).T
+    down, across = (-(-samples.sizes // np.array(preprocess.answered))).astype(np.int64).T
     counts = down * across
     firsts = np.cumsum(counts) - counts
     of = np.repeat(np.arange(len(samples)), counts)

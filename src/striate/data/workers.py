@@ -119,7 +119,7 @@ class Reading:
             * blank.channels
             * blank.depth
             // 8
-            * blank.side**2
+            * math.prod(blank.frame)
             * (2 * self._workers + 2)
             * processes.together_here()
         )

@@ -49,7 +49,7 @@ def rows(
         if of_pictures(task):
             way = predictor.members[0].preprocess
             answers = task.said(inside(answers, way))
-            asked = asked.inside((way.answered, way.answered), way.context)
+            asked = asked.inside(way.answered, way.context)
         return task.kept(answers, asked)
 
     for batches in zip(*(source.batches(groups) for source in sources), strict=True):
@@ -109,7 +109,8 @@ def as_given(predictor: Predictor, samples: Samples, indices: Indices, workers: 
     """
     units, way = units_of(samples), predictor.members[0].preprocess
     if of_pictures(predictor.task):
-        itself = Itself(way.channels, int(samples.sizes[indices].max(initial=1)), depth=way.depth, white=way.white)
+        tallest, widest = samples.sizes[indices].max(0, initial=1).tolist()
+        itself = Itself(way.channels, (tallest, widest), depth=way.depth, white=way.white)
         source: Feed = Streamed(units, itself, torch.device("cpu"), _readers(samples, workers))
         groups, place = list(indices[:, None]), torch.device("cpu")
     else:

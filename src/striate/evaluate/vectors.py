@@ -150,7 +150,7 @@ def _has_code(network: nn.Module) -> bool:
 
 
 def _seen(predictor: Predictor, pictures: Array, pool: Pool) -> Array:
-    """The vectors of canvases (n, channels, side, side), float64 (n, d)."""
+    """The vectors of canvases (n, channels, height, width), float64 (n, d)."""
     member = predictor.members[0]
 
     def seen(batches: Any) -> Array:

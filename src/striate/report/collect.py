@@ -17,6 +17,7 @@ from striate.base import reading
 from striate.base.errors import DataError, Option, RunError, UsageError
 from striate.base.reading import DAMAGED
 from striate.base.sections import Seen
+from striate.base.units import by
 from striate.data.augment import Augment, Augmenter, canvas_for
 from striate.data.feed import Batch
 from striate.data.load import read_samples
@@ -73,7 +74,7 @@ def collect(run: Run, samples: Samples | None = None) -> Material:
     sections, notes = _sections(run, result, pictures)
     examples = list(_examples(run, lines, pictures))
     # the values of the preset are filled in; a page that is passed on holds no paths
-    recipe = run.recipe | facts["augment"] | {"data": Path(run.recipe["data"]).name}
+    recipe = run.recipe | facts["augment"] | {"data": Path(run.recipe["data"]).name, "size": by(run.preprocess.sides)}
     best, network = int(page.field(result, "best_epoch")), run.network
     came, command = origin(facts)
     return Material(
@@ -225,14 +226,15 @@ def _examples(run: Run, lines: list[Line], pictures: Pictures) -> Iterator[Examp
     measured = Measured(**{name: _tuples(value) for name, value in run.facts["measured"].items()})
     own = run.preprocess
     canvases = canvas_for(augment, own)
-    side = canvases.size
     task, seed = run.task, int(run.recipe["seed"])
     augmenter = Augmenter(augment, own.size, measured, seed)
     for place in train[first]:
         try:
             picture = pictures.read(int(place))
             ((canvas, laid),) = canvases.looks(picture, tile=0, max_pixels=MOST_PIXELS)
-            before = visible(Preprocess(max(side, LEAST), 3, white=own.white).pixels(picture, max_pixels=MOST_PIXELS))
+            before = visible(
+                Preprocess(max(*canvases.sides, LEAST), 3, white=own.white).pixels(picture, max_pixels=MOST_PIXELS)
+            )
         except DataError:
             continue
         batch = Batch(np.array([place]), torch.from_numpy(canvas)[None], {}, (laid,))

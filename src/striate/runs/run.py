@@ -134,9 +134,9 @@ class Run:
 
     def _fresh(self) -> nn.Module:
         """The network that run.json names, of the catalogue and of options that its builder declares."""
-        network, size = self.facts["network"], self.preprocess.size
+        network = self.facts["network"]
         try:
-            check_size(network["name"], size, size, **network["options"])
+            check_size(network["name"], *self.preprocess.sides, **network["options"])
             return network_for(network["name"], self.task, self.preprocess.channels, network["options"])
         except UsageError as error:
             raise RunError(self.folder / "run.json", f"network: {error.where}: {error.cause}", DAMAGED) from None

@@ -52,7 +52,7 @@ class Recipe:
     """The keys that are read without training; the others are read by those who train."""
 
     data: Text
-    size: int | None = None
+    size: tuple[int, int] | int | None = None
     dropout: float | None = None
     model_options: Options = field(default_factory=dict)
     seed: Annotated[int, Range(0, least=0, most=2**32 - 1)]

@@ -44,7 +44,7 @@ class Start:
         """Keys of the recipe that are as in the run, where that names no network of its own."""
         if recipe["model"] is not None:
             return {}
-        own = self.run.recipe
+        own = {**self.run.recipe, "size": self.run.preprocess.size}  # a list in run.json is a pair here
         told = {key: own[key] for key in AS_IT_WAS if recipe[key] is None and own.get(key) is not None}
         return {**told, "model": own["model"], "model_options": {**own["model_options"], **recipe["model_options"]}}
 

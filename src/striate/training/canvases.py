@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from striate.base.errors import UsageError
-from striate.base.units import by
+from striate.base.units import Size, by, sides
 from striate.base.words import many
 from striate.data.picture.layers import layers_of
 from striate.data.preprocess import Preprocess
@@ -20,18 +20,20 @@ from striate.training.recipe import Recipe
 LEAST, MOST = 64, 256
 
 
-def lost(net: nn.Module, task: Task, entry: Entry, channels: int, size: int) -> int:
+def lost(net: nn.Module, task: Task, entry: Entry, channels: int, size: Size) -> int:
     """Pixels at each border of a canvas that the network has no answer for; on tensors without storage."""
     if not of_pictures(task):
         return 0
     maps, numbers = task.channels(channels)
-    answer = net.eval()(torch.empty(1, maps, size, size, device="meta"))
+    height, width = sides(size)
+    answer = net.eval()(torch.empty(1, maps, height, width, device="meta"))
     net.train()
-    side = answer.shape[-1] if answer.ndim == 4 else 0
-    if tuple(answer.shape) != (1, numbers, side, side) or not 0 < side <= size or (size - side) % 2:
-        cause = f"{entry.name} answers {by(answer.shape[1:])} of a picture of {size}x{size}"
+    both = (height - answer.shape[2], width - answer.shape[3]) if answer.ndim == 4 else (0, 0)
+    fits = answer.ndim == 4 and tuple(answer.shape[:2]) == (1, numbers) and min(answer.shape) > 0
+    if not fits or both[0] != both[1] or both[0] < 0 or both[0] % 2:
+        cause = f"{entry.name} answers {by(answer.shape[1:])} of a picture of {by((height, width))}"
         raise UsageError("model", cause, "a network whose answer is a picture: autoencoder, unet_padded, unet")
-    return int(size - side) // 2
+    return int(both[0]) // 2
 
 
 def refuse_other_ways(recipe: Recipe, task: Task) -> None:
@@ -70,12 +72,13 @@ def blank(recipe: Recipe, entry: Entry, options: dict[str, Any], task: Task, sam
         whole = least + max(0, -(-(max(longest, step) + around - least) // step)) * step
         size = min(whole, usual if lost else max(LEAST, min(usual, MOST)))
     if context is None:
-        around = max(step, round(size / 8 / step) * step)
-        needed = resize == "tiles" and longest > size and size >= 4 * around
-        context = lost or (around if needed else 0)
-    check_size(entry, size, size, **options)
+        shorter, cut = min(sides(size)), bool((samples.sizes > sides(size)).any())
+        around = max(step, round(shorter / 8 / step) * step)
+        context = lost or (around if resize == "tiles" and cut and shorter >= 4 * around else 0)
+    check_size(entry, *sides(size), **options)
     found = Preprocess(size, channels, resize, context=context, stride=step, whole=True, depth=recipe.depth)
-    if found.answered < 1:
-        cause = f"of {many(size, 'pixel')} nothing is left between {context} of context at each border"
-        raise UsageError("size", cause, f"at least {size - size % step + 2 * step}, or a smaller --context")
+    if min(found.answered) < 1:
+        side = min(found.sides)
+        cause = f"of {many(side, 'pixel')} nothing is left between {context} of context at each border"
+        raise UsageError("size", cause, f"at least {side - side % step + 2 * step}, or a smaller --context")
     return found

@@ -4,6 +4,7 @@ Photographs and drawings in folders are looked at first: how large, how many, wh
 pictures are, so that a test set decides nothing.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
@@ -11,6 +12,7 @@ from typing import Any, final
 import numpy as np
 import torch
 
+from striate.base.units import Size, by, sides
 from striate.cost.count import count
 from striate.data.picture import decode
 from striate.data.picture.laid import Pixels
@@ -64,19 +66,19 @@ def chosen(recipe: Recipe, samples: Samples, train: Indices, gpu: bool) -> list[
     work = 3 * pictures * _macs(entry, options, usual)  # of an epoch, forward and backward
     budget = WORK * max(1.0, pictures / PICTURES) * (FASTER if gpu else 1)
 
-    def epochs(size: int) -> float:
-        return budget / (work * (size / usual) ** 2)
+    def epochs(size: Size) -> float:
+        return budget / (work * math.prod(side / usual for side in sides(size)))
 
-    size = recipe.size or usual
+    size: Size = recipe.size or usual
     if recipe.size is None and recipe.weights is None and not entry.fixed:
-        rungs = [each for each in SIDES if _suits(each, side, entry, options)] or [size]
+        rungs = [each for each in SIDES if _suits(each, side, entry, options)] or [usual]
         needed = recipe.epochs or max(LEAST_EPOCHS, min(ENOUGH_EPOCHS, ENOUGH_SEEN / pictures))
         size = max((each for each in rungs if epochs(each) >= needed), default=rungs[0])
         more = f", and {rungs[-1]} would cost {(rungs[-1] / size) ** 2:.1f} times as much" if rungs[-1] > size else ""
         found.append(Choice("size", size, f"pictures are {side} pixels at their shorter side{more}"))
     passes = recipe.epochs or round(min(max(epochs(size), LEAST_EPOCHS), MOST_EPOCHS))
     if recipe.epochs is None:
-        found.append(Choice("epochs", passes, f"over {pictures:,} training pictures of {size}x{size}"))
+        found.append(Choice("epochs", passes, f"over {pictures:,} training pictures of {by(sides(size))}"))
     if recipe.batch is None:
         batch = 2 ** round(np.log2(pictures * passes / STEPS))
         batch = min(max(batch, LEAST_BATCH), MOST_BATCH, pictures)
@@ -95,7 +97,7 @@ def _network(recipe: Recipe, side: int, glyphs: bool, much: bool) -> list[Choice
         return []
     if recipe.model_options:
         return [Choice("model", FOR_PICTURES["model"], "options are given, and none is named")]
-    size = recipe.size or side
+    size = min(sides(recipe.size or side))
     if glyphs and recipe.size in (None, 32) and size <= SMALL and recipe.channels in (None, 1) and recipe.depth == 8:
         return [Choice("model", "lenet5", f"grey glyphs of {side} pixels, which it was made for")]
     if size <= SMALL or not much:

@@ -4,6 +4,7 @@ A `Job` has the network, the pictures and the preprocessing besides, ready for i
 """
 
 import dataclasses
+import math
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from striate.base import processes, words
 from striate.base.errors import MachineError, Option, UsageError
 from striate.base.paths import path_of
 from striate.base.randomness import key
+from striate.base.units import sides
 from striate.data import splits
 from striate.data.augment import Augment, Augmenter, canvas_for, preset
 from striate.data.feed import Feed, cut_batches, open_feed, watched
@@ -235,7 +237,7 @@ def _fitted(asked: Recipe, choices: Sequence[Choice] = ()) -> Fitted:
     dropout = {} if recipe.dropout is None else {"dropout": recipe.dropout}
     options, channels = {**recipe.model_options, **dropout}, recipe.channels or 3
     size = recipe.size or usual_size(entry, **options)
-    check_size(entry, size, size, **options)
+    check_size(entry, *sides(size), **options)
     task = _task(recipe, ("one", "two"))
     with torch.device("meta"):
         net = network_for(entry.name, task, channels, options)
@@ -307,7 +309,7 @@ def job_of(plan: Plan, folder: Path, execution: Execution, listener: Listener) -
             (units, units.within(split.val), blank),
         )
     )
-    groups = cut_batches(learning, max(1, 2**22 // larger.size**2))
+    groups = cut_batches(learning, max(1, 2**22 // math.prod(larger.sides)))
     measured = measure(batch.pictures for batch in watched(train.batches(groups), len(learning), read))
     return Job(
         **{**vars(plan), "task": plan.task.measured(train.batches(groups))},

@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args, get_origin
 from striate.base.errors import UsageError, near
 from striate.base.options import Range, besides_none
 from striate.base.paths import path_of, text_of
+from striate.base.units import Size, size_of
 from striate.data.picture.pixels import LEAST_PIXELS, MOST_PIXELS, PIXELS
 from striate.models.catalog import find
 from striate.training.synonyms import DECIDED, called
@@ -51,7 +52,9 @@ class Recipe:
     )
     label_smoothing: float | None = _key(None, "probability spread over all classes", "Task", least=0, most=0.99)
 
-    size: int | None = _key(None, "side in pixels the network sees; its own by default", "Data", least=1, most=4096)
+    size: int | tuple[int, int] | None = _key(
+        None, "side in pixels the network sees, or HEIGHTxWIDTH; its own by default", "Data", least=1, most=4096
+    )
     channels: int | None = _key(
         None, "1 grey, 3 colour, or as many layers as each picture has; the network's own by default", "Data",
         least=1, most=16,
@@ -263,6 +266,8 @@ TOLD = {
 
 def _as_declared(name: str, declared: Any, value: Any) -> Any:
     """`value` as TOML's types allow it, unlike words of a command line; or an error that names both types."""
+    if declared == Size | None and value is not None:
+        return _size(name, value)
     kind, optional = besides_none(declared)
     origin = get_origin(kind)
     choices = get_args(kind) if origin is Literal else ()
@@ -281,6 +286,13 @@ def _as_declared(name: str, declared: Any, value: Any) -> Any:
         return dict(value)
     wanted = " or ".join(map(str, choices)) or TOLD[origin or kind]
     raise UsageError(name, f"{value!r} is a {type(value).__name__}, not {wanted}", f"{name} = a {wanted}")
+
+
+def _size(name: str, value: Any) -> Size:
+    try:
+        return size_of(value)
+    except ValueError as error:
+        raise UsageError(name, str(error), f"{name} = 224, or '224x320' for height x width") from None
 
 
 def _is_number(value: Any) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from striate.base.units import roughly
+from striate.base.units import by, roughly
 from striate.base.words import duration, many, plural
 from striate.cost.ledger import Ledger
 from striate.cost.memory import Memory
@@ -16,10 +16,14 @@ from striate.models.catalog import find, least_size
 from striate.training.pace import Pace
 from striate.training.plan import Job
 
+# How much longer than the other a side is, of pictures to which it matters that they are brought to a square.
+WIDE = 1.4
+
 
 def before(job: Job, steps: int) -> Iterator[str]:
     """Of a training that starts anew, with so many steps an epoch; a sentence each."""
     yield from _enlarged(job)
+    yield from _of_another_form(job)
     yield from _published(job)
     yield from _work(job, steps)
 
@@ -37,19 +41,34 @@ def time(job: Job, pace: Pace, pictures: float, left: float, since: int) -> str:
 
 def _enlarged(job: Job) -> Iterator[str]:
     """That pictures have fewer pixels than the network sees."""
-    side, entry, sizes = job.preprocess.size, find(job.network["name"]), job.samples.sizes[job.split.train]
+    canvas, entry, sizes = job.preprocess.sides, find(job.network["name"]), job.samples.sizes[job.split.train]
     height, width = (int(each) for each in np.median(sizes, axis=0))
-    if job.preprocess.resize == "tiles" or 2 * height * width > side**2:
+    if job.preprocess.resize == "tiles" or 2 * height * width > math.prod(canvas):
         return
     which = "" if (sizes == sizes[0]).all() else ", as most are,"
-    said = f"pictures of {width}x{height} pixels{which} are enlarged to {side}x{side}"
+    said = f"pictures of {by((height, width))} pixels{which} are enlarged to {by(canvas)}"
     least = least_size(entry, **job.network["options"])
     enough = least + max(0, -(-(max(height, width) - least) // entry.step)) * entry.step
     if entry.fixed:
         said += f", for {entry.name} takes no other size"
-    elif enough < side and job.recipe.weights is None:
-        said += f": --size {enough} takes about {100 * (enough / side) ** 2:.0f} % of the time"
+    elif canvas == (canvas[0],) * 2 and enough < canvas[0] and job.recipe.weights is None:
+        said += f": --size {enough} takes about {100 * enough**2 / math.prod(canvas):.0f} % of the time"
     yield said
+
+
+def _of_another_form(job: Job) -> Iterator[str]:
+    """That pictures which are all wide, or all tall, are brought to a square."""
+    side, entry, sizes = job.preprocess.size, find(job.network["name"]), job.samples.sizes[job.split.train]
+    low, form, high = np.quantile(sizes[:, 1] / sizes[:, 0], (0.05, 0.5, 0.95))
+    how = {"squash": "squashed", "crop": "cut", "letterbox": "letterboxed"}.get(job.preprocess.resize)
+    if not isinstance(side, int) or how is None or entry.fixed or high > 1.1 * low or 1 / WIDE < form < WIDE:
+        return
+    least = least_size(entry, **job.network["options"])
+    wanted = [side / form**0.5, side * form**0.5]  # as many pixels as before
+    height, width = (least + max(0, round((each - least) / entry.step)) * entry.step for each in wanted)
+    told = f"{form:.1f} times as wide as high" if form > 1 else f"{1 / form:.1f} times as high as wide"
+    if height != width:
+        yield f"pictures are {told}, and {how} to {side}x{side}: --size {height}x{width} keeps their form"
 
 
 def _published(job: Job) -> Iterator[str]:
@@ -70,7 +89,7 @@ def _work(job: Job, steps: int) -> Iterator[str]:
     part = math.ceil(train / (steps * machine.world * recipe.accumulate))
     ledger, memory = Ledger(report_unknown=True), Memory("cuda" if machine.device.type == "cuda" else "cpu")
     optimizer = "adamw" if recipe.optimizer == "adamw" else "momentum" if recipe.momentum else "sgd"
-    shape = (job.task.channels(job.preprocess.channels)[0], job.preprocess.size, job.preprocess.size)
+    shape = (job.task.channels(job.preprocess.channels)[0], *job.preprocess.sides)
     try:
         trace(
             job.net, shape, (ledger, memory), batch=part, training=True, optimizer=optimizer, autocast=machine.bfloat16

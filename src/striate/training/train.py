@@ -12,6 +12,7 @@ from typing import Any
 from striate.base import durable, processes
 from striate.base.errors import MachineError, RunError, StriateError
 from striate.base.paths import path_of
+from striate.base.units import by
 from striate.base.words import many
 from striate.data import preprocess
 from striate.data.load import Data
@@ -159,8 +160,8 @@ def _introduce(job: Job, folder: Path, listener: Listener) -> None:
     for key, why in job.chosen.items():
         listener.say(f"{key} {str(getattr(recipe, key)).lower()}: {why}")
     if len(job.units) > len(job.samples):
-        learned, side = len(job.units.within(split.train)), job.preprocess.size
-        listener.say(f"they are looked at in tiles of {side}x{side} pixels, {learned} of them in training")
+        learned, size = len(job.units.within(split.train)), by(job.preprocess.sides)
+        listener.say(f"they are looked at in tiles of {size} pixels, {learned} of them in training")
     if recipe.channels == 1 and not job.samples.grey:
         listener.say(f"{recipe.model} sees one channel: colours are turned to grey (--channels 3 keeps them)")
     for note in job.start.leaks(job.samples, job.split) if job.start else ():

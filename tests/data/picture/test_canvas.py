@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from striate.data.picture.canvas import square, ten_crops
+from striate.data.picture.canvas import canvas_of, ten_crops
 
 # sha256 over 500 canvases, 250 sizes squashed and 250 cropped or letterboxed, by `digest` below. Equal with Pillow
 # 12.3.0 and 13.0.0, and equal to what one call of 12.3.0 gives: see the test of `one_call`.
@@ -50,7 +50,7 @@ def one_call(pixels, size, how):
 
 
 def squares():
-    return (square(pixels, pixels.shape[2], size, how)[0] for pixels, size, how in pictures())
+    return (canvas_of(pixels, pixels.shape[2], size, how)[0] for pixels, size, how in pictures())
 
 
 def test_five_hundred_canvases_have_the_bits_of_every_allowed_pillow():
@@ -65,7 +65,7 @@ def test_one_call_of_pillow_differs_by_one_level_at_most():
 @pytest.mark.parametrize("channels", [1, 3])
 def test_ten_crops_are_the_corners_the_centre_and_their_mirrors(channels):
     pixels = np.random.default_rng(0).integers(0, 256, (40, 40, channels), dtype=np.uint8)
-    canvas, laid = square(pixels, channels, 40, "squash")
+    canvas, laid = canvas_of(pixels, channels, 40, "squash")
     crops = ten_crops(canvas, laid, 32)
     places = [(0, 0), (0, 8), (8, 0), (8, 8), (4, 4)]
     for place, (crop, where) in enumerate(crops):

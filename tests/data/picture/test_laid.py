@@ -9,18 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from small import whole
-from striate.data.picture.canvas import square
+from striate.base import units
+from striate.data.picture.canvas import canvas_of
 from striate.data.picture.laid import Laid
 
 sides = st.integers(1, 60)
+canvases = st.integers(1, 40) | st.tuples(st.integers(1, 40), st.integers(1, 40))
 ways = st.sampled_from(["squash", "crop", "letterbox"])
 
 
 def laid(height, width, size, how):
-    return square(np.zeros((height, width, 1), np.uint8), 1, size, how)[1]
+    return canvas_of(np.zeros((height, width, 1), np.uint8), 1, size, how)[1]
 
 
-@given(sides, sides, st.integers(1, 40), ways, st.randoms(use_true_random=False))
+@given(sides, sides, canvases, ways, st.randoms(use_true_random=False))
 def test_boxes_come_back_where_they_were(height, width, size, how, chance):
     at = laid(height, width, size, how)
     corners = np.sort(np.array([[chance.uniform(0, width), chance.uniform(0, height)] for _ in range(2)]), 0)
@@ -29,14 +31,26 @@ def test_boxes_come_back_where_they_were(height, width, size, how, chance):
     assert np.allclose(at.back(there, "boxes"), box, atol=1e-9 * max(height, width))
 
 
-@given(sides, sides, st.integers(1, 40))
+@given(sides, sides, canvases)
 def test_the_whole_picture_lies_inside_a_letterbox_and_fills_one_side(height, width, size):
     (left, top, right, bottom), = laid(height, width, size, "letterbox").forward(
         np.array([[0, 0, width, height]]), "boxes"
     )  # fmt: skip
     assert min(left, top) >= -1e-9
-    assert max(right, bottom) <= size + 1e-9
-    assert max(right - left, bottom - top) == pytest.approx(size)
+    tall, wide = units.sides(size)
+    assert (bottom <= tall + 1e-9, right <= wide + 1e-9) == (True, True)
+    assert max((right - left) / wide, (bottom - top) / tall) == pytest.approx(1)
+    # whole pixels, and of the picture's own form
+    assert abs((right - left) * height - (bottom - top) * width) <= max(height, width) or min(tall, wide) == 1
+
+
+@given(sides, sides, canvases)
+def test_a_crop_shows_the_largest_part_of_the_canvas_form_from_the_middle(height, width, size):
+    at, (tall, wide) = laid(height, width, size, "crop"), units.sides(size)
+    top, left, bottom, right = at.shows()
+    assert (bottom - top) * wide == pytest.approx((right - left) * tall)
+    assert max((bottom - top) / height, (right - left) / width) == pytest.approx(1)
+    assert (top + bottom, left + right) == (pytest.approx(height), pytest.approx(width))
 
 
 @given(sides, sides, st.integers(1, 3), ways)
@@ -51,13 +65,13 @@ def test_ids_that_are_enlarged_by_a_whole_number_come_back_as_they_were(height, 
     assert (at.back(there, "ids", -1) == square_ids).all()
 
 
-@given(sides, sides, st.integers(1, 40), ways)
+@given(sides, sides, canvases, ways)
 def test_a_field_of_one_value_keeps_it_wherever_the_picture_lies(height, width, size, how):
     at = laid(height, width, size, how)
     there = at.forward(np.full((height, width), 0.25, np.float32), "field", np.nan)
     assert np.isnan(there).any() == (how == "letterbox" and not np.isfinite(there).all())
     assert np.allclose(there[np.isfinite(there)], 0.25)
-    back = at.back(np.full((size, size), 0.25, np.float32), "field", np.nan)
+    back = at.back(np.full(units.sides(size), 0.25, np.float32), "field", np.nan)
     assert back.shape == (height, width)
     assert np.allclose(back[np.isfinite(back)], 0.25)
     assert np.isfinite(back).any()
@@ -68,7 +82,7 @@ def test_a_field_of_one_value_keeps_it_wherever_the_picture_lies(height, width, 
 def test_a_field_goes_to_the_canvas_as_the_picture_does():
     pixels = np.random.default_rng(1).integers(0, 256, (50, 33, 1), dtype=np.uint8)
     for how in ("squash", "crop", "letterbox"):
-        canvas, at = square(pixels, 1, 24, how)
+        canvas, at = canvas_of(pixels, 1, 24, how)
         field = at.forward(pixels[..., 0].astype(np.float32), "field", 128)
         assert np.abs(field - canvas[0]).max() <= 1  # bytes are rounded between the passes, a field is not
 

@@ -1,52 +1,62 @@
-"""From pixels to the square that a network sees: resized to it, or cut in tiles."""
+"""From pixels to the canvas that a network sees: resized to it, or cut in tiles."""
 
 from typing import Literal
 
 import numpy as np
 from PIL import Image
 
+from striate.base.units import Size, sides
 from striate.data.picture.laid import Array, Laid, Pixels, resized
 
 Resize = Literal["squash", "crop", "letterbox", "tiles"]
 LETTERBOX = 128
 
 
-def square(pixels: Pixels, channels: int, size: int, how: Resize) -> tuple[Pixels, Laid]:
-    """uint8 (height, width, 1 or 3) -> uint8 (channels, size, size), and how it lies there.
+def canvas_of(pixels: Pixels, channels: int, size: Size, how: Resize) -> tuple[Pixels, Laid]:
+    """uint8 (height, width, 1 or 3) -> uint8 (channels, *sides(size)), and how it lies there.
 
     Colour is weighed to grey by ITU-R BT.601, grey is repeated for colour. Enlarging never rings as cubic filters do.
     """
-    laid = squared(pixels.shape[0], pixels.shape[1], size, how)
+    laid = laid_of(pixels.shape[0], pixels.shape[1], size, how)
     if _layered(pixels, channels):
         middle = 0 if how != "letterbox" else LETTERBOX * (257 if pixels.dtype == np.uint16 else 1)
         field = laid.forward(pixels.astype(np.float32), "field", middle)
         return np.rint(field).astype(pixels.dtype).transpose(2, 0, 1).copy(), laid
-    image = _image(pixels, channels)
+    image, (height, width) = _image(pixels, channels), laid.canvas
     if how == "letterbox":
         inner = (round(image.width * laid.scale[1]), round(image.height * laid.scale[0]))
-        blank = Image.new(image.mode, (size, size), LETTERBOX if image.mode == "L" else (LETTERBOX,) * 3)
+        blank = Image.new(image.mode, (width, height), LETTERBOX if image.mode == "L" else (LETTERBOX,) * 3)
         shrunk = resized(image, *inner, (0, 0, image.width, image.height))
         blank.paste(shrunk, (int(laid.offset[1]), int(laid.offset[0])))
         image = blank
     else:
-        side = min(image.size)
-        left, top = ((image.width - side) / 2, (image.height - side) / 2) if how == "crop" else (0.0, 0.0)
-        image = resized(image, size, size, (left, top, image.width - left, image.height - top))
+        tall, wide = _cropped(image.height, image.width, laid.canvas) if how == "crop" else image.size[::-1]
+        left, top = (image.width - wide) / 2, (image.height - tall) / 2
+        image = resized(image, width, height, (left, top, image.width - left, image.height - top))
     return _planes(image, channels), laid
 
 
-def squared(height: int, width: int, size: int, how: Resize) -> Laid:
-    """How a picture lies on a square of `size`."""
+def laid_of(height: int, width: int, size: Size, how: Resize) -> Laid:
+    """How a picture lies on a canvas of `size`."""
+    down, across = canvas = sides(size)
     if how == "squash":
-        return Laid((height, width), (size, size), (size / height, size / width))
+        return Laid((height, width), canvas, (down / height, across / width))
     if how == "crop":
-        side = min(height, width)
-        scale = size / side
-        cut = (-(height - side) / 2 * scale, -(width - side) / 2 * scale)
-        return Laid((height, width), (size, size), (scale, scale), cut)
-    longest = max(height, width)
-    tall, wide = max(1, round(size * height / longest)), max(1, round(size * width / longest))
-    return Laid((height, width), (size, size), (tall / height, wide / width), ((size - tall) // 2, (size - wide) // 2))
+        tall, wide = _cropped(height, width, canvas)
+        scale = down / tall if tall == height else across / wide
+        cut = (-(height - tall) / 2 * scale, -(width - wide) / 2 * scale)
+        return Laid((height, width), canvas, (scale, scale), cut)
+    if height * across >= width * down:
+        tall, wide = down, max(1, round(down * width / height))
+    else:
+        tall, wide = max(1, round(across * height / width)), across
+    return Laid((height, width), canvas, (tall / height, wide / width), ((down - tall) // 2, (across - wide) // 2))
+
+
+def _cropped(height: int, width: int, canvas: tuple[int, int]) -> tuple[float, float]:
+    """Height and width of the largest part of a picture that has the canvas's form: one of the two is the picture's."""
+    down, across = canvas
+    return (height, height * across / down) if height * across <= width * down else (width * down / across, width)
 
 
 def planes(pixels: Pixels, channels: int) -> Pixels:
@@ -73,15 +83,16 @@ def _planes(image: Image.Image, channels: int) -> Pixels:
     return np.array(np.broadcast_to(values, (channels, *values.shape[1:])))
 
 
-def tiles(height: int, width: int, size: int, context: int, step: int) -> list[Laid]:
-    """Canvases of `size` that answer together for each pixel of a picture once, each for `step` by `step` of them.
+def tiles(height: int, width: int, size: Size, context: int, step: Size) -> list[Laid]:
+    """Canvases of `size` that answer together for each pixel of a picture once, each for a part of the size `step`.
 
     Those begin `context` pixels from the canvas's border: Ronneberger et al. 2015, Figure 2.
     """
+    down, across = sides(step)
     return [
-        Laid((height, width), (size, size), (1.0, 1.0), (context - top, context - left), context)
-        for top in range(0, height, step)
-        for left in range(0, width, step)
+        Laid((height, width), sides(size), (1.0, 1.0), (context - top, context - left), context)
+        for top in range(0, height, down)
+        for left in range(0, width, across)
     ]
 
 
@@ -101,15 +112,15 @@ def _mirrored(places: Array, own: int) -> Array:
     return np.asarray(np.minimum(places, period - places))
 
 
-def ten_crops(canvas: Pixels, laid: Laid, size: int) -> list[tuple[Pixels, Laid]]:
+def ten_crops(canvas: Pixels, laid: Laid, size: Size) -> list[tuple[Pixels, Laid]]:
     """The four corners and the centre of a canvas, and all of them mirrored: Krizhevsky et al. 2012, section 4.1."""
-    side = canvas.shape[1]
-    last, middle = side - size, (side - size) // 2
+    height, width = sides(size)
+    low, right = canvas.shape[1] - height, canvas.shape[2] - width
     looks = []
-    for top, left in ((0, 0), (0, last), (last, 0), (last, last), (middle, middle)):
+    for top, left in ((0, 0), (0, right), (low, 0), (low, right), (low // 2, right // 2)):
         down, across = laid.offset[0] - top, laid.offset[1] - left
-        crop = np.ascontiguousarray(canvas[:, top : top + size, left : left + size])
-        looks.append((crop, Laid(laid.picture, (size, size), laid.scale, (down, across))))
-        turned = Laid(laid.picture, (size, size), (laid.scale[0], -laid.scale[1]), (down, size - across))
+        crop = np.ascontiguousarray(canvas[:, top : top + height, left : left + width])
+        looks.append((crop, Laid(laid.picture, (height, width), laid.scale, (down, across))))
+        turned = Laid(laid.picture, (height, width), (laid.scale[0], -laid.scale[1]), (down, width - across))
         looks.append((np.ascontiguousarray(crop[:, :, ::-1]), turned))
     return looks

@@ -16,6 +16,7 @@ from PIL import Image, features
 from PIL import __version__ as pillow_version
 
 from striate.base.errors import DataError, MachineError
+from striate.base.units import Size, sides
 from striate.data.picture import damage, gif, levels, limits, tiff
 from striate.data.picture.damage import CONVERT, FETCH, attempt
 from striate.data.picture.laid import Pixels
@@ -66,14 +67,14 @@ def read(
     data: bytes,
     where: str = "picture",
     *,
-    at_least: int | None = None,
+    at_least: Size | None = None,
     max_pixels: int = PIXELS,
     white: int = levels.WHITE,
 ) -> Picture:
     """The pixels of one picture; `DataError` when there are none to be trusted.
 
-    `where` names it in an error. `at_least`: a JPEG is decoded at 1/2, 1/4 or 1/8 while both sides stay at least
-    twice this, in pixels. `max_pixels`: the most that are read. `white`: the level of a file of 16 bits that is white.
+    `where` names it in an error. `at_least`: a JPEG is decoded at 1/2, 1/4 or 1/8 while height and width stay at least
+    twice these, in pixels. `max_pixels`: the most that are read. `white`: the level of a file of 16 bits that is white.
     The result depends on the bytes, `at_least` and `white` alone.
     """
     with quiet():
@@ -209,7 +210,7 @@ def header(data: bytes, where: str, max_pixels: int = PIXELS) -> tuple[bool, tup
 
 
 def decode(
-    data: bytes, where: str, *, at_least: int | None = None, max_pixels: int = PIXELS, white: int = levels.WHITE
+    data: bytes, where: str, *, at_least: Size | None = None, max_pixels: int = PIXELS, white: int = levels.WHITE
 ) -> Picture:
     """As `read`; the caller holds `quiet`. Without `at_least` the notes also tell signs of damage, which take a second
     decoding; a MachineError where memory lacks, for what a picture is does not depend on that."""
@@ -219,7 +220,7 @@ def decode(
         raise no_memory(where) from None
 
 
-def _decoded(data: bytes, where: str, at_least: int | None, max_pixels: int, white: int) -> Picture:
+def _decoded(data: bytes, where: str, at_least: Size | None, max_pixels: int, white: int) -> Picture:
     image, notes, sign = loaded(data, where, at_least, max_pixels)
     pixels, ends = _levels(image, notes, where, white), levels.ends(image)
     del image  # its memory is needed by a second decoding
@@ -231,7 +232,7 @@ def _decoded(data: bytes, where: str, at_least: int | None, max_pixels: int, whi
 def pixels_of(
     given: Given,
     where: str,
-    at_least: int | None = None,
+    at_least: Size | None = None,
     max_pixels: int = PIXELS,
     white: int = levels.WHITE,
 ) -> Pixels:
@@ -277,7 +278,7 @@ def _upright(image: Any, notes: list[str]) -> Any:
 
 
 def loaded(
-    data: bytes, where: str, at_least: int | None = None, max_pixels: int = PIXELS
+    data: bytes, where: str, at_least: Size | None = None, max_pixels: int = PIXELS
 ) -> tuple[Any, list[str], Callable[[], str | None]]:
     """Pillow's picture inside the limits, loaded and upright, in the mode of its file; notes, and what looks for signs
     of damage. The caller holds `quiet`."""
@@ -288,11 +289,13 @@ def loaded(
     return _upright(image, notes), notes, sign
 
 
-def _load(image: Any, data: bytes, where: str, at_least: int | None) -> Callable[[], str | None]:
+def _load(image: Any, data: bytes, where: str, at_least: Size | None) -> Callable[[], str | None]:
     """Decode; what is returned looks for signs of damage."""
     jpeg = image.format in {"JPEG", "MPO"}
     if jpeg and at_least is not None:
-        image.draft(None, (2 * at_least, 2 * at_least))
+        height, width = sides(at_least)
+        sideways = height != width and _turn_of(image) in _SIDEWAYS
+        image.draft(None, (2 * height, 2 * width) if sideways else (2 * width, 2 * height))
     try:
         image.load()
     except MemoryError:

@@ -91,7 +91,7 @@ def _options_of_train() -> inspect.Signature:
             said = [f"{data}: {suits[key.name]}" for data, suits in suited.items() if key.name in suits]
             note = f" [{', '.join(said)}]"
         # a mapping's values stay words here; the network's builder and the task know what they mean
-        kind = dict[str, str] if key.name in OPTIONS else key.type
+        kind = dict[str, str] if key.name in OPTIONS else str | None if key.name == "size" else key.type
         several = key.name == "step_epochs"
         parameter = Parameter(
             help=key.metadata["help"] + note, group=group, show_default=False,
