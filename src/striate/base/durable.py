@@ -10,6 +10,7 @@ import csv
 import errno
 import hashlib
 import io
+import itertools
 import json
 import os
 import re
@@ -17,7 +18,7 @@ import secrets
 import shutil
 import stat
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,19 +30,20 @@ MANIFEST = "manifest.json"
 MOST_OF_MANIFEST = 2**20
 
 
-def write(path: Path, data: bytes) -> None:
+def write(path: Path, data: bytes | Iterable[bytes]) -> None:
     """Replace `path`, or the file that it links to, in one step; a kill leaves the old file or the new one.
 
+    Parts of data are written as they come, so that a file may be larger than what memory should hold.
     What is there and is no regular file, such as a folder or a device, is a `MachineError` and stays as it is.
     """
     target = meant_by(path)
     partial = _partial(target)
     try:
-        _write_synced(partial, data)
+        _write_synced(partial, (data,) if isinstance(data, bytes) else data)
         partial.replace(target)
         _sync_folder(target.parent)
     except OSError as error:
-        raise _no_room(path, len(data), error) from error
+        raise _no_room(path, len(data) if isinstance(data, bytes) else 0, error) from error
     finally:
         with contextlib.suppress(OSError):  # the first error is the one to tell
             partial.unlink()
@@ -95,16 +97,20 @@ def to_json(value: Any) -> bytes:
 
 
 def write_csv(path: Path, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    write(path, to_csv(head, rows).encode("utf-8"))
+    write(path, (part.encode() for part in _csv_parts(head, rows)))
 
 
 def to_csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Comma-separated lines; a text that a spreadsheet would run as a formula gets an apostrophe before it."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([_cell(name) for name in head])
-    writer.writerows([_cell(value) for value in row] for row in rows)
-    return text.getvalue()
+    return "".join(_csv_parts(head, rows))
+
+
+def _csv_parts(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    lines = itertools.chain([head], rows)
+    while part := list(itertools.islice(lines, 10_000)):
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([_cell(value) for value in row] for row in part)
+        yield text.getvalue()
 
 
 def save_folder(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -117,8 +123,8 @@ def save_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     try:
         partial.mkdir(parents=True)
         for name, data in files.items():
-            _write_synced(partial / name, data)
-        _write_synced(partial / MANIFEST, to_json(sums))
+            _write_synced(partial / name, (data,))
+        _write_synced(partial / MANIFEST, (to_json(sums),))
         _sync_folder(partial)
         _take_back(folder)
         _put_in_place(partial, folder)
@@ -249,10 +255,11 @@ def _read_back(folder: Path) -> None:
                 raise OSError(errno.EIO, "what is read back is not what was written")
 
 
-def _write_synced(path: Path, data: bytes) -> None:
+def _write_synced(path: Path, parts: Iterable[bytes]) -> None:
     """A new file."""
     with path.open("xb") as file:
-        file.write(data)
+        for part in parts:
+            file.write(part)
         file.flush()
         _sync(file.fileno())
 
@@ -283,7 +290,7 @@ def _sync_folder(folder: Path) -> None:
 def _no_room(path: Path, size: int, error: OSError) -> MachineError:
     return MachineError(
         path,
-        f"{size:,} bytes could not be written ({error.strerror or error})",
+        f"{f'{size:,} bytes' if size else 'it'} could not be written ({error.strerror or error})",
         _where_to_write(error),
     )
 

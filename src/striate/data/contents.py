@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, final
 
+from striate.data.packed import Names
 from striate.data.picture import decode
 from striate.data.picture.laid import Pixels
 from striate.data.picture.pixels import PIXELS
@@ -57,4 +58,4 @@ class Files:
         return identity_of(self.root / self.names[index])
 
     def taken(self, places: Sequence[int]) -> "Files":
-        return Files(self.root, tuple(self.names[place] for place in places))
+        return Files(self.root, Names.of(self.names).take(places))

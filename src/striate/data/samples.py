@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar, final
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from striate.base.errors import DataError
 from striate.data.contents import Contents
+from striate.data.packed import Digests
 from striate.data.picture.laid import Pixels
 from striate.data.picture.levels import WHITE
 from striate.data.picture.pixels import MOST_PIXELS
@@ -103,12 +104,12 @@ class Samples:
     name: str
     source: str
     root: Path | None
-    names: tuple[str, ...]
+    names: Sequence[str]
     read: Read
-    digests: tuple[str, ...]
+    digests: Sequence[str]
     targets: Targets
     sizes: Sizes
-    subsets: tuple[str, ...] | None = None
+    subsets: Sequence[str] | None = None
     groups: Groups | None = None
     skipped: tuple[Skip, ...] = ()
     notes: tuple[str, ...] = ()
@@ -125,13 +126,18 @@ class Samples:
     @property
     def fingerprint(self) -> str:
         """SHA-256 over sorted (name, target, digest, subset): equal for equal data in any order."""
+        whole, last = hashlib.sha256(), b""
+        for line in self._lines():  # names are sorted as a rule, and each is there once
+            if line <= last:
+                return hashlib.sha256(b"\0\0".join(sorted(self._lines()))).hexdigest()
+            whole.update(b"\0\0" + line if last else line)
+            last = line
+        return whole.hexdigest()
+
+    def _lines(self) -> Iterator[bytes]:
         subsets = self.subsets or ("",) * len(self.names)
-        rows = zip(self.names, range(len(self.names)), self.digests, subsets, strict=True)
-        lines = sorted(
-            b"\0".join((os.fsencode(name), self.targets.content(index), digest.encode(), subset.encode()))
-            for name, index, digest, subset in rows
-        )
-        return hashlib.sha256(b"\0\0".join(lines)).hexdigest()
+        for place, (name, digest, subset) in enumerate(zip(self.names, self.digests, subsets, strict=True)):
+            yield b"\0".join((os.fsencode(name), self.targets.content(place), digest.encode(), subset.encode()))
 
     def white(self, indices: Indices) -> int:
         """The highest level of so many bits, 8 to 16, that files of 16 bits among these need; 65,535 without any."""
@@ -140,4 +146,4 @@ class Samples:
 
     def keys(self, indices: Indices | Keys) -> Keys:
         """A number for each sample that its content alone decides: the first 64 bits of its digest."""
-        return np.array([int(self.digests[index][:16], 16) for index in indices], dtype=np.uint64)
+        return np.asarray(Digests.of(self.digests).keys[indices])

@@ -13,6 +13,7 @@ from striate.data.contents import Files
 from striate.data.listing import Listing
 from striate.data.look import Look, Manner, looks, of_pixels
 from striate.data.masks import MaskFiles
+from striate.data.packed import Digests, Names
 from striate.data.picture.laid import Array, Pixels
 from striate.data.picture.layers import Layers
 from striate.data.picture.pixels import PIXELS
@@ -21,7 +22,6 @@ from striate.data.targets import HeldMasks, Labels, Nothing, ReadMask, Targets
 
 # No picture within the limits takes that long; what a picture is, no clock decides.
 SECONDS = 120.0
-Names = tuple[str, ...]
 
 
 def scan(
@@ -58,7 +58,7 @@ def scan(
             progress(len(seen), len(listing.names))
     verdicts.stop_if_too_bad(listing, seen, max_bad)
 
-    def read(use: Sequence[int], digests: Names) -> tuple[Read, ReadMask | None]:
+    def read(use: Sequence[int], digests: Sequence[str]) -> tuple[Read, ReadMask | None]:
         files, found = Checked(contents.taken(use), digests), [seen[index].mask for index in use]
         if pairs is None:
             return files, None
@@ -81,7 +81,7 @@ def looked_at(
     found = [masks.seen_in_memory(each, pairs.legend) for each in values] if pairs else [None] * len(pictures)
     seen = [replace(of_pixels(pixels), mask=mask) for pixels, mask in zip(pictures, found, strict=True)]
 
-    def read(use: Sequence[int], digests: Names) -> tuple[Read, ReadMask | None]:
+    def read(use: Sequence[int], digests: Sequence[str]) -> tuple[Read, ReadMask | None]:
         files = InMemory(pictures, listing.names)
         if pairs is None:
             return files, None
@@ -91,14 +91,14 @@ def looked_at(
     return _samples(listing, seen, read, learnable=learnable, allow_leak=allow_leak)
 
 
-def _of(names: Names, use: Sequence[int]) -> Names:
+def _of(names: Sequence[str], use: Sequence[int]) -> tuple[str, ...]:
     return tuple(names[index] for index in use)
 
 
 def _samples(
     listing: Listing,
     seen: list[Look],
-    read: Callable[[Sequence[int], Names], tuple[Read, ReadMask | None]],
+    read: Callable[[Sequence[int], Sequence[str]], tuple[Read, ReadMask | None]],
     *,
     learnable: bool,
     allow_leak: bool,
@@ -115,7 +115,8 @@ def _samples(
     if listing.labels is not None:
         notes += verdicts.balance(listing, listing.labels, use)
         targets = Labels(listing.classes, np.array([listing.labels[index] for index in use], dtype=np.int64))
-    digests, subsets = tuple(seen[index].digest for index in use), listing.subsets and _of(listing.subsets, use)
+    digests = Digests.of(seen[index].digest for index in use)
+    subsets = listing.subsets and _of(listing.subsets, use)
     files, read_mask = read(use, digests)
     if listing.pairs is not None and read_mask is not None:
         legend = listing.pairs.legend
@@ -128,7 +129,7 @@ def _samples(
         name=listing.name,
         source=listing.source,
         root=listing.root,
-        names=_of(listing.names, use),
+        names=Names.of(listing.names).take(use),
         read=files,
         digests=digests,
         targets=targets,
@@ -142,7 +143,7 @@ def _samples(
     )
 
 
-def _numbered(groups: Names) -> Groups:
+def _numbered(groups: Sequence[str]) -> Groups:
     """Equal numbers for equal names."""
     numbers: Groups = np.unique(groups, return_inverse=True)[1].astype(np.int64)
     return numbers

@@ -7,7 +7,7 @@ pictures are, not on what they are called, and byte-identical files fall on the 
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from striate.base.errors import DataError, Option, UsageError
 from striate.base.randomness import key
 from striate.base.words import some
+from striate.data.packed import Digests
 from striate.data.samples import Indices, Samples
 
 Flags = npt.NDArray[np.bool_]
@@ -78,13 +79,13 @@ def cut(samples: Samples, shares: tuple[float, float, float], seed: int, may_lea
     if may_learn is not None:
         expected, odd = set(samples.targets.strata[may_learn].tolist()), np.flatnonzero(~may_learn)
     if samples.subsets is None:
-        barred = {samples.digests[index] for index in odd}
+        barred = {samples.digests[int(index)] for index in odd}
         apart = np.array([digest in barred for digest in samples.digests], dtype=bool)
         train, val, test = _stratified(samples, np.flatnonzero(~apart), shares, seed, expected)
         return Split(train, val, np.sort(np.concatenate([test, np.flatnonzero(apart)])))
     provided = np.array(samples.subsets)
     train, val, test = (np.flatnonzero(provided == name).astype(np.int64) for name in ("train", "val", "test"))
-    if wrong := [samples.names[index] for index in odd if provided[index] != "test"]:
+    if wrong := [samples.names[int(index)] for index in odd if provided[index] != "test"]:
         cause = f"{len(wrong):,} of train and val are for the test alone: {some(wrong, 3)}"
         raise DataError(samples.root or samples.name, cause, "moving them to test/")
     if len(val) == 0:
@@ -95,32 +96,39 @@ def cut(samples: Samples, shares: tuple[float, float, float], seed: int, may_lea
 
 def digest(samples: Samples, indices: Indices) -> str:
     """sha256 over the contents and targets of a subset, whatever the files are called."""
-    lines = sorted(samples.digests[i].encode() + b" " + samples.targets.content(i) for i in indices)
-    return hashlib.sha256(b"\n".join(lines)).hexdigest()
+    rows = Digests.of(samples.digests).rows[indices].view("S32")[:, 0]
+    order = np.argsort(rows)
+    found = indices[order].tolist()
+    lines: Iterator[bytes] = (samples.digests[i].encode() + b" " + samples.targets.content(i) for i in found)
+    if (rows[order][1:] == rows[order][:-1]).any():  # equal contents, in the order of their targets
+        lines = iter(sorted(lines))
+    whole = hashlib.sha256(next(lines, b""))
+    for line in lines:
+        whole.update(b"\n" + line)
+    return whole.hexdigest()
 
 
 def _stratified(
     samples: Samples, indices: Indices, shares: tuple[float, float, float], seed: int, expected: set[int]
 ) -> tuple[Indices, Indices, Indices]:
-    contents: dict[str, list[int]] = {}
-    for index in indices:
-        contents.setdefault(samples.digests[index], []).append(int(index))
-    classes: dict[int, list[str]] = {}
-    strata = samples.targets.strata
-    for content, members in contents.items():  # a content under two labels counts for the first of them
-        classes.setdefault(min(int(strata[index]) for index in members), []).append(content)
+    rows = Digests.of(samples.digests).rows[indices]
+    _, firsts, content = np.unique(rows.view("S32")[:, 0], return_index=True, return_inverse=True)
+    kinds = np.full(len(firsts), np.iinfo(np.int64).max)
+    np.minimum.at(kinds, content, samples.targets.strata[indices])  # one under two labels counts for the first of them
+    classes = dict(zip(*map(np.ndarray.tolist, np.unique(kinds, return_counts=True)), strict=True))
     needed = sum(share > 0 for share in shares)
-    _refuse_small(samples, {label: len(group) for label, group in classes.items()}, needed, expected)
-    if not samples.targets.strata_names and min(map(len, classes.values()), default=0) < needed:
-        classes = {0: list(contents)}  # too few of a kind to be in every subset: they lie where they fall
-    sides: tuple[list[int], list[int], list[int]] = ([], [], [])
-    for group in classes.values():
-        ordered = sorted(group, key=lambda content: (key(seed, "split", int(content[:15], 16)), content))
-        starts = _starts(len(ordered), shares)
-        for position, content in enumerate(ordered):
-            side = sum(position >= start for start in starts)
-            sides[side].extend(contents[content])
-    train, val, test = (np.array(sorted(side), dtype=np.int64) for side in sides)
+    _refuse_small(samples, classes, needed, expected)
+    if not samples.targets.strata_names and min(classes.values(), default=0) < needed:
+        kinds[:], classes = 0, {0: len(kinds)}  # too few of a kind to be in every subset: they lie where they fall
+    firsts_of = Digests(rows[firsts]).keys >> np.uint64(4)
+    drawn = np.fromiter((key(seed, "split", each) for each in firsts_of.tolist()), np.uint64, len(firsts))
+    order = np.lexsort((drawn, kinds))  # contents are sorted, and stay so where two draws are equal
+    side, begin = np.empty(len(order), np.int64), 0
+    for count in classes.values():
+        own = order[begin : begin + count]
+        side[own] = np.searchsorted(_starts(count, shares), np.arange(count), "right")
+        begin += count
+    train, val, test = (indices[side[content] == each] for each in range(3))
     return train, val, test
 
 

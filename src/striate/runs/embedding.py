@@ -119,7 +119,7 @@ def _given(pictures: Any, predictor: Predictor, max_pixels: int) -> _Given:
 def _of_samples(samples: Samples) -> _Given:
     classes = samples.targets.classes if isinstance(samples.targets, Labels) else ()
     labels = tuple(classes[each] if classes else "" for each in samples.targets.strata)
-    return _Given(samples.names, labels, lambda place: (samples.read(place), samples.digests[place]))
+    return _Given(tuple(samples.names), labels, lambda place: (samples.read(place), samples.digests[place]))
 
 
 @final

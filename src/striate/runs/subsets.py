@@ -33,11 +33,14 @@ class Line:
 
 
 def write_split(folder: Path, samples: Samples, split: Split) -> None:
-    subset = split.subset_of()
+    subsets = (("train", split.train), ("val", split.val), ("test", split.test))
+    places = np.concatenate([indices for _, indices in subsets])
+    named = np.repeat([name for name, _ in subsets], [len(indices) for _, indices in subsets])
+    order = np.argsort(places)
     rows = (
         (samples.names[i], samples.digests[i], samples.targets.content(i).decode("utf-8", "surrogateescape"), "",
-         subset[i])
-        for i in sorted(subset)
+         str(named[k]))
+        for i, k in zip(places[order].tolist(), order.tolist(), strict=True)
     )  # fmt: skip
     durable.write_csv(folder / NAME, _HEAD, rows)
 

@@ -4,6 +4,7 @@ import hashlib
 
 import numpy as np
 
+from striate.data.packed import Digests
 from striate.data.samples import InMemory, Samples
 from striate.data.sources.cells import cells
 from striate.data.targets import Labels
@@ -38,7 +39,7 @@ def digits() -> Samples:
         root=None,
         names=names,
         read=InMemory(pictures, names),
-        digests=tuple(hashlib.sha256(picture.tobytes()).hexdigest() for picture in pictures),
+        digests=Digests.of(hashlib.sha256(picture.tobytes()).hexdigest() for picture in pictures),
         targets=Labels(tuple(str(name) for name in bunch.target_names), bunch.target.astype(np.int64)),
         sizes=np.full((len(pictures), 2), 8, np.int32),
         grey=True,

@@ -16,6 +16,7 @@ from striate.base.errors import UsageError, near
 from striate.base.options import Range, read
 from striate.base.randomness import key
 from striate.base.words import many
+from striate.data.packed import Digests
 from striate.data.picture.laid import Pixels
 from striate.data.samples import InMemory, Samples
 from striate.data.targets import held
@@ -65,7 +66,7 @@ def cells(words: str) -> Samples:
         root=None,
         names=names,
         read=InMemory(pictures, names),
-        digests=tuple(hashlib.sha256(picture.tobytes()).hexdigest() for picture in pictures),
+        digests=Digests.of(hashlib.sha256(picture.tobytes()).hexdigest() for picture in pictures),
         targets=held(CLASSES, [(each > 0).astype(np.int8) for each in ids], ids),
         sizes=np.full((made.number, 2), made.size, np.int32),
         subsets=tuple(SUBSETS[index % 5] for index in range(made.number)),
