@@ -3,19 +3,21 @@
 import dataclasses
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, final
 
 import numpy as np
 
 from striate.base.errors import DataError, UsageError, near
 from striate.base.paths import path_of
 from striate.data import scan as scans
+from striate.data.listing import Listing
 from striate.data.masks import Kind, Legend, legend
 from striate.data.picture.layers import Depth, Layers, layers_of
 from striate.data.picture.pixels import PIXELS, check_most
 from striate.data.samples import Samples
-from striate.data.sources import builtin
+from striate.data.sources import builtin, zipped
 from striate.data.sources.arrays import from_arrays
 from striate.data.sources.binary import is_binary, list_binary
 from striate.data.sources.builtin import built_in
@@ -55,7 +57,7 @@ def read_samples(
     max_pixels: int = PIXELS,
     progress: Callable[[int, int], None] | None = None,
 ) -> Samples:
-    """The samples of a built-in set, a folder, a table or of arrays.
+    """The samples of a built-in set, a folder, a table, an archive, a published set in binary files, or of arrays.
 
     `labelled` False: pictures alone are wanted, whatever is said of them; `masked`: masks are wanted, whose values mean
     what `mask_map`, `ignore` and `masks` say. `channels` and `depth`: the layers that each picture must have,
@@ -70,38 +72,92 @@ def read_samples(
         if layers is not None and layers.channels not in (1, 3):
             raise DataError(data, f"its pictures are grey, and have no {layers.channels} layers", "--channels 1")
         return _built_in(data, labelled, masked)
-    root = path_of(data)
-    if not root.exists() and os.sep not in os.fspath(data):
-        cause = f"no such folder or table, nor a built-in set called {str(data)!r}"
-        raise DataError(
-            root.resolve(), cause, near(str(data), builtin.NAMES, "", "{!r}, or ") + "the path of a folder or table"
-        )
-    if is_binary(root):
-        return _binary(root, labelled, masked, learnable=learnable, allow_leak=allow_leak)
-    if root.suffix.lower() in SUFFIXES and not root.is_dir():
-        meaning = legend_in(root.parent, mask_map, ignore, masks) if masked else None
-        listing = list_table(
-            root, labelled=labelled, masked=meaning, learnable=learnable, follow_links=follow_links,
-            merge_classes=merge_classes,
-        )  # fmt: skip
-    elif masked:
-        meaning = legend_in(root, mask_map, ignore, masks)
-        listing = list_pairs(root, meaning, follow_links=follow_links, learnable=learnable, layout=layout)
-    elif labelled:
-        listing = list_folder(
-            root, follow_links=follow_links, learnable=learnable, merge_classes=merge_classes, layout=layout
-        )
-    else:
-        listing = list_alone(root, follow_links=follow_links, layout=layout if learnable else "classes")
-        if is_pairs(root):
-            note = "images/ and masks/ are both taken for pictures: to leave masks out, give images/ alone"
-            listing = dataclasses.replace(listing, notes=(*listing.notes, note))
+    wanted = _Wanted(labelled, masked, learnable, follow_links, merge_classes, layout, (mask_map, ignore, masks))
+    if is_binary(path_of(data)):
+        return _binary(path_of(data), wanted, allow_leak)
+    listing = _listing(data, wanted)
     if workers is None:
         workers = _processes(len(listing.names))
     return scans.scan(
         listing, check=check, max_bad=max_bad, workers=workers, learnable=learnable, allow_leak=allow_leak,
         max_pixels=max_pixels, layers=layers, progress=progress,
     )  # fmt: skip
+
+
+@final
+@dataclass(frozen=True)
+class _Wanted:
+    """What is asked of a listing, whatever its source; `meaning` is what the values of masks are said to mean."""
+
+    labelled: bool
+    masked: bool
+    learnable: bool
+    follow_links: bool
+    merge_classes: bool
+    layout: Layout
+    meaning: tuple[str | None, int | None, Kind]
+
+    def refuse_masks(self, where: object) -> None:
+        """A DataError for a source that has none."""
+        if self.masked:
+            hint = "cells, a folder with images/ and masks/, or a table of pairs"
+            raise DataError(where, "its pictures have no masks that are read", hint)
+
+
+def _listing(data: str | os.PathLike[str], wanted: _Wanted) -> Listing:
+    """What a source says there is: the first that the name or the path fits."""
+    root = path_of(data)
+    if not root.exists() and os.sep not in os.fspath(data):
+        cause = f"no such folder, table or archive, nor a built-in set called {str(data)!r}"
+        hint = near(str(data), builtin.NAMES, "", "{!r}, or ") + "the path of a folder, a table or an archive"
+        raise DataError(root.resolve(), cause, hint)
+    if root.is_dir():
+        return _folder(root, wanted)
+    suffix = root.suffix.lower()
+    if suffix in SUFFIXES:
+        return _table(root, wanted)
+    return _zip(root, wanted) if suffix == zipped.SUFFIX else _folder(root, wanted)
+
+
+def _table(path: Path, wanted: _Wanted) -> Listing:
+    meaning = legend_in(path.parent, *wanted.meaning) if wanted.masked else None
+    return list_table(
+        path, labelled=wanted.labelled, masked=meaning, learnable=wanted.learnable, follow_links=wanted.follow_links,
+        merge_classes=wanted.merge_classes,
+    )  # fmt: skip
+
+
+def _zip(path: Path, wanted: _Wanted) -> Listing:
+    wanted.refuse_masks(path)
+    return zipped.list_zip(
+        path, labelled=wanted.labelled, learnable=wanted.learnable, merge_classes=wanted.merge_classes,
+        layout=wanted.layout,
+    )  # fmt: skip
+
+
+def _folder(root: Path, wanted: _Wanted) -> Listing:
+    """Class folders; or images/ and masks/; or pictures alone."""
+    links, layout, learnable = wanted.follow_links, wanted.layout, wanted.learnable
+    if wanted.masked:
+        meaning = legend_in(root, *wanted.meaning)
+        return list_pairs(root, meaning, follow_links=links, learnable=learnable, layout=layout)
+    if wanted.labelled:
+        return list_folder(
+            root, follow_links=links, learnable=learnable, merge_classes=wanted.merge_classes, layout=layout
+        )
+    listing = list_alone(root, follow_links=links, layout=layout if learnable else "classes")
+    if is_pairs(root):
+        note = "images/ and masks/ are both taken for pictures: to leave masks out, give images/ alone"
+        listing = dataclasses.replace(listing, notes=(*listing.notes, note))
+    return listing
+
+
+def _binary(path: Path, wanted: _Wanted, allow_leak: bool) -> Samples:
+    wanted.refuse_masks(path)
+    listing, pictures = list_binary(path)
+    if not wanted.labelled:
+        listing = dataclasses.replace(listing, labels=None, classes=())
+    return scans.looked_at(listing, pictures, learnable=wanted.learnable, allow_leak=allow_leak)
 
 
 def have_masks(data: Data) -> bool:
@@ -119,15 +175,6 @@ def _built_in(name: str, labelled: bool, masked: bool) -> Samples:
     if masks and not masked:
         raise DataError(name, "its pictures have masks, and no labels", "digits, or a folder of class folders")
     return samples
-
-
-def _binary(path: Path, labelled: bool, masked: bool, *, learnable: bool, allow_leak: bool) -> Samples:
-    if masked:
-        raise DataError(path, "its pictures have labels, and no masks", "cells, or a folder with images/ and masks/")
-    listing, pictures = list_binary(path)
-    if not labelled:
-        listing = dataclasses.replace(listing, labels=None, classes=())
-    return scans.looked_at(listing, pictures, learnable=learnable, allow_leak=allow_leak)
 
 
 def _in_memory(data: Any, labelled: bool, masked: Legend | None, learnable: bool, layers: Layers | None) -> Samples:

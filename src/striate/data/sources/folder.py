@@ -4,10 +4,11 @@ import glob
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
 from striate.base.errors import DataError, Option, nearest
@@ -73,7 +74,11 @@ def list_alone(root: Path, *, follow_links: bool = False, layout: Layout = "auto
     """
     root = root.absolute()
     check_root(root)
-    found = walk(root, follow_links)
+    return in_any_folders(root, walk(root, follow_links), layout=layout)
+
+
+def in_any_folders(root: Path, found: Found, *, layout: Layout) -> Listing:
+    """What `list_alone` says of names, wherever these lie."""
     if not found.files:
         raise _nothing(root, found, [folder for folder in found.folders if "/" not in folder])
     tops = [SUBSETS.get(name.split("/")[0].lower(), "") if "/" in name else "" for name in found.files]
@@ -270,7 +275,7 @@ def walk(root: Path, follow_links: bool) -> Found:
 
 def _refusal(entry: os.DirEntry[str], top: str, follow_links: bool) -> str | None:
     """Why an entry is neither a picture nor a folder to enter."""
-    if entry.name.startswith(".") or entry.name.lower() in _SYSTEM:
+    if is_hidden(entry.name):
         return "hidden folder of pictures" if _holds_pictures(entry) else "hidden or system file"
     if entry.is_symlink():
         target, here = os.path.realpath(entry.path), os.path.realpath(Path(entry.path).parent)
@@ -286,13 +291,23 @@ def _refusal(entry: os.DirEntry[str], top: str, follow_links: bool) -> str | Non
         return None
     if not entry.is_file():
         return f"not a regular file ({decode.kind_of(entry.stat().st_mode)})"
+    cause = no_picture(entry.name, partial(_head, entry.path, 16))
     suffix = Path(entry.name).suffix.lower()
-    if suffix in decode.SUFFIXES or suffix in UNREAD:
-        return None
-    if suffix not in _OTHER and decode.sniff(_head(entry.path, 16))[0]:
-        return None
-    if suffix not in _OTHER and not os.access(entry.path, os.R_OK):
+    if cause and suffix not in _OTHER and not os.access(entry.path, os.R_OK):
         return decode.unreadable(Path(entry.path), PermissionError(13, ""))
+    return cause
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is hidden, or made by a system."""
+    return name.startswith(".") or name.lower() in _SYSTEM
+
+
+def no_picture(name: str, head: Callable[[], bytes]) -> str | None:
+    """Why a file is no picture, by its name, or where that says nothing, by its first 16 bytes."""
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix in decode.SUFFIXES or suffix in UNREAD or (suffix not in _OTHER and decode.sniff(head())[0]):
+        return None
     if suffix in _ARCHIVES:
         return "archive (not unpacked)"
     known = re.fullmatch(r"[.][a-z][a-z0-9]{0,5}", suffix)
