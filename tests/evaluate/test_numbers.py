@@ -11,7 +11,13 @@ from sklearn.metrics import roc_auc_score
 from striate.base.randomness import key
 from striate.evaluate.intervals import DRAWS, wilson
 from striate.evaluate.numbers import number
-from striate.tasks.measures import AUC, Dice, Mean, Measure, Proportion, Statistic
+from striate.tasks.measures import AUC, Dice, Hits, Mean, Measure, Statistic
+
+
+def share(kind: type[Hits | Dice], name: str, hits: int, n: int) -> Hits | Dice:
+    """A measure of n pictures, of which the first are right."""
+    return kind(name, np.arange(n) < hits)
+
 
 counts = st.integers(1, 100_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
@@ -23,11 +29,11 @@ def test_the_interval_of_a_proportion_is_wilsons(count: tuple[int, int]) -> None
     assert wilson(hits, n) == pytest.approx((hits / n, expected.low, expected.high), rel=1e-9, abs=1e-12)
 
 
-@given(counts, st.sampled_from([Proportion, Dice]))
+@given(counts, st.sampled_from([Hits, Dice]))
 def test_the_interval_holds_the_value_and_stays_between_0_and_1(
-    count: tuple[int, int], kind: type[Proportion | Dice]
+    count: tuple[int, int], kind: type[Hits | Dice]
 ) -> None:
-    found = number(kind("share", *count), "test")
+    found = number(share(kind, "share", *count), "test")
     assert found.value is not None
     assert found.low is not None
     assert found.high is not None
@@ -36,9 +42,9 @@ def test_the_interval_holds_the_value_and_stays_between_0_and_1(
 
 def test_f1_is_twice_the_hits_by_truth_and_answers_and_its_interval_rises_with_it() -> None:
     truth, answers, hits = 30, 20, 15
-    f1 = number(Dice("f1", hits, truth + answers - hits), "test")
+    f1 = number(share(Dice, "f1", hits, truth + answers - hits), "test")
     assert f1.value == pytest.approx(2 * hits / (truth + answers))
-    found = [number(Dice("f1", hits, 50), "test") for hits in range(51)]
+    found = [number(share(Dice, "f1", hits, 50), "test") for hits in range(51)]
     for ends in ([each.value for each in found], [each.low for each in found], [each.high for each in found]):
         assert ends == sorted(ends)
         assert len(set(ends)) == 51
@@ -55,9 +61,9 @@ def test_the_interval_of_a_mean_is_the_normal_one() -> None:
 @pytest.mark.parametrize(
     "measure",
     [
-        Proportion("accuracy", 0, 7),
-        Proportion("accuracy", 350, 360),
-        Dice("f1", 7, 7),
+        share(Hits, "accuracy", 0, 7),
+        share(Hits, "accuracy", 350, 360),
+        share(Dice, "f1", 7, 7),
         Mean("log loss", (0.5, 0.25)),
         Statistic("IoU", np.array([[1.0, 2.0], [3.0, 3.0]]), lambda sums: sums[:, 0] / sums[:, 1]),
         AUC("area", np.array([0.1, 0.4, 0.2, 0.9]), np.array([False, False, True, True])),
@@ -77,15 +83,15 @@ def test_a_number_is_never_shown_without_its_count_subset_and_interval(measure: 
 
 def test_a_number_is_written_like_this() -> None:
     # Wilson's interval of 350 of 360 is 0.9496 to 0.9848 (statsmodels proportion_confint, method="wilson").
-    found = str(number(Proportion("accuracy", 350, 360), "test"))
+    found = str(number(share(Hits, "accuracy", 350, 360), "test"))
     assert found == "accuracy 97.22 % (95 % interval 94.96 % to 98.48 %, n = 360, test)"
 
 
 @pytest.mark.parametrize(
     "measure",
     [
-        Proportion("recall", 0, 0),
-        Dice("f1", 0, 0),
+        share(Hits, "recall", 0, 0),
+        share(Dice, "f1", 0, 0),
         Mean("log loss", ()),
         Statistic("IoU", np.empty((0, 2)), lambda sums: sums[:, 0] / sums[:, 1]),
         AUC("area", np.empty(0), np.empty(0, dtype=bool)),

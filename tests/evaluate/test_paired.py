@@ -11,7 +11,7 @@ from striate.evaluate.intervals import apart, matched, wilson
 from striate.evaluate.numbers import number
 from striate.evaluate.paired import Paired, paired, strongest, told
 from striate.evaluate.result import beside
-from striate.tasks.measures import AUC, Hits, Mean, Measure, Proportion, Statistic
+from striate.tasks.measures import AUC, Hits, Mean, Measure, Statistic
 
 
 def answered(both: int, better: int, worse: int, neither: int) -> tuple[np.ndarray, np.ndarray]:
@@ -120,7 +120,7 @@ SIX = Mean("", (1.0,) * 6)
         (Hits("", np.ones(3, bool)), Hits("", np.ones(4, bool))),
         (Hits("", np.ones(0, bool)), Hits("", np.ones(0, bool))),
         (Hits("", np.ones(6, bool)), SIX),
-        (Proportion("", 3, 6), Proportion("", 3, 6)),
+        2 * (Hits("", np.ones(3, bool), np.arange(3)),),
         (SIX, Mean("", ())),
         (Mean("", (1.0,) * 5), Mean("", (2.0,) * 5)),
         (Statistic("", np.zeros((9, 2)), lambda sums: sums[:, 0] * math.nan), Statistic("", np.zeros((9, 2)), ious)),

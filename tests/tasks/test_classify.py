@@ -52,6 +52,7 @@ def test_overall_measures_are_those_of_scikit_learn() -> None:
     assert found == pytest.approx({
         "accuracy": metrics.accuracy_score(TRUTH, ANSWERS),
         "top-5 accuracy": metrics.top_k_accuracy_score(TRUTH, PROBABILITIES, k=5),
+        "balanced accuracy": metrics.balanced_accuracy_score(TRUTH, ANSWERS),
         "log loss": metrics.log_loss(TRUTH, PROBABILITIES),
     }, rel=1e-12)  # fmt: skip
 
@@ -64,14 +65,14 @@ def test_the_confusion_matrix_is_that_of_scikit_learn() -> None:
 
 def test_precision_recall_and_f1_are_those_of_scikit_learn() -> None:
     expected = metrics.precision_recall_fscore_support(TRUTH, ANSWERS)[:3]
-    rows = TASK.by_class(confusion_matrix(ANSWERS, TRUTH, len(CLASSES)))
+    rows = TASK.by_class(ROWS)
     assert [name for name, _ in rows] == list(CLASSES)
     for kind, wanted in zip(("precision", "recall", "f1"), expected, strict=True):
         assert [value(measures[kind]) for _, measures in rows] == pytest.approx(list(wanted), rel=1e-12)
 
 
 def test_a_class_without_answers_or_without_pictures_has_no_number() -> None:
-    rows = dict(Classify(("a", "b", "c")).by_class(confusion_matrix(np.array([0, 0]), np.array([0, 1]), 3)))
+    rows = dict(Classify(("a", "b", "c")).by_class(np.array([[1.0, 0, 0, 0], [1, 0, 0, 1]])))
     assert {name: {kind: value(each) for kind, each in kinds.items()} for name, kinds in rows.items()} == {
         "a": {"precision": 0.5, "recall": 1.0, "f1": pytest.approx(2 / 3)},
         "b": {"precision": None, "recall": 0.0, "f1": 0.0},
@@ -81,12 +82,12 @@ def test_a_class_without_answers_or_without_pictures_has_no_number() -> None:
 
 def test_without_pictures_no_measure_has_a_value() -> None:
     empty = TASK.measures(np.empty((0, len(CLASSES) + 1)))
-    assert [value(measure) for measure in empty] == [None, None, None]
+    assert [value(measure) for measure in empty] == [None, None, None, None]
 
 
 def test_top_5_is_left_out_where_it_says_nothing() -> None:
     five = Classify(CLASSES[:5]).measures(np.column_stack([OUTPUTS[:, :5], TRUTH % 5]))
-    assert [measure.name for measure in five] == ["accuracy", "log loss"]
+    assert [measure.name for measure in five] == ["accuracy", "balanced accuracy", "log loss"]
 
 
 def test_a_probability_of_zero_gives_a_large_loss_and_not_an_infinite_one() -> None:

@@ -22,13 +22,16 @@ AT_ONCE = 2**22  # places that are drawn in one go: 100 MB, however many rows th
 
 def wilson(hits: int, n: int) -> Found:
     """Wilson 1927: the score interval of a proportion."""
-    if n == 0:
-        return UNDEFINED
-    share, spread = hits / n, Z * Z / n
+    return score(hits / n, n) if n else UNDEFINED
+
+
+def score(share: float, n: float) -> Found:
+    """Wilson's interval of a share that varies as that of `n` pictures."""
+    spread = Z * Z / n
     centre = (share + spread / 2) / (1 + spread)
     half = Z * math.sqrt(share * (1 - share) / n + spread / (4 * n)) / (1 + spread)
     # at none and all of n the interval ends exactly there; rounding must not put it beyond
-    return share, (0.0 if hits == 0 else centre - half), (1.0 if hits == n else centre + half)
+    return share, (0.0 if share == 0 else centre - half), (1.0 if share == 1 else centre + half)
 
 
 def normal(values: Values) -> Found:
@@ -53,7 +56,7 @@ def area(scores: Values, positive: Truths) -> Found:
     m, n = len(own), len(other)
     if not m or not n:
         return UNDEFINED
-    value, above, below = _placements(own, other)
+    value, above, below = placements(own, other)
     variance = above.var(ddof=1) / m + below.var(ddof=1) / n if min(m, n) > 1 else 0.0
     if 0 < value < 1 and variance > 0:
         half = Z * math.sqrt(variance) / (value * (1 - value))
@@ -69,7 +72,7 @@ def area(scores: Values, positive: Truths) -> Found:
     return value, least(value), 1 - least(1 - value)
 
 
-def _placements(own: Values, other: Values) -> tuple[float, Values, Values]:
+def placements(own: Values, other: Values) -> tuple[float, Values, Values]:
     """The area, and of each own score how many others lie below it, of each other how many own above it: shares."""
     from scipy.stats import rankdata
 
@@ -105,7 +108,7 @@ def areas(one: Values, other: Values, positive: Truths) -> Found:
     m, n = int(positive.sum()), int((~positive).sum())
     if min(m, n) < 2:
         return UNDEFINED
-    each = [(area(scores, positive), _placements(scores[positive], scores[~positive])) for scores in (one, other)]
+    each = [(area(scores, positive), placements(scores[positive], scores[~positive])) for scores in (one, other)]
     above, below = (np.cov([placed[place] for _, placed in each]) for place in (1, 2))
     shared = above / m + below / n
     scale = math.sqrt(shared[0, 0] * shared[1, 1])

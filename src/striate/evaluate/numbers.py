@@ -11,13 +11,20 @@ import numpy as np
 from striate.base import words
 from striate.base.declared import Count
 from striate.base.words import decimal
-from striate.evaluate import intervals
-from striate.tasks.measures import AUC, Dice, Hits, Mean, Measure, Proportion, Statistic
+from striate.evaluate import grouped, intervals
+from striate.evaluate.grouped import Groups
+from striate.evaluate.intervals import Found
+from striate.tasks.measures import AUC, Dice, Hits, Mean, Measure, Recalls, Statistic
+
+NORMAL, STUDENT = "normal", "Student over groups"
 
 
 @dataclass(frozen=True)
 class Number:
-    """`value` with its interval `low`..`high` at 95 %, from `n` pictures of `subset`; None where it is undefined."""
+    """`value` with its interval `low`..`high` at 95 %, from `n` pictures of `subset`; None where it is undefined.
+
+    `groups`: in so many groups, which the interval draws.
+    """
 
     name: str
     value: float | None
@@ -26,30 +33,37 @@ class Number:
     low: float | None
     high: float | None
     method: str
+    groups: Count | None = None
+
+    @property
+    def told_n(self) -> str:
+        """600, or 600 in 20 groups."""
+        return f"{self.n}" if self.groups is None else f"{self.n} in {words.many(self.groups, 'group')}"
 
     def __str__(self) -> str:
         if self.value is None or self.low is None or self.high is None:
-            return f"{self.name}: undefined (n = {self.n}, {self.subset})"
-        if self.method == "normal":
+            return f"{self.name}: undefined (n = {self.told_n}, {self.subset})"
+        if is_mean(self.method):
             shown, low, high = (decimal(each, 4) for each in (self.value, self.low, self.high))
         else:
             shown, low, high = (f"{100 * each:.2f} %" for each in (self.value, self.low, self.high))
-        return f"{self.name} {shown} (95 % interval {low} to {high}, n = {self.n}, {self.subset})"
+        return f"{self.name} {shown} (95 % interval {low} to {high}, n = {self.told_n}, {self.subset})"
 
     @property
     def brief(self) -> str:
         """test accuracy 94.99 % (92.21 to 96.81, n = 359); the interval is that of 95 %."""
         told = f"{words.subset(self.subset)} {self.name}"
         if self.value is None or self.low is None or self.high is None:
-            return f"{told}: undefined (n = {self.n})"
-        if self.method == "normal":
+            return f"{told}: undefined (n = {self.told_n})"
+        if is_mean(self.method):
             value, low, high = (decimal(each, 3) for each in (self.value, self.low, self.high))
         else:
             value, low, high = (f"{100 * each:.2f}" for each in (self.value, self.low, self.high))
-        return f"{told} {value}{' %' * (self.method != 'normal')} ({low} to {high}, n = {self.n})"
+        return f"{told} {value}{' %' * (self.method != 'normal')} ({low} to {high}, n = {self.told_n})"
 
     def as_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+        """As in result.json: without groups where there are none."""
+        return {key: value for key, value in dataclasses.asdict(self).items() if (key, value) != ("groups", None)}
 
 
 def known(fields: Mapping[str, Any]) -> Number:
@@ -57,23 +71,68 @@ def known(fields: Mapping[str, Any]) -> Number:
     return Number(**{key: value for key, value in fields.items() if key != "paired"})
 
 
-def number(measure: Measure, subset: str) -> Number:
-    """The measure with the interval of its kind."""
-    match measure:
-        case Proportion(_, hits, n):
-            found, method = intervals.wilson(hits, n), "Wilson"
-        case Hits(_, right):
-            found, n, method = intervals.wilson(int(right.sum()), len(right)), len(right), "Wilson"
-        case Dice(_, hits, n):
-            value, low, high = (2 * share / (1 + share) for share in intervals.wilson(hits, n))
-            found, method = (value, low, high), "Wilson of the Jaccard index"
-        case Mean(_, values):
-            found, n, method = intervals.normal(np.array(values)), len(values), "normal"
-        case Statistic(_, rows, of):
-            found, n, method = intervals.bootstrap(rows, of), len(rows), "bootstrap over pictures"
-        case AUC(_, scores, positive):
-            found, n, method = intervals.area(scores, positive), len(scores), "DeLong"
+def is_mean(method: str) -> bool:
+    """Whether the interval is of a mean, which has no scale that ends at one."""
+    return method in (NORMAL, STUDENT)
+
+
+def number(measure: Measure, subset: str, groups: Groups | None = None) -> Number:
+    """The measure with the interval of its kind; `groups` (n,): those of equal numbers are one independent unit."""
+    n, among, found, method = _alone(measure) if groups is None else _grouped(measure, groups)
+    count = None if groups is None else len(np.unique(groups[among]))
     if math.isnan(found[0]):
-        return Number(measure.name, None, n, subset, None, None, method)
+        return Number(measure.name, None, n, subset, None, None, method, count)
     value, low, high = found
-    return Number(measure.name, value, n, subset, low, high, method)
+    return Number(measure.name, value, n, subset, low, high, method, count)
+
+
+Asked = tuple[int, Any, Found, str]
+
+
+def _alone(measure: Measure) -> Asked:
+    """How many pictures are asked, which, the interval where each is independent, and how that is made."""
+    every = slice(None)
+    match measure:
+        case Hits(_, right):
+            return len(right), every, intervals.wilson(int(right.sum()), len(right)), "Wilson"
+        case Dice(_, right):
+            value, low, high = map(_of_jaccard, intervals.wilson(int(right.sum()), len(right)))
+            return len(right), every, (value, low, high), "Wilson of the Jaccard index"
+        case Recalls(_, right, classes):
+            found = grouped.recalls(right, classes, np.arange(len(right)))
+            return len(right), every, found, "Wilson by the jackknife"
+        case Mean(_, values):
+            told = np.array(values, dtype=np.float64)
+            told = told[np.isfinite(told)]
+            return len(told), every, intervals.normal(told), NORMAL
+        case Statistic(_, rows, of):
+            return len(rows), every, intervals.bootstrap(rows, of), "bootstrap over pictures"
+        case AUC(_, scores, positive):
+            return len(scores), every, intervals.area(scores, positive), "DeLong"
+
+
+def _grouped(measure: Measure, groups: Groups) -> Asked:
+    """The same where groups are independent."""
+    every, method = slice(None), "Wilson over groups"
+    match measure:
+        case Hits(_, right, of):
+            among = every if of is None else of
+            return len(right), among, grouped.share(right, groups[among]), method
+        case Dice(_, right, of):
+            among = every if of is None else of
+            value, low, high = map(_of_jaccard, grouped.share(right, groups[among]))
+            return len(right), among, (value, low, high), f"{method} of the Jaccard index"
+        case Recalls(_, right, classes):
+            return len(right), every, grouped.recalls(right, classes, groups), method
+        case Mean(_, values):
+            told = np.array(values, dtype=np.float64)
+            among = np.flatnonzero(np.isfinite(told))
+            return len(among), among, grouped.mean(told[among], groups[among]), STUDENT
+        case Statistic(_, rows, of):
+            return len(rows), every, grouped.statistic(rows, of, groups), method
+        case AUC(_, scores, positive):
+            return len(scores), every, grouped.area(scores, positive, groups), f"{method} of DeLong's placements"
+
+
+def _of_jaccard(share: float) -> float:
+    return 2 * share / (1 + share)

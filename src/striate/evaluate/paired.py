@@ -11,8 +11,10 @@ import numpy as np
 from striate.base import words
 from striate.base.declared import Count
 from striate.base.options import Range
-from striate.evaluate import intervals
-from striate.evaluate.intervals import Values
+from striate.evaluate import grouped, intervals
+from striate.evaluate.grouped import Groups
+from striate.evaluate.intervals import Found, Values
+from striate.evaluate.numbers import is_mean, number
 from striate.tasks.measures import AUC, Hits, Mean, Measure, Statistic
 
 # The 80 % quantile of the standard normal distribution: the power that is promised where more pictures are asked for.
@@ -25,7 +27,7 @@ class Paired:
     """How much more the one has than the other, `low`..`high` at 95 %, from the same `n` pictures.
 
     Of shares of pictures also how many the one alone (`better`) and the other alone (`worse`) answers rightly, and the
-    exact test of McNemar 1947 on these.
+    exact test of McNemar 1947 on these; or, where `groups` are independent, Student's.
     """
 
     difference: float
@@ -36,21 +38,24 @@ class Paired:
     better: Count | None = None
     worse: Count | None = None
     p: Annotated[float, Range(1, least=0, most=1)] | None = None
+    groups: Count | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
 
 
-def paired(one: Measure, other: Measure) -> Paired | None:
+def paired(one: Measure, other: Measure, groups: Groups | None = None) -> Paired | None:
     """Of two measures of one kind, picture for picture in one order, of which more is better.
 
-    None where they cannot be compared: not of the same pictures, undefined, or of too few to tell anything.
+    `groups` (n,): where those of equal numbers are one independent unit, they are drawn. None where the two cannot be
+    compared: not of the same pictures, undefined, or of too few to tell anything.
     """
+    if groups is not None:
+        return _paired_by(one, other, groups)
     match one, other:
-        case Hits(), Hits() if 0 < len(one.right) == len(other.right):
-            better, worse = int((one.right & ~other.right).sum()), int((other.right & ~one.right).sum())
+        case Hits(of=None), Hits(of=None) if 0 < len(one.right) == len(other.right):
             p, found = intervals.matched(one.right, other.right)
-            return Paired(*found, len(one.right), "Newcombe and exact McNemar", better, worse, p)
+            return Paired(*found, len(one.right), "Newcombe and exact McNemar", *_turned(one, other), p)
         case AUC(), AUC() if np.array_equal(one.positive, other.positive):
             n, found, method = len(one.scores), intervals.areas(one.scores, other.scores, one.positive), "DeLong"
         case ((Mean() | Statistic()), (Mean() | Statistic())):
@@ -67,12 +72,51 @@ def paired(one: Measure, other: Measure) -> Paired | None:
     return Paired(*found, n, method) if all(map(math.isfinite, found)) else None
 
 
-def _summed(measure: Mean | Statistic) -> tuple[Values, Any]:
+def _paired_by(one: Measure, other: Measure, groups: Groups) -> Paired | None:
+    """The same by Student's test of how both move without each group."""
+    turned: tuple[int, int] | None = None
+    match one, other:
+        case Hits(of=None), Hits(of=None) if len(one.right) == len(other.right):
+            turned = _turned(one, other)
+            moves = [_moves(each, groups) for each in (one, other)]
+        case (AUC(), AUC()) if np.array_equal(one.positive, other.positive):
+            moves = [grouped.area_moves(each.scores, each.positive, groups) for each in (one, other)]
+        case ((Mean() | Statistic()), (Mean() | Statistic())) if len(_summed(one)[0]) == len(_summed(other)[0]):
+            moves = [_moves(each, groups) for each in (one, other)]
+        case _:
+            return None
+    p, found = grouped.differing(_found(one, groups), _found(other, groups), *moves)
+    if not all(map(math.isfinite, found)):
+        return None
+    told = Paired(*found, len(groups), "Student over groups", groups=len(np.unique(groups)))
+    return told if turned is None else dataclasses.replace(told, better=turned[0], worse=turned[1], p=p)
+
+
+def _found(measure: Measure, groups: Groups) -> Found:
+    told = number(measure, "", groups)
+    value, low, high = (math.nan if each is None else each for each in (told.value, told.low, told.high))
+    return value, low, high
+
+
+def _moves(measure: Hits | Mean | Statistic, groups: Groups) -> Values:
+    """How far the value moves without each group."""
+    rows, of = _summed(measure)
+    with np.errstate(invalid="ignore"):
+        return grouped.jackknifed(grouped.summed(rows, groups), of)[1] if len(rows) else np.empty(0)
+
+
+def _turned(one: Hits, other: Hits) -> tuple[int, int]:
+    """How many pictures the one alone, and the other alone, answers rightly."""
+    return int((one.right & ~other.right).sum()), int((other.right & ~one.right).sum())
+
+
+def _summed(measure: Hits | Mean | Statistic) -> tuple[Values, Any]:
     """Rows, and the value by sums of them."""
     if isinstance(measure, Statistic):
         return measure.rows, measure.of
-    values = np.array(measure.values, dtype=np.float64)
-    return np.stack([values, np.ones_like(values)], 1), lambda sums: sums[:, 0] / sums[:, 1]
+    values = np.array(measure.right if isinstance(measure, Hits) else measure.values, dtype=np.float64)
+    there = np.isfinite(values)
+    return np.stack([np.where(there, values, 0.0), there], 1), lambda sums: sums[:, 0] / sums[:, 1]
 
 
 def strongest(result: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -87,12 +131,12 @@ def told(own: Mapping[str, Any], rival: Mapping[str, Any]) -> str:
     subset, name = words.subset(own["subset"]), words.with_article(rival["name"])
 
     def value(number: float) -> str:
-        return words.decimal(number, 2) if own["method"] == "normal" else words.share(number, found.n)
+        return words.decimal(number, 2) if is_mean(own["method"]) else words.share(number, found.n)
 
     def between(number: float) -> str:
         return value(number).removesuffix(" %")
 
-    unit = "" if own["method"] == "normal" else " points"
+    unit = "" if is_mean(own["method"]) else " points"
     verb = "beats" if found.low > 0 else "is beaten by" if found.high < 0 else "cannot be told apart from"
     told = f"{value(own['value'])} against {value(rival['value'])}, {_more(between(found.difference), unit)}"
     told += f" (95 % interval {between(found.low)} to {between(found.high)})"
@@ -100,7 +144,8 @@ def told(own: Mapping[str, Any], rival: Mapping[str, Any]) -> str:
         sure = "p < 0.001" if found.p < 0.001 else f"p = {found.p:.2g}"
         told += f"; right where that one is wrong {_times(found.better)}, "
         told += f"the other way round {_times(found.worse)} ({sure})"
-    sentence = f"It {verb} {name} on the same {found.n:,} {subset} pictures: {told}."
+    those = f"{found.n:,} {subset} pictures" + (f" in {found.groups:,} groups" if found.groups else "")
+    sentence = f"It {verb} {name} on the same {those}: {told}."
     if found.low <= 0 <= found.high:
         sentence += f" That may be chance{_needed(found)}."
     return sentence
@@ -121,8 +166,9 @@ def _needed(found: Paired) -> str:
     if not found.difference:
         return ""
     half = (found.high - found.low) / 2
-    many = found.n * (half / found.difference * (1 + POWER / intervals.Z)) ** 2
-    if not found.n < many < MOST:
+    n, what = (found.n, "pictures") if found.groups is None else (found.groups, "groups")
+    many = n * (half / found.difference * (1 + POWER / intervals.Z)) ** 2
+    if not n < many < MOST:
         return ""
     digits = 1 - math.floor(math.log10(many))
-    return f": to tell so small a difference takes about {round(many, digits):,.0f} pictures"
+    return f": to tell so small a difference takes about {round(many, digits):,.0f} {what}"

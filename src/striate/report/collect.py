@@ -187,16 +187,18 @@ def _sections(run: Run, result: Mapping[str, Any], pictures: Pictures) -> tuple[
     if found is None:
         return [], ["This run is of before rows were kept of each picture: only its numbers are shown."]
     computed = result_of(run.task, found.rows, result["subset"])
-    if not all(map(_close, computed["numbers"], result["numbers"])):
+    now = {each["name"]: each for each in computed["numbers"]}
+    if not all(_close(now.get(each["name"], {}), each) for each in result["numbers"]):
         return [], ["What was kept of each picture does not give the numbers of result.json: mistakes are not shown."]
     return list(run.task.sections(found.rows, computed, Shown(found, pictures))), []
 
 
 def _close(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether two numbers are the same, but for what another machine rounds otherwise."""
+    if one.get("name") != other["name"]:
+        return False
     values = one["value"], other["value"]
-    same = values[0] is values[1] is None or (None not in values and math.isclose(*values, rel_tol=1e-6))
-    return one["name"] == other["name"] and same
+    return values[0] is values[1] is None or (None not in values and math.isclose(*values, rel_tol=1e-6))
 
 
 def _counts(lines: list[Line], classes: tuple[str, ...]) -> dict[str, list[int]]:

@@ -18,6 +18,7 @@ from striate.base.errors import RunError, printable
 from striate.base.outputs import Output, known_by
 from striate.base.sections import Block, Curve, Matrix, NumberTable, Section
 from striate.evaluate import paired
+from striate.evaluate.numbers import is_mean
 from striate.report import figures
 from striate.report.origin import name_of
 
@@ -74,6 +75,7 @@ class Number:
     n: str
     subset: str
     method: str
+    groups: str  # " in 20 groups", where the interval draws these
 
 
 def output(path: Path, force: bool) -> Output:
@@ -160,7 +162,7 @@ def _value(value: float, n: int, method: str) -> str:
     """A mean plainly, a proportion as percent."""
     if not math.isfinite(value):
         return "undefined"
-    if method == "normal":
+    if is_mean(method):
         return words.decimal(value, 3)
     return words.share(value, n)
 
@@ -170,7 +172,8 @@ def _number(record: Mapping[str, Any]) -> Number:
     value, low, high = (_value(_known(field(record, key)), n, method) for key in ("value", "low", "high"))
     interval = "none" if "undefined" in (low, high) else f"{low.removesuffix(' %')} to {high}"
     subset = words.subset(field(record, "subset"))
-    return Number(str(record.get("name", "")), value, interval, f"{n:,}", subset, method)
+    groups = "" if record.get("groups") is None else f" in {words.many(int(record['groups']), 'group')}"
+    return Number(str(record.get("name", "")), value, interval, f"{n:,}", subset, method, groups)
 
 
 def _shown(block: Block) -> Any:
@@ -227,7 +230,7 @@ def _comparison(result: Mapping[str, Any], headline: str) -> list[Markup]:
 
     first = dot(result["numbers"][0], "this network")
     dots = [first, *(dot(record, str(field(record, "name"))) for record in result["baselines"])]
-    if len(dots) == 1 or result["numbers"][0]["method"] == "normal":  # a mean has no scale that ends at one
+    if len(dots) == 1 or is_mean(result["numbers"][0]["method"]):  # a mean has no scale that ends at one
         return []
     drawn = [figures.intervals(dots, (0.0, 1.0), f"{headline} beside the baselines, whole scale")]
     near = [one for one in dots if abs(one.value - first.value) < 0.1]

@@ -21,7 +21,7 @@ from striate.data.picture.layers import MOST as MOST_LAYERS
 from striate.data.picture.layers import Depth
 from striate.data.picture.pixels import LEAST_PIXELS, MOST_PIXELS, PIXELS
 from striate.data.sources.layout import Layout
-from striate.evaluate.numbers import Number
+from striate.evaluate.numbers import Number, is_mean
 from striate.evaluate.paired import Paired
 from striate.models.catalog import find
 
@@ -224,7 +224,7 @@ def read_result(folder: Path, facts: Mapping[str, Any]) -> Mapping[str, Any]:
     told = read(Annotated[Result, OPEN], values, path)
     for number in (*told.numbers, *told.baselines):
         low, value, high = ends = number.low, number.value, number.high
-        least, most = (-math.inf, math.inf) if number.method == "normal" else (0, 1)
+        least, most = (-math.inf, math.inf) if is_mean(number.method) else (0, 1)
         told_all = low is not None and value is not None and high is not None
         if not (told_all and least <= low <= value <= high <= most) and ends != (None, None, None):
             raise RunError(path, f"{number.name} is outside its interval", DAMAGED)

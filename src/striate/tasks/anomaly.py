@@ -24,7 +24,7 @@ from striate.data.samples import Indices
 from striate.data.splits import Flags
 from striate.data.targets import Targets
 from striate.tasks import reconstruct
-from striate.tasks.measures import AUC, Measure, Proportion
+from striate.tasks.measures import AUC, Hits, Measure
 from striate.tasks.reconstruct import Reconstruct, as_bytes
 from striate.tasks.task import Outputs, PictureTask, Rows, Shown, Trial, Usual, option
 
@@ -145,8 +145,7 @@ class Anomaly(Usual):
         odd, above = kept[:, ANOMALOUS] == 1, kept[:, SCORE] > self.threshold
         return [
             AUC("AUC", kept[:, SCORE], odd),
-            Proportion("recall", int((odd & above).sum()), int(odd.sum())),
-            Proportion("false alarms", int((~odd & above).sum()), int((~odd).sum())),
+            *(Hits(name, above[of], np.flatnonzero(of)) for name, of in (("recall", odd), ("false alarms", ~odd))),
         ]
 
     def breakdown(self, kept: Rows) -> Mapping[str, Any]:
@@ -154,9 +153,8 @@ class Anomaly(Usual):
         above, told = kept[:, SCORE] > self.threshold, []
         for place, name in enumerate(self.classes):
             own = kept[:, CLASS] == place
-            count = int(own.sum())
-            share = Proportion("above the threshold", int((own & above).sum()), count)
-            told.append({"class": name, "support": count, "above the threshold": share})
+            share = Hits("above the threshold", above[own], np.flatnonzero(own))
+            told.append({"class": name, "support": int(own.sum()), "above the threshold": share})
         return {"good": self.good, "threshold": self.threshold, "classes": told}
 
     @property

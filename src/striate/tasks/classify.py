@@ -17,7 +17,7 @@ from striate.base.tables import Table
 from striate.data.feed import Batch
 from striate.data.picture.laid import Array, Pixels
 from striate.layers import Heads
-from striate.tasks.measures import Dice, Hits, Mean, Measure, Proportion
+from striate.tasks.measures import Dice, Hits, Mean, Measure, Recalls
 from striate.tasks.task import LabelTask, Rows, Shown, Trial, Usual, option
 
 # Beyond this many training pictures a support vector machine costs more than the network beside it.
@@ -131,7 +131,8 @@ class Classify(Usual):
         return np.asarray(torch.softmax(scaled, 1).numpy())
 
     def measures(self, kept: Rows) -> list[Measure]:
-        """Accuracy, top-5 accuracy where there are more than five classes, and log loss in nats."""
+        """Accuracy, top-5 accuracy of more than five classes, balanced accuracy (the mean recall of the classes that
+        there are), and log loss in nats."""
         logits, targets = _split(kept)
         probabilities = self.probabilities(logits)
         own = probabilities[np.arange(len(targets)), targets]
@@ -139,7 +140,8 @@ class Classify(Usual):
         measured: list[Measure] = [Hits("accuracy", answers == targets)]
         if len(self.classes) > 5:
             five = np.argsort(-probabilities, 1, kind="stable")[:, :5]
-            measured.append(Proportion("top-5 accuracy", int((five == targets[:, None]).sum()), len(targets)))
+            measured.append(Hits("top-5 accuracy", (five == targets[:, None]).any(1)))
+        measured.append(Recalls("balanced accuracy", answers == targets, targets))
         return [*measured, Mean("log loss", tuple(-np.log(np.maximum(own, np.finfo(np.float64).tiny))))]
 
     def breakdown(self, kept: Rows) -> Mapping[str, Any]:
@@ -152,7 +154,7 @@ class Classify(Usual):
             | {
                 "classes": [
                     {"class": name, "support": int(confusion[index].sum()), **measures}
-                    for index, (name, measures) in enumerate(self.by_class(confusion))
+                    for index, (name, measures) in enumerate(self.by_class(kept))
                 ],
             }
             | few
@@ -163,17 +165,18 @@ class Classify(Usual):
         logits, targets = _split(kept)
         return confusion_matrix(self.probabilities(logits).argmax(1), targets, len(self.classes))
 
-    def by_class(self, confusion: Array) -> list[tuple[str, Mapping[str, Measure]]]:
-        """Per class: precision, recall and F1, from the confusion matrix."""
+    def by_class(self, kept: Rows) -> list[tuple[str, Mapping[str, Measure]]]:
+        """Per class: precision, recall and F1."""
+        logits, truth = _split(kept)
+        answers = self.probabilities(logits).argmax(1)
+        right = answers == truth
         rows: list[tuple[str, Mapping[str, Measure]]] = []
         for index, name in enumerate(self.classes):
-            hits, truth, answers = (
-                int(count) for count in (confusion[index, index], confusion[index].sum(), confusion[:, index].sum())
-            )
+            true, said = truth == index, answers == index
+            asked = {"precision": said, "recall": true, "f1": true | said}
+            of = {kind: np.flatnonzero(among) for kind, among in asked.items()}
             rows.append((name, {
-                "precision": Proportion("precision", hits, answers),
-                "recall": Proportion("recall", hits, truth),
-                "f1": Dice("f1", hits, truth + answers - hits),
+                kind: (Dice if kind == "f1" else Hits)(kind, right[places], places) for kind, places in of.items()
             }))  # fmt: skip
         return rows
 

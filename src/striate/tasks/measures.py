@@ -1,4 +1,8 @@
-"""What kind of quantity a measure is; its interval follows from the kind."""
+"""What kind of quantity a measure is; its interval follows from the kind.
+
+Every measure goes by the rows of the pictures, in their order: so the same measure has an interval where pictures are
+independent, and where only groups of them are.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,37 +11,41 @@ import numpy as np
 import numpy.typing as npt
 
 Values = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Proportion:
-    """`hits` of `n` pictures."""
-
-    name: str
-    hits: int
-    n: int
+Truths = npt.NDArray[np.bool_]
+Places = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
 class Hits:
-    """The share of pictures that were answered rightly, by picture."""
+    """The share of pictures that were answered rightly, by picture; `of` are their places where not all are asked."""
 
     name: str
-    right: npt.NDArray[np.bool_]
+    right: Truths
+    of: Places | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dice:
-    """2J / (1 + J) of the proportion J = hits / n: F1, where n counts the pictures that are or are called the class."""
+    """2J / (1 + J) of the share J of the pictures at `of` that are `right`: F1, where these are or are called the
+    class."""
 
     name: str
-    hits: int
-    n: int
+    right: Truths
+    of: Places | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Recalls:
+    """The mean over classes of the share of their pictures that are right: `classes` int64 (n,) is the true one."""
+
+    name: str
+    right: Truths
+    classes: Places
 
 
 @dataclass(frozen=True)
 class Mean:
-    """The mean of one value per picture."""
+    """The mean of one value per picture; NaN where a picture has none."""
 
     name: str
     values: tuple[float, ...]
@@ -61,7 +69,7 @@ class AUC:
 
     name: str
     scores: Values
-    positive: npt.NDArray[np.bool_]
+    positive: Truths
 
 
-Measure = Proportion | Hits | Dice | Mean | Statistic | AUC
+Measure = Hits | Dice | Recalls | Mean | Statistic | AUC

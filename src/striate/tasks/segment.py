@@ -222,7 +222,7 @@ class Segment(Usual):
         return [
             _together(f"{iou} over the data set", *overlap["iou"]),
             _together(f"{dice} over the data set", *overlap["dice"]),
-            *(Mean(f"{name} per picture", tuple(of[np.isfinite(of)].tolist())) for name, of in each.items()),
+            *(Mean(f"{name} per picture", tuple(of.tolist())) for name, of in each.items()),
             _together("pixel accuracy", *self._accuracy(kept)),
             _together("adapted Rand F", 2 * pairs, of_true + of_told),
             _together("object F1 at IoU 0.5", 2 * found, true + told),
