@@ -167,6 +167,19 @@ def test_without_a_path_of_its_own_each_is_called_by_its_row(home: Path, names: 
     assert read_samples(inside(home, names)).names == tuple("01234567")
 
 
+def test_another_column_may_say_what_they_are_called(home: Path) -> None:
+    files = read_samples(write(home, path=PATHS, label=list(LABELS)))
+    cells = [{"bytes": (home / path).read_bytes(), "path": "x.png"} for path in PATHS]
+    for names in (PATHS, [f"./{path}" for path in PATHS]):
+        samples = read_samples(write(home, image=cells, file_name=names, label=list(LABELS)))
+        assert (samples.fingerprint, samples.names) == (files.fingerprint, files.names)
+    assert read_samples(write(home, image=cells, file=["x"] * 8, label=list(LABELS))).names == tuple("01234567")
+    with pytest.raises(DataError, match="columns file and filename could each be the path"):
+        read_samples(write(home, image=cells, file=PATHS, filename=PATHS, label=list(LABELS)))
+    with pytest.raises(DataError, match="columns image and picture each hold pictures"):
+        read_samples(write(home, image=cells, picture=cells, label=list(LABELS)))
+
+
 def test_what_is_no_picture_there_is_counted_as_any_bad_one(home: Path) -> None:
     path = write(home, image=[b"", b"x", None, *((home / path).read_bytes() for path in PATHS[3:])], label=list(LABELS))
     assert [skip.name for skip in read_samples(path, max_bad=0.5).skipped] == ["0", "1", "2"]

@@ -41,7 +41,7 @@ class Listing:
         return self.root or self.name
 
 
-def one_name_each(where: Path, names: Sequence[str], merge: bool) -> dict[str, str]:
+def one_name_each(where: object, names: Sequence[str], merge: bool) -> dict[str, str]:
     """Name as given -> class name; names equal under case folding and NFC are an error, or one class."""
     first: dict[str, str] = {}
     merged = {}

@@ -17,7 +17,8 @@ from striate.data.masks import Kind, Legend, legend
 from striate.data.picture.layers import Depth, Layers, layers_of
 from striate.data.picture.pixels import PIXELS, check_most
 from striate.data.samples import Samples
-from striate.data.sources import builtin, zipped
+from striate.data.sources import builtin, hub, zipped
+from striate.data.sources.address import HUB, is_address
 from striate.data.sources.arrays import from_arrays
 from striate.data.sources.binary import is_binary, list_binary
 from striate.data.sources.builtin import built_in
@@ -106,13 +107,15 @@ class _Wanted:
 
 def _listing(data: str | os.PathLike[str], wanted: _Wanted) -> Listing:
     """What a source says there is: the first that the name or the path fits."""
+    if isinstance(data, str) and data.startswith(HUB):
+        return _hub(data, wanted)
     root = path_of(data)
     if not root.exists() and os.sep not in os.fspath(data):
         cause = f"no such folder, table or archive, nor a built-in set called {str(data)!r}"
         hint = near(str(data), builtin.NAMES, "", "{!r}, or ") + "the path of a folder, a table or an archive"
         raise DataError(root.resolve(), cause, hint)
     if root.is_dir():
-        return _folder(root, wanted)
+        return _hub(root, wanted) if hub.is_saved(root) else _folder(root, wanted)
     suffix = root.suffix.lower()
     if suffix in SUFFIXES:
         return _table(root, wanted)
@@ -125,6 +128,13 @@ def _table(path: Path, wanted: _Wanted) -> Listing:
         path, labelled=wanted.labelled, masked=meaning, learnable=wanted.learnable, follow_links=wanted.follow_links,
         merge_classes=wanted.merge_classes,
     )  # fmt: skip
+
+
+def _hub(data: str | Path, wanted: _Wanted) -> Listing:
+    """A data set of the hub by its name, or a folder that was saved."""
+    wanted.refuse_masks(data)
+    asked = {"labelled": wanted.labelled, "learnable": wanted.learnable, "merge_classes": wanted.merge_classes}
+    return hub.list_saved(data, **asked) if isinstance(data, Path) else hub.list_hub(data, **asked)
 
 
 def _zip(path: Path, wanted: _Wanted) -> Listing:
@@ -162,7 +172,7 @@ def _binary(path: Path, wanted: _Wanted, allow_leak: bool) -> Samples:
 
 def have_masks(data: Data) -> bool:
     """Whether these are pictures with masks, as far as the names of a folder or the head of a table tell."""
-    return isinstance(data, str | os.PathLike) and not built_in(data) and is_pairs(path_of(data))
+    return isinstance(data, str | os.PathLike) and not is_address(data) and is_pairs(path_of(data))
 
 
 def _built_in(name: str, labelled: bool, masked: bool) -> Samples:

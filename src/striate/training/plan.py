@@ -5,6 +5,7 @@ A `Job` has the network, the pictures and the preprocessing besides, ready for i
 
 import dataclasses
 import math
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -134,7 +135,7 @@ def plan_of(
     blank = dataclasses.replace(blank, white=white)
     plan = Plan(
         recipe=dataclasses.replace(recipe, size=blank.size, context=blank.context or None),
-        data=samples.name if samples.source in ("builtin", "arrays") else in_full(recipe.data),
+        data=samples.name if samples.source in ("builtin", "arrays", "hub") else in_full(recipe.data),
         task=task,
         samples=samples,
         split=split,
@@ -267,7 +268,7 @@ def new_folder(plan: Plan, execution: Execution) -> Path:
     root = path_of(execution.runs)
     refuse_inside(plan, "runs", root)
     model = str(plan.recipe.model).replace(":", "-")  # timm:NAME; some file systems know no colon in names
-    name = f"{words.fitting(plan.samples.name.replace(':', '-'), MOST_OF_NAME)}-{model}"
+    name = f"{words.fitting(re.sub('[:/@]', '-', plan.samples.name), MOST_OF_NAME)}-{model}"
     return Path(processes.from_first(str(run.create(root, name)) if plan.machine.first else ""))
 
 

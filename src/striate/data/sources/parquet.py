@@ -76,8 +76,8 @@ def read(path: Path, known: Collection[str], pictures: Collection[str] = ()) -> 
     """The cells of those columns whose heads are `known`, in any case, as texts; others are left empty.
 
     Whole numbers stay as they are, also where they became fractions because some are missing; a class of the `datasets`
-    package is its name. One of the columns called as in `pictures` may hold these, and gives their names. A DataError
-    where such a column holds no plain values.
+    package is its name. One of the columns called as in `pictures` may hold these: their names are then another column
+    of texts called so, or the paths beside them. A DataError where such a column holds no plain values.
     """
     import_pyarrow(path)
     from pyarrow import parquet
@@ -88,16 +88,21 @@ def read(path: Path, known: Collection[str], pictures: Collection[str] = ()) -> 
         if len(set(wanted)) < len(wanted):
             raise DataError(path, f"a column twice: {', '.join(wanted)}", "a name of its own for each column")
         held = [name for name in wanted if name.lower() in pictures and _holds_bytes(schema.field(name).type)]
-        inside = {name: _pictures(path, file, name) for name in held}
-        table = file.read([name for name in wanted if name not in inside], use_threads=False)
+        if len(held) > 1:
+            raise DataError(path, f"columns {' and '.join(held)} each hold pictures", "keep one of them")
+        contents, names = _pictures(path, file, held[0]) if held else (None, [])
+        table = file.read([name for name in wanted if name not in held], use_threads=False)
         count = file.metadata.num_rows
     classes = _class_names(schema.metadata)
     cells = {name: _texts(path, name, table.column(name), classes.get(name)) for name in table.column_names}
-    cells |= {name: names for name, (_, names) in inside.items()}
-    empty = [""] * count
-    columns = (cells.get(name, empty) for name in schema.names)
-    contents = {name: each for name, (each, _) in inside.items()}
-    return Sheet(schema.names, [*enumerate(zip(*columns, strict=True), start=1)], "row", contents=contents)
+    said = [name for name in cells if name.lower() in pictures]
+    if held and len(said) == 1:
+        cells[said[0]] = names_of(cells[said[0]], numbered(count))
+    elif held and not said:
+        cells[held[0]] = names
+    head = ["" if said and name in held else name for name in schema.names]  # its names stand in another
+    columns = (cells.get(name, [""] * count) for name in schema.names)
+    return Sheet(head, [*enumerate(zip(*columns, strict=True), start=1)], "row", contents=contents)
 
 
 def _holds_bytes(kind: Any) -> bool:
@@ -127,14 +132,18 @@ def _pictures(path: Path, file: Any, name: str) -> tuple[Cells, list[str]]:
     count, paths = sum(counts), list[str | None]()
     if types.is_struct(kind) and kind.get_field_index("path") >= 0:
         paths = file.read([f"{name}.path"], use_threads=False).column(0).combine_chunks().field("path").to_pylist()
-    return Cells(path, leaf, tuple(starts), range(count)), names_of(paths, count)
+    return Cells(path, leaf, tuple(starts), range(count)), names_of(paths, numbered(count))
 
 
-def names_of(paths: Sequence[str | None], count: int) -> list[str]:
-    """What so many pictures are called: by their paths if each has its own, which leads nowhere else; by number."""
+def names_of(paths: Sequence[str | None], others: Sequence[str]) -> list[str]:
+    """What pictures are called: by their paths if each has its own, which leads nowhere else; or by the other names."""
     texts = [path or "" for path in paths]
-    if len({PurePosixPath(text) for text in texts if _is_name(text)}) == count:
+    if len({PurePosixPath(text) for text in texts if _is_name(text)}) == len(others):
         return [PurePosixPath(text).as_posix() for text in texts]
+    return list(others)
+
+
+def numbered(count: int) -> list[str]:
     return [f"{place:0{len(str(count - 1))}d}" for place in range(count)]
 
 

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -17,14 +17,14 @@ from striate.data.picture import decode
 class Sheet:
     """`rows`: cells beside their number, from which `unit`, "line" or "row", a person finds them again.
 
-    `contents`: by name the columns that hold the pictures themselves, of which the cells are the names.
+    `contents`: the pictures of the rows, where the table holds them; then its paths are no more than their names.
     """
 
     head: Sequence[str]
     rows: Sequence[tuple[int, Sequence[str]]]
     unit: str = "line"
     notes: tuple[str, ...] = ()
-    contents: Mapping[str, Contents] | None = None
+    contents: Contents | None = None
 
     @property
     def seen(self) -> str:

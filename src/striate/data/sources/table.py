@@ -8,9 +8,10 @@ from types import MappingProxyType
 
 from striate.base.errors import DataError, StriateError
 from striate.base.words import many
-from striate.data.listing import Listing, one_name_each
+from striate.data.listing import Listing
 from striate.data.masks import Kind, Legend, Pairs, legend
 from striate.data.sources import parquet
+from striate.data.sources.labels import UNSAID, classes_of
 from striate.data.sources.layout import SUBSETS
 from striate.data.sources.sheet import Sheet, read_text
 
@@ -28,8 +29,6 @@ HEADS = MappingProxyType({
 })  # fmt: skip
 CLASSES = "classes.csv"
 SHOWN = 20
-_FRACTION = re.compile(r"-?\d+\.0*")
-_UNSAID = frozenset({"", "nan", "none", "null", "na", "n/a"})
 
 
 def list_table(
@@ -50,11 +49,10 @@ def list_table(
     wanted, others = ("path", *files[:1], *(("label",) if labelled else ())), ("subset", "group", *files[1:])
     sheet = _read(path, (*wanted, *others))
     columns = _columns(path, sheet, wanted, others)
-    contents = (sheet.contents or {}).get(sheet.head[columns["path"]])
     found, rows, notes = _rows(path, sheet, columns, files, follow_links)
     names = sorted(found, key=os.fsencode)
     said_of = {what: tuple(found[name][what] for name in names) for what in columns if what != "path"}
-    labels, classes, odd = _classes(path, said_of["label"], merge_classes) if labelled else (None, (), [])
+    labels, classes, odd = classes_of(path, said_of["label"], merge_classes) if labelled else (None, (), [])
     subsets = said_of.get("subset")
     if subsets and learnable and "train" not in subsets:
         raise DataError(path, "its subsets have no train", "train, val and test in the column of subsets")
@@ -70,7 +68,7 @@ def list_table(
         notes=(*notes, *odd),
         pairs=None if masked is None else Pairs(said_of["mask"], said_of.get("objects"), masked),
         groups=said_of.get("group"),
-        contents=contents and contents.taken([rows[name] for name in names]),
+        contents=sheet.contents and sheet.contents.taken([rows[name] for name in names]),
     )
 
 
@@ -104,26 +102,17 @@ def _rows(
     return found, rows, [*sheet.notes, *([again] if lines > len(found) else [])]
 
 
-def _classes(path: Path, said: Sequence[str], merge: bool) -> tuple[tuple[int, ...], tuple[str, ...], list[str]]:
-    """The place of each label among the classes, these, and what is to be told."""
-    labels = sorted(set(said), key=os.fsencode)
-    notes, merged = _odd_labels(path, labels), one_name_each(path, labels, merge)
-    classes = tuple(dict.fromkeys(merged.values()))
-    place = {label: classes.index(merged[label]) for label in merged}
-    return tuple(place[label] for label in said), classes, notes
-
-
 def _said(
     root: Path, cells: Mapping[str, str], files: Sequence[str], follow_links: bool
 ) -> tuple[str, dict[str, str], str]:
     """The picture of a row, what is said of it, and why it cannot be meant, if so."""
     name, cause = _name(root, cells["path"], follow_links)
     said = {"label": cells.get("label", ""), "subset": SUBSETS.get(cells.get("subset", "train").lower(), "")}
-    if not cause and "label" in cells and said["label"].lower() in _UNSAID:
+    if not cause and "label" in cells and said["label"].lower() in UNSAID:
         cause = f"no label ({said['label']!r})"
     if "group" in cells:
         said["group"] = cells["group"]
-        if not cause and said["group"].lower() in _UNSAID:
+        if not cause and said["group"].lower() in UNSAID:
             cause = f"no group ({said['group']!r})"
     if not cause and not said["subset"]:
         cause = f"subset {cells['subset']!r} is none of train, val and test"
@@ -181,20 +170,6 @@ def _columns(path: Path, sheet: Sheet, wanted: Sequence[str], others: Sequence[s
     return columns
 
 
-def _odd_labels(path: Path, labels: Sequence[str]) -> list[str]:
-    """What is to be said of labels that a program made odd; a DataError where two of them are one number."""
-    whole = {label: label.partition(".")[0] for label in labels if _FRACTION.fullmatch(label)}
-    if twice := [label for label, number in whole.items() if number in labels]:
-        cause = f"labels {whole[twice[0]]!r} and {twice[0]!r} are one number"
-        raise DataError(path, cause, "one way to write it; pandas adds .0 to a column where some are missing")
-    notes = (
-        [f"labels such as {next(iter(whole))!r} are taken as they are written, for names of classes"] if whole else []
-    )
-    if below := [label for label in labels if re.fullmatch(r"-\d+(\.0*)?", label)]:
-        notes.append(f"label {below[0]!r} is a class like any other; lines that mean no label are to be left out")
-    return notes
-
-
 def _both(said: Mapping[str, str]) -> str:
     files = (said[what] for what in ("label", "mask", "objects", "group", "subset") if said.get(what))
     return " in ".join(files)
@@ -202,7 +177,7 @@ def _both(said: Mapping[str, str]) -> str:
 
 def _name(root: Path, said: str, follow_links: bool) -> tuple[str, str]:
     """A path relative to `root` with "/", or why it is none."""
-    if said.lower() in _UNSAID:
+    if said.lower() in UNSAID:
         return "", f"no path ({said!r})"
     if re.match(r"[a-z][a-z0-9+.-]+://", said, re.IGNORECASE):
         return "", f"{said} is an address; only files are read"
