@@ -117,3 +117,17 @@ def odd_profile() -> bytes:
     head = head.ljust(128, b"\0")
     whole = head + table + body
     return struct.pack(">I", len(whole)) + whole[4:]
+
+
+def scene(seed: int, height: int = 96, width: int = 128) -> np.ndarray:
+    """uint8 (height, width, 3): waves and discs of any colours, unlike that of every other seed."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width] / 64
+    pixels = np.zeros((height, width, 3)) + random.uniform(60, 200, 3)
+    for _ in range(random.integers(1, 4)):
+        down, across = random.normal(0, 4, 2)
+        pixels += np.sin(down * y + across * x + random.uniform(0, 6.28))[..., None] * random.uniform(10, 60, 3)
+    for _ in range(random.integers(1, 6)):
+        centre, radius = random.uniform(0, (height / 64, width / 64)), random.uniform(0.1, 0.6)
+        pixels[(y - centre[0]) ** 2 + (x - centre[1]) ** 2 < radius**2] = random.uniform(0, 255, 3)
+    return (pixels + random.normal(0, 8, pixels.shape)).clip(0, 255).astype(np.uint8)

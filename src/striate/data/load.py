@@ -56,6 +56,7 @@ def read_samples(
     channels: int | None = None,
     depth: Depth = 8,
     max_pixels: int = PIXELS,
+    sketched: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Samples:
     """The samples of a built-in set, a folder, a table, an archive, a published set in binary files, or of arrays.
@@ -81,7 +82,7 @@ def read_samples(
         workers = _processes(len(listing.names))
     return scans.scan(
         listing, check=check, max_bad=max_bad, workers=workers, learnable=learnable, allow_leak=allow_leak,
-        max_pixels=max_pixels, layers=layers, progress=progress,
+        max_pixels=max_pixels, layers=layers, sketched=sketched, progress=progress,
     )  # fmt: skip
 
 

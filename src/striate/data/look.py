@@ -19,6 +19,7 @@ from striate.data.picture import decode
 from striate.data.picture import layers as layered
 from striate.data.picture.laid import Pixels
 from striate.data.picture.layers import Layers
+from striate.data.picture.sketch import sketch
 from striate.data.samples import digest_of
 
 # Pictures that a process is given at once.
@@ -32,7 +33,7 @@ class Look:
     False, of headers.
 
     `size` is height and width; `top` the highest level of a file of 16 bits; `mask` what belongs to it where there are
-    masks.
+    masks; `sketch` is there where it was asked for.
     """
 
     digest: str = ""
@@ -44,6 +45,7 @@ class Look:
     notes: tuple[str, ...] = ()
     top: int = 0
     mask: Seen | None = None
+    sketch: bytes = b""
 
 
 @final
@@ -52,13 +54,15 @@ class Manner:
     """How pictures are looked at: `check` "full" decodes them, "headers" reads no further than their size.
 
     `max_pixels`: the most of one picture that are read; `layers`: those that each must have, which are decoded always.
-    `seconds`: more for one picture is a `MachineError`.
+    `seconds`: more for one picture is a `MachineError`. `sketched`: by their sketches near copies will be found, for
+    which every picture is decoded.
     """
 
     check: str
     max_pixels: int
     layers: Layers | None
     seconds: float
+    sketched: bool = False
 
 
 def looks(listing: Listing, contents: Contents, manner: Manner, workers: int) -> Iterator[Look]:
@@ -148,22 +152,28 @@ def _look(
 
 def _picture(held: bytes | Pixels, where: str, manner: Manner) -> Look:
     if not isinstance(held, bytes):
-        return of_pixels(held)
-    if manner.check == "headers" and manner.layers is None:
+        return of_pixels(held, manner.sketched)
+    if manner.check == "headers" and manner.layers is None and not manner.sketched:
         grey, size, notes, deep = decode.header(held, where, manner.max_pixels)
         if not deep:
             return Look(digest_of(held), size=size, grey=grey, notes=notes)
     if manner.layers is not None:
         pixels, notes = layered.values(held, where, manner.layers, manner.max_pixels)
-        return replace(of_pixels(pixels), digest=digest_of(held), notes=notes)
+        return replace(of_pixels(pixels, manner.sketched), digest=digest_of(held), notes=notes)
     picture = decode.decode(held, where, max_pixels=manner.max_pixels)
-    found = replace(of_pixels(picture.pixels), digest=digest_of(held), notes=picture.notes)
+    found = replace(of_pixels(picture.pixels, manner.sketched), digest=digest_of(held), notes=picture.notes)
     if picture.ends is None:
         return found
     return replace(found, one_colour=picture.ends[0] == picture.ends[1], top=picture.ends[1])
 
 
-def of_pixels(pixels: Pixels) -> Look:
+def of_pixels(pixels: Pixels, sketched: bool = False) -> Look:
     """The look at a picture that is in memory."""
     one_colour = bool((pixels == pixels[:1, :1]).all())
-    return Look(digest_of(pixels), size=pixels.shape[:2], grey=pixels.shape[2] == 1, one_colour=one_colour)
+    return Look(
+        digest_of(pixels),
+        size=pixels.shape[:2],
+        grey=pixels.shape[2] == 1,
+        one_colour=one_colour,
+        sketch=sketch(pixels) if sketched else b"",
+    )

@@ -16,6 +16,7 @@ from striate.data.packed import Digests
 from striate.data.picture.laid import Pixels
 from striate.data.picture.levels import WHITE
 from striate.data.picture.pixels import MOST_PIXELS
+from striate.data.picture.sketch import Sketches
 from striate.data.targets import Targets
 
 Indices = npt.NDArray[np.int64]
@@ -99,6 +100,7 @@ class Samples:
     "test" where the source says so. `groups` (n,): equal numbers for samples that are not independent, such as
     pictures of one patient; None where each is. `sizes` (n, 2) are height and width of each picture, upright and as
     decoded. `grey`: every picture has one channel. `tops` (n,): the highest level of each in a file of 16 bits, else 0.
+    `sketches` are there where they were asked for.
     """
 
     name: str
@@ -115,6 +117,7 @@ class Samples:
     notes: tuple[str, ...] = ()
     grey: bool = False
     tops: Sizes | None = None
+    sketches: Sketches | None = None
 
     def __len__(self) -> int:
         return len(self.names)

@@ -17,6 +17,7 @@ from striate.data.packed import Digests, Names
 from striate.data.picture.laid import Array, Pixels
 from striate.data.picture.layers import Layers
 from striate.data.picture.pixels import PIXELS
+from striate.data.picture.sketch import stacked
 from striate.data.samples import Checked, Groups, InMemory, Read, Samples, Skip
 from striate.data.targets import HeldMasks, Labels, Nothing, ReadMask, Targets
 
@@ -36,6 +37,7 @@ def scan(
     max_pixels: int = PIXELS,
     layers: Layers | None = None,
     seconds: float = SECONDS,
+    sketched: bool = False,
 ) -> Samples:
     """The usable samples of a listing, in its order, with what a person should know about them.
 
@@ -43,6 +45,7 @@ def scan(
     `workers`: processes beside this one; the answer does not depend on them. `progress` gets (done, all).
     `learnable` False: these pictures are to be answered on, so that one class, or one picture of a class, will do.
     `max_pixels`: the most of one picture that are read; `layers`: those that each must have, which are decoded always.
+    `sketched`: the samples have sketches, by which near copies are found.
     `DataError` when more than `max_bad` of the whole or of a subset, or half of a class, cannot be used; when
     a class cannot be learned; when a file lies in two subsets, unless `allow_leak`. `MachineError` when a picture
     takes more than `seconds`, or more memory than there is: it is not skipped, for other machines would read it.
@@ -52,7 +55,7 @@ def scan(
     root, pairs = listing.root or Path(), listing.pairs
     contents = listing.contents or Files(root, listing.names)
     seen = []
-    for look in looks(listing, contents, Manner(check, max_pixels, layers, seconds), workers):
+    for look in looks(listing, contents, Manner(check, max_pixels, layers, seconds, sketched), workers):
         seen.append(look)
         if progress:
             progress(len(seen), len(listing.names))
@@ -140,6 +143,7 @@ def _samples(
         notes=tuple(notes),
         grey=all(seen[index].grey for index in use),
         tops=np.array([seen[index].top for index in use], np.int32),
+        sketches=stacked([seen[index].sketch for index in use]) if any(look.sketch for look in seen) else None,
     )
 
 
