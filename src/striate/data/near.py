@@ -48,7 +48,7 @@ _WINDOWS = np.array([(0, SIDE, 0, SIDE), *(down + across for down in _CORNERS fo
 
 # The first look: frequencies a side, the length of a hash, how far candidates lie at most, how many of them a picture
 # has and there are, and above how many pictures no corners are compared.
-_FREQUENCIES, _LENGTH, _FIRST, _EACH, _CANDIDATES, _LARGE = 6, 127, 0.08, 20, 300_000, 20_000
+_FREQUENCIES, _LENGTH, _FIRST, _EACH, _CANDIDATES, _LARGE = 6, 127, 0.08, 20, 300_000, 40_000
 # The second: cells a side, steps, pixels by which an edge is moved to see the slope, and beyond which multiple of what
 # is wanted a pair is given up after each step.
 _GRID, _STEPS, _NUDGE, _HOPE = 16, 4, 0.25, (4.0, 3.0, 2.0, 1.5, 1.0)
@@ -106,7 +106,7 @@ def sketched(samples: Samples, progress: Callable[[int, int], None] | None = Non
 
 def near(sketches: Sketches) -> Near:
     """The near pairs among sketches (n, BYTES); the same whatever the order of the pictures."""
-    different, place = np.unique(sketches, axis=0, return_inverse=True)
+    different, place = np.unique(sketches[:, :-1], axis=0, return_inverse=True)  # the grain apart
     place = place.reshape(-1)
     plain = lumas(different).std((1, 2)) < PLAIN
     kept = np.flatnonzero(~plain)
@@ -162,11 +162,12 @@ def _area(low: Floats, high: Floats, cells: int) -> Floats:
 def _hashes(pictures: Sketches, windows: Floats) -> Floats:
     """(k, n, 35): for each window the low frequencies of every picture, whole numbers of length about 127."""
     waves = dct(np.eye(SIDE, dtype=np.float32), axis=0, norm="ortho")[:_FREQUENCIES]
-    grey, made = lumas(pictures).astype(np.float32), []
+    made, parts = [], range(0, len(pictures), 20 * _BLOCK)
     for top, bottom, left, right in windows:
         down = waves @ _area(np.array([top]), np.array([bottom]), SIDE)[0]
         across = waves @ _area(np.array([left]), np.array([right]), SIDE)[0]
-        found = (down @ grey @ across.T).reshape(-1, _FREQUENCIES**2)[:, 1:]
+        waved = [down @ lumas(pictures[at : at + 20 * _BLOCK]).astype(np.float32) @ across.T for at in parts]
+        found = np.concatenate([np.empty((0, *waves.shape[:1] * 2)), *waved]).reshape(-1, _FREQUENCIES**2)[:, 1:]
         made.append(np.rint(found * (_LENGTH / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1))))
     return np.stack(made).astype(np.float32)
 

@@ -27,7 +27,7 @@ Groups = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Skip:
-    """A file that is not a sample, and why."""
+    """A file that is not a sample, or a doubtful one, and why."""
 
     name: str
     cause: str
@@ -100,7 +100,7 @@ class Samples:
     "test" where the source says so. `groups` (n,): equal numbers for samples that are not independent, such as
     pictures of one patient; None where each is. `sizes` (n, 2) are height and width of each picture, upright and as
     decoded. `grey`: every picture has one channel. `tops` (n,): the highest level of each in a file of 16 bits, else 0.
-    `sketches` are there where they were asked for.
+    `sketches` are there where they were asked for. `damaged`: those that look so, among the usable ones.
     """
 
     name: str
@@ -118,6 +118,7 @@ class Samples:
     grey: bool = False
     tops: Sizes | None = None
     sketches: Sketches | None = None
+    damaged: tuple[Skip, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)

@@ -14,6 +14,7 @@ from striate.data.listing import Listing
 from striate.data.look import Look, Manner, looks, of_pixels
 from striate.data.masks import MaskFiles
 from striate.data.packed import Digests, Names
+from striate.data.picture.decode import DAMAGED
 from striate.data.picture.laid import Array, Pixels
 from striate.data.picture.layers import Layers
 from striate.data.picture.pixels import PIXELS
@@ -144,6 +145,12 @@ def _samples(
         grey=all(seen[index].grey for index in use),
         tops=np.array([seen[index].top for index in use], np.int32),
         sketches=stacked([seen[index].sketch for index in use]) if any(look.sketch for look in seen) else None,
+        damaged=tuple(
+            Skip(listing.names[index], note.removeprefix(DAMAGED))
+            for index in use
+            for note in seen[index].notes
+            if note.startswith(DAMAGED)
+        ),
     )
 
 

@@ -24,7 +24,9 @@ def stop_if_too_bad(listing: Listing, looks: Sequence[Look], max_bad: float) -> 
     for index, label in enumerate(listing.labels or ()):
         classes.setdefault(f"class {listing.classes[label]!r}", []).append(index)
     everywhere = [(group, max_bad, indices) for group, indices in groups.items()]
-    for group, limit, indices in everywhere + [(group, 0.5, indices) for group, indices in classes.items()]:
+    for group, limit, indices in everywhere + [
+        (group, max(0.5, max_bad), indices) for group, indices in classes.items()
+    ]:
         bad = [index for index in indices if looks[index].cause]
         if len(bad) == len(looks):
             suffixes = Counter(Path(name).suffix.lower() or "no extension" for name in listing.names)

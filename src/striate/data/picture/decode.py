@@ -36,6 +36,8 @@ DECODER = f"pillow {pillow_version}, libjpeg-turbo {features.version('libjpeg_tu
 # O_NONBLOCK: opening a pipe must not wait for its writer. O_BINARY exists on Windows only.
 OPEN = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_NONBLOCK", "O_BINARY"))
 
+# How a note begins that tells a sign of damage.
+DAMAGED = "damaged? "
 _ORIENTATION = 0x0112
 _TURN = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -225,7 +227,7 @@ def _decoded(data: bytes, where: str, at_least: Size | None, max_pixels: int, wh
     pixels, ends = _levels(image, notes, where, white), levels.ends(image)
     del image  # its memory is needed by a second decoding
     if said := sign():
-        notes.append(f"damaged? {said}")
+        notes.append(DAMAGED + said)
     return Picture(pixels, tuple(notes), ends)
 
 
