@@ -281,8 +281,51 @@ def test_an_encoder_takes_the_file_that_the_whole_network_does_not(theirs, tmp_p
     x = picture()
     assert torch.equal(net.encoder(x), trunk(x))
     assert torch.equal(net.decoder.weight, before)
-    # A file of the whole network is taken as it is.
-    assert weights.load(net, pth(net.state_dict(), tmp_path / "whole.pth"), part="encoder") == ()
+    # Of a file of the whole network its own keys alone are taken.
+    whole = pth(net.state_dict(), tmp_path / "whole.pth")
+    assert weights.load(net, whole, part="encoder")[1] == "decoder of the file is left out"
+
+
+def test_weights_of_a_part_load_by_naming_it_and_the_error_says_so(tmp_path):
+    theirs, features = striate.build("vgg11_bn", classes=3), tmp_path / "features.safetensors"
+    state = {key: value for key, value in theirs.state_dict().items() if key.startswith("features.")}
+    safetensors.torch.save_file(state, features)
+    alone = pth({key.removeprefix("features."): value for key, value in state.items()}, tmp_path / "alone.pth")
+    whole = pth(theirs.state_dict(), tmp_path / "whole.pth")
+    net = striate.build("vgg11_bn", classes=2)
+    for path in (features, alone):
+        with pytest.raises(RunError, match="another network") as caught:
+            weights.load(net, path)
+        assert caught.value.hint == "part='features': features alone takes them, and all else starts anew"
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    for path in (features, alone, whole):
+        net.load_state_dict(before)
+        found = weights.put(net, weights.read(path), path, part="features")
+        assert found.said[0] == "features alone has them; the other layers start anew"
+        assert found.anew == ("classifier.0", "classifier.3", "classifier.6")
+        for key, value in net.state_dict().items():
+            assert torch.equal(value, (state if key.startswith("features.") else before)[key]), key
+    assert "classifier.0, classifier.3, classifier.6 of the file are left out" in found.said
+
+
+@pytest.mark.parametrize("harm", ["a key less", "another shape", "no such part", "of nothing"])
+def test_a_part_that_is_not_whole_or_not_there_is_a_sentence(tmp_path, harm):
+    state = {key: value for key, value in striate.build("lenet5").state_dict().items() if key.startswith("c3.")}
+    if harm == "a key less":
+        state.pop("c3.bias")
+    elif harm == "another shape":
+        state["c3.bias"] = torch.zeros(9)
+    path = pth(state, tmp_path / "part.pth")
+    given = (
+        {"part": "c3"} if harm == "of nothing" else {"weights": path, "part": "c4" if harm == "no such part" else "c3"}
+    )
+    with pytest.raises((RunError, UsageError)) as caught:
+        striate.build("lenet5", **given)
+    told = {
+        "a key less": "1 missing: bias", "another shape": "bias (9 in the file, 16 here)",
+        "no such part": "part: the network has no part 'c4'", "of nothing": "part: c3 of which weights",
+    }  # fmt: skip
+    assert told[harm] in str(caught.value)
 
 
 @pytest.mark.parametrize("name", [name for name in PUBLISHED if find(name).weights.part])

@@ -20,6 +20,7 @@ def build(
     classes: int | None = None,
     channels: int | None = None,
     weights: str | os.PathLike[str] | None = None,
+    part: str | None = None,
     **options: Any,
 ) -> nn.Module:
     """The network called `name`, freshly initialised from torch's random numbers, or with `weights`.
@@ -31,6 +32,7 @@ def build(
       file is fetched once into the usual cache (TORCH_HOME, HF_HOME) and its hash is checked; no code in a file
       is ever run. Which weights they are, and what was changed to fit other classes or channels, are given as
       `UserWarning`s; `striate.models.weights.load` states the rules.
+    - `part` names the module that the weights are for, such as "features"; all else starts anew.
     - `options` are those of its builder, as values or as the words of a command line. `transform_input` is on
       with published weights, which were trained with it.
 
@@ -46,13 +48,15 @@ def build(
         if key not in free and not entry.more_options:
             raise UsageError(key, f"{name} has no such option", f"one of {', '.join(free)}")
     if weights is None:
+        if part is not None:
+            raise UsageError("part", f"{part} of which weights", "weights=PATH as well, or leaving it out")
         return construct(entry, **given)
     from striate.models import weights as files
 
     if "transform_input" in free:
         given.setdefault("transform_input", not files.is_path(weights) and str(channels or 3) == "3")
     network = construct(entry, **given)
-    for sentence in files.fill(network, entry, weights, given):
+    for sentence in files.fill(network, entry, weights, given, part).said:
         warnings.warn(sentence, stacklevel=2)
     return network
 

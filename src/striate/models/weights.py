@@ -8,17 +8,17 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from striate.base import durable
-from striate.base.errors import RunError, UsageError
+from striate.base.errors import Hint, Option, RunError, UsageError, near
 from striate.base.outputs import Output, known_by
 from striate.base.paths import path_of
 from striate.base.units import by
@@ -29,13 +29,22 @@ from striate.models.entry import Entry
 from striate.models.lenet import RadialBasis
 from striate.models.published import HUB, SUFFIXES, Published, fetch, published
 
-__all__ = ["Published", "fetch", "fill", "load", "published", "read", "save"]
+__all__ = ["Filled", "Published", "fetch", "fill", "load", "published", "read", "save"]
 
 SHOWN = 3  # keys of each kind in an error
 # Where training scripts put the state dict in a checkpoint, and what wrappers put before its keys.
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 PREFIXES = ("module.", "_orig_mod.", "model.")
 WEIGHTS_FILE = "weights.safetensors"
+
+
+@final
+@dataclass(frozen=True)
+class Filled:
+    """What became of a network's weights: `said` in sentences, and the modules that start `anew`, by name."""
+
+    said: tuple[str, ...]
+    anew: tuple[str, ...]
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, Tensor]:
@@ -76,34 +85,60 @@ def load(net: nn.Module, source: str | os.PathLike[str], *, part: str = "") -> t
       share it. The sum over channels stays, so a picture whose channels are equal after
       normalisation gets the answer it got before.
     - Auxiliary heads that only one side has are left out, or stay as they are.
-    - `part` names a child, such as an encoder, that may take the file where the whole network does not.
+    - `part` names the module that they are for, such as features: of a file of the whole network its keys alone are
+      taken, and all else starts anew.
 
     `RunError` when anything else differs; `net` is then untouched.
     """
-    return put(net, read(source), source, part=part)
+    return put(net, read(source), source, part=part).said
 
 
-def put(net: nn.Module, state: Mapping[str, Tensor], source: object, *, part: str = "") -> tuple[str, ...]:
-    """`load` for tensors already read; `source` is what an error names."""
-    fits = [_fit(net, state), *([_fit(net.get_submodule(part), state, part)] if part else [])]
-    fitting = next((fit for fit in fits if not fit.problems), None)
-    if fitting is None:
-        names = _networks_that_fit(state)
-        hint = f"{' or '.join(names)}, which it fits" if names else "the network and options it was trained with"
-        raise RunError(source, f"holds the weights of another network: {'; '.join(fits[0].problems)}", hint)
-    own = (net.get_submodule(part) if fitting is not fits[0] else net).state_dict()
+def put(net: nn.Module, state: Mapping[str, Tensor], source: object, *, part: str = "", official: str = "") -> Filled:
+    """`load` for tensors already read; `source` is what an error names.
+
+    `official` is the module that takes a published file where the whole network does not.
+    """
+    if part:
+        tries = {part: _fit_part(net, state, part)}
+    else:
+        tries = {"": _fit(net, state)}
+        if official:
+            tries[official] = _fit(net.get_submodule(official), state, official)
+    where = next((name for name, fit in tries.items() if not fit.problems), None)
+    if where is None:
+        problems = "; ".join(tries[part].problems)
+        raise RunError(source, f"holds the weights of another network: {problems}", _hint(net, state, part))
+    own, fitting = net.get_submodule(where).state_dict(), tries[where]
     if any(own[key].is_meta for key in fitting.values):
         raise UsageError("weights", "a network on the meta device has no place for them", "building it elsewhere")
     with torch.no_grad():
         for key, value in fitting.values.items():
             own[key].copy_(value)
-    return fitting.notes
+    filled = {f"{where}.{key}" if where else key for key in fitting.values}
+    anew = dict.fromkeys(_module(name) for name, _ in net.named_parameters() if name not in filled)
+    return Filled(fitting.notes, tuple(anew))
 
 
-def fill(net: nn.Module, entry: Entry, weights: str | os.PathLike[str], options: Mapping[str, Any]) -> tuple[str, ...]:
+def _hint(net: nn.Module, state: Mapping[str, Tensor], part: str) -> Hint:
+    """What to try with weights that do not fit: naming the part that they cover, or the network that they are of."""
+    for name, _ in net.named_children():
+        fit = _fit_part(net, state, name)
+        if not part and not fit.problems and len(fit.notes) == 1:  # nothing of the file is left out
+            return (Option("part", name), f": {name} alone takes them, and all else starts anew")
+    names = _networks_that_fit(state)
+    return f"{' or '.join(names)}, which it fits" if names else "the network and options it was trained with"
+
+
+def fill(
+    net: nn.Module,
+    entry: Entry,
+    weights: str | os.PathLike[str],
+    options: Mapping[str, Any],
+    part: str | None = None,
+) -> Filled:
     """Give a network built from `entry` with `options` its `weights`: published ones, or those of a path.
 
-    Sentences for whoever asked: which weights they are, and what `load` changed.
+    Sentences for whoever asked: which weights they are, and what `load` changed; and what starts anew.
     """
     official = entry.weights
     if is_path(weights):
@@ -121,7 +156,8 @@ def fill(net: nn.Module, entry: Entry, weights: str | os.PathLike[str], options:
     theirs = not is_path(weights) or (official is not None and path.name.startswith(official.name))
     if "transform_input" in options and theirs:
         said.append(f"torchvision trained with transform_input=True; here it is {options['transform_input']}")
-    return (*said, *put(net, state, path, part=official.part if official else ""))
+    found = put(net, state, path, part=part or "", official=official.part if official else "")
+    return Filled((*said, *found.said), found.anew)
 
 
 def published_fit(net: nn.Module, entry: Entry) -> bool:
@@ -193,8 +229,11 @@ class _Fit:
     problems: tuple[str, ...]
 
 
-def _fit(net: nn.Module, state: Mapping[str, Tensor], part: str = "") -> _Fit:
-    """`net` beside the tensors of a file; with `part`, the file's last layer has no place and is left out."""
+def _fit(net: nn.Module, state: Mapping[str, Tensor], part: str = "", *, whole: bool = False) -> _Fit:
+    """`net` beside the tensors of a file; with `part`, the file's last layer has no place and is left out.
+
+    `whole`: no last layer of its own starts anew.
+    """
     own = net.state_dict()
     values = _renamed(state, own)
     notes = [f"{part} alone has them; the other layers start anew"] if part else []
@@ -202,7 +241,7 @@ def _fit(net: nn.Module, state: Mapping[str, Tensor], part: str = "") -> _Fit:
     missing = [key for key in own if key not in values and key not in counters]
     foreign = [key for key in values if key not in own and key not in counters]
     layers, head = _layers(net, own), head_of(net)
-    if missing and {*map(_module, missing)} == {head}:
+    if missing and {*map(_module, missing)} == {head} and not whole:
         notes.append(f"{head} is not in the file and starts anew")
         missing = []
     if part and len({*map(_module, foreign)}) == 1:
@@ -223,7 +262,7 @@ def _fit(net: nn.Module, state: Mapping[str, Tensor], part: str = "") -> _Fit:
         notes.append(f"{_module(first)} has {counts}: its filters are added up or shared, see striate.models.weights")
         values |= adapted
         misshapen = [key for key in misshapen if key not in adapted]
-    if pair := _classes(values, own, misshapen, layers):
+    if not whole and (pair := _classes(values, own, misshapen, layers)):
         names = ", ".join(dict.fromkeys(map(_module, misshapen)))
         notes.append(f"{names} starts anew: the file has {many(pair[0], 'class')}, the network {pair[1]}")
         values = {key: value for key, value in values.items() if key not in misshapen}
@@ -235,6 +274,21 @@ def _fit(net: nn.Module, state: Mapping[str, Tensor], part: str = "") -> _Fit:
     told = (("missing", missing), ("without a place", foreign), ("of another shape", shapes))
     problems = tuple(f"{len(keys)} {words}: {_some(keys)}" for words, keys in told if keys)
     return _Fit(values, tuple(notes), problems)
+
+
+def _fit_part(net: nn.Module, state: Mapping[str, Tensor], part: str) -> _Fit:
+    """The module `part` beside the tensors that a file has under its name, or beside all where it has none such."""
+    try:
+        inside = net.get_submodule(part)
+    except AttributeError:
+        names = [name for name, child in net.named_children() if any(True for _ in child.parameters())]
+        raise UsageError("part", f"the network has no part {part!r}", near(part, names, " or ".join(names))) from None
+    values = _renamed(state, net.state_dict())
+    under = {key.removeprefix(f"{part}."): value for key, value in values.items() if key.startswith(f"{part}.")}
+    found = _fit(inside, under or values, part, whole=True)
+    left = dict.fromkeys(_module(key) for key in values if not key.startswith(f"{part}.")) if under else {}
+    named = f"{_some(list(left))} of the file {'is' if len(left) == 1 else 'are'} left out"
+    return replace(found, notes=(*found.notes, named)) if left else found
 
 
 def _inputs(

@@ -7,13 +7,14 @@ from typing import Any
 
 from torch import nn
 
-from striate.base.errors import Option, RunError
+from striate.base.errors import Hint, Option, RunError
 from striate.base.paths import path_of
 from striate.base.words import many, some
 from striate.data.samples import Samples
 from striate.data.splits import Split
 from striate.models import weights
 from striate.models.entry import Entry
+from striate.models.weights import Filled
 from striate.runs import checkpoint, subsets
 from striate.runs.run import Run, open_run
 
@@ -48,28 +49,35 @@ class Start:
         told = {key: own[key] for key in AS_IT_WAS if recipe[key] is None and own.get(key) is not None}
         return {**told, "model": own["model"], "model_options": {**own["model_options"], **recipe["model_options"]}}
 
-    def fill(self, net: nn.Module, entry: Entry, classes: tuple[str, ...]) -> list[str]:
-        """Give `net` the weights; in sentences, what they are and what was changed."""
+    def fill(self, net: nn.Module, entry: Entry, classes: tuple[str, ...], part: str | None = None) -> Filled:
+        """Give `net` the weights, or its `part` alone; what they are, what was changed and what starts anew."""
         state, network, epochs = dict(self.weights), self.run.facts["network"], len(self.run.epochs)
         said = [
             f"starts from the weights of {self.run.folder} ({many(epochs, 'epoch')}): a new run, with a new schedule"
         ]
         if self.run.status != "done":
             said.append(f"{self.run.folder} is {self.run.status}, not done: these are its best weights until now")
-        if entry.name == network["name"] and len(classes) == len(self.run.classes) and classes != self.run.classes:
+        if (
+            not part
+            and entry.name == network["name"]
+            and len(classes) == len(self.run.classes)
+            and classes != self.run.classes
+        ):
             head = weights.head_of(net)
             state = {key: value for key, value in state.items() if key.rpartition(".")[0] != head}
             said.append(f"{head} starts anew: it told {some(self.run.classes, 3)} apart, and now {some(classes, 3)}")
         try:
-            part = entry.weights.part if entry.weights else ""
-            notes = weights.put(net, state, self.run.folder, part=part)
+            official = entry.weights.part if entry.weights else ""
+            found = weights.put(net, state, self.run.folder, part=part or "", official=official)
         except RunError as error:
             named = ", ".join([network["name"], *(f"{key} {value}" for key, value in network["options"].items())])
-            hint = (Option("model", network["name"]), " with its options, or leaving both out")
-            raise RunError(
-                self.run.folder, f"a run of {named}, not of {entry.name} as here: {error.cause}", hint
-            ) from None
-        return [*said, *(note for note in notes if len(said) == 1 or "is not in the file" not in note)]
+            hint: Hint = (Option("model", network["name"]), " with its options, or leaving both out")
+            if error.options:  # the part that they would fit
+                hint = (*error.options, f" for that part alone, or {network['name']} with its options")
+            cause = f"a run of {named}, not of {entry.name} as here: {error.cause}"
+            raise RunError(self.run.folder, cause, hint) from None
+        told = (note for note in found.said if len(said) == 1 or "is not in the file" not in note)
+        return Filled((*said, *told), found.anew)
 
     def leaks(self, samples: Samples, split: Split) -> list[str]:
         """What is to be said of pictures to be measured on that the weights know."""

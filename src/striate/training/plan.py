@@ -291,7 +291,7 @@ def job_of(plan: Plan, folder: Path, execution: Execution, listener: Listener) -
             weights.fill(net, entry, recipe.weights, plan.network["options"])
             if plan.start is None
             else plan.start.fill(net, entry, samples.targets.classes)
-        ):
+        ).said:
             listener.say(said)
     net = machines.channels_last(net, plan.machine)
     torch.manual_seed(key(recipe.seed, "partner"))
