@@ -127,12 +127,13 @@ class Preprocess:
 
         Maps beyond the channels, which a task has added, stay as they are.
         """
-        values = pictures if pictures.is_floating_point() else scaled(pictures)
         mean, deviation = (
-            torch.tensor(each, device=values.device).view(-1, 1, 1) for each in (self.mean, self.deviation)
+            torch.tensor(each, device=pictures.device).view(-1, 1, 1) for each in (self.mean, self.deviation)
         )
-        normal = values[:, : self.channels].sub(mean).div_(deviation)
-        return normal if values.shape[1] == self.channels else torch.cat([normal, values[:, self.channels :]], 1)
+        if not pictures.is_floating_point():  # what is made here may be changed: memory for a batch costs as much time
+            return scaled(pictures).sub_(mean).div_(deviation)
+        normal = pictures[:, : self.channels].sub(mean).div_(deviation)
+        return normal if pictures.shape[1] == self.channels else torch.cat([normal, pictures[:, self.channels :]], 1)
 
     def as_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

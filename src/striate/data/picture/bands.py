@@ -4,12 +4,12 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
-_PIXELS = 1 << 18
+BAND = 1 << 18  # pixels
 
 
 def bands(image: Any) -> Iterator[Any]:
     """The picture from top to bottom, a few rows each."""
-    rows = max(1, _PIXELS // image.width)
+    rows = max(1, BAND // image.width)
     for top in range(0, image.height, rows):
         yield image.crop((0, top, image.width, min(image.height, top + rows)))
 

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from striate.base.units import Size, sides
+from striate.data.picture import four
 from striate.data.picture.laid import Array, Laid, Pixels, resized
 
 Resize = Literal["squash", "crop", "letterbox", "tiles"]
@@ -25,7 +26,7 @@ def canvas_of(pixels: Pixels, channels: int, size: Size, how: Resize) -> tuple[P
     image, (height, width) = _image(pixels, channels), laid.canvas
     if how == "letterbox":
         inner = (round(image.width * laid.scale[1]), round(image.height * laid.scale[0]))
-        blank = Image.new(image.mode, (width, height), LETTERBOX if image.mode == "L" else (LETTERBOX,) * 3)
+        blank = Image.new(image.mode, (width, height), (LETTERBOX,) * len(image.getbands()))
         shrunk = resized(image, *inner, (0, 0, image.width, image.height))
         blank.paste(shrunk, (int(laid.offset[1]), int(laid.offset[0])))
         image = blank
@@ -72,15 +73,13 @@ def _layered(pixels: Array, channels: int) -> bool:
 
 
 def _image(pixels: Pixels, channels: int) -> Image.Image:
-    if pixels.shape[2] == 3 and channels == 1:
-        return Image.fromarray(pixels).convert("L")
-    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    image = four.image_of(pixels)
+    return image.convert("L") if channels == 1 else image
 
 
 def _planes(image: Image.Image, channels: int) -> Pixels:
-    values = np.asarray(image)
-    values = values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
-    return np.array(np.broadcast_to(values, (channels, *values.shape[1:])))
+    values = four.pixels_of(image).transpose(2, 0, 1)
+    return np.array(np.broadcast_to(values, (channels, *values.shape[1:])), order="C")
 
 
 def tiles(height: int, width: int, size: Size, context: int, step: Size) -> list[Laid]:

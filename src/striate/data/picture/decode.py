@@ -17,7 +17,7 @@ from PIL import __version__ as pillow_version
 
 from striate.base.errors import DataError, MachineError
 from striate.base.units import Size, sides
-from striate.data.picture import damage, gif, levels, limits, tiff
+from striate.data.picture import damage, four, gif, levels, limits, quick, tiff
 from striate.data.picture.damage import CONVERT, FETCH, attempt
 from striate.data.picture.laid import Pixels
 from striate.data.picture.opened import opened
@@ -49,6 +49,7 @@ _TURN = {
     8: Image.Transpose.ROTATE_90,
 }  # EXIF 2.32, tag 0x0112
 _SIDEWAYS = (5, 6, 7, 8)
+_JPEG = frozenset({"JPEG", "MPO"})
 
 
 # A file's bytes, a picture of Pillow's, or pixels, uint8 (height, width, 1 or 3).
@@ -223,12 +224,23 @@ def decode(
 
 
 def _decoded(data: bytes, where: str, at_least: Size | None, max_pixels: int, white: int) -> Picture:
-    image, notes, sign = loaded(data, where, at_least, max_pixels)
+    image, notes = _open(data, where, max_pixels)
+    if at_least is not None and image.format in _JPEG:
+        height, width = sides(at_least)
+        sideways = height != width and _turn_of(image) in _SIDEWAYS
+        image.draft(None, (2 * height, 2 * width) if sideways else (2 * width, 2 * height))
+        if (found := quick.pixels(data, image)) is not None:
+            return Picture(_turned(found, _turn(image, notes)), tuple(notes))
+    image, sign = _loaded(image, notes, data, where, at_least is None)
     pixels, ends = _levels(image, notes, where, white), levels.ends(image)
     del image  # its memory is needed by a second decoding
     if said := sign():
         notes.append(DAMAGED + said)
     return Picture(pixels, tuple(notes), ends)
+
+
+def _turned(pixels: Pixels, turn: int | None) -> Pixels:
+    return pixels if turn is None else four.pixels_of(four.image_of(pixels).transpose(_TURN[turn]))
 
 
 def pixels_of(
@@ -271,33 +283,38 @@ def _levels(image: Any, notes: list[str], where: str, white: int) -> Pixels:
 
 def _upright(image: Any, notes: list[str]) -> Any:
     """A loaded picture turned by its EXIF orientation."""
-    if image.format == "TIFF":  # Pillow turns TIFF itself
-        return image
-    turn = _orientation(image, notes)
-    if turn in _TURN:
-        notes.append("turned by its EXIF orientation")
-    return image.transpose(_TURN[turn]) if turn in _TURN else image
+    turn = _turn(image, notes)
+    return image if turn is None else image.transpose(_TURN[turn])
 
 
-def loaded(
-    data: bytes, where: str, at_least: Size | None = None, max_pixels: int = PIXELS
-) -> tuple[Any, list[str], Callable[[], str | None]]:
+def _turn(image: Any, notes: list[str]) -> int | None:
+    """How it is to be turned; None where it is upright, as a loaded TIFF is, which Pillow turns itself."""
+    turn = None if image.format == "TIFF" else _orientation(image, notes)
+    if turn not in _TURN:
+        return None
+    notes.append("turned by its EXIF orientation")
+    return turn
+
+
+def loaded(data: bytes, where: str, max_pixels: int = PIXELS) -> tuple[Any, list[str], Callable[[], str | None]]:
     """Pillow's picture inside the limits, loaded and upright, in the mode of its file; notes, and what looks for signs
     of damage. The caller holds `quiet`."""
     image, notes = _open(data, where, max_pixels)
+    image, sign = _loaded(image, notes, data, where)
+    return image, notes, sign
+
+
+def _loaded(
+    image: Any, notes: list[str], data: bytes, where: str, doubt: bool = True
+) -> tuple[Any, Callable[[], str | None]]:
     if image.format == "TIFF" and _turn_of(image) in _TURN:
         notes.append("turned by its EXIF orientation")
-    sign = _load(image, data, where, at_least)
-    return _upright(image, notes), notes, sign
+    sign = _load(image, data, where, doubt)
+    return _upright(image, notes), sign
 
 
-def _load(image: Any, data: bytes, where: str, at_least: Size | None) -> Callable[[], str | None]:
+def _load(image: Any, data: bytes, where: str, doubt: bool) -> Callable[[], str | None]:
     """Decode; what is returned looks for signs of damage."""
-    jpeg = image.format in {"JPEG", "MPO"}
-    if jpeg and at_least is not None:
-        height, width = sides(at_least)
-        sideways = height != width and _turn_of(image) in _SIDEWAYS
-        image.draft(None, (2 * height, 2 * width) if sideways else (2 * width, 2 * height))
     try:
         image.load()
     except MemoryError:
@@ -306,7 +323,7 @@ def _load(image: Any, data: bytes, where: str, at_least: Size | None) -> Callabl
         raise DataError(where, damage.failure(data, image, error), FETCH) from None
     for name in ("fp", "_fp"):  # with them goes a copy of the file
         attempt(lambda name=name: getattr(image, name).close())
-    return damage.doubts(data, image) if jpeg and at_least is None else lambda: None
+    return damage.doubts(data, image) if doubt and image.format in _JPEG else lambda: None
 
 
 def _turn_of(image: Any) -> int | None:

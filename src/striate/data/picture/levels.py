@@ -8,7 +8,8 @@ import numpy as np
 from PIL import ImageCms
 
 from striate.base.errors import DataError
-from striate.data.picture.bands import bands
+from striate.data.picture import four
+from striate.data.picture.bands import BAND, bands
 from striate.data.picture.damage import attempt
 from striate.data.picture.laid import Pixels
 
@@ -31,6 +32,8 @@ def levels(image: Any, where: str, notes: list[str], white: int = WHITE) -> Pixe
         return _from_16_bits(image, where, notes, white)
     if mode == "CMYK":
         return _from_ink(image, notes)
+    if mode in {"L", "RGB"} and image.width * image.height <= BAND:
+        return four.pixels_of(image)
     if mode in {"1", "L"}:
         return _converted(image, 1, lambda band: np.asarray(band.convert("L")))
     if mode in {"P", "RGB", "RGBX", "YCbCr"}:
