@@ -8,6 +8,7 @@ from pathlib import Path
 from striate.base.errors import DataError
 from striate.data.contents import Contents
 from striate.data.masks import Pairs
+from striate.data.samples import Shards
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Listing:
     "val" or "test" of each sample where the source gives them. `groups`: the name of what each belongs to that is
     independent of the others, a patient, say. `ignored`: by cause what is not a sample. `pairs`:
     the masks, where these are what is said of the pictures. `contents`: how pictures are had that are no files below
-    `root`.
+    `root`; `shards`: which of them lie together.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Listing:
     pairs: Pairs | None = None
     groups: tuple[str, ...] | None = None
     contents: Contents | None = None
+    shards: Shards | None = None
 
     @property
     def where(self) -> Path | str:

@@ -18,13 +18,14 @@ from striate.data.picture.layers import Depth, Layers, layers_of
 from striate.data.picture.pixels import PIXELS, check_most
 from striate.data.samples import Samples
 from striate.data.sources import builtin, hub, zipped
-from striate.data.sources.address import HUB, is_address
+from striate.data.sources.address import HUB, SHARDS, is_address
 from striate.data.sources.arrays import from_arrays
 from striate.data.sources.binary import is_binary, list_binary
 from striate.data.sources.builtin import built_in
 from striate.data.sources.folder import list_alone, list_folder
 from striate.data.sources.layout import Layout
 from striate.data.sources.pairs import is_pairs, list_pairs
+from striate.data.sources.shards import list_shards
 from striate.data.sources.table import SUFFIXES, legend_in, list_table
 from striate.data.targets import Nothing
 
@@ -59,7 +60,7 @@ def read_samples(
     sketched: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Samples:
-    """The samples of a built-in set, a folder, a table, an archive, a published set in binary files, or of arrays.
+    """The samples of a built-in set, a folder, a table, an archive, shards, a set in binary files, or of arrays.
 
     `labelled` False: pictures alone are wanted, whatever is said of them; `masked`: masks are wanted, whose values mean
     what `mask_map`, `ignore` and `masks` say. `channels` and `depth`: the layers that each picture must have,
@@ -74,8 +75,9 @@ def read_samples(
         if layers is not None and layers.channels not in (1, 3):
             raise DataError(data, f"its pictures are grey, and have no {layers.channels} layers", "--channels 1")
         return _built_in(data, labelled, masked)
-    wanted = _Wanted(labelled, masked, learnable, follow_links, merge_classes, layout, (mask_map, ignore, masks))
-    if is_binary(path_of(data)):
+    meaning = (mask_map, ignore, masks)
+    wanted = _Wanted(labelled, masked, learnable, follow_links, merge_classes, layout, meaning, progress)
+    if not is_address(data) and is_binary(path_of(data)):
         return _binary(path_of(data), wanted, allow_leak)
     listing = _listing(data, wanted)
     if workers is None:
@@ -98,6 +100,7 @@ class _Wanted:
     merge_classes: bool
     layout: Layout
     meaning: tuple[str | None, int | None, Kind]
+    progress: Callable[[int, int], None] | None
 
     def refuse_masks(self, where: object) -> None:
         """A DataError for a source that has none."""
@@ -110,6 +113,8 @@ def _listing(data: str | os.PathLike[str], wanted: _Wanted) -> Listing:
     """What a source says there is: the first that the name or the path fits."""
     if isinstance(data, str) and data.startswith(HUB):
         return _hub(data, wanted)
+    if isinstance(data, str) and data.startswith(SHARDS):
+        return _shards(data, wanted)
     root = path_of(data)
     if not root.exists() and os.sep not in os.fspath(data):
         cause = f"no such folder, table or archive, nor a built-in set called {str(data)!r}"
@@ -143,6 +148,14 @@ def _zip(path: Path, wanted: _Wanted) -> Listing:
     return zipped.list_zip(
         path, labelled=wanted.labelled, learnable=wanted.learnable, merge_classes=wanted.merge_classes,
         layout=wanted.layout,
+    )  # fmt: skip
+
+
+def _shards(address: str, wanted: _Wanted) -> Listing:
+    wanted.refuse_masks(address)
+    return list_shards(
+        address, labelled=wanted.labelled, learnable=wanted.learnable, merge_classes=wanted.merge_classes,
+        layout=wanted.layout, progress=wanted.progress,
     )  # fmt: skip
 
 

@@ -92,15 +92,37 @@ class InMemory:
         return self.names[index]
 
 
+# Pictures that are mixed at a time where they lie in shards: more than the 1,000 to 10,000 usual with webdataset.
+WINDOW = 20_000
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Shards:
+    """Which samples lie together: `of` (n,) is the shard of each; `window` how many shards are mixed at a time."""
+
+    of: Indices
+    window: int
+
+    def taken(self, places: Sequence[int]) -> "Shards":
+        return Shards(self.of[np.asarray(places, np.int64)], self.window)
+
+
+def window_of(samples: int, shards: int) -> int:
+    """How many of so many shards are mixed at a time: `WINDOW` pictures, whatever the memory of a machine."""
+    return min(shards, -(-WINDOW * shards // max(1, samples)))
+
+
 @dataclass(frozen=True, eq=False)
 class Samples:
     """`names` are relative to `root` with "/"; `digests` are the SHA-256 of each file, or of pixels in memory.
 
-    `source` is the kind of thing they come from: builtin, folder, table, arrays. `subsets` are "train", "val" or
-    "test" where the source says so. `groups` (n,): equal numbers for samples that are not independent, such as
-    pictures of one patient; None where each is. `sizes` (n, 2) are height and width of each picture, upright and as
-    decoded. `grey`: every picture has one channel. `tops` (n,): the highest level of each in a file of 16 bits, else 0.
-    `sketches` are there where they were asked for. `damaged`: those that look so, among the usable ones.
+    `source` is the kind of thing they come from: builtin, folder, table, shards, arrays. `subsets` are "train", "val"
+    or "test" where the source says so. `groups` (n,): equal numbers for samples that are not independent, such as
+    pictures of one patient; None where each is. `shards`: which are read together, None where none need be. `sizes`
+    (n, 2) are height and width of each picture, upright and as decoded. `grey`: every picture has one channel. `tops`
+    (n,): the highest level of each in a file of 16 bits, else 0. `sketches` are there where they were asked for.
+    `damaged`: those that look so, among the usable ones.
     """
 
     name: str
@@ -113,6 +135,7 @@ class Samples:
     sizes: Sizes
     subsets: Sequence[str] | None = None
     groups: Groups | None = None
+    shards: Shards | None = None
     skipped: tuple[Skip, ...] = ()
     notes: tuple[str, ...] = ()
     grey: bool = False
@@ -142,6 +165,15 @@ class Samples:
         subsets = self.subsets or ("",) * len(self.names)
         for place, (name, digest, subset) in enumerate(zip(self.names, self.digests, subsets, strict=True)):
             yield b"\0".join((os.fsencode(name), self.targets.content(place), digest.encode(), subset.encode()))
+
+    @property
+    def order(self) -> str:
+        """What decides the order of an epoch besides the seed: "" where nothing does, as when a window holds all."""
+        if self.shards is None:
+            return ""
+        shards, of = np.unique(self.shards.of, return_inverse=True)
+        told = f"{self.shards.window}\0".encode() + of.astype("<i8").tobytes()
+        return "" if len(shards) <= self.shards.window else hashlib.sha256(told).hexdigest()
 
     def white(self, indices: Indices) -> int:
         """The highest level of so many bits, 8 to 16, that files of 16 bits among these need; 65,535 without any."""

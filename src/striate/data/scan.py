@@ -140,6 +140,7 @@ def _samples(
         sizes=np.array([seen[index].size for index in use], np.int32).reshape(-1, 2),
         subsets=subsets,
         groups=None if listing.groups is None else _numbered(_of(listing.groups, use)),
+        shards=listing.shards and listing.shards.taken(use),
         skipped=tuple(Skip(name, look.cause) for name, look in zip(listing.names, seen, strict=True) if look.cause),
         notes=tuple(notes),
         grey=all(seen[index].grey for index in use),

@@ -5,6 +5,7 @@ from typing import final
 
 import numpy as np
 
+from striate.base.randomness import permutation
 from striate.data.preprocess import Preprocess
 from striate.data.samples import Indices, Keys, Samples
 
@@ -26,6 +27,19 @@ class Units:
     def within(self, samples: Indices) -> Indices:
         """The units of these samples, ascending."""
         return np.flatnonzero(np.isin(self.of, samples))
+
+    def order(self, units: Indices, seed: int, epoch: int) -> Indices:
+        """`units` in the order of an epoch, which (seed, epoch) decide.
+
+        Where samples lie in shards these are permuted, and so are the units of each window of so many shards: few
+        shards are read at a time. Where a window holds all of them the order is that of samples that lie anywhere.
+        """
+        ordered, shards = units[permutation(seed, "order", epoch, len(units))], self.samples.shards
+        if shards is None or not len(units):
+            return ordered
+        present, own = np.unique(shards.of[self.of[ordered]], return_inverse=True)
+        turns = permutation(seed, "shards", epoch, len(present)) // shards.window
+        return ordered[np.argsort(turns[own], kind="stable")]
 
     def name(self, unit: int) -> str:
         name = self.samples.names[self.of[unit]]

@@ -80,6 +80,7 @@ class Data:
     notes: tuple[str, ...]
     source: Text = ""
     root: Text | None = None
+    order: Text = ""
 
 
 @dataclass(frozen=True)

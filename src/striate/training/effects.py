@@ -36,7 +36,8 @@ def refuse_unread(asked: Recipe, samples: Samples, masked: bool) -> None:
     name, source, given = samples.name, samples.source, sorted(set(samples.subsets or ()))
     files, built_in = not samples.in_memory, source == "builtin"
     _refuse(asked, (
-        (("layout",), source not in ("folder", "zip"), f"{name} is no folder"),
+        (("layout",), source not in ("folder", "zip", "shards"), f"{name} is no folder"),
+        (("follow_links",), source in ("zip", "shards"), f"no link in {name} is followed"),
         (("split", "split_seed"), "val" in given, f"the data have {', '.join(given)} of their own"),
         (("mask_map", "ignore", "masks"), not masked or built_in, f"no masks of {name} are read"),
         (("check", "max_bad", "max_pixels", "follow_links"), not files, f"{name} has no files that are read"),

@@ -21,7 +21,7 @@ from striate.base import devices, durable, processes
 from striate.base.declared import Count
 from striate.base.errors import MachineError, RunError
 from striate.base.options import Whole
-from striate.base.randomness import key, permutation
+from striate.base.randomness import key
 from striate.base.words import many
 from striate.data.feed import Batch, cut_batches
 from striate.data.samples import Indices
@@ -129,7 +129,7 @@ class Trainer:
     def epoch(self) -> None:
         """The steps of an epoch that are still to do, then validation and the choice of the best."""
         job, progress, began = self.job, self.progress, time.monotonic()
-        order = self._train[permutation(job.recipe.seed, "order", progress.epoch, len(self._train))]
+        order = job.units.order(self._train, job.recipe.seed, progress.epoch)
         groups = cut_batches(order, job.batch)[progress.done :]
         shares = [_share(group, job.machine, job.augmenter.mixes) for group in groups]
         job.net.train()

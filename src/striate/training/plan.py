@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from striate.base import processes, words
-from striate.base.errors import MachineError, Option, UsageError
+from striate.base.errors import DataError, MachineError, Option, UsageError
 from striate.base.paths import path_of
 from striate.base.randomness import key
 from striate.base.units import sides
@@ -126,6 +126,9 @@ def plan_of(
         fitted, split, chosen = _cut(asked, samples, fitted, machine)
     else:
         samples = read_own(before.folder, before.facts, source, **reading)
+        if samples.order != before.facts["data"].get("order", ""):
+            cause = f"the pictures of {before.folder.name} in other shards: in their order it cannot go on"
+            raise DataError(samples.name, cause, "the shards that it began with")
         split, chosen = subsets.read_split(before.folder, before.facts, samples), before.facts.get("chosen", {})
     recipe, entry, options = fitted.recipe, fitted.entry, fitted.options
     task = _task(recipe, samples.targets.classes)
@@ -351,6 +354,7 @@ def facts_of(job: Job) -> dict[str, Any]:
             "root": None if samples.root is None else str(samples.root.resolve()),
             "pictures": len(samples),
             "fingerprint": samples.fingerprint,
+            "order": samples.order,
             "skipped": [(skip.name, skip.cause) for skip in samples.skipped],
             "notes": samples.notes,
         },
