@@ -6,6 +6,7 @@ import os
 import pytest
 from hypothesis import settings
 
+os.environ["STRIATE_CACHE"] = ""  # a test that is about the cache has its own
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two processes of two threads would wait for each other on two cores
 settings.register_profile("any machine", deadline=None)  # a slow one is no failure
 settings.load_profile("any machine")

@@ -46,6 +46,7 @@ def train(
     memory: Literal["auto", "resident", "streamed"] = "auto",
     save_every: float = 30.0,
     tensorboard: str | os.PathLike[str] | None = None,
+    cache: bool = True,
     listener: Listener | None = None,
     quiet: bool = False,
     **recipe: Any,
@@ -57,12 +58,14 @@ def train(
     of `Recipe`. `resume` names the folder of a run to go on with, and takes no recipe; one that is done and has no
     report is given it. `data` are then the run's own: those that were in memory, or where they lie now, when they have
     moved; others are a DataError. Progress is shown: by a bar in a terminal, elsewhere by a line an epoch; a `listener`
-    is told instead, and with `quiet` nobody.
+    is told instead, and with `quiet` nobody. `cache` False: every file is looked at anew, and nothing is kept of it in
+    the user's cache folder.
 
     None in a process of a group that is not its first, for the first one writes.
     """
     board = None if tensorboard is None else path_of(tensorboard)
-    execution = Execution(path_of(runs), workers, memory, save_every, board, _called(data, {"resume": resume} | recipe))
+    called = _called(data, {"resume": resume} | recipe)
+    execution = Execution(path_of(runs), workers, memory, save_every, board, called, cache)
     if listener is not None and quiet:
         raise UsageError("quiet", "a listener is told in any case", "either of them")
     if listener is not None or quiet:

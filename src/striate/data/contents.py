@@ -1,5 +1,6 @@
 """What lies at each place of a source, before anything is known of it."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,9 @@ from striate.data.packed import Names
 from striate.data.picture import decode
 from striate.data.picture.laid import Pixels
 from striate.data.picture.pixels import PIXELS
+
+# Nanoseconds: the coarsest clock of a file system, FAT's, counts in steps of two seconds.
+_YOUNG = 2_000_000_000
 
 
 class Contents(Protocol):
@@ -31,13 +35,18 @@ class Contents(Protocol):
         ...
 
 
-def identity_of(path: Path) -> tuple[int, int, int, int] | None:
-    """Device, inode, bytes, and nanoseconds of the last change; None where there is no such file."""
+def identity_of(path: Path) -> tuple[int, ...] | None:
+    """Device, inode, bytes, and nanoseconds of the last change of what is in a file and of what is said of it.
+
+    None where it cannot be had, or is so young that the next change might leave all of these as they are.
+    """
     try:
         status = path.stat()
     except (OSError, ValueError):
         return None
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+    if max(status.st_mtime_ns, status.st_ctime_ns) > time.time_ns() - _YOUNG:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 @final

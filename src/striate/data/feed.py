@@ -88,7 +88,6 @@ def open_feed(
     memory: Memory = "auto",
     workers: int = 0,
     say: Say = nobody,
-    progress: Progress = unwatched,
 ) -> "Resident | Streamed":
     """Resident when the canvases fit in a quarter of the free memory (or as asked), else streamed.
 
@@ -99,7 +98,7 @@ def open_feed(
     needed = len(indices) * (preprocess.channels * preprocess.depth // 8 + 4 * parts) * math.prod(preprocess.frame)
     if preprocess.views != "one" or memory == "streamed" or (memory == "auto" and needed > free_memory(device) / 4):
         return streamed
-    return Resident(streamed, indices, len(units), progress)
+    return Resident(streamed, indices, len(units))
 
 
 def watched(batches: Iterator[Batch], total: int, progress: Progress) -> Iterator[Batch]:
@@ -113,29 +112,46 @@ def watched(batches: Iterator[Batch], total: int, progress: Progress) -> Iterato
 
 @final
 class Resident:
-    """Every sample read once, at one look, and kept on the device."""
+    """Every sample read once, at one look, when it is first asked for, and kept on the device."""
 
-    def __init__(self, source: "Streamed", indices: Indices, count: int, progress: Progress = unwatched) -> None:
+    def __init__(self, source: "Streamed", indices: Indices, count: int) -> None:
+        self._source = source
         self._rows = np.full(count, -1, dtype=np.int64)
         self._rows[indices] = np.arange(len(indices))
-        self._device = source.device
-        groups = cut_batches(indices, 256) if len(indices) else []
-        chunks = list(watched(source.batches(groups), len(indices), progress))
-        self._store = torch.cat([chunk.pictures for chunk in chunks]) if chunks else torch.empty(0, dtype=torch.uint8)
-        names = chunks[0].targets if chunks else ()
-        self._targets = {name: torch.cat([chunk.targets[name] for chunk in chunks]) for name in names}
-        shared: dict[Laid, Laid] = {}  # pictures of one size lie alike
+        self._held = np.zeros(len(indices), dtype=bool)
+        self._store: Tensor | None = None
+        self._targets: dict[str, Tensor] = {}
         self._laid = np.empty(len(indices), dtype=object)
-        self._laid[:] = [shared.setdefault(laid, laid) for chunk in chunks for laid in chunk.laid]
+        self._shared: dict[Laid, Laid] = {}  # pictures of one size lie alike
 
     def batches(self, groups: Sequence[Indices]) -> Iterator[Batch]:
-        for group in groups:
-            rows = self._rows[group]
-            if rows.min(initial=0) < 0:
-                raise IndexError("a sample that is not resident")
-            at = torch.from_numpy(rows).to(self._device)
+        places = [self._rows[group] for group in groups]
+        if any(rows.min(initial=0) < 0 for rows in places):
+            raise IndexError("a sample that is not resident")
+        lacking = [group[~self._held[rows]] for group, rows in zip(groups, places, strict=True)]
+        asked = [each for each in lacking if len(each)]
+        coming = self._source.batches(asked) if asked else iter(())
+        for group, rows, lacks in zip(groups, places, lacking, strict=True):
+            if len(lacks):
+                self._hold(next(coming))
+            assert self._store is not None
+            at = torch.from_numpy(rows).to(self._source.device)
             targets = {name: values[at] for name, values in self._targets.items()}
             yield Batch(group, self._store[at], targets, tuple(self._laid[rows]))
+
+    def _hold(self, batch: Batch) -> None:
+        rows = self._rows[batch.indices]
+        if self._store is None:
+            self._store = batch.pictures.new_empty(len(self._held), *batch.pictures.shape[1:])
+            self._targets = {
+                name: values.new_empty(len(self._held), *values.shape[1:]) for name, values in batch.targets.items()
+            }
+        at = torch.from_numpy(rows).to(self._source.device)
+        self._store[at] = batch.pictures
+        for name, values in batch.targets.items():
+            self._targets[name][at] = values
+        self._laid[rows] = np.fromiter((self._shared.setdefault(each, each) for each in batch.laid), object, len(rows))
+        self._held[rows] = True
 
 
 @final

@@ -12,7 +12,9 @@ import numpy as np
 from striate.base.errors import DataError, UsageError, near
 from striate.base.paths import path_of
 from striate.data import scan as scans
+from striate.data.cache import Say, cache_folder
 from striate.data.listing import Listing
+from striate.data.look import WORTH_A_POOL
 from striate.data.masks import Kind, Legend, legend
 from striate.data.picture.layers import Depth, Layers, layers_of
 from striate.data.picture.pixels import PIXELS, check_most
@@ -32,8 +34,6 @@ from striate.data.targets import Nothing
 # The keys of a recipe that decide which samples there are.
 MEANT = ("layout", "mask_map", "ignore", "masks", "channels", "depth")
 READING = ("check", "max_bad", "max_pixels", "follow_links", "merge_classes", "allow_leak", *MEANT)
-# Starting processes costs more than reading this many pictures.
-_WORTH_A_POOL = 500
 # A name, a path, or pictures in memory: alone, or with their labels.
 Data = str | os.PathLike[str] | np.ndarray | list[Any] | tuple[Any, Any]
 
@@ -58,6 +58,8 @@ def read_samples(
     depth: Depth = 8,
     max_pixels: int = PIXELS,
     sketched: bool = False,
+    cache: bool = True,
+    say: Say = lambda text: None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Samples:
     """The samples of a built-in set, a folder, a table, an archive, shards, a set in binary files, or of arrays.
@@ -85,6 +87,7 @@ def read_samples(
     return scans.scan(
         listing, check=check, max_bad=max_bad, workers=workers, learnable=learnable, allow_leak=allow_leak,
         max_pixels=max_pixels, layers=layers, sketched=sketched, progress=progress,
+        cache=cache_folder() if cache else None, say=say,
     )  # fmt: skip
 
 
@@ -219,7 +222,7 @@ def reading_workers(samples: Samples) -> int:
 
 def _processes(files: int) -> int:
     """None for a few files; else one process a core, at most eight."""
-    if files < _WORTH_A_POOL:
+    if files < WORTH_A_POOL:
         return 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(8, cores)

@@ -22,8 +22,8 @@ from striate.data.picture.layers import Layers
 from striate.data.picture.sketch import sketch
 from striate.data.samples import digest_of
 
-# Pictures that a process is given at once.
-_CHUNK = 16
+# Pictures that a process is given at once; and from how many on it is worth starting one.
+_CHUNK, WORTH_A_POOL = 16, 500
 
 
 @final
@@ -65,18 +65,18 @@ class Manner:
     sketched: bool = False
 
 
-def looks(listing: Listing, contents: Contents, manner: Manner, workers: int) -> Iterator[Look]:
-    """One look per picture, in the order of the listing, by `workers` processes or by this one."""
+def looks(listing: Listing, contents: Contents, manner: Manner, workers: int, places: Sequence[int]) -> Iterator[Look]:
+    """One look for each of these places of a listing, in this order, by `workers` processes or by this one."""
     pairs, count = listing.pairs, len(listing.names)
     root = Path(str(listing.root))
     look = partial(_chunk, manner, root, pairs.legend if pairs else None)
     nothing: Sequence[str | None] = (None,) * count
     masked, objects = (pairs.masks, pairs.objects or nothing) if pairs else (nothing, nothing)
-    parts = [range(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
+    parts = [places[start : start + _CHUNK] for start in range(0, len(places), _CHUNK)]
     columns = (
         (contents.taken(part) for part in parts),
-        (masked[part.start : part.stop] for part in parts),
-        (objects[part.start : part.stop] for part in parts),
+        ([masked[place] for place in part] for part in parts),
+        ([objects[place] for place in part] for part in parts),
     )
     if not workers:
         for chunk in map(look, *columns):

@@ -9,9 +9,11 @@ import numpy as np
 from striate.base.errors import UsageError
 from striate.base.words import some
 from striate.data import masks, verdicts
+from striate.data.cache import Say
 from striate.data.contents import Files
+from striate.data.known import looks_or_known
 from striate.data.listing import Listing
-from striate.data.look import Look, Manner, looks, of_pixels
+from striate.data.look import Look, Manner, of_pixels
 from striate.data.masks import MaskFiles
 from striate.data.packed import Digests, Names
 from striate.data.picture.decode import DAMAGED
@@ -39,12 +41,15 @@ def scan(
     layers: Layers | None = None,
     seconds: float = SECONDS,
     sketched: bool = False,
+    cache: Path | None = None,
+    say: Say = lambda text: None,
 ) -> Samples:
     """The usable samples of a listing, in its order, with what a person should know about them.
 
     `check`: "full" decodes every picture; "headers" reads the headers only. Masks are decoded always.
     `workers`: processes beside this one; the answer does not depend on them. `progress` gets (done, all).
     `learnable` False: these pictures are to be answered on, so that one class, or one picture of a class, will do.
+    `cache`: the folder where what was found out of files before is looked up, and kept; `say` is told of it.
     `max_pixels`: the most of one picture that are read; `layers`: those that each must have, which are decoded always.
     `sketched`: the samples have sketches, by which near copies are found.
     `DataError` when more than `max_bad` of the whole or of a subset, or half of a class, cannot be used; when
@@ -55,8 +60,8 @@ def scan(
         raise UsageError("check", f"{check!r} is not known", "full or headers")
     root, pairs = listing.root or Path(), listing.pairs
     contents = listing.contents or Files(root, listing.names)
-    seen = []
-    for look in looks(listing, contents, Manner(check, max_pixels, layers, seconds, sketched), workers):
+    seen, manner = list[Look](), Manner(check, max_pixels, layers, seconds, sketched)
+    for look in looks_or_known(listing, contents, manner, workers, cache, say):
         seen.append(look)
         if progress:
             progress(len(seen), len(listing.names))

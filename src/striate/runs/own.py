@@ -1,7 +1,7 @@
 """A run's own data, read again wherever they lie now, and proven to be those that it began with."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,11 @@ def read_own(
     labelled: bool,
     masked: bool,
     workers: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    **told: Any,
 ) -> Samples:
     """The samples of the run in `folder`; `data` where they lie no longer where they were, or were in memory.
 
+    `told` are further keywords of `read_samples`: who is told of what, and whether the cache is used.
     A DataError says which pictures differ, and whether the sealed ones do.
     """
     place = facts["data"]["path"] if data is None else data
@@ -36,7 +37,7 @@ def read_own(
     reading |= {"max_bad": 1.0, "allow_leak": True, "learnable": not labelled}
     where = facts["data"]["path"] if not isinstance(place, str | os.PathLike) else place
     try:
-        samples = read_samples(place, workers=workers, labelled=labelled, masked=masked, progress=progress, **reading)
+        samples = read_samples(place, workers=workers, labelled=labelled, masked=masked, **told, **reading)
     except DataError as error:
         raise DataError(error.where, error.cause, _HINT) from None
     if samples.fingerprint != facts["data"]["fingerprint"]:

@@ -84,6 +84,15 @@ class Execution:
     """The folder where TensorBoard finds each epoch; none as a rule."""
     command: str = ""
     """What was typed or called, for run.json."""
+    cache: bool = True
+    """Whether what was found out of pictures before is looked up in the user's cache folder, and kept there."""
+
+    @property
+    def kept_in(self) -> Path | None:
+        """The folder of what was found out before."""
+        from striate.data.cache import cache_folder  # numpy is paid for when there is a training
+
+        return cache_folder() if self.cache else None
 
     def __post_init__(self) -> None:
         if self.workers is not None and not 0 <= self.workers <= MOST_WORKERS:

@@ -23,10 +23,10 @@ from striate.base.randomness import key
 from striate.base.units import sides
 from striate.data import splits
 from striate.data.augment import Augment, Augmenter, canvas_for, preset
-from striate.data.feed import Feed, cut_batches, open_feed, watched
+from striate.data.feed import Feed, cut_batches, open_feed
 from striate.data.load import READING, Data, have_masks, read_samples, reading_workers
 from striate.data.picture.levels import WHITE
-from striate.data.preprocess import Preprocess, measure
+from striate.data.preprocess import Preprocess
 from striate.data.samples import Samples
 from striate.data.sources.address import in_full
 from striate.data.units import Units, units_of
@@ -40,7 +40,7 @@ from striate.runs.run import Run
 from striate.runs.starts import Start, start_of
 from striate.tasks import registry
 from striate.tasks.task import Task, of_pictures
-from striate.training import canvases, defaults, effects
+from striate.training import canvases, colours, defaults, effects
 from striate.training import machine as machines
 from striate.training.defaults import Choice
 from striate.training.execution import Execution as Execution
@@ -118,6 +118,8 @@ def plan_of(
         "workers": execution.workers,
         "labelled": task.labelled,
         "masked": task.masked,
+        "cache": execution.cache,
+        "say": listener.say,
         "progress": partial(listener.progress, "scanning pictures"),
     }
     if before is None:
@@ -307,16 +309,17 @@ def job_of(plan: Plan, folder: Path, execution: Execution, listener: Listener) -
     say = cache(listener.say)  # what both feeds have to tell is told once
     read = partial(listener.progress, "reading pictures")
     train, val = (
-        open_feed(of, indices, each, device, memory=execution.memory, workers=workers, say=say, progress=read)
+        open_feed(of, indices, each, device, memory=execution.memory, workers=workers, say=say)
         for of, indices, each in (
             (dataclasses.replace(units, samples=weighed), learning, larger),
             (units, units.within(split.val), blank),
         )
     )
     groups = cut_batches(learning, max(1, 2**22 // math.prod(larger.sides)))
-    measured = measure(batch.pictures for batch in watched(train.batches(groups), len(learning), read))
+    measured = colours.colours(units, learning, larger, train, execution.kept_in, listener.say, read)
+    samples = dataclasses.replace(samples, notes=(*samples.notes, *colours.note(units, learning)))
     return Job(
-        **{**vars(plan), "task": plan.task.measured(train.batches(groups))},
+        **{**vars(plan), "samples": samples, "task": plan.task.measured(train.batches(groups))},
         net=net,
         preprocess=dataclasses.replace(blank, mean=measured.mean, deviation=measured.deviation),
         augmenter=Augmenter(changes, blank.size, measured, recipe.seed, weighed.targets.kinds),

@@ -141,7 +141,7 @@ class Recipe:
 
 
 # Options of the command that are no keys.
-BESIDE = ("runs", "resume", "workers", "memory", "save_every", "tensorboard")
+BESIDE = ("runs", "resume", "workers", "memory", "save_every", "no_cache", "tensorboard")
 # The keys that are tables of options themselves.
 OPTIONS = ("model_options", "task_options")
 # The keys that only some tasks read.

@@ -22,6 +22,7 @@ def _train(
     workers: int | None = None,
     memory: Literal["auto", "resident", "streamed"] = "auto",
     save_every: float = 30.0,
+    no_cache: bool = False,
     tensorboard: Path | None = None,
     json: bool = False,
     command: str = "",
@@ -36,7 +37,7 @@ def _train(
     if resume is None and moved is not None:
         raise UsageError("--data", "it says where the data of a run that goes on lie now", f"striate train {moved}")
     with Screen(quiet=json) as screen:
-        execution = Execution(runs, workers, memory, save_every, tensorboard, command)
+        execution = Execution(runs, workers, memory, save_every, tensorboard, command, cache=not no_cache)
         run = face.carry_out(data if moved is None else moved, resume, recipe, execution, screen)
     if run is None:  # not the first of several processes
         return
@@ -60,6 +61,7 @@ def _options_of_train() -> inspect.Signature:
         "workers": "Processes that read pictures.",
         "memory": "Keep all pictures in memory, or read them anew each time.",
         "save_every": "Seconds between saves; each is complete.",
+        "no_cache": "Look at every file anew; else what was found out of one that is the same is known from before.",
         "tensorboard": "Write each epoch for TensorBoard into a folder of the run's name in this one.",
         "json": "The last line of output is one JSON object.",
     }
