@@ -102,6 +102,7 @@ def test_a_damaged_header_is_no_end(tmp_path: Path) -> None:
         (lzma.compress(b"\0" * 10240), "compressed by xz"),
         (b"\x28\xb5\x2f\xfd" + b"\0" * 600, "compressed by zstd"),
     ],
+    ids=["empty", "web page", "picture", "gzip", "bzip2", "xz", "zstd"],
 )
 def test_what_is_no_tar_is_said_to_be_what_it_is(tmp_path: Path, data: bytes, cause: str) -> None:
     (tmp_path / "a.tar").write_bytes(data)
