@@ -119,10 +119,10 @@ class Samples:
 
     `source` is the kind of thing they come from: builtin, folder, table, shards, arrays. `subsets` are "train", "val"
     or "test" where the source says so. `groups` (n,): equal numbers for samples that are not independent, such as
-    pictures of one patient; None where each is. `shards`: which are read together, None where none need be. `sizes`
-    (n, 2) are height and width of each picture, upright and as decoded. `grey`: every picture has one channel. `tops`
-    (n,): the highest level of each in a file of 16 bits, else 0. `sketches` are there where they were asked for.
-    `damaged`: those that look so, among the usable ones.
+    pictures of one patient, the places of `group_names`; None where each is. `shards`: which are read together, None
+    where none need be. `sizes` (n, 2) are height and width of each picture, upright and as decoded. `grey`: every
+    picture has one channel. `tops` (n,): the highest level of each in a file of 16 bits, else 0. `sketches` are there
+    where they were asked for. `damaged`: those that look so, among the usable ones.
     """
 
     name: str
@@ -135,6 +135,7 @@ class Samples:
     sizes: Sizes
     subsets: Sequence[str] | None = None
     groups: Groups | None = None
+    group_names: tuple[str, ...] = ()
     shards: Shards | None = None
     skipped: tuple[Skip, ...] = ()
     notes: tuple[str, ...] = ()
@@ -149,6 +150,10 @@ class Samples:
     @property
     def in_memory(self) -> bool:
         return isinstance(self.read, InMemory)
+
+    def groups_of(self, indices: Indices) -> Groups | None:
+        """Of these samples, where there are groups."""
+        return None if self.groups is None else self.groups[indices]
 
     @property
     def fingerprint(self) -> str:

@@ -126,6 +126,7 @@ def _samples(
         targets = Labels(listing.classes, np.array([listing.labels[index] for index in use], dtype=np.int64))
     digests = Digests.of(seen[index].digest for index in use)
     subsets = listing.subsets and _of(listing.subsets, use)
+    groups, group_names = (None, ()) if listing.groups is None else _numbered(_of(listing.groups, use))
     files, read_mask = read(use, digests)
     if listing.pairs is not None and read_mask is not None:
         legend = listing.pairs.legend
@@ -144,7 +145,8 @@ def _samples(
         targets=targets,
         sizes=np.array([seen[index].size for index in use], np.int32).reshape(-1, 2),
         subsets=subsets,
-        groups=None if listing.groups is None else _numbered(_of(listing.groups, use)),
+        groups=groups,
+        group_names=group_names,
         shards=listing.shards and listing.shards.taken(use),
         skipped=tuple(Skip(name, look.cause) for name, look in zip(listing.names, seen, strict=True) if look.cause),
         notes=tuple(notes),
@@ -160,7 +162,8 @@ def _samples(
     )
 
 
-def _numbered(groups: Sequence[str]) -> Groups:
-    """Equal numbers for equal names."""
-    numbers: Groups = np.unique(groups, return_inverse=True)[1].astype(np.int64)
-    return numbers
+def _numbered(groups: Sequence[str]) -> tuple[Groups, tuple[str, ...]]:
+    """Equal numbers for equal names, and these by number."""
+    names = tuple(sorted(set(groups)))
+    places = {name: place for place, name in enumerate(names)}
+    return np.array([places[name] for name in groups], dtype=np.int64), names

@@ -37,7 +37,7 @@ from striate.report.page import Example, Material
 from striate.runs import subsets
 from striate.runs.kept import Kept
 from striate.runs.run import Run
-from striate.runs.subsets import Line
+from striate.runs.subsets import Line, groups_told
 
 EXAMPLES, DRAWS, LEAST = 6, 5, 96
 
@@ -92,7 +92,7 @@ def collect(run: Run, samples: Samples | None = None) -> Material:
         examples=examples,
         counts=_counts(lines, classes),
         skipped=[(name, cause) for name, cause in data["skipped"]],
-        notes=[*data["notes"], *facts.get("earlier", []), *notes],
+        notes=[*data["notes"], *_grouped(facts), *facts.get("earlier", []), *notes],
         recipe={key: value for key, value in recipe.items() if value not in ({}, [])},
         versions=facts["versions"],
         timings=facts.get("timings", {}),
@@ -186,11 +186,17 @@ def _sections(run: Run, result: Mapping[str, Any], pictures: Pictures) -> tuple[
         return [], [f"What was kept of each picture is damaged ({error.cause}): mistakes are not shown."]
     if found is None:
         return [], ["This run is of before rows were kept of each picture: only its numbers are shown."]
-    computed = result_of(run.task, found.rows, result["subset"])
+    computed = result_of(run.task, found.rows, result["subset"], subsets.groups_of(run.lines, found.samples))
     now = {each["name"]: each for each in computed["numbers"]}
     if not all(_close(now.get(each["name"], {}), each) for each in result["numbers"]):
         return [], ["What was kept of each picture does not give the numbers of result.json: mistakes are not shown."]
     return list(run.task.sections(found.rows, computed, Shown(found, pictures))), []
+
+
+def _grouped(facts: Mapping[str, Any]) -> list[str]:
+    """In a sentence, the groups and how they came about; nothing where there are none."""
+    told = facts.get("groups")
+    return [] if told is None else [f"{groups_told(told)}. Intervals and tests draw groups."]
 
 
 def _close(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

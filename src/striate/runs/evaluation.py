@@ -83,7 +83,7 @@ def on_own(
             write_place(folder, moved, samples)
         except MachineError as error:
             notes.append(f"run.json still says where the data were ({error.cause})")
-    split = subsets.read_split(folder, facts, samples)
+    split, samples = subsets.read_split(folder, facts, samples)
     subset, indices = ("test", split.test) if open_test else ("val", split.val)
     asked, counted = Asked(predictor, run, samples.fingerprint), [run] if open_test else []
     more = {"sealed": len(split.test)}
@@ -93,10 +93,11 @@ def on_own(
     for other in others:
         notes += _seen_before(asked, other, [samples.digests[index] for index in indices], counted, other[0].name)
     rows = rows_anew(predictor, samples, indices, workers)
-    numbers = {**result(predictor.task, rows, subset), **more}
+    numbers = {**result(predictor.task, rows, subset, samples.groups_of(indices)), **more}
     if before is not None and before["subset"] == "val":
         beside = finished.rivals(predictor, samples, split, indices, workers)
-        told = finished.told(predictor.task, rows, subset, beside, more, before["best_epoch"])
+        groups = samples.groups_of(indices)
+        told = finished.told(predictor.task, rows, subset, beside, more, before["best_epoch"], groups)
         numbers = {**told, "validation": before["numbers"]}
         kept = finished.kept_of(predictor, samples, rows, indices, workers)
         notes += _unsealed(predictor, run, samples, kept, numbers)
@@ -126,18 +127,30 @@ def on_others(
         data, max_bad=0.0, workers=workers, labelled=predictor.task.labelled, masked=predictor.task.masked,
         learnable=False, max_pixels=max_pixels, **meant,
     )  # fmt: skip
+    samples, said = _grouped(samples, run[1]["recipe"].get("groups"))
     predictor = predictor.learned(predictor.task.facing(samples.targets.classes))
     samples = dataclasses.replace(samples, targets=samples.targets.named(predictor.task.classes))
     predictor.try_out()
     asked = Asked(predictor, run, samples.fingerprint)
-    notes, counted = _seen_before(asked, run, samples.digests, []), [run]
+    notes, counted = [*said, *_seen_before(asked, run, samples.digests, [])], [run]
     for other in others:
         notes += _seen_before(asked, other, samples.digests, counted, other[0].name)
         counted.append(other)
     rows = rows_anew(predictor, samples, np.arange(len(samples)), workers)
     asked.answered()
     subset = f"{samples.name}/" if samples.name in ("train", "val", "test") else samples.name  # a name of theirs
-    return Evaluation(result(predictor.task, rows, subset), rows, tuple(notes))
+    return Evaluation(result(predictor.task, rows, subset, samples.groups), rows, tuple(notes))
+
+
+def _grouped(samples: Samples, by: str | None) -> tuple[Samples, list[str]]:
+    """Other pictures in the groups that the run's recipe says, or in none where their paths do not tell."""
+    from striate.data.groups import grouped  # scipy is paid for by those who ask
+    from striate.data.near import clusters
+
+    try:
+        return grouped(samples, by, clusters)[0], []
+    except DataError as error:
+        return samples, [f"each picture is taken for independent of all others: {error.cause}"]
 
 
 @final

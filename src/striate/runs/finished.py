@@ -6,7 +6,7 @@ from typing import Any
 
 from striate.base import durable
 from striate.data.feed import Progress, unwatched, watched
-from striate.data.samples import Indices, Samples
+from striate.data.samples import Groups, Indices, Samples
 from striate.data.splits import Split
 from striate.evaluate import rows
 from striate.evaluate.result import beside, result
@@ -42,13 +42,15 @@ def rivals(
 
 
 def told(
-    task: Task, found: Rows, subset: str, rivals: Sequence[Measure], more: Mapping[str, int], best_epoch: int
-) -> dict[str, Any]:
-    """result.json; `more` is how often the test set was opened, or how many pictures of it are sealed."""
+    task: Task, found: Rows, subset: str, rivals: Sequence[Measure], more: Mapping[str, int], best_epoch: int,
+    groups: Groups | None,
+) -> dict[str, Any]:  # fmt: skip
+    """result.json; `more` is how often the test set was opened, or how many pictures of it are sealed; `groups` (n,)
+    are those of the pictures, where they have some."""
     return {
-        **result(task, found, subset),
+        **result(task, found, subset, groups),
         **more,
-        "baselines": beside(task.measures(found)[0], rivals, subset),
+        "baselines": beside(task.measures(found)[0], rivals, subset, groups),
         "weights": "checkpoints/best",
         "best_epoch": best_epoch,
     }

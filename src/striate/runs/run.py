@@ -230,7 +230,8 @@ class Run:
             try:
                 if val := self.kept.get("val"):
                     sealed = self.facts["split"]["test"]["n"]
-                    return Evaluation({**result(self.task, val.rows, "val"), "sealed": sealed}, val.rows)
+                    groups = subsets.groups_of(self.lines, val.samples)
+                    return Evaluation({**result(self.task, val.rows, "val", groups), "sealed": sealed}, val.rows)
             except RunError as error:
                 notes.append(f"what was kept of validation is damaged ({error.cause}): it is answered anew")
         predictor = together([self.predictor, *(run.predictor for run in beside)]).looking(views)

@@ -97,6 +97,16 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Grouped:
+    """How groups came about, and how many lie in each subset."""
+
+    by: Text
+    train: Count
+    val: Count
+    test: Count
+
+
+@dataclass(frozen=True)
 class Versions:
     decoder: str
 
@@ -124,6 +134,7 @@ class Facts:
     command: Text = ""
     timings: Mapping[str, float] = field(default_factory=dict)
     seconds: Annotated[float, Range(0, least=0)] | None = None
+    groups: Grouped | None = None
     cause: str = ""
 
 

@@ -4,7 +4,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ import numpy as np
 
 from striate.base import durable, reading
 from striate.base.errors import RunError
-from striate.data.samples import Samples
+from striate.base.words import many, subset
+from striate.data.samples import Groups, Indices, Samples
 from striate.data.splits import Split, digest
 from striate.runs import schema
 
@@ -30,6 +31,7 @@ class Line:
     digest: str
     label: str
     subset: str
+    group: str = ""
 
 
 def write_split(folder: Path, samples: Samples, split: Split) -> None:
@@ -37,9 +39,13 @@ def write_split(folder: Path, samples: Samples, split: Split) -> None:
     places = np.concatenate([indices for _, indices in subsets])
     named = np.repeat([name for name, _ in subsets], [len(indices) for _, indices in subsets])
     order = np.argsort(places)
+
+    def group_of(place: int) -> str:
+        return "" if samples.groups is None else samples.group_names[samples.groups[place]]
+
     rows = (
-        (samples.names[i], samples.digests[i], samples.targets.content(i).decode("utf-8", "surrogateescape"), "",
-         str(named[k]))
+        (samples.names[i], samples.digests[i], samples.targets.content(i).decode("utf-8", "surrogateescape"),
+         group_of(i), str(named[k]))
         for i, k in zip(places[order].tolist(), order.tolist(), strict=True)
     )  # fmt: skip
     durable.write_csv(folder / NAME, _HEAD, rows)
@@ -67,7 +73,7 @@ def lines(folder: Path, facts: Mapping[str, Any]) -> list[Line]:
     head, *rows = list(reading.read_table(path, schema.MOST_LINES)) or [[]]
     if tuple(head) != _HEAD:
         raise RunError(path, "its head is not one that a training writes", HINT)
-    found = [Line(_own(name), sha256, _own(label), subset) for name, sha256, label, _, subset in rows]
+    found = [Line(_own(name), sha256, _own(label), subset, _own(group)) for name, sha256, label, group, subset in rows]
     for place, line in enumerate(found, start=2):
         if not DIGEST.fullmatch(line.digest):
             raise RunError(path, f"line {place} has no digest", HINT)
@@ -83,8 +89,8 @@ def _own(cell: str) -> str:
     return cell[1:] if cell[:1] == "'" and cell[1:2] in tuple("=+-@") else cell
 
 
-def read_split(folder: Path, facts: Mapping[str, Any], samples: Samples) -> Split:
-    """The split that a run began with, of the same samples: it is never cut again."""
+def read_split(folder: Path, facts: Mapping[str, Any], samples: Samples) -> tuple[Split, Samples]:
+    """The split that a run began with, of the same samples, and these in its groups: it is never cut again."""
     found = lines(folder, facts)
     if [line.digest for line in found] != list(samples.digests):
         raise RunError(folder / NAME, "its lines are not those of the data", HINT)
@@ -92,7 +98,31 @@ def read_split(folder: Path, facts: Mapping[str, Any], samples: Samples) -> Spli
     for name, indices in split.items() if facts["format"] > 1 else ():  # digests were made of less before
         if digest(samples, indices) != facts["split"][name]["digest"]:
             raise RunError(folder / NAME, f"its {name} pictures are not those that run.json tells of", HINT)
-    return Split(**split)
+    names = tuple(dict.fromkeys(line.group for line in found))
+    groups = groups_of(found, np.arange(len(found)))
+    return Split(**split), replace(samples, groups=groups, group_names=() if groups is None else names)
+
+
+def groups_of(found: Sequence[Line], places: Indices) -> Groups | None:
+    """Equal numbers for lines of one group, (n,); None where lines name none."""
+    if not any(line.group for line in found):
+        return None
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(line.group for line in found))}
+    return np.array([numbers[found[place].group] for place in places], dtype=np.int64)
+
+
+def grouped(samples: Samples, split: Split, by: str) -> dict[str, Any]:
+    """For run.json: how groups came about, and how many lie in each subset."""
+    found = {"train": split.train, "val": split.val, "test": split.test}
+    each = {name: samples.groups_of(indices) for name, indices in found.items()}
+    return {"by": by, **{name: len(np.unique(groups)) for name, groups in each.items() if groups is not None}}
+
+
+def groups_told(told: Mapping[str, Any]) -> str:
+    """Of run.json, in words: 40 groups by a column of the table: 24 in training, 8 in validation, 8 in test."""
+    counts = {subset(name): told[name] for name in ("train", "val", "test") if told[name]}
+    listed = ", ".join(f"{count:,} in {name}" for name, count in counts.items())
+    return f"{many(sum(counts.values()), 'group')} by {told['by']}: {listed}"
 
 
 def places(found: Sequence[Line], subset: str) -> np.ndarray:

@@ -43,6 +43,7 @@ def refuse_unread(asked: Recipe, samples: Samples, masked: bool) -> None:
         (("check", "max_bad", "max_pixels", "follow_links"), not files, f"{name} has no files that are read"),
         (("merge_classes",), not files or masked, f"{name} has no class folders"),
         (("allow_leak",), not given, f"{name} has no subsets of its own, and a split never parts equal pictures"),
+        (("groups",), asked.groups == "none" and samples.groups is None, f"{name} says nothing of groups"),
         (("saturation", "hue"), samples.grey, f"the pictures of {name} are grey"),
     ))  # fmt: skip
 

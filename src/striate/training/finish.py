@@ -47,7 +47,8 @@ def finish(trainer: Trainer, folder: Path, facts: Mapping[str, Any], clock: Cloc
     more = {"sealed": sealed} if sealed else {}
     if subset == "test":
         more = {"openings": max(1, times_opened(folder, facts["split"]["test"]["digest"]))}
-    told = finished.told(predictor.task, found.rows, subset, rivals, more, (progress.best_epoch or 0) + 1)
+    groups = job.samples.groups_of(indices)
+    told = finished.told(predictor.task, found.rows, subset, rivals, more, (progress.best_epoch or 0) + 1, groups)
     disk.insist("result.json", lambda: durable.write_json(folder / "result.json", told))
     ended = {"status": "done", "task": registry.as_dict(predictor.task), **clock.told()}
     disk.insist("run.json", lambda: run.write_facts(folder, {**facts, **ended}))

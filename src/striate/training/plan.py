@@ -21,10 +21,11 @@ from striate.base.errors import DataError, MachineError, Option, UsageError
 from striate.base.paths import path_of
 from striate.base.randomness import key
 from striate.base.units import sides
-from striate.data import splits
+from striate.data import groups, splits
 from striate.data.augment import Augment, Augmenter, canvas_for, preset
 from striate.data.feed import Feed, cut_batches, open_feed
 from striate.data.load import READING, Data, have_masks, read_samples, reading_workers
+from striate.data.near import clusters
 from striate.data.picture.levels import WHITE
 from striate.data.preprocess import Preprocess
 from striate.data.samples import Samples
@@ -58,7 +59,8 @@ class Plan:
 
     `blank` is how pictures become canvases, without the means that are still to be measured; `units` are these.
     `chosen` are the keys of the recipe that were filled in by looking at the pictures, with their reasons.
-    `start` is the run whose weights it starts from.
+    `grouped` says how groups of samples came about, "" where there are none. `start` is the run whose weights it starts
+    from.
     """
 
     recipe: Recipe
@@ -71,6 +73,7 @@ class Plan:
     machine: Machine
     network: Mapping[str, Any]
     chosen: Mapping[str, str]
+    grouped: str
     start: Start | None
 
     @property
@@ -125,13 +128,17 @@ def plan_of(
     if before is None:
         reading |= {"learnable": not task.one_class, **{name: getattr(fitted.recipe, name) for name in READING}}
         samples = read_samples(source, **reading)
+        effects.refuse_unread(asked, samples, task.masked)
+        near = partial(clusters, progress=partial(listener.progress, "comparing pictures"))
+        samples, by = groups.grouped(samples, asked.groups, near)
         fitted, split, chosen = _cut(asked, samples, fitted, machine)
     else:
         samples = read_own(before.folder, before.facts, source, **reading)
         if samples.order != before.facts["data"].get("order", ""):
             cause = f"the pictures of {before.folder.name} in other shards: in their order it cannot go on"
             raise DataError(samples.name, cause, "the shards that it began with")
-        split, chosen = subsets.read_split(before.folder, before.facts, samples), before.facts.get("chosen", {})
+        split, samples = subsets.read_split(before.folder, before.facts, samples)
+        chosen, by = before.facts.get("chosen", {}), before.facts.get("groups", {}).get("by", "")
     recipe, entry, options = fitted.recipe, fitted.entry, fitted.options
     task = _task(recipe, samples.targets.classes)
     white = samples.white(split.train) if before is None else before.preprocess.white
@@ -149,6 +156,7 @@ def plan_of(
         machine=machine,
         network={"name": entry.name, "options": options},
         chosen=chosen,
+        grouped=by,
         start=start,
     )
     _refuse_small_batches(plan, fitted.net)
@@ -159,12 +167,12 @@ def _cut(
     asked: Recipe, samples: Samples, fitted: "Fitted", machine: Machine
 ) -> tuple["Fitted", splits.Split, Mapping[str, str]]:
     """The samples split, and what suits the training pictures, with the reason of each choice."""
-    effects.refuse_unread(asked, samples, registry.found(str(asked.task))[0].masked)
     if asked.split is None and "val" not in (samples.subsets or ()):
         asked = dataclasses.replace(asked, split=splits.USUAL)
     task = _task(fitted.recipe, samples.targets.classes)
     shares = splits.shares(asked.split or splits.USUAL)
-    split = splits.cut(samples, shares, asked.split_seed, task.may_learn(samples.targets))
+    may_learn = task.may_learn(samples.targets)
+    split = splits.cut(samples, shares, asked.split_seed, may_learn, allow_leak=asked.allow_leak)
     if asked.keep_sealed and not len(split.test):
         cause = f"{samples.name} has no test set to leave closed"
         raise UsageError("keep_sealed", cause, (Option("keep_sealed", False),))
@@ -361,6 +369,7 @@ def facts_of(job: Job) -> dict[str, Any]:
             "skipped": [(skip.name, skip.cause) for skip in samples.skipped],
             "notes": samples.notes,
         },
+        **({"groups": subsets.grouped(samples, split, job.grouped)} if job.grouped else {}),
         "split": {
             name: {"n": len(indices), "digest": splits.digest(samples, indices)}
             for name, indices in (("train", split.train), ("val", split.val), ("test", split.test))

@@ -72,6 +72,11 @@ class Recipe:
     split: str | None = _key(
         None, "train/validation/test in per cent, 60/20/20 where the data say nothing; 80/20/0 seals no test", "Data"
     )
+    groups: str | None = _key(
+        None,
+        "what is never apart: an expression on the path, as 'patient-(\\d+)'; near: also near-duplicates; or none",
+        "Data",
+    )
     split_seed: int = _key(0, "another split of the same pictures", "Data", least=0, most=2**32 - 1)
     keep_sealed: bool = _key(
         False, "answer on validation; `striate evaluate RUN --open-test` opens the test set", "Data"
@@ -255,6 +260,10 @@ def check(recipe: Recipe) -> None:
 
     shares(USUAL if recipe.split is None else recipe.split)
     legend(recipe.mask_map, recipe.ignore, recipe.masks)
+    if recipe.groups is not None:
+        from striate.data import groups
+
+        groups.check(recipe.groups)
 
 
 # The types of keys as a person calls them.

@@ -22,6 +22,7 @@ _CALLED: Mapping[str, str] = {
     "erase": "random_erasing reprob erasing cutout",
     "flip": "vflip flipud vertical_flip flip_vert",
     "keep_sealed": "no_test holdout skip_test",
+    "groups": "group group_by group_col group_column group_key group_id groupby patients patient_id subject_id",
     "label_smoothing": "smoothing ls",
     "masks": "mask_dir mask_type",
     "mirror": "hflip fliplr horizontal_flip random_flip do_flip",

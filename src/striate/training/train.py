@@ -26,7 +26,17 @@ from striate.training.disk import Disk
 from striate.training.finish import finish
 from striate.training.loop import fit
 from striate.training.machine import Clock, Machine
-from striate.training.plan import Execution, Job, Listener, Plan, facts_of, job_of, new_folder, plan_of, refuse_inside
+from striate.training.plan import (
+    Execution,
+    Job,
+    Listener,
+    Plan,
+    facts_of,
+    job_of,
+    new_folder,
+    plan_of,
+    refuse_inside,
+)
 from striate.training.recipe import Recipe, recipe_of
 from striate.training.signals import listening
 
@@ -157,6 +167,10 @@ def _introduce(job: Job, folder: Path, listener: Listener) -> None:
     classes = len(job.samples.targets.classes)
     told = many(len(job.samples), "picture") + (f" of {many(classes, 'class')}" if classes else "")
     listener.say(f"{told}: {len(split.train):,} train, {len(split.val):,} validation, {test}")
+    if job.grouped:
+        listener.say(
+            f"{subsets.groups_told(subsets.grouped(job.samples, split, job.grouped))}; intervals and tests draw groups"
+        )
     for key, why in job.chosen.items():
         listener.say(f"{key} {str(getattr(recipe, key)).lower()}: {why}")
     if len(job.units) > len(job.samples):
