@@ -6,7 +6,7 @@ from torch import nn
 
 from striate.base.errors import UsageError
 from striate.base.options import Rate, Whole
-from striate.layers import SqueezeExcitation, chain, initialise, response_norm
+from striate.layers import SqueezeExcitation, chain, head, initialise, response_norm
 from striate.models.entry import Line, numbered
 from striate.models.options import Activation, Init, Norm
 
@@ -36,6 +36,7 @@ def vgg(
     se: Whole | None = None,
     activation: Activation = nn.ReLU,
     dropout: Rate = 0.5,
+    dense: bool = True,
     init: Init = "paper",
 ) -> nn.Sequential:
     """A network of Table 1: (n, channels, height, width) -> (n, classes) logits, for sides of at least 32.
@@ -46,6 +47,9 @@ def vgg(
     - `se`: the reduction ratio of squeeze-excitation after each convolution's activation (Hu et al. 2018,
       section 3.3), 16 there; None leaves it out.
     - `dropout`: the rate after the first two linear layers' activations.
+    - `dense`: false leaves these two out: maps are averaged, and one linear layer answers, as in the VGGnet-GAP of Zhou
+      et al. 2016, "Learning Deep Features for Discriminative Localization", section 3.1, without the convolution that
+      they add. Of the 138 M parameters of column D 14.7 M are left, and those of the classes.
     - `init`: "paper" and "xavier" as Glorot and Bengio 2010, which section 3.1 recommends: the paper's other
       way, N(0, variance 0.01), needs the weights of a trained network A for all others; or "he".
 
@@ -68,6 +72,9 @@ def vgg(
                 lrn = False  # the first convolution alone has it
             inputs = maps
         features.append(nn.MaxPool2d(2))
+    if not dense:
+        averaged = chain(features=nn.Sequential(*features), **head(inputs, classes, 0.0))
+        return initialise(averaged, "xavier" if init == "paper" else init)
     inputs *= 7 * 7
     classifier: list[nn.Module] = []
     for units in TABLE_1_DENSE[:-1]:
