@@ -34,7 +34,7 @@ from striate.report import page
 from striate.report.losses import remarks
 from striate.report.origin import origin
 from striate.report.page import Example, Material
-from striate.runs import subsets
+from striate.runs import schema, subsets
 from striate.runs.kept import Kept
 from striate.runs.run import Run
 from striate.runs.subsets import Line, groups_told
@@ -92,10 +92,17 @@ def collect(run: Run, samples: Samples | None = None) -> Material:
         examples=examples,
         counts=_counts(lines, classes),
         skipped=[(name, cause) for name, cause in data["skipped"]],
-        notes=[*data["notes"], *_grouped(facts), *facts.get("earlier", []), *notes],
+        notes=[
+            *data["notes"],
+            *_grouped(facts),
+            *facts.get("earlier", []),
+            *facts.get("finetune", {}).get("told", []),
+            *notes,
+        ],
         recipe={key: value for key, value in recipe.items() if value not in ({}, [])},
         versions=facts["versions"],
         timings=facts.get("timings", {}),
+        ranged=schema.read_rates(run.folder),
     )
 
 

@@ -142,6 +142,32 @@ def curve(
     return _figure(340, 200, (50, 10, 24, 22), label, draw)
 
 
+def rising(
+    rates: Sequence[float], losses: Sequence[float], smooth: Sequence[float], chosen: float, label: str
+) -> Markup:
+    """A range test: the loss of each step, faint, and the same smoothed, over rates that rise; a rule at the chosen."""
+    low, top = min(smooth), max(smooth[: 1 + max(1, len(smooth) // 2)])
+    high = top + 0.5 * (top - low)  # what explodes leaves at the upper border
+
+    def draw(axes: Any) -> None:
+        axes.set_xscale("log")
+        axes.plot(rates, losses, "-", color=SOFT, linewidth=0.8, alpha=0.5)
+        axes.plot(rates, smooth, "-", color=FIRST)
+        axes.axvline(chosen, color=SOFT, linewidth=1, linestyle=(0, (3, 3)), zorder=1)
+        pad = 0.1 * (high - low) or 1.0
+        axes.set_ylim(low - pad, high + pad)
+        axes.annotate(
+            f"{chosen:g}",
+            (chosen, 1),
+            (4, 3),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            color=SOFT,
+        )
+
+    return _figure(340, 200, (50, 10, 24, 22), label, draw)
+
+
 def ends(values: np.ndarray) -> tuple[float, float]:
     """The least and the greatest of `values` (series, epochs) that an axis has to hold.
 

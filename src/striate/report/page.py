@@ -2,6 +2,7 @@
 
 What a task has to say stands in sections between its answer and its data."""
 
+import dataclasses
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -63,6 +64,7 @@ class Material:
     recipe: Mapping[str, Any]
     versions: Mapping[str, str]
     timings: Mapping[str, float]
+    ranged: Mapping[str, Sequence[float]] = dataclasses.field(default_factory=dict)  # rates.csv by column
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ def render(material: Material) -> str:
         beside=_beside(material.result),
         comparison=_comparison(material.result, numbers[0].name),
         curves=_curves(material),
+        ranged=_ranged(material),
         sections=[
             (each, [(type(block).__name__, _shown(block)) for block in each.blocks]) for each in material.sections
         ],
@@ -263,6 +266,15 @@ def _curves(material: Material) -> list[tuple[str, list[str], Markup]]:
             figure = figures.curve(epochs, series, best, f"{heading} by epoch", value in material.shares)
             drawn.append((heading.replace("_", " "), list(series), figure))
     return drawn
+
+
+def _ranged(material: Material) -> Markup | None:
+    """The range test by which the rate was found, where it was."""
+    told = material.ranged
+    if not told:
+        return None
+    label = "Loss of a range test by rate"
+    return figures.rising(told["rate"], told["loss"], told["smooth"], float(material.recipe["rate"]), label)
 
 
 def _matrix(block: Matrix) -> Markup | list[dict[str, Any]]:

@@ -29,7 +29,8 @@ from striate.models.catalog import find
 FORMAT = 2
 # What lies in a run folder: none of it may be a link.
 NAMES = (
-    "run.json", "split.csv", "seen.csv", "epochs.csv", "checkpoints", "kept", "result.json", "predictions.csv", ".lock",
+    "run.json", "split.csv", "seen.csv", "rates.csv", "epochs.csv", "checkpoints", "kept", "result.json",
+    "predictions.csv", ".lock",
 )  # fmt: skip
 MOST, MOST_LINES = 2**24, 2**30  # bytes of a file of facts, and of one with a line for each picture
 Word = Annotated[str, re.compile(r"(?![+-]?\d{6})[^\0]{0,400}")]
@@ -112,6 +113,14 @@ class Versions:
 
 
 @dataclass(frozen=True)
+class Finetune:
+    """The modules that started anew beside trained weights, and in sentences what learned of the others."""
+
+    anew: tuple[Text, ...]
+    told: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Facts:
     """run.json; `preprocess`, `task`, `augment` and `measured` are read by those who wrote them.
 
@@ -129,6 +138,7 @@ class Facts:
     split: Split
     versions: Annotated[Versions, OPEN]
     measured: Mapping[str, Any] | None = None
+    finetune: Finetune | None = None
     earlier: tuple[str, ...] = ()
     began: Annotated[str, re.compile(r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")] = ""
     command: Text = ""
@@ -268,6 +278,24 @@ def read_epochs(folder: Path) -> list[dict[str, float]]:
     if [row["epoch"] for row in rows] != list(range(1, len(rows) + 1)):
         raise RunError(path, "its epochs are not 1, 2, 3 ...", DAMAGED)
     return rows
+
+
+def read_rates(folder: Path) -> Mapping[str, tuple[float, ...]]:
+    """rates.csv by column: the range test by which the rate was found; nothing where it was not."""
+    path = folder / "rates.csv"
+    if not os.path.lexists(path):
+        return {}
+    head, *lines = list(reading.read_table(path, MOST)) or [[]]
+    try:
+        columns = list(zip(*(map(float, line) for line in lines), strict=True))
+    except ValueError as error:
+        raise RunError(path, f"cannot be read ({error})", DAMAGED) from None
+    told = dict(zip(head, columns, strict=False))
+    if head != ["rate", "loss", "smooth"] or len(told) != 3 or not all(map(math.isfinite, sum(columns, ()))):
+        raise RunError(path, "it is not what a training writes", DAMAGED)
+    if min(told["rate"]) <= 0:
+        raise RunError(path, "a rate is not above 0", DAMAGED)
+    return told
 
 
 def _task_of_format_1(told: Facts, path: Path) -> Any:

@@ -19,6 +19,7 @@ from striate.data.picture.laid import Pixels
 from striate.data.samples import Indices, Samples
 from striate.models.catalog import construct, find, least_size, usual_size
 from striate.models.entry import Entry
+from striate.models.weights import is_path
 from striate.training.recipe import FOR_PICTURES, Recipe
 
 # Sides in pixels that are tried.
@@ -95,6 +96,8 @@ def _network(recipe: Recipe, side: int, glyphs: bool, much: bool) -> list[Choice
     """`much`: there are the pictures and the means for a large network."""
     if recipe.model is not None:
         return []
+    if recipe.weights is not None and not is_path(recipe.weights):
+        return [Choice("model", FOR_PICTURES["model"], f"a small one that has the weights {recipe.weights}")]
     if recipe.model_options:
         return [Choice("model", FOR_PICTURES["model"], "options are given, and none is named")]
     size = min(sides(recipe.size or side))

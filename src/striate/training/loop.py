@@ -108,12 +108,14 @@ class Trainer:
         self._listener, self._stop, self._saved_at = listener, stop, time.monotonic()
         recipe, net = job.recipe, job.net
         self._named = optimizers.named(net, job.partner)
-        self._parameters = [parameter for parameter in self._named.values() if parameter.requires_grad]
-        self._optimizer = optimizers.optimizer_of(self._parameters, recipe)
+        if job.tuning is not None:
+            job.tuning.begin(net)
+        parts = [(list(self._named.values()), 1.0)] if job.tuning is None else job.tuning.groups(self._named)
+        self._parameters = [each for parameters, _ in parts for each in parameters if each.requires_grad]
+        self._optimizer = optimizers.optimizer_of(parts, recipe)
         self._average = optimizers.Average(net, recipe.ema) if recipe.ema else None
-        objective: Any = Objective(net, job.task, job.machine, job.partner)
-        objective = DistributedDataParallel(objective) if job.machine.world > 1 else objective
-        self.objective: Any = torch.compile(objective) if recipe.compile else objective
+        self._learning = self._stages(max(0, (recipe.epochs or 1) - 1))
+        self.objective: Any = self._watched()
         self._train, self._val = (job.units.within(indices) for indices in (job.split.train, job.split.val))
         self._steps_per_epoch = len(cut_batches(self._train, job.batch))
         self._pace = Pace(len(self._val) / job.batch / 3)  # forward alone is a third of a step's work
@@ -132,7 +134,7 @@ class Trainer:
         order = job.units.order(self._train, job.recipe.seed, progress.epoch)
         groups = cut_batches(order, job.batch)[progress.done :]
         shares = [_share(group, job.machine, job.augmenter.mixes) for group in groups]
-        job.net.train()
+        self.set_out()
         self._pace.begin()
         for group, batch in zip(groups, job.train.batches(shares), strict=True):
             loss, beside = self.step(batch, len(group))
@@ -147,6 +149,27 @@ class Trainer:
             self._listener.progress(name, progress.done, self._steps_per_epoch, self._left())
             self._between()
         self._end_epoch(time.monotonic() - began)
+
+    def set_out(self) -> None:
+        """The network as this epoch trains it."""
+        job, learning = self.job, self._stages(self.progress.epoch)
+        job.net.train()
+        if job.tuning is not None:
+            job.tuning.enter(job.net, learning)
+        if learning != self._learning:  # another set of parameters is to be watched now
+            self._learning, self.objective = learning, None
+            self.objective = self._watched()
+
+    def _stages(self, epoch: int) -> int:
+        """How many stages of a network learn in an epoch, where some are frozen."""
+        return 0 if self.job.tuning is None else self.job.tuning.learning(epoch, self.job.recipe.epochs or 1)
+
+    def _watched(self) -> Any:
+        """The objective as several processes and the compiler see it."""
+        job = self.job
+        objective: Any = Objective(job.net, job.task, job.machine, job.partner)
+        objective = DistributedDataParallel(objective) if job.machine.world > 1 else objective
+        return torch.compile(objective) if job.recipe.compile else objective
 
     def _end_epoch(self, seconds: float) -> None:
         job, progress = self.job, self.progress
@@ -229,7 +252,7 @@ class Trainer:
         machine, mixes = job.machine, job.augmenter.mixes
         machine.seed(key(job.recipe.seed, "dropout", progress.step, machine.rank))
         for group in self._optimizer.param_groups:
-            group["lr"] = rate(job.recipe, progress.step, self._steps_per_epoch)
+            group["lr"] = rate(job.recipe, progress.step, self._steps_per_epoch) * group["share"]
         self._optimizer.zero_grad()
         total = torch.zeros(2, device=machine.device)
         count = len(batch) - mixes

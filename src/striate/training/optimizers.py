@@ -1,7 +1,7 @@
 """SGD with momentum and AdamW from a recipe, averaged weights, and both as named tensors."""
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import final
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from striate.runs import checkpoint
 from striate.training.recipe import Recipe
+from striate.training.schedule import highest
 
 
 def named(net: nn.Module, partner: nn.Module | None) -> dict[str, nn.Parameter]:
@@ -19,16 +20,18 @@ def named(net: nn.Module, partner: nn.Module | None) -> dict[str, nn.Parameter]:
     return found
 
 
-def optimizer_of(parameters: Iterable[nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
-    """Weight decay on weights of two and more dimensions only: not on norms and biases."""
-    trained = [parameter for parameter in parameters if parameter.requires_grad]
-    decay = recipe.weight_decay or 0.0
-    groups = [
-        {"params": [each for each in trained if each.ndim > 1], "weight_decay": decay},
-        {"params": [each for each in trained if each.ndim <= 1], "weight_decay": 0.0},
-    ]
-    groups = [group for group in groups if group["params"]]
-    rate = recipe.rate or 0.0
+def optimizer_of(parts: Iterable[tuple[Sequence[nn.Parameter], float]], recipe: Recipe) -> torch.optim.Optimizer:
+    """Of parameters with their share of the rate, which each group keeps as "share".
+
+    Weight decay on weights of two and more dimensions only: not on norms and biases.
+    """
+    groups = []
+    for parameters, share in parts:
+        trained = [parameter for parameter in parameters if parameter.requires_grad]
+        for many, decay in ((True, recipe.weight_decay or 0.0), (False, 0.0)):
+            own = [each for each in trained if (each.ndim > 1) == many]
+            groups += [{"params": own, "weight_decay": decay, "share": share}] if own else []
+    rate = highest(recipe)
     if recipe.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=rate, betas=(recipe.momentum, 0.999), fused=True)
     nesterov = recipe.nesterov and recipe.momentum > 0

@@ -31,7 +31,6 @@ from striate.data.preprocess import Preprocess
 from striate.data.samples import Samples
 from striate.data.sources.address import in_full
 from striate.data.units import Units, units_of
-from striate.models import weights
 from striate.models.catalog import check_size, find, options_of, usual_size
 from striate.models.entry import Entry
 from striate.network import network_for
@@ -41,11 +40,13 @@ from striate.runs.run import Run
 from striate.runs.starts import Start, start_of
 from striate.tasks import registry
 from striate.tasks.task import Task, of_pictures
-from striate.training import canvases, colours, defaults, effects
+from striate.training import canvases, colours, defaults, effects, finetune
 from striate.training import machine as machines
 from striate.training.defaults import Choice
 from striate.training.execution import Execution as Execution
 from striate.training.execution import Listener as Listener
+from striate.training.finetune import Tuning
+from striate.training.initial import Beginning
 from striate.training.machine import Machine
 from striate.training.recipe import OF_TASKS, Recipe, resolve, suiting
 
@@ -60,7 +61,7 @@ class Plan:
     `blank` is how pictures become canvases, without the means that are still to be measured; `units` are these.
     `chosen` are the keys of the recipe that were filled in by looking at the pictures, with their reasons.
     `grouped` says how groups of samples came about, "" where there are none. `start` is the run whose weights it starts
-    from.
+    from, `before` the run that goes on.
     """
 
     recipe: Recipe
@@ -75,6 +76,7 @@ class Plan:
     chosen: Mapping[str, str]
     grouped: str
     start: Start | None
+    before: Run | None
 
     @property
     def batch(self) -> int:
@@ -86,10 +88,13 @@ class Plan:
 class Job(Plan):
     """All that stays the same during a training; `workers` processes read pictures, beside this one.
 
-    `partner` is trained beside the network and never shipped.
+    `partner` is trained beside the network and never shipped. `anew` are the modules of the network that start anew
+    beside trained weights; `tuning` says what of it learns, where not all does alike.
     """
 
     net: nn.Module
+    anew: tuple[str, ...]
+    tuning: Tuning | None
     preprocess: Preprocess
     augmenter: Augmenter
     train: Feed
@@ -112,6 +117,7 @@ def plan_of(
     start = start_of(recipe.weights) if before is None else None
     if start is not None:
         recipe = dataclasses.replace(recipe, **start.suits(vars(recipe)))
+    given, recipe = recipe, recipe if before is not None else finetune.chosen(recipe)
     asked = _asked(recipe, before is None and have_masks(source))
     fitted = _fitted(asked)  # a wrong option is told before any picture is read
     if before is None and asked.model is not None:
@@ -155,9 +161,10 @@ def plan_of(
         units=units_of(samples, blank),
         machine=machine,
         network={"name": entry.name, "options": options},
-        chosen=chosen,
+        chosen={**(finetune.reasons(given, asked, recipe, fitted.net) if before is None else {}), **chosen},
         grouped=by,
         start=start,
+        before=before,
     )
     _refuse_small_batches(plan, fitted.net)
     return plan
@@ -258,7 +265,7 @@ def _fitted(asked: Recipe, choices: Sequence[Choice] = ()) -> Fitted:
         lost = canvases.lost(net, task, entry, channels, size)
     canvases.refuse_other_ways(recipe, task)
     canvases.refuse_layers(recipe, task)
-    return Fitted(recipe, entry, options, net, lost)
+    return Fitted(finetune.fitted(asked, recipe, net), entry, options, net, lost)
 
 
 def _with_white(samples: Samples, split: splits.Split, white: int) -> Samples:
@@ -295,17 +302,10 @@ def refuse_inside(plan: Plan, option: str, place: Path) -> None:
 def job_of(plan: Plan, folder: Path, execution: Execution, listener: Listener) -> Job:
     """Network, pictures and preprocessing, ready for the first step."""
     recipe, samples, split, device = plan.recipe, plan.samples, plan.split, plan.machine.device
-    torch.manual_seed(key(recipe.seed, "weights"))
     blank, units, learning = plan.blank, plan.units, plan.units.within(split.train)
-    net = network_for(plan.network["name"], plan.task, blank.channels, plan.network["options"])
-    if recipe.weights is not None and not (folder / "run.json").exists():  # a run that goes on has its own
-        entry = find(plan.network["name"])
-        for said in (
-            weights.fill(net, entry, recipe.weights, plan.network["options"])
-            if plan.start is None
-            else plan.start.fill(net, entry, samples.targets.classes)
-        ).said:
-            listener.say(said)
+    beginning = Beginning(recipe, plan.network, plan.task, blank, plan.start, plan.before)
+    net, anew = beginning.network(listener.say)
+    tuning, expected = beginning.tuning(net, anew), beginning.expected(listener.say)
     net = machines.channels_last(net, plan.machine)
     torch.manual_seed(key(recipe.seed, "partner"))
     partner = plan.task.partner(blank.channels)
@@ -326,10 +326,13 @@ def job_of(plan: Plan, folder: Path, execution: Execution, listener: Listener) -
     groups = cut_batches(learning, max(1, 2**22 // math.prod(larger.sides)))
     measured = colours.colours(units, learning, larger, train, execution.kept_in, listener.say, read)
     samples = dataclasses.replace(samples, notes=(*samples.notes, *colours.note(units, learning)))
+    norm = expected or measured
     return Job(
         **{**vars(plan), "samples": samples, "task": plan.task.measured(train.batches(groups))},
         net=net,
-        preprocess=dataclasses.replace(blank, mean=measured.mean, deviation=measured.deviation),
+        anew=anew,
+        tuning=tuning,
+        preprocess=dataclasses.replace(blank, mean=norm.mean, deviation=norm.deviation),
         augmenter=Augmenter(changes, blank.size, measured, recipe.seed, weighed.targets.kinds),
         train=train,
         val=val,
@@ -356,6 +359,9 @@ def facts_of(job: Job) -> dict[str, Any]:
         "preprocess": job.preprocess.as_dict(),
         "network": {**job.network, "parameters": sum(parameter.numel() for parameter in job.net.parameters())},
         "chosen": dict(job.chosen),
+        **(
+            {} if job.tuning is None else {"finetune": {"anew": job.anew, "told": job.tuning.told(job.net, job.recipe)}}
+        ),
         "augment": dataclasses.asdict(job.augmenter.augment),
         "measured": dataclasses.asdict(job.augmenter.measured),
         "data": {

@@ -42,8 +42,22 @@ class Recipe:
     weights: str | None = _key(
         None, "start from these: imagenet, another published name, a file, or a run folder, in a new run", "Network"
     )
+    part: str | None = _key(
+        None, "the module that these weights are for, such as features; all else starts anew", "Network"
+    )
     dropout: float | None = _key(
         None, "share of features dropped; the network's own rate when left out", "Network", least=0, most=0.99
+    )
+
+    finetune: Literal["head", "full", "gradual", "none"] | None = _key(
+        None, "what learns from weights on: head alone, full (earlier layers slower), gradual, none (all alike)",
+        "Fine-tuning",
+    )  # fmt: skip
+    layer_decay: float | None = _key(
+        None, "full and gradual: rate of a stage by that of the next", "Fine-tuning", least=0.01, most=1
+    )
+    frozen_norms: Literal["kept", "batch"] | None = _key(
+        None, "batch normalisation in frozen layers: statistics kept, or each batch's", "Fine-tuning"
     )
 
     task: str | None = _key(None, "what is learned; by default what the network was made for", "Task")
@@ -125,7 +139,10 @@ class Recipe:
     batch: int | None = _key(None, "pictures per step, over all processes", "Training", least=1, most=1_000_000)
     accumulate: int = _key(1, "parts a batch is worked through in", "Training", least=1, most=1_000_000)
     optimizer: Literal["sgd", "adamw"] | None = _key(None, "SGD with momentum, or AdamW", "Training")
-    rate: float | None = _key(None, "highest learning rate", "Training", least=1e-12, most=100)
+    rate: float | Literal["auto"] | None = _key(
+        None, "highest learning rate, or auto: found by a range test on a copy of the network", "Training",
+        least=1e-12, most=100,
+    )  # fmt: skip
     momentum: float = _key(0.9, "of SGD; AdamW's first beta", "Training", least=0, most=0.9999)
     nesterov: bool = _key(True, "Nesterov's momentum", "Training")
     weight_decay: float | None = _key(None, "not on norms and biases", "Training", least=0, most=10)
@@ -244,7 +261,7 @@ def check(recipe: Recipe) -> None:
     for each in dataclasses.fields(recipe):
         value, within = getattr(recipe, each.name), each.metadata["within"]
         for number in value if isinstance(value, tuple) else (value,):
-            if within and number is not None and number not in within:
+            if within and isinstance(number, int | float) and number not in within:
                 raise UsageError(each.name, f"{number} is out of range", f"a number {within}")
     if recipe.model is not None:
         find(recipe.model)
@@ -278,6 +295,8 @@ def _as_declared(name: str, declared: Any, value: Any) -> Any:
     if declared == Size | None and value is not None:
         return _size(name, value)
     kind, optional = besides_none(declared)
+    if isinstance(value, str) and any(value in get_args(each) for each in get_args(declared)):
+        return value  # a word beside numbers
     origin = get_origin(kind)
     choices = get_args(kind) if origin is Literal else ()
     if choices and type(value) is type(choices[0]):

@@ -5,6 +5,11 @@ import math
 from striate.training.recipe import Recipe
 
 
+def highest(recipe: Recipe) -> float:
+    """The highest rate of a recipe that is filled in."""
+    return recipe.rate if isinstance(recipe.rate, float) else 0.0
+
+
 def rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
     """The rate of step number `step`, counted from 0, by a recipe that is filled in.
 
@@ -14,22 +19,20 @@ def rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
     step       is multiplied by `step_factor` at each of `step_epochs`
     constant   stays
     """
-    highest, epochs, warmup = recipe.rate or 0.0, recipe.epochs or 1, recipe.warmup or 0.0
+    most, epochs, warmup = highest(recipe), recipe.epochs or 1, recipe.warmup or 0.0
     warm = round(warmup * steps_per_epoch)
     if step < warm:
-        return highest * (step + 1) / warm
+        return most * (step + 1) / warm
     total = max(1, epochs * steps_per_epoch - warm)
     share = (step - warm + 0.5) / total
     if recipe.schedule == "cosine":
-        return highest * _fall(share)
+        return most * _fall(share)
     if recipe.schedule == "one-cycle":
         peak = 0.3
-        return highest * (
-            1 - (1 - 1 / 25) * _fall(share / peak) if share < peak else _fall((share - peak) / (1 - peak))
-        )
+        return most * (1 - (1 - 1 / 25) * _fall(share / peak) if share < peak else _fall((share - peak) / (1 - peak)))
     if recipe.schedule == "step":
-        return highest * recipe.step_factor ** sum(step >= epoch * steps_per_epoch for epoch in recipe.step_epochs)
-    return highest
+        return most * recipe.step_factor ** sum(step >= epoch * steps_per_epoch for epoch in recipe.step_epochs)
+    return most
 
 
 def _fall(share: float) -> float:

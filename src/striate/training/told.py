@@ -25,6 +25,7 @@ def before(job: Job, steps: int) -> Iterator[str]:
     yield from _enlarged(job)
     yield from _of_another_form(job)
     yield from _published(job)
+    yield from () if job.tuning is None else job.tuning.told(job.net, job.recipe)
     yield from _work(job, steps)
 
 

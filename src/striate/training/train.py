@@ -37,13 +37,14 @@ from striate.training.plan import (
     plan_of,
     refuse_inside,
 )
+from striate.training.ranged import with_rate
 from striate.training.recipe import Recipe, recipe_of
 from striate.training.signals import listening
 
 # Skipped files that are named one by one on the screen.
 SHOWN = 20
 # What is written into a run folder, beside its checkpoints.
-WRITTEN = r"kept|(run|result)\.json|(split|seen|epochs|predictions)\.csv|report\.html"
+WRITTEN = r"kept|(run|result)\.json|(split|seen|rates|epochs|predictions)\.csv|report\.html"
 
 
 def start_run(recipe: Recipe, execution: Execution, listener: Listener, data: Data | None = None) -> Run | None:
@@ -128,7 +129,7 @@ def _carry_out(
     disk = Disk(listener)
     try:
         with machines.repeatable(plan.machine.device):
-            job = job_of(plan, folder, execution, listener)
+            job = with_rate(job_of(plan, folder, execution, listener), folder, listener)
             facts = {**facts_of(job), **kept}
             if first:
                 # run.json comes last: what has one can be resumed
