@@ -55,13 +55,14 @@ def photographs(folder: Path, count: int) -> None:
             label.unlink()
 
 
-def striate(folder: Path, augment: str | None = None) -> Pass:
+def striate(folder: Path, augment: str | None = None, keep: bool = False) -> Pass:
     """Its streamed feed, normalised; or changed before, as in a step of training."""
     import numpy as np
     import torch
 
     from striate.data.augment import Augmenter, canvas_for, preset
     from striate.data.feed import Streamed, cut_batches
+    from striate.data.kept import Shelf
     from striate.data.load import read_samples
     from striate.data.preprocess import Measured, Preprocess
     from striate.data.units import units_of
@@ -69,7 +70,9 @@ def striate(folder: Path, augment: str | None = None) -> Pass:
     samples = read_samples(str(folder / "photographs"))
     preprocess, changes = Preprocess(SIZE, 3, mean=MEAN, deviation=DEVIATION), preset(augment or "none")
     augmenter = Augmenter(changes, SIZE, Measured(MEAN, DEVIATION, ((0.0,) * 3,) * 3), seed=0)
-    feed = Streamed(units_of(samples), canvas_for(changes, preprocess), torch.device("cpu"), workers=0)
+    units, look = units_of(samples), canvas_for(changes, preprocess)
+    kept = Shelf(folder, 1 << 40, lambda told: None).kept(units, look) if keep else None
+    feed = Streamed(units, look, torch.device("cpu"), workers=0, kept=kept)
     groups, epochs = cut_batches(np.arange(len(samples)), BATCH), itertools.count()
 
     def once() -> Iterator[int]:
@@ -85,6 +88,11 @@ def striate_pillow(folder: Path) -> Pass:
     """Without simplejpeg, as where it is not installed."""
     sys.modules["simplejpeg"] = None  # type: ignore[assignment]
     return striate(folder)
+
+
+def striate_kept(folder: Path) -> Pass:
+    """From the second epoch on, with --canvases."""
+    return striate(folder, keep=True)
 
 
 def striate_augmented(folder: Path) -> Pass:
@@ -168,6 +176,7 @@ def webdataset(folder: Path) -> Pass:
 SIDES: dict[str, Callable[[Path], Pass]] = {
     "striate": striate,
     "striate, Pillow alone": striate_pillow,
+    "striate, kept canvases": striate_kept,
     "torchvision": torchvision,
     "torchvision, a worker process": torchvision_worker,
     "torchvision, tensors of bytes": torchvision_tensors,
@@ -256,8 +265,9 @@ def main() -> None:
         rates = measured(given.sides, Path(place), given.rounds)
     from importlib.metadata import version
 
+    ours = [name for name in rates if name.startswith("striate")]
     rows = [
-        (name, spread(own, 0), "" if name.startswith("striate") else ratios(rates["striate"], own))
+        (name, spread(own, 0), *("" if name in ours else ratios(rates[each], own) for each in ours))
         for name, own in rates.items()
     ]
     packages = ("torch", "torchvision", "timm", "webdataset", "pillow", "simplejpeg")
@@ -267,7 +277,7 @@ def main() -> None:
         ", ".join(f"{each} {version(each)}" for each in packages),
         f"`python data.py {' '.join(sys.argv[1:])}`",
         "Pictures a second of processor time on one core, median of the rounds (least–most).",
-        table(("", "pictures a second", "striate to it"), rows),
+        table(("", "pictures a second", *(f"{name} to it" for name in ours)), rows),
     ]
     publish("data", "\n\n".join(lines).split("\n"), given.write)
 

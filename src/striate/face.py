@@ -14,6 +14,7 @@ from striate.base import durable, processes
 from striate.base.errors import RunError, UsageError
 from striate.base.paths import path_of
 from striate.base.screen import Screen
+from striate.base.units import parse_bytes
 from striate.data.load import MEANT, Data, read_samples
 from striate.training.execution import Epoch, Execution, Listener
 from striate.training.recipe import Recipe, read_toml, recipe_of
@@ -47,6 +48,7 @@ def train(
     save_every: float = 30.0,
     tensorboard: str | os.PathLike[str] | None = None,
     cache: bool = True,
+    canvases: str | int | None = None,
     listener: Listener | None = None,
     quiet: bool = False,
     **recipe: Any,
@@ -59,13 +61,15 @@ def train(
     report is given it. `data` are then the run's own: those that were in memory, or where they lie now, when they have
     moved; others are a DataError. Progress is shown: by a bar in a terminal, elsewhere by a line an epoch; a `listener`
     is told instead, and with `quiet` nobody. `cache` False: every file is looked at anew, and nothing is kept of it in
-    the user's cache folder.
+    the user's cache folder. `canvases`: bytes of disk, or text such as "20GiB", for decoded pictures, where not all fit
+    into memory: from the second epoch on, and in later trainings, they are read there.
 
     None in a process of a group that is not its first, for the first one writes.
     """
     board = None if tensorboard is None else path_of(tensorboard)
     called = _called(data, {"resume": resume} | recipe)
-    execution = Execution(path_of(runs), workers, memory, save_every, board, called, cache)
+    disk = parse_bytes(canvases, "canvases") if isinstance(canvases, str) else canvases
+    execution = Execution(path_of(runs), workers, memory, save_every, board, called, cache, disk)
     if listener is not None and quiet:
         raise UsageError("quiet", "a listener is told in any case", "either of them")
     if listener is not None or quiet:

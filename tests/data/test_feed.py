@@ -11,9 +11,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batches import same
 from pictures import encode, photo, put
 from striate.base.errors import DataError
-from striate.data.feed import Batch, Streamed, cut_batches, open_feed
+from striate.data.feed import Streamed, cut_batches, open_feed
 from striate.data.preprocess import Preprocess
 from striate.data.samples import Samples
 from striate.data.scan import scan
@@ -37,18 +38,6 @@ def samples(tmp_path: Path) -> Samples:
 
 def groups(samples: Samples, batch: int = 5, seed: int = 0) -> list[np.ndarray]:
     return cut_batches(np.random.default_rng(seed).permutation(len(samples)), batch)
-
-
-def same(one: Batch, other: Batch) -> bool:
-    """Equal in everything."""
-    return (
-        one.indices.tolist() == other.indices.tolist()
-        and torch.equal(one.pictures, other.pictures)
-        and one.pictures.stride() == other.pictures.stride()
-        and {name: part.tolist() for name, part in one.targets.items()}
-        == {name: part.tolist() for name, part in other.targets.items()}
-        and one.laid == other.laid
-    )
 
 
 def streamed(samples: Samples, workers: int, channels: int = 3) -> Streamed:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from striate.data.kept import Kept, Shelf
 from striate.data.picture.laid import Laid
 from striate.data.preprocess import Itself, Preprocess
 from striate.data.samples import Indices, Keys
@@ -87,18 +88,21 @@ def open_feed(
     *,
     memory: Memory = "auto",
     workers: int = 0,
+    shelf: Shelf | None = None,
     say: Say = nobody,
 ) -> "Resident | Streamed":
     """Resident when the canvases fit in a quarter of the free memory (or as asked), else streamed.
 
-    Several looks at a picture are always streamed: nothing looks twice at them.
+    Several looks at a picture are always streamed: nothing looks twice at them. What is streamed is kept
+    on the `shelf`.
     """
-    streamed = Streamed(units, preprocess, device, workers, say=say)
     parts = sum(kind in ("ids", "field") for kind in units.samples.targets.kinds.values())
     needed = len(indices) * (preprocess.channels * preprocess.depth // 8 + 4 * parts) * math.prod(preprocess.frame)
     if preprocess.views != "one" or memory == "streamed" or (memory == "auto" and needed > free_memory(device) / 4):
-        return streamed
-    return Resident(streamed, indices, len(units))
+        return Streamed(units, preprocess, device, workers, say, shelf and shelf.kept(units, preprocess))
+    if shelf is not None:
+        say("no canvases are kept on disk: all pictures fit into memory")
+    return Resident(Streamed(units, preprocess, device, workers, say), indices, len(units))
 
 
 def watched(batches: Iterator[Batch], total: int, progress: Progress) -> Iterator[Batch]:
@@ -159,9 +163,16 @@ class Streamed:
     """Read anew each time, by `workers` processes, or by this one when there are none."""
 
     def __init__(
-        self, units: Units, preprocess: Preprocess | Itself, device: torch.device, workers: int, say: Say = nobody
+        self,
+        units: Units,
+        preprocess: Preprocess | Itself,
+        device: torch.device,
+        workers: int,
+        say: Say = nobody,
+        kept: Kept | None = None,
     ) -> None:
-        self.device, self._reading = device, Reading(Looks(units, preprocess), workers, device.type == "cuda", say)
+        looks = Looks(units, preprocess, kept)
+        self.device, self._reading = device, Reading(looks, workers, device.type == "cuda", say)
 
     def batches(self, groups: Sequence[Indices]) -> Iterator[Batch]:
         for indices, pictures, targets, laid in self._reading.batches(groups):

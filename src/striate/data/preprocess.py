@@ -91,6 +91,10 @@ class Preprocess:
         offset = (laid.offset[0] + around, laid.offset[1] + around)
         return [Laid(laid.picture, self.sides, laid.scale, offset, around)]
 
+    def lies(self, height: int, width: int, tile: int | None = None) -> Laid:
+        """How a picture that is looked at once lies on its canvas, or on that of a tile."""
+        return self.laid(height, width)[tile or 0] if self.whole else laid_of(height, width, self.frame, self.resize)
+
     def canvas(self, picture: Array, laid: Laid) -> Array:
         """What lies on one canvas of a picture (channels, height, width), uint8 or float32 in 0..1."""
         if self.resize == "tiles":

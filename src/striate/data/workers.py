@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from striate.base import processes
 from striate.base.errors import MachineError, StriateError
+from striate.data.kept import Kept
 from striate.data.picture.laid import Array, Laid, Pixels
 from striate.data.picture.pixels import MOST_PIXELS
 from striate.data.preprocess import Itself, Preprocess
@@ -47,21 +48,34 @@ def nobody(text: str) -> None:
 
 @final
 class Looks(Dataset[Any]):
-    """Place of a unit -> the rows of its looks, or the StriateError that reading it gave."""
+    """Place of a unit -> the rows of its looks, or the StriateError that reading it gave.
 
-    def __init__(self, units: Units, preprocess: Preprocess | Itself) -> None:
-        self._units, self.preprocess = units, preprocess
+    `kept`: where canvases are kept, which then are read there, and written where they are missing.
+    """
+
+    def __init__(self, units: Units, preprocess: Preprocess | Itself, kept: Kept | None = None) -> None:
+        self._units, self.preprocess, self._kept = units, preprocess, kept
 
     def __getitem__(self, index: int) -> list[Look] | StriateError:
         units, samples, sample = self._units, self._units.samples, int(self._units.of[index])
         tile = None if units.tile is None else int(units.tile[index])
         try:
-            # whether it is too large was for the scan to say
-            looks = self.preprocess.looks(samples.read(sample), samples.read.where(sample), tile, MOST_PIXELS)
+            looks = self._looks(index, sample, tile)
             parts = [samples.targets.on(sample, laid) for _, laid in looks]
         except StriateError as error:
             return error
         return [(index, canvas, on, laid) for (canvas, laid), on in zip(looks, parts, strict=True)]
+
+    def _looks(self, index: int, sample: int, tile: int | None) -> list[tuple[Pixels, Laid]]:
+        read, kept = self._units.samples.read, self._kept
+        key = int(self._units.keys(np.array([index]))[0]) if kept else 0
+        if kept and (found := kept.take(index, key, tile)):
+            return [found]
+        # whether it is too large was for the scan to say
+        looks = self.preprocess.looks(read(sample), read.where(sample), tile, MOST_PIXELS)
+        if kept:
+            kept.put(index, key, *looks[0])
+        return looks
 
 
 @final

@@ -86,6 +86,8 @@ class Execution:
     """What was typed or called, for run.json."""
     cache: bool = True
     """Whether what was found out of pictures before is looked up in the user's cache folder, and kept there."""
+    canvases: int | None = None
+    """Bytes of disk, at most, where streamed pictures are kept as they were decoded; None: they are kept nowhere."""
 
     @property
     def kept_in(self) -> Path | None:
@@ -97,5 +99,7 @@ class Execution:
     def __post_init__(self) -> None:
         if self.workers is not None and not 0 <= self.workers <= MOST_WORKERS:
             raise UsageError("workers", f"{self.workers} is out of range", f"a number from 0 to {MOST_WORKERS}")
+        if self.canvases is not None and self.canvases < 1:
+            raise UsageError("canvases", f"{self.canvases} bytes hold nothing", "an amount of disk such as 20GiB")
         if not self.save_every >= 0:
             raise UsageError("save-every", f"{self.save_every} is out of range", "a number of seconds, 0 or more")

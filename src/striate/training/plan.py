@@ -24,6 +24,7 @@ from striate.base.units import sides
 from striate.data import groups, splits
 from striate.data.augment import Augment, Augmenter, canvas_for, preset
 from striate.data.feed import Feed, cut_batches, open_feed
+from striate.data.kept import Shelf
 from striate.data.load import READING, Data, have_masks, read_samples, reading_workers
 from striate.data.near import clusters
 from striate.data.picture.levels import WHITE
@@ -316,8 +317,9 @@ def job_of(plan: Plan, folder: Path, execution: Execution, listener: Listener) -
     workers = reading_workers(samples) if execution.workers is None else execution.workers
     say = cache(listener.say)  # what both feeds have to tell is told once
     read = partial(listener.progress, "reading pictures")
+    shelf = None if execution.canvases is None else Shelf(execution.kept_in, execution.canvases, say)
     train, val = (
-        open_feed(of, indices, each, device, memory=execution.memory, workers=workers, say=say)
+        open_feed(of, indices, each, device, memory=execution.memory, workers=workers, shelf=shelf, say=say)
         for of, indices, each in (
             (dataclasses.replace(units, samples=weighed), learning, larger),
             (units, units.within(split.val), blank),

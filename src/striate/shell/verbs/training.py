@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Group, Parameter
 
 from striate.base.errors import UsageError
+from striate.base.units import parse_bytes
 from striate.shell.output import print_json, print_result, tell
 from striate.training.recipe import CHOSEN, FOR_CELLS, FOR_DIGITS, FOR_PICTURES, OPTIONS, Recipe
 
@@ -24,6 +25,7 @@ def _train(
     save_every: float = 30.0,
     no_cache: bool = False,
     tensorboard: Path | None = None,
+    canvases: str | None = None,
     json: bool = False,
     command: str = "",
     **recipe: Any,
@@ -37,7 +39,8 @@ def _train(
     if resume is None and moved is not None:
         raise UsageError("--data", "it says where the data of a run that goes on lie now", f"striate train {moved}")
     with Screen(quiet=json) as screen:
-        execution = Execution(runs, workers, memory, save_every, tensorboard, command, cache=not no_cache)
+        disk = None if canvases is None else parse_bytes(canvases, "--canvases")
+        execution = Execution(runs, workers, memory, save_every, tensorboard, command, not no_cache, disk)
         run = face.carry_out(data if moved is None else moved, resume, recipe, execution, screen)
     if run is None:  # not the first of several processes
         return
@@ -63,6 +66,7 @@ def _options_of_train() -> inspect.Signature:
         "save_every": "Seconds between saves; each is complete.",
         "no_cache": "Look at every file anew; else what was found out of one that is the same is known from before.",
         "tensorboard": "Write each epoch for TensorBoard into a folder of the run's name in this one.",
+        "canvases": "Disk for decoded pictures, such as 20GiB: those that do not fit into memory are decoded once.",
         "json": "The last line of output is one JSON object.",
     }
     groups = [Group(name, sort_key=place) for place, name in enumerate(_recipe_groups(), start=1)]
