@@ -19,7 +19,7 @@ def before(folder, **recipe):
 
 def test_pictures_that_are_enlarged_are_told_with_what_it_costs(tmp_path):
     data = str(photographs(tmp_path / "pictures", each=4))  # 48x40
-    assert "pictures of 48x40 pixels are enlarged to 224x224: --size 48 takes about 5 % of the time" in before(
+    assert "pictures of 40x48 pixels are enlarged to 224x224: --size 48 takes about 5 % of the time" in before(
         tmp_path / "a", data=data, model="resnet18", size=224
     )
     small = before(tmp_path / "b", data=data, model="resnet18", size=48)
