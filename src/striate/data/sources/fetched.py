@@ -150,8 +150,10 @@ def _system(address: str) -> tuple[Any, str]:
 
             options = {"client_kwargs": {"timeout": ClientTimeout(total=None, connect=PATIENCE, sock_read=PATIENCE)}}
         system, path = url_to_fs(address, **options)
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise missing_package(address, error, "hub") from None
+    except ImportError as error:  # fsspec says which package reads such addresses
+        raise MachineError(address, f"a package is missing ({error})", "pip install, with its name") from None
     except ValueError as error:  # a protocol that nobody knows
         raise DataError(
             address, f"no address of files ({error})", "https://, s3:// or another that fsspec knows"
