@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -95,6 +96,24 @@ def test_built_in_sets_and_pictures_in_memory_are_embedded_too(run):
     pictures = [photo(20, 30, seed) for seed in range(3)]
     assert run.embed((pictures, ["a", "b", "a"])).labels == ("a", "b", "a")
     assert run.embed(pictures).vectors.tobytes() == run.embed((pictures, ["a", "b", "a"])).vectors.tobytes()
+
+
+def test_a_table_and_an_archive_are_embedded_as_their_files_and_their_test_set_is_sealed_too(run, tmp_path):
+    paths = files(run, "val")
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        for path in paths:
+            archive.write(path, f"{path.parent.name}/{path.name}")
+    alone = run.embed(paths)
+    whole = run.embed(tmp_path / "photos.zip")
+    assert sorted(whole.labels) == sorted(alone.labels)
+    assert sorted(map(bytes, whole.vectors)) == sorted(map(bytes, alone.vectors))
+    sealed = files(run, "test")[:1]
+    table = sealed[0].parent / "sealed.csv"
+    table.write_text("path,label\n" + "".join(f"{path.name},a\n" for path in sealed))
+    before = opened(run)
+    run.embed(table)
+    table.unlink()
+    assert opened(run) == before + 1
 
 
 def test_the_test_set_of_an_evaluation_and_an_embedding_are_counted_together(run):

@@ -187,6 +187,17 @@ def _binary(path: Path, wanted: _Wanted, allow_leak: bool) -> Samples:
     return scans.looked_at(listing, pictures, learnable=wanted.learnable, allow_leak=allow_leak)
 
 
+def is_source(data: object) -> bool:
+    """Whether pictures lie in one thing that this names: a table, an archive or a data set, no folder of files."""
+    if not isinstance(data, str | os.PathLike):
+        return False
+    path = path_of(data)
+    packed = path.suffix.lower() in (*SUFFIXES, zipped.SUFFIX) or is_binary(path)
+    return (
+        is_address(data) or (path.is_file() and packed) or (path.is_dir() and (is_binary(path) or hub.is_saved(path)))
+    )
+
+
 def have_masks(data: Data) -> bool:
     """Whether these are pictures with masks, as far as the names of a folder or the head of a table tell."""
     return isinstance(data, str | os.PathLike) and not is_address(data) and is_pairs(path_of(data))

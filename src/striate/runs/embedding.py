@@ -12,7 +12,7 @@ import numpy as np
 
 from striate.base.errors import DataError, Option, RunError, UsageError
 from striate.base.words import many
-from striate.data.load import read_samples
+from striate.data.load import is_source, read_samples
 from striate.data.picture.laid import Array, Pixels
 from striate.data.picture.layers import layers_of
 from striate.data.picture.pixels import check_most
@@ -92,13 +92,15 @@ class _Given:
 
 
 def _given(pictures: Any, predictor: Predictor, max_pixels: int) -> _Given:
-    """What `predict` takes; or a built-in set, or pictures in memory with their labels."""
+    """What `predict` takes; or a built-in set, a table, an archive or a data set, or arrays with their labels."""
     check_most(max_pixels)
     named, way = pictures, predictor.members[0].preprocess
     if isinstance(named, list) and len(named) == 1 and isinstance(named[0], str):
         named = named[0]
     if isinstance(named, str) and builtin.built_in(named):
         return _of_samples(builtin.named(named))
+    if is_source(named):
+        return _of_samples(read_samples(named, learnable=False, max_pixels=max_pixels))
     if isinstance(named, tuple) and not all(isinstance(each, str | os.PathLike) for each in named):
         return _of_samples(read_samples(named, learnable=False))
     if isinstance(named, np.ndarray) and named.ndim == 3 and named.shape[2] not in (1, 3):

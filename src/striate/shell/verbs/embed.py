@@ -149,10 +149,10 @@ def _refuse_name(option: str, path: Path | None, *suffixes: str) -> None:
 
 def _output(option: str, path: Path, mark: str, pictures: Sequence[str], run: "Run", force: bool) -> Output:
     """A file that is to be written, checked."""
-    from striate.data.sources.builtin import built_in
+    from striate.data.sources.address import is_address
     from striate.data.sources.folder import list_pictures
 
-    named = [each for each in pictures if not built_in(each)]
+    named = [each for each in pictures if not is_address(each)]
     output = Output(f"{option} {path}", path, known_by(mark), read_for(named, list_pictures(named), [run]), force)
     output.check()
     return output
