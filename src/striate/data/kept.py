@@ -46,12 +46,12 @@ class Kept:
         self._open()
 
     def _open(self) -> None:
-        self._handle = os.open(self.path, _FLAGS, 0o600)
+        self.handle = os.open(self.path, _FLAGS, 0o600)
         self._full = False
-        weakref.finalize(self, os.close, self._handle)
+        weakref.finalize(self, os.close, self.handle)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_handle"}
+        return {name: value for name, value in vars(self).items() if name != "handle"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -63,7 +63,7 @@ class Kept:
             return None
         row: Any = np.empty(words(self._preprocess), np.uint64)
         try:
-            found = os.preadv(self._handle, [row], unit * row.nbytes)
+            found = os.preadv(self.handle, [row], unit * row.nbytes)
         except OSError:
             return None
         if found != row.nbytes or int(row[0]) != _check(row, key):
@@ -82,7 +82,7 @@ class Kept:
         row[2:].view(self._type)[: canvas.size] = canvas.reshape(-1)
         row[0] = _check(row, key)
         try:
-            self._full = os.pwritev(self._handle, [row], unit * row.nbytes) != row.nbytes
+            self._full = os.pwritev(self.handle, [row], unit * row.nbytes) != row.nbytes
         except OSError:
             self._full = True
 
@@ -146,9 +146,9 @@ class Shelf:
             return None
         self._left -= rows * size
         found = Kept(path, preprocess, rows)
-        if path.stat().st_size > rows * size:
-            os.truncate(path, rows * size)
-        os.utime(path)
+        if os.fstat(found.handle).st_size > rows * size:
+            os.truncate(found.handle, rows * size)
+        os.utime(found.handle)
         return found
 
     def _make_room(self, needed: int, own: Path) -> None:
