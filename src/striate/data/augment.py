@@ -245,19 +245,19 @@ def _moved(part: Tensor, name: str, kind: Kind | None, grid: Tensor) -> Tensor:
 
 
 def _colour(augment: Augment, measured: Measured, values: Tensor, numbers: Draws) -> Tensor:
-    """Brightness, contrast, saturation, hue and PCA noise; values stay in 0..1."""
+    """Brightness, contrast, saturation, hue and PCA noise, in place where it can be; values stay in 0..1."""
     if not any((augment.brightness, augment.contrast, augment.saturation, augment.hue, augment.colour_noise)):
         return values
     colour = values.shape[1] == 3
     if augment.brightness:
-        values = values * _column(1 + _either_way(numbers[:, _BRIGHTNESS], augment.brightness), values)
+        values.mul_(_column(1 + _either_way(numbers[:, _BRIGHTNESS], augment.brightness), values))
     if augment.contrast:
         luma = torch.tensor(LUMA if colour else (1 / values.shape[1],) * values.shape[1], device=values.device).view(
             1, -1, 1, 1
         )
         level = (values * luma).sum(1, keepdim=True).mean((2, 3), keepdim=True)
         factor = _column(1 + _either_way(numbers[:, _CONTRAST], augment.contrast), values)
-        values = level + factor * (values - level)
+        values.sub_(level).mul_(factor).add_(level)
     if colour and (augment.saturation or augment.hue):
         matrices = _colour_matrices(
             1 + _either_way(numbers[:, _SATURATION], augment.saturation),
@@ -268,8 +268,8 @@ def _colour(augment: Augment, measured: Measured, values: Tensor, numbers: Draws
         strengths, directions = np.linalg.eigh(np.array(measured.covariance))
         normal = _normal(numbers[:, _NOISE : _NOISE + 3], numbers[:, _NOISE + 3 : _NOISE + 6])
         moved = (augment.colour_noise * normal * np.clip(strengths, 0, None)) @ directions.T
-        values = values + torch.from_numpy(moved).to(values)[:, :, None, None]
-    return values.clamp(0.0, 1.0)
+        values.add_(torch.from_numpy(moved).to(values)[:, :, None, None])
+    return values.clamp_(0.0, 1.0)
 
 
 def _colour_matrices(saturation: npt.NDArray[np.float64], turn: npt.NDArray[np.float64]) -> Draws:
