@@ -200,7 +200,7 @@ def test_groups_by_a_regular_expression_on_the_path() -> None:
     found, how = grouped(samples, r"^p(\d+)/", never)
     assert found.groups is not None
     assert [found.group_names[each] for each in found.groups] == [str(place // 3) for place in range(12)]
-    assert how == r"'^p(\\d+)/' in the path"
+    assert how == r"'^p(\d+)/' in the path"
     assert found.fingerprint == samples.fingerprint
     with pytest.raises(DataError) as caught:
         grouped(samples, r"^p([02])/", never)
@@ -211,7 +211,7 @@ def test_groups_by_a_regular_expression_on_the_path() -> None:
 
 @pytest.mark.parametrize(("by", "cause"), [
     ("patient", "'patient' has 0 parts in brackets, and one must say which group it is"),
-    (r"(a)-(\d)", r"'(a)-(\\d)' has 2 parts in brackets, and one must say which group it is"),
+    (r"(a)-(\d)", r"'(a)-(\d)' has 2 parts in brackets, and one must say which group it is"),
     ("(", "'(' is no regular expression (missing ), unterminated subpattern at position 0)"),
 ])  # fmt: skip
 def test_what_is_no_expression_with_one_part_is_refused(by: str, cause: str) -> None:

@@ -31,9 +31,9 @@ def check(by: str) -> None:
     try:
         pattern = re.compile(by)
     except re.error as error:
-        raise UsageError("groups", f"{by!r} is no regular expression ({error})", hint) from None
+        raise UsageError("groups", f"'{by}' is no regular expression ({error})", hint) from None
     if pattern.groups != 1:
-        cause = f"{by!r} has {many(pattern.groups, 'part')} in brackets, and one must say which group it is"
+        cause = f"'{by}' has {many(pattern.groups, 'part')} in brackets, and one must say which group it is"
         raise UsageError("groups", cause, hint)
 
 
@@ -61,7 +61,7 @@ def grouped(samples: Samples, by: str | None, clusters: Clusters) -> tuple[Sampl
         told = column if by is None else f"{column} and near-duplicates"
     elif by not in (None, NEAR):
         numbers, names = _named(samples, str(by))
-        kinds, told = [numbers], f"{by!r} in the path"
+        kinds, told = [numbers], f"'{by}' in the path"
         if samples.groups is not None:
             notes.append(f"{column} has groups as well, which are not looked at: {told} says what they are")
     joined = _joined([*kinds, Digests.of(samples.digests).keys])
@@ -80,7 +80,7 @@ def _named(samples: Samples, by: str) -> tuple[Groups, tuple[str, ...]]:
     found = [re.search(by, name) for name in samples.names]
     parts = [each[1] if each else None for each in found]
     if strange := [name for name, part in zip(samples.names, parts, strict=True) if part is None]:
-        cause = f"{by!r} finds no group in {len(strange):,} of {many(len(parts), 'path')}: {some(strange, 3)}"
+        cause = f"'{by}' finds no group in {len(strange):,} of {many(len(parts), 'path')}: {some(strange, 3)}"
         raise DataError(samples.root or samples.name, cause, "an expression that fits every path")
     names, numbers = np.unique(np.array(parts, dtype=object), return_inverse=True)
     return numbers.astype(np.int64), tuple(names)
@@ -113,7 +113,7 @@ def _glued(first: Groups, joined: Groups, names: Sequence[str]) -> list[str]:
 
 def straddling(samples: Samples, subsets: Sequence[str]) -> list[str]:
     """Groups with samples in several subsets, in words; what is in no subset ("") does not count."""
-    if samples.groups is None:
+    if samples.groups is None or not len(subsets):
         return []
     found: dict[int, set[str]] = {}
     for group, subset in zip(samples.groups.tolist(), subsets, strict=True):

@@ -1,10 +1,11 @@
 """Options that would change nothing: whoever gives one means something that does not happen, and is told."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 
 from striate.base.errors import Hint, Option, UsageError
 from striate.data.samples import Samples
+from striate.data.sources.assigned import names_table
 from striate.training.recipe import Recipe
 
 # The keys that concern it, whether it is so, and why they then change nothing.
@@ -37,18 +38,25 @@ def refuse_idle(asked: Recipe, filled: Recipe, lost: int) -> None:
 def refuse_unread(asked: Recipe, samples: Samples, masked: bool) -> None:
     """A UsageError for keys that these data, or a task without masks, have no use for."""
     name, source, given = samples.name, samples.source, sorted(set(samples.subsets or ()))
+    table = asked.split is not None and names_table(asked.split)
     files, built_in = not samples.in_memory, source == "builtin"
     _refuse(asked, (
         (("layout",), source not in ("folder", "zip", "shards"), f"{name} is no folder"),
         (("follow_links",), source in ("zip", "shards"), f"no link in {name} is followed"),
         (("split", "split_seed"), "val" in given, f"the data have {', '.join(given)} of their own"),
+        (("split",), bool(given) and table, f"the data have {', '.join(given)} of their own"),
         (("mask_map", "ignore", "masks"), not masked or built_in, f"no masks of {name} are read"),
         (("check", "max_bad", "max_pixels", "follow_links"), not files, f"{name} has no files that are read"),
         (("merge_classes",), not files or masked, f"{name} has no class folders"),
-        (("allow_leak",), not given, f"{name} has no subsets of its own, and a split never parts equal pictures"),
+        (("allow_leak",), not (given or table), f"{name} has no subsets of its own, and a split parts no copies"),
         (("groups",), asked.groups == "none" and samples.groups is None, f"{name} says nothing of groups"),
         (("saturation", "hue"), samples.grey, f"the pictures of {name} are grey"),
     ))  # fmt: skip
+
+
+def refuse_seed(asked: Recipe, given: Sequence[str]) -> None:
+    """A UsageError for a seed of a split that a table gives."""
+    _refuse(asked, [(("split_seed",), "val" in given, f"{asked.split} says which picture is where")])
 
 
 def _told(value: object) -> str:

@@ -44,6 +44,7 @@ from striate.tasks.task import Task, of_pictures
 from striate.training import canvases, colours, defaults, effects, finetune
 from striate.training import machine as machines
 from striate.training.defaults import Choice
+from striate.training.dividing import divided
 from striate.training.execution import Execution as Execution
 from striate.training.execution import Listener as Listener
 from striate.training.finetune import Tuning
@@ -138,7 +139,7 @@ def plan_of(
         effects.refuse_unread(asked, samples, task.masked)
         near = partial(clusters, progress=partial(listener.progress, "comparing pictures"))
         samples, by = groups.grouped(samples, asked.groups, near)
-        fitted, split, chosen = _cut(asked, samples, fitted, machine)
+        fitted, samples, split, chosen = _cut(asked, samples, fitted, machine)
     else:
         samples = read_own(before.folder, before.facts, source, **reading)
         if samples.order != before.facts["data"].get("order", ""):
@@ -173,23 +174,16 @@ def plan_of(
 
 def _cut(
     asked: Recipe, samples: Samples, fitted: "Fitted", machine: Machine
-) -> tuple["Fitted", splits.Split, Mapping[str, str]]:
+) -> tuple["Fitted", Samples, splits.Split, Mapping[str, str]]:
     """The samples split, and what suits the training pictures, with the reason of each choice."""
-    if asked.split is None and "val" not in (samples.subsets or ()):
-        asked = dataclasses.replace(asked, split=splits.USUAL)
     task = _task(fitted.recipe, samples.targets.classes)
-    shares = splits.shares(asked.split or splits.USUAL)
-    may_learn = task.may_learn(samples.targets)
-    split = splits.cut(samples, shares, asked.split_seed, may_learn, allow_leak=asked.allow_leak)
-    if asked.keep_sealed and not len(split.test):
-        cause = f"{samples.name} has no test set to leave closed"
-        raise UsageError("keep_sealed", cause, (Option("keep_sealed", False),))
+    asked, samples, split = divided(asked, samples, task)
     choices: Sequence[Choice] = ()
     if not of_pictures(task) and samples.source != "builtin":
         choices = defaults.chosen(asked, samples, split.train, machine.device.type != "cpu")
     fitted = _fitted(asked, choices)
     effects.refuse_idle(asked, fitted.recipe, fitted.lost)
-    return fitted, split, {each.key: each.why for each in choices}
+    return fitted, samples, split, {each.key: each.why for each in choices}
 
 
 @final

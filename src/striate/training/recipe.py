@@ -84,7 +84,9 @@ class Recipe:
         "auto", "folders called train, val and test: subsets, or classes like the others", "Data"
     )
     split: str | None = _key(
-        None, "train/validation/test in per cent, 60/20/20 where the data say nothing; 80/20/0 seals no test", "Data"
+        None,
+        "train/validation/test in per cent (60/20/20; 80/20/0 seals no test), or split.csv of a run or a table like it",
+        "Data",
     )
     groups: str | None = _key(
         None,
@@ -234,7 +236,11 @@ def read_toml(path: Path, **changes: Any) -> Recipe:
         values = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # of tomllib, of bytes that are no text, of endless numbers
         raise UsageError(path, f"not TOML ({error})", "key = value lines; see `striate train --help`") from None
-    for name in ("data", "weights"):
+    from striate.data.sources.assigned import names_table
+
+    for name in ("data", "weights", "split"):
+        if name == "split" and not names_table(str(values.get(name))):
+            continue
         if name in values and name not in changes:
             values[name] = _beside(path, values[name])
     for name in OPTIONS:
@@ -273,9 +279,11 @@ def check(recipe: Recipe) -> None:
     if recipe.schedule == "step" and not recipe.step_epochs:
         raise UsageError("step_epochs", "the step schedule needs them", "step_epochs = [30, 60], say")
     from striate.data.masks import legend  # numpy is paid for when a recipe is checked, not for --help
+    from striate.data.sources.assigned import names_table
     from striate.data.splits import USUAL, shares
 
-    shares(USUAL if recipe.split is None else recipe.split)
+    if recipe.split is None or not names_table(recipe.split):
+        shares(USUAL if recipe.split is None else recipe.split)
     legend(recipe.mask_map, recipe.ignore, recipe.masks)
     if recipe.groups is not None:
         from striate.data import groups
