@@ -1,7 +1,8 @@
 """What lies at each place of a source, before anything is known of it."""
 
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, final
@@ -47,6 +48,27 @@ def identity_of(path: Path) -> tuple[int, ...] | None:
     if max(status.st_mtime_ns, status.st_ctime_ns) > time.time_ns() - _YOUNG:
         return None
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def absent_of(root: Path, names: Iterable[str]) -> set[int]:
+    """The places of names below a folder where there is no file; each folder is listed once, and no file opened."""
+    folders: dict[str, frozenset[str]] = {}
+    absent = set()
+    for place, name in enumerate(names):
+        folder, _, own = name.rpartition("/")
+        if folder not in folders:
+            folders[folder] = _files(root / folder)
+        if own not in folders[folder]:
+            absent.add(place)
+    return absent
+
+
+def _files(folder: Path) -> frozenset[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return frozenset(entry.name for entry in entries if entry.is_file())
+    except OSError:
+        return frozenset()
 
 
 @final

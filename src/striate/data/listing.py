@@ -26,7 +26,7 @@ class Listing:
     name: str
     source: str
     root: Path | None
-    names: tuple[str, ...]
+    names: Sequence[str]
     labels: tuple[int, ...] | None
     classes: tuple[str, ...]
     subsets: tuple[str, ...] | None

@@ -41,7 +41,7 @@ Data = str | os.PathLike[str] | np.ndarray | list[Any] | tuple[Any, Any]
 def read_samples(
     data: Data,
     *,
-    check: Literal["full", "headers"] = "full",
+    check: Literal["full", "headers", "names"] = "full",
     max_bad: float = 0.01,
     workers: int | None = None,
     labelled: bool = True,

@@ -139,7 +139,7 @@ def _look(
 ) -> Look:
     """What decoding a picture and its mask says; every defect becomes a cause."""
     try:
-        look = _picture(contents(place, manner.max_pixels), contents.where(place), manner)
+        look = look_at(contents(place, manner.max_pixels), contents.where(place), manner)
         if legend is None or mask is None:
             return look
         found = masks.look(root, mask, objects, look.size, legend, manner.max_pixels)
@@ -150,7 +150,8 @@ def _look(
         raise decode.no_memory(contents.where(place)) from None
 
 
-def _picture(held: bytes | Pixels, where: str, manner: Manner) -> Look:
+def look_at(held: bytes | Pixels, where: str, manner: Manner) -> Look:
+    """What a picture is; a DataError where it cannot be used."""
     if not isinstance(held, bytes):
         return of_pixels(held, manner.sketched)
     if manner.check == "headers" and manner.layers is None and not manner.sketched:

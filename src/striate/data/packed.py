@@ -3,6 +3,7 @@
 Both are sequences of texts, equal to the tuples of them.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, Self, final, overload
@@ -65,6 +66,8 @@ class Names(_Packed):
         return cls(bytes(data), np.cumsum(lengths, dtype=np.int64))
 
     def take(self, places: Sequence[int] | npt.NDArray[np.int64]) -> "Names":
+        if places == range(len(self)):
+            return self
         if isinstance(places, range) and places.step == 1:
             starts = self._starts[places.start : places.start + len(places) + 1]
             return Names(self._data[starts[0] : starts[-1]], starts - starts[0])
@@ -88,6 +91,11 @@ class Names(_Packed):
         return super().__eq__(other)
 
     __hash__ = None
+
+
+def digests_of(names: "Names") -> "Digests":
+    """Those of the names themselves, where nothing else tells samples apart."""
+    return Digests.joined(hashlib.sha256(name.encode(*_CODE)).digest() for name in names)
 
 
 @final

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar, final
+from typing import Literal, Protocol, TypeVar, final
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +55,20 @@ class Checked:
 
     def __call__(self, index: int) -> bytes | Pixels:
         return checked(self.contents(index, MOST_PIXELS), self.digests[index], self.where(index))
+
+    def where(self, index: int) -> str:
+        return self.contents.where(index)
+
+
+@final
+@dataclass(frozen=True)
+class Unchecked:
+    """What a source holds when it is asked, where nothing was scanned."""
+
+    contents: Contents
+
+    def __call__(self, index: int) -> bytes | Pixels:
+        return self.contents(index, MOST_PIXELS)
 
     def where(self, index: int) -> str:
         return self.contents.where(index)
@@ -113,6 +127,12 @@ def window_of(samples: int, shards: int) -> int:
     return min(shards, -(-WINDOW * shards // max(1, samples)))
 
 
+def met(error: DataError) -> DataError:
+    """What is said of a bad picture where none was looked for before."""
+    hint = "repairing it or taking it out, in a new run; --check headers finds all that are bad at once"
+    return DataError(error.where, error.cause, hint)
+
+
 @dataclass(frozen=True, eq=False)
 class Samples:
     """`names` are relative to `root` with "/"; `digests` are the SHA-256 of each file, or of pixels in memory.
@@ -122,7 +142,8 @@ class Samples:
     pictures of one patient, the places of `group_names`; None where each is. `shards`: which are read together, None
     where none need be. `sizes` (n, 2) are height and width of each picture, upright and as decoded. `grey`: every
     picture has one channel. `tops` (n,): the highest level of each in a file of 16 bits, else 0. `sketches` are there
-    where they were asked for. `damaged`: those that look so, among the usable ones.
+    where they were asked for. `damaged`: those that look so, among the usable ones. `split_by` "name": none was
+    opened; `digests` are of the names, and sizes are 0 but of some training pictures.
     """
 
     name: str
@@ -143,6 +164,7 @@ class Samples:
     tops: Sizes | None = None
     sketches: Sketches | None = None
     damaged: tuple[Skip, ...] = ()
+    split_by: Literal["content", "name"] = "content"
 
     def __len__(self) -> int:
         return len(self.names)
@@ -179,6 +201,11 @@ class Samples:
         shards, of = np.unique(self.shards.of, return_inverse=True)
         told = f"{self.shards.window}\0".encode() + of.astype("<i8").tobytes()
         return "" if len(shards) <= self.shards.window else hashlib.sha256(told).hexdigest()
+
+    def known_sizes(self, indices: Indices) -> Sizes:
+        """Sizes of those of these samples that were looked at."""
+        sizes = self.sizes[indices]
+        return sizes if self.split_by == "content" else sizes[sizes[:, 0] > 0]
 
     def white(self, indices: Indices) -> int:
         """The highest level of so many bits, 8 to 16, that files of 16 bits among these need; 65,535 without any."""

@@ -3,29 +3,37 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from striate.base.errors import UsageError
+from striate.base.errors import DataError, Option, UsageError
 from striate.base.words import some
 from striate.data import masks, verdicts
 from striate.data.cache import Say
-from striate.data.contents import Files
+from striate.data.contents import Contents, Files, absent_of
 from striate.data.known import looks_or_known
 from striate.data.listing import Listing
-from striate.data.look import Look, Manner, of_pixels
+from striate.data.look import Look, Manner, look_at, of_pixels
 from striate.data.masks import MaskFiles
-from striate.data.packed import Digests, Names
+from striate.data.packed import Digests, Names, digests_of
+from striate.data.picture import decode
 from striate.data.picture.decode import DAMAGED
 from striate.data.picture.laid import Array, Pixels
 from striate.data.picture.layers import Layers
-from striate.data.picture.pixels import PIXELS
+from striate.data.picture.pixels import MOST_PIXELS, PIXELS
 from striate.data.picture.sketch import stacked
-from striate.data.samples import Checked, Groups, InMemory, Read, Samples, Skip
+from striate.data.samples import Checked, Groups, Indices, InMemory, Read, Samples, Skip, Unchecked, met
 from striate.data.targets import HeldMasks, Labels, Nothing, ReadMask, Targets
 
 # No picture within the limits takes that long; what a picture is, no clock decides.
 SECONDS = 120.0
+# Training pictures whose sizes are looked at where none was opened.
+SIZED = 1_000
+BY_NAME = (
+    "split by name: no picture was opened before training, so that identical ones may lie in different subsets, and a "
+    "bad one stops the training when it is met (--check headers opens all of them first)"
+)
 
 
 def scan(
@@ -46,7 +54,8 @@ def scan(
 ) -> Samples:
     """The usable samples of a listing, in its order, with what a person should know about them.
 
-    `check`: "full" decodes every picture; "headers" reads the headers only. Masks are decoded always.
+    `check`: "full" decodes every picture; "headers" reads the headers only. Masks are decoded always. "names": as
+    `unopened`.
     `workers`: processes beside this one; the answer does not depend on them. `progress` gets (done, all).
     `learnable` False: these pictures are to be answered on, so that one class, or one picture of a class, will do.
     `cache`: the folder where what was found out of files before is looked up, and kept; `say` is told of it.
@@ -56,10 +65,13 @@ def scan(
     a class cannot be learned; when a file lies in two subsets, unless `allow_leak`. `MachineError` when a picture
     takes more than `seconds`, or more memory than there is: it is not skipped, for other machines would read it.
     """
-    if check not in {"full", "headers"}:
-        raise UsageError("check", f"{check!r} is not known", "full or headers")
+    if check not in {"full", "headers", "names"}:
+        raise UsageError("check", f"{check!r} is not known", "full, headers or names")
+    listing = replace(listing, names=Names.of(listing.names))
     root, pairs = listing.root or Path(), listing.pairs
     contents = listing.contents or Files(root, listing.names)
+    if check == "names":
+        return unopened(listing, contents, max_bad=max_bad, learnable=learnable)
     seen, manner = list[Look](), Manner(check, max_pixels, layers, seconds, sketched)
     for look in looks_or_known(listing, contents, manner, workers, cache, say):
         seen.append(look)
@@ -76,6 +88,40 @@ def scan(
         return files, MaskFiles(root, _of(pairs.masks, use), objects, of_masks, pairs.legend)
 
     return _samples(listing, seen, read, learnable=learnable, allow_leak=allow_leak)
+
+
+def unopened(listing: Listing, contents: Contents, *, max_bad: float, learnable: bool) -> Samples:
+    """The samples of a listing whose names are there, of which none is opened: their names tell them apart."""
+    if listing.pairs is not None:
+        raise UsageError("check", "names: what masks mean is found by looking at them", (Option("check", "headers"),))
+    there, absent = Look(), Look(cause="no such file")
+    listed = listing.contents is not None or listing.source == "folder"  # where names come from what is there
+    lacking = set[int]() if listed else absent_of(listing.root or Path(), listing.names)
+    seen = [absent if place in lacking else there for place in range(len(listing.names))]
+    verdicts.stop_if_too_bad(listing, seen, max_bad)
+
+    def read(use: Sequence[int], digests: Sequence[str]) -> tuple[Read, ReadMask | None]:
+        return Unchecked(contents.taken(use)), None
+
+    return _samples(listing, seen, read, learnable=learnable, allow_leak=True, split_by="name")
+
+
+def sized(samples: Samples, train: Indices) -> Samples:
+    """With the sizes of some training pictures, that their names choose, where none was opened."""
+    if samples.split_by == "content":
+        return samples
+    places = train[np.argsort(samples.keys(train), kind="stable")[:SIZED]]
+    sizes, tops = np.zeros((len(samples), 2), np.int32), np.zeros(len(samples), np.int32)
+    manner, grey = Manner("headers", MOST_PIXELS, None, SECONDS), True
+    for place in places.tolist():
+        where = samples.read.where(place)
+        try:
+            with decode.quiet():
+                look = look_at(samples.read(place), where, manner)
+        except DataError as error:
+            raise met(error) from None
+        sizes[place], tops[place], grey = look.size, look.top, grey and look.grey
+    return replace(samples, sizes=sizes, tops=tops, grey=grey)
 
 
 def looked_at(
@@ -111,20 +157,24 @@ def _samples(
     *,
     learnable: bool,
     allow_leak: bool,
+    split_by: Literal["content", "name"] = "content",
 ) -> Samples:
     """The table of what can be used, with what a person should know about it; `read` by its places and digests."""
-    use = [index for index, look in enumerate(seen) if look.cause is None]
+    use: Sequence[int] = range(len(seen))
+    if any(look.cause for look in seen):
+        use = [index for index, look in enumerate(seen) if look.cause is None]
     if learnable and listing.labels is not None:
         verdicts.stop_if_unlearnable(listing, listing.labels, use)
     left_out = (f"{len(names):,} ignored: {cause}: {some(names, 3)}" for cause, names in listing.ignored.items())
     notes = [*listing.notes, *left_out]
     notes += verdicts.picture_notes(listing, seen, use)
-    notes += verdicts.copies(listing, seen, use, allow_leak)
+    notes += [BY_NAME] if split_by == "name" else verdicts.copies(listing, seen, use, allow_leak)
     targets: Targets = Nothing(len(use))
     if listing.labels is not None:
         notes += verdicts.balance(listing, listing.labels, use)
         targets = Labels(listing.classes, np.array([listing.labels[index] for index in use], dtype=np.int64))
-    digests = Digests.of(seen[index].digest for index in use)
+    names = Names.of(listing.names).take(use)
+    digests = digests_of(names) if split_by == "name" else Digests.of(seen[index].digest for index in use)
     subsets = listing.subsets and _of(listing.subsets, use)
     groups, group_names = (None, ()) if listing.groups is None else _numbered(_of(listing.groups, use))
     files, read_mask = read(use, digests)
@@ -139,7 +189,7 @@ def _samples(
         name=listing.name,
         source=listing.source,
         root=listing.root,
-        names=Names.of(listing.names).take(use),
+        names=names,
         read=files,
         digests=digests,
         targets=targets,
@@ -159,6 +209,7 @@ def _samples(
             for note in seen[index].notes
             if note.startswith(DAMAGED)
         ),
+        split_by=split_by,
     )
 
 

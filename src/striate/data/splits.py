@@ -114,12 +114,16 @@ def cut(
     return Split(train, val, test)
 
 
-def digest(samples: Samples, indices: Indices) -> str:
-    """sha256 over the contents and targets of a subset, whatever the files are called."""
-    rows = Digests.of(samples.digests).rows[indices].view("S32")[:, 0]
+def digest(samples: Samples, indices: Indices, contents: Digests | None = None) -> str:
+    """sha256 over the contents and targets of a subset, whatever the files are called.
+
+    `contents` are their digests, where these are not known to the samples.
+    """
+    digests = Digests.of(samples.digests).take(indices) if contents is None else contents
+    rows = digests.rows.view("S32")[:, 0]
     order = np.argsort(rows)
-    found = indices[order].tolist()
-    lines: Iterator[bytes] = (samples.digests[i].encode() + b" " + samples.targets.content(i) for i in found)
+    found = zip(order.tolist(), indices[order].tolist(), strict=True)
+    lines: Iterator[bytes] = (digests[k].encode() + b" " + samples.targets.content(i) for k, i in found)
     if (rows[order][1:] == rows[order][:-1]).any():  # equal contents, in the order of their targets
         lines = iter(sorted(lines))
     whole = hashlib.sha256(next(lines, b""))

@@ -17,6 +17,8 @@ _ORDER = {"train": 0, "val": 1, "test": 2}
 
 def stop_if_too_bad(listing: Listing, looks: Sequence[Look], max_bad: float) -> None:
     """A few unusable files are skipped and counted; many mean that the data are not what was meant."""
+    if not any(look.cause for look in looks):
+        return
     groups: dict[str, list[int]] = {"the data": list(range(len(looks)))}
     for index, subset in enumerate(listing.subsets or ()):
         groups.setdefault(f"{subset}/", []).append(index)
@@ -79,7 +81,7 @@ def _range(numbers: set[str]) -> str:
     return least if least == most else f"{least} to {most}"
 
 
-def stop_if_unlearnable(listing: Listing, labels: Sequence[int], use: list[int]) -> None:
+def stop_if_unlearnable(listing: Listing, labels: Sequence[int], use: Sequence[int]) -> None:
     counts = Counter(labels[index] for index in use)
     names = [listing.classes[label] for label in sorted(counts)]
     if len(counts) < 2:
@@ -95,7 +97,7 @@ def stop_if_unlearnable(listing: Listing, labels: Sequence[int], use: list[int])
             raise DataError(listing.where, cause, "add pictures to them or take them out")
 
 
-def picture_notes(listing: Listing, looks: Sequence[Look], use: list[int]) -> list[str]:
+def picture_notes(listing: Listing, looks: Sequence[Look], use: Sequence[int]) -> list[str]:
     found: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for index in use:
         for note in looks[index].notes:
@@ -109,7 +111,7 @@ def picture_notes(listing: Listing, looks: Sequence[Look], use: list[int]) -> li
     return notes
 
 
-def copies(listing: Listing, looks: Sequence[Look], use: list[int], allow_leak: bool) -> list[str]:
+def copies(listing: Listing, looks: Sequence[Look], use: Sequence[int], allow_leak: bool) -> list[str]:
     """Notes on byte-identical files; `DataError` when some lie in two subsets."""
     groups: dict[str, list[int]] = defaultdict(list)
     for index in use:
@@ -137,7 +139,7 @@ def copies(listing: Listing, looks: Sequence[Look], use: list[int], allow_leak: 
     return [f"{many(len(pairs), kind)}{why}: {some(pairs)}" for kind, why, pairs in kinds if pairs]
 
 
-def balance(listing: Listing, labels: Sequence[int], use: list[int]) -> list[str]:
+def balance(listing: Listing, labels: Sequence[int], use: Sequence[int]) -> list[str]:
     """Notes on classes that are missing where accuracy is measured, and on classes far larger than others."""
     notes = []
     found: dict[str, set[int]] = defaultdict(set)

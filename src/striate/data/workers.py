@@ -18,12 +18,12 @@ import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from striate.base import processes
-from striate.base.errors import MachineError, StriateError
+from striate.base.errors import DataError, MachineError, StriateError
 from striate.data.kept import Kept
 from striate.data.picture.laid import Array, Laid, Pixels
 from striate.data.picture.pixels import MOST_PIXELS
 from striate.data.preprocess import Itself, Preprocess
-from striate.data.samples import Indices
+from striate.data.samples import Indices, met
 from striate.data.units import Units
 
 # Seconds that a batch is waited for: no machine needs so many. And how often a dead worker is looked for.
@@ -62,6 +62,8 @@ class Looks(Dataset[Any]):
         try:
             looks = self._looks(index, sample, tile)
             parts = [samples.targets.on(sample, laid) for _, laid in looks]
+        except DataError as error:
+            return error if samples.split_by == "content" else met(error)
         except StriateError as error:
             return error
         return [(index, canvas, on, laid) for (canvas, laid), on in zip(looks, parts, strict=True)]

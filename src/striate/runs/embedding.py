@@ -131,7 +131,7 @@ class _Seal:
     def __init__(self, predictor: Predictor, run: Of, given: _Given) -> None:
         predictor.try_out()
         self._run, self._given, self._opened, self._met = run, given, 0, 0
-        self._sealed = {line.digest for line in subsets.lines(*run) if line.subset == "test"}
+        self._sealed = {digest for digest, subset in subsets.by_content(*run).items() if subset == "test"}
         self._asked = Asked(predictor, run, "\0".join(("embed", *given.names)))
         self._notes: list[str] = []
 

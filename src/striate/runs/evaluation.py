@@ -21,7 +21,7 @@ from striate.evaluate.rows import rows_anew
 from striate.predictor import Predictor
 from striate.runs import checkpoint, finished, subsets
 from striate.runs.kept import Kept, read_kept, write_kept
-from striate.runs.openings import Opening, close_opening, opening_of, record_opening
+from striate.runs.openings import Opening, close_opening, opening_of, record_opening, sealed_set
 from striate.runs.own import read_own, write_place
 from striate.tasks.task import Rows
 
@@ -167,7 +167,7 @@ class Asked:
 
     def open(self, run: Of) -> tuple[int, list[str]]:
         """How often the run's test set has now been opened, and what is to be said of the lists."""
-        folder, test = run[0], run[1]["split"]["test"]
+        folder, test = run[0], sealed_set(run[1])
         if test["digest"] not in self._openings:
             self._openings[test["digest"]] = opening_of(self._folder, self._answers, test)
         return record_opening(folder, self._openings[test["digest"]])
@@ -184,10 +184,13 @@ def _seen_before(asked: Asked, run: Of, digests: Sequence[str], counted: Sequenc
     name where it answers beside the one that was asked.
     """
     folder, facts = run
-    seen = subsets.seen(folder) | {line.digest: line.subset for line in subsets.lines(folder, facts)}
+    seen = subsets.by_content(folder, facts)
     trained = sum(seen.get(digest) in ("train", "val") for digest in digests)
     sealed = sum(seen.get(digest) == "test" for digest in digests)
     notes = []
+    if facts["data"].get("split_by") == "name":
+        whose = other or "this run"
+        notes.append(f"{whose} was split by name: which pictures it was trained on is not known by their contents")
     if trained:
         used = f"{trained:,} of {many(len(digests), 'picture')} {'was' if trained == 1 else 'were'} used in"
         notes.append(f"{used} training or validation{f' of {other}' if other else ''}: the numbers flatter")
@@ -207,4 +210,4 @@ def told(sealed: int, opened: int, whose: str = "this run's") -> str:
 
 def _list_of(run: Of) -> tuple[Path, str]:
     """The list where openings are counted, and the test set that they are of."""
-    return run[0].resolve().parent, run[1]["split"]["test"]["digest"]
+    return run[0].resolve().parent, sealed_set(run[1])["digest"]

@@ -29,6 +29,12 @@ class Opening:
     n: int
 
 
+def sealed_set(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """ "n" and "digest" of a run's test set, by what its pictures hold."""
+    test = facts["split"]["test"]
+    return {"n": test["n"], "digest": test.get("contents") or test["digest"]}
+
+
 def opening_of(folder: Path, answers: Sequence[str], test: Mapping[str, Any], *, again: bool = True) -> Opening:
     """The opening of a test set for `answers`, the digests of who gives them and of what they are given for.
 

@@ -29,7 +29,7 @@ from striate.models.catalog import find
 FORMAT = 2
 # What lies in a run folder: none of it may be a link.
 NAMES = (
-    "run.json", "split.csv", "seen.csv", "rates.csv", "epochs.csv", "checkpoints", "kept", "result.json",
+    "run.json", "split.csv", "seen.csv", "sealed.csv", "rates.csv", "epochs.csv", "checkpoints", "kept", "result.json",
     "predictions.csv", ".lock",
 )  # fmt: skip
 MOST, MOST_LINES = 2**24, 2**30  # bytes of a file of facts, and of one with a line for each picture
@@ -57,7 +57,7 @@ class Recipe:
     dropout: float | None = None
     model_options: Options = field(default_factory=dict)
     seed: Annotated[int, Range(0, least=0, most=2**32 - 1)]
-    check: Literal["full", "headers"]
+    check: Literal["full", "headers", "names"]
     max_bad: Annotated[float, Range(0.01, least=0, most=1)]
     max_pixels: Annotated[int, Range(PIXELS, least=LEAST_PIXELS, most=MOST_PIXELS)] = PIXELS
     follow_links: bool
@@ -82,12 +82,16 @@ class Data:
     source: Text = ""
     root: Text | None = None
     order: Text = ""
+    split_by: Literal["content", "name"] = "content"
 
 
 @dataclass(frozen=True)
 class Subset:
+    """`contents`: the digest of a test set whose pictures were told apart by name until it was to be opened."""
+
     n: Count
     digest: Digest
+    contents: Digest | None = None
 
 
 @dataclass(frozen=True)

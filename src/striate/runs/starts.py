@@ -82,6 +82,8 @@ class Start:
     def leaks(self, samples: Samples, split: Split) -> list[str]:
         """What is to be said of pictures to be measured on that the weights know."""
         found = []
+        if self.run.facts["data"].get("split_by", "content") != samples.split_by:
+            found.append(f"which of these pictures {self.run.name} has learned is not known: one was split by name")
         for name, indices, known in (("test", split.test, ("train", "val")), ("validation", split.val, ("train",))):
             count = sum(self.seen.get(samples.digests[index]) in known for index in indices)
             if count:

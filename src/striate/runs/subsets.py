@@ -13,11 +13,12 @@ import numpy as np
 from striate.base import durable, reading
 from striate.base.errors import RunError
 from striate.base.words import many, subset
+from striate.data.packed import Digests
 from striate.data.samples import Groups, Indices, Samples
 from striate.data.splits import Split, digest
 from striate.runs import schema
 
-NAME, SEEN = "split.csv", "seen.csv"
+NAME, SEEN, SEALED = "split.csv", "seen.csv", "sealed.csv"
 HINT = "a fresh run; this folder is damaged"
 DIGEST = re.compile("[0-9a-f]{64}")
 _HEAD = ("sample", "sha256", "class", "group", "subset")
@@ -54,6 +55,29 @@ def write_split(folder: Path, samples: Samples, split: Split) -> None:
 def write_seen(folder: Path, seen: Mapping[str, str]) -> None:
     """seen.csv: the pictures that the weights which a training starts from know already."""
     durable.write_csv(folder / SEEN, ("sha256", "subset"), sorted(seen.items()))
+
+
+def write_sealed(folder: Path, digests: Digests) -> None:
+    """sealed.csv: the digests of the test set's pictures, which are in split.csv by their names alone."""
+    durable.write_csv(folder / SEALED, ("sha256",), ((digest,) for digest in digests))
+
+
+def by_content(folder: Path, facts: Mapping[str, Any]) -> dict[str, str]:
+    """By digest the subset of each picture that is known by its content, and of those that were known before.
+
+    A RunError where the samples were told apart by name, and the test set has not come to be opened: nobody can tell
+    then whether a picture is of it.
+    """
+    if facts["data"].get("split_by", "content") == "content":
+        return {**seen(folder), **{line.digest: line.subset for line in lines(folder, facts)}}
+    path = folder / SEALED
+    if not os.path.lexists(path):
+        cause = "split by name: until this training is done nobody can tell which pictures are of its sealed test set"
+        raise RunError(folder, cause, "resuming it")
+    (head, *rows), count = list(reading.read_table(path, schema.MOST_LINES)) or [[]], facts["split"]["test"]["n"]
+    if head != ["sha256"] or len(rows) != count or not all(DIGEST.fullmatch(row[0]) for row in rows):
+        raise RunError(path, "its lines are not those that a training writes", HINT)
+    return {**seen(folder), **{row[0]: "test" for row in rows}}
 
 
 def seen(folder: Path) -> dict[str, str]:

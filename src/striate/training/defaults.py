@@ -59,7 +59,7 @@ def chosen(recipe: Recipe, samples: Samples, train: Indices, gpu: bool) -> list[
 
     `train` are the training pictures; `gpu`: that is what trains.
     """
-    side, pictures = int(np.median(samples.sizes[train].min(1))), len(train)
+    side, pictures = int(np.median(samples.known_sizes(train).min(1))), len(train)
     glyphs = _are_glyphs(samples, train)
     found = _network(recipe, side, glyphs, gpu and pictures >= MANY)
     entry, options = find(recipe.model or found[0].value), recipe.model_options
@@ -132,7 +132,7 @@ def _are_glyphs(samples: Samples, train: Indices) -> bool:
 
     The pictures that are looked at are chosen by their contents, so that names and order decide nothing.
     """
-    if np.median(samples.sizes[train].min(1)) > GLYPHS:
+    if np.median(samples.known_sizes(train).min(1)) > GLYPHS:
         return False
     looked_at = train[np.argsort(samples.keys(train))[:LOOKED_AT]]
     white = samples.white(train)

@@ -1,21 +1,25 @@
 """The end of a training: the chosen weights, the test set opened once if at all, the rows kept, result.json."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from striate.base import durable, words
 from striate.base.errors import RunError
-from striate.data.samples import Indices
+from striate.data import splits
+from striate.data.feed import Progress
+from striate.data.packed import Digests
+from striate.data.samples import Indices, digest_of
 from striate.evaluate import rows
 from striate.predictor import Predictor
 from striate.runs import checkpoint, finished, run, subsets
 from striate.runs.kept import Kept, read_kept, write_kept
-from striate.runs.openings import opening_of, record_opening, times_opened
+from striate.runs.openings import opening_of, record_opening, sealed_set, times_opened
 from striate.runs.run import Run
 from striate.tasks import registry
 from striate.tasks.task import Rows, of_pictures
+from striate.training.disk import Disk
 from striate.training.loop import Trainer
 from striate.training.machine import Clock
 from striate.training.plan import Job, Listener
@@ -29,11 +33,13 @@ def finish(trainer: Trainer, folder: Path, facts: Mapping[str, Any], clock: Cloc
     predictor = run.open_run(folder).predictor.on(job.machine.device)
     split, sealed = job.split, len(job.split.test) if job.recipe.keep_sealed else 0
     subset, indices = ("test", split.test) if len(split.test) and not sealed else ("val", split.val)
+    if job.samples.split_by == "name":
+        facts = _known_by_content(job, folder, facts, disk, partial(listener.progress, "reading test pictures"))
     saved = _before(folder, facts, weights)
     if not saved:
         if subset == "test":
             answers = (facts["id"], weights)
-            opening = opening_of(folder, answers, facts["split"]["test"], again=False)
+            opening = opening_of(folder, answers, sealed_set(facts), again=False)
             disk.insist("opening", lambda: _say(listener, record_opening(folder, opening)[1]))
         saved = _answered(predictor, job, subset, indices, listener)
         disk.insist("kept", lambda: write_kept(folder, saved, weights))
@@ -44,15 +50,39 @@ def finish(trainer: Trainer, folder: Path, facts: Mapping[str, Any], clock: Cloc
     rivals = finished.rivals(predictor, job.samples, split, indices, job.workers, watching)
     clock.mark("baselines")
     disk.insist("predictions.csv", lambda: finished.write_predictions(folder, predictor.task, job.samples, found))
-    more = {"sealed": sealed} if sealed else {}
+    more: dict[str, Any] = {"sealed": sealed} if sealed else {}
     if subset == "test":
-        more = {"openings": max(1, times_opened(folder, facts["split"]["test"]["digest"]))}
+        more = {"openings": max(1, times_opened(folder, sealed_set(facts)["digest"]))}
+    if job.samples.split_by == "name":
+        more["split_by"] = "name"
     groups = job.samples.groups_of(indices)
     told = finished.told(predictor.task, found.rows, subset, rivals, more, (progress.best_epoch or 0) + 1, groups)
     disk.insist("result.json", lambda: durable.write_json(folder / "result.json", told))
     ended = {"status": "done", "task": registry.as_dict(predictor.task), **clock.told()}
     disk.insist("run.json", lambda: run.write_facts(folder, {**facts, **ended}))
     return run.open_run(folder)
+
+
+def _known_by_content(
+    job: Job, folder: Path, facts: Mapping[str, Any], disk: Disk, progress: Progress
+) -> Mapping[str, Any]:
+    """The facts with the digest of a test set of which names alone were known; its bytes are read, and not looked at.
+
+    It is written down before the first opening, so that openings are counted by content, whatever the files are called.
+    """
+    samples, test = job.samples, job.split.test
+
+    def read() -> Iterator[bytes]:
+        for done, place in enumerate(test.tolist(), start=1):
+            yield bytes.fromhex(digest_of(samples.read(place)))
+            progress(done, len(test))
+
+    digests = Digests.joined(read())
+    contents = {**facts["split"]["test"], "contents": splits.digest(samples, test, digests)}
+    facts = {**facts, "split": {**facts["split"], "test": contents}}
+    disk.insist("sealed.csv", lambda: subsets.write_sealed(folder, digests))
+    disk.insist("run.json", lambda: run.write_facts(folder, {**facts, "status": "running"}))
+    return facts
 
 
 def _before(folder: Path, facts: Mapping[str, Any], weights: str) -> dict[str, Kept]:

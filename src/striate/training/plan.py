@@ -30,6 +30,7 @@ from striate.data.near import clusters
 from striate.data.picture.levels import WHITE
 from striate.data.preprocess import Preprocess
 from striate.data.samples import Samples
+from striate.data.scan import sized
 from striate.data.sources.address import in_full
 from striate.data.units import Units, units_of
 from striate.models.catalog import check_size, find, options_of, usual_size
@@ -178,6 +179,10 @@ def _cut(
     """The samples split, and what suits the training pictures, with the reason of each choice."""
     task = _task(fitted.recipe, samples.targets.classes)
     asked, samples, split = divided(asked, samples, task)
+    if samples.split_by == "name" and (of_pictures(task) or fitted.recipe.resize == "tiles"):
+        who = f"the task {task.name} needs" if of_pictures(task) else "tiles need"
+        raise UsageError("check", f"names: {who} the size of each picture", (Option("check", "headers"),))
+    samples = sized(samples, split.train)
     choices: Sequence[Choice] = ()
     if not of_pictures(task) and samples.source != "builtin":
         choices = defaults.chosen(asked, samples, split.train, machine.device.type != "cpu")
@@ -370,6 +375,7 @@ def facts_of(job: Job) -> dict[str, Any]:
             "order": samples.order,
             "skipped": [(skip.name, skip.cause) for skip in samples.skipped],
             "notes": samples.notes,
+            **({"split_by": "name"} if samples.split_by == "name" else {}),
         },
         **({"groups": subsets.grouped(samples, split, job.grouped)} if job.grouped else {}),
         "split": {

@@ -97,7 +97,9 @@ class Recipe:
     keep_sealed: bool = _key(
         False, "answer on validation; `striate evaluate RUN --open-test` opens the test set", "Data"
     )
-    check: Literal["full", "headers"] = _key("full", "decode every file before step one, or read headers", "Data")
+    check: Literal["full", "headers", "names"] = _key(
+        "full", "decode every file before step one, read headers, or trust names and split by them", "Data"
+    )
     max_bad: float = _key(0.01, "share of unusable files that stops the run", "Data", least=0, most=1)
     max_pixels: int = _key(
         PIXELS, "most pixels of a picture that is read", "Data", least=LEAST_PIXELS, most=MOST_PIXELS

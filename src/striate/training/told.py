@@ -42,7 +42,7 @@ def time(job: Job, pace: Pace, pictures: float, left: float, since: int) -> str:
 
 def _enlarged(job: Job) -> Iterator[str]:
     """That pictures have fewer pixels than the network sees."""
-    canvas, entry, sizes = job.preprocess.sides, find(job.network["name"]), job.samples.sizes[job.split.train]
+    canvas, entry, sizes = job.preprocess.sides, find(job.network["name"]), job.samples.known_sizes(job.split.train)
     height, width = (int(each) for each in np.median(sizes, axis=0))
     if job.preprocess.resize == "tiles" or 2 * height * width > math.prod(canvas):
         return
@@ -59,7 +59,7 @@ def _enlarged(job: Job) -> Iterator[str]:
 
 def _of_another_form(job: Job) -> Iterator[str]:
     """That pictures which are all wide, or all tall, are brought to a square."""
-    side, entry, sizes = job.preprocess.size, find(job.network["name"]), job.samples.sizes[job.split.train]
+    side, entry, sizes = job.preprocess.size, find(job.network["name"]), job.samples.known_sizes(job.split.train)
     low, form, high = np.quantile(sizes[:, 1] / sizes[:, 0], (0.05, 0.5, 0.95))
     how = {"squash": "squashed", "crop": "cut", "letterbox": "letterboxed"}.get(job.preprocess.resize)
     if not isinstance(side, int) or how is None or entry.fixed or high > 1.1 * low or 1 / WIDE < form < WIDE:

@@ -44,7 +44,7 @@ from striate.training.signals import listening
 # Skipped files that are named one by one on the screen.
 SHOWN = 20
 # What is written into a run folder, beside its checkpoints.
-WRITTEN = r"kept|(run|result)\.json|(split|seen|rates|epochs|predictions)\.csv|report\.html"
+WRITTEN = r"kept|(run|result)\.json|(split|seen|sealed|rates|epochs|predictions)\.csv|report\.html"
 
 
 def start_run(recipe: Recipe, execution: Execution, listener: Listener, data: Data | None = None) -> Run | None:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -16,12 +16,12 @@ from striate.data.picture import decode
 @dataclass(frozen=True)
 class Sheet:
     """`rows`: cells beside their number, from which `unit`, "line" or "row", a person finds them again.
-
-    `contents`: the pictures of the rows, where the table holds them; then its paths are no more than their names.
+    They may be read as they are gone through, once. `contents`: the pictures of the rows, where the table holds them;
+    then its paths are no more than their names.
     """
 
     head: Sequence[str]
-    rows: Sequence[tuple[int, Sequence[str]]]
+    rows: Iterable[tuple[int, Sequence[str]]]
     unit: str = "line"
     notes: tuple[str, ...] = ()
     contents: Contents | None = None
@@ -37,17 +37,28 @@ def read_text(path: Path) -> Sheet:
     """A CSV or TSV file: the rows that are not empty. The separator is what its first line has most of."""
     data, notes = decode.read_bytes(path), list[str]()
     try:
-        text = data.decode("utf-8-sig")
+        code = "utf-8-sig"
+        data.decode(code)
     except UnicodeDecodeError:
-        text = data.decode("cp1252", "replace")
+        code = "cp1252"
         notes.append(f"{path.name} is not UTF-8: read as Windows-1252")
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    separator = max(",;\t", key=first.count)
+    rows = _rows(path, data, code)
+    head = next(rows, None)
+    if head is None:
+        raise DataError(path, "an empty table", "a first line such as path,label, then one line for each picture")
+    return Sheet([cell.strip() for cell in head[1]], rows, notes=tuple(notes))
+
+
+def _rows(path: Path, data: bytes, code: str) -> Iterator[tuple[int, Sequence[str]]]:
+    """One after the other: of a million rows only the bytes are held."""
+    lines = _text(data, code)
+    first = next((line for line in lines if line.strip()), "")
+    reader = csv.reader(_text(data, code), delimiter=max(",;\t", key=first.count))
     try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-        rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+        yield from ((reader.line_num, row) for row in reader if any(cell.strip() for cell in row))
     except csv.Error as error:
         raise DataError(path, f"not a table ({error})", "lines of fields between commas") from None
-    if not rows:
-        raise DataError(path, "an empty table", "a first line such as path,label, then one line for each picture")
-    return Sheet([cell.strip() for cell in rows[0][1]], rows[1:], notes=tuple(notes))
+
+
+def _text(data: bytes, code: str) -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(data), code, "replace", newline="")

@@ -5,11 +5,13 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
+from typing import final
 
 from striate.base.errors import DataError, StriateError
 from striate.base.words import many
 from striate.data.listing import Listing
 from striate.data.masks import Kind, Legend, Pairs, legend
+from striate.data.packed import Names
 from striate.data.sources import parquet
 from striate.data.sources.labels import UNSAID, classes_of
 from striate.data.sources.layout import SUBSETS
@@ -50,7 +52,7 @@ def list_table(
     sheet = _read(path, (*wanted, *others))
     columns = _columns(path, sheet, wanted, others)
     found, rows, notes = _rows(path, sheet, columns, files, follow_links)
-    names = sorted(found, key=os.fsencode)
+    names = sorted(found) if all(map(str.isascii, found)) else sorted(found, key=os.fsencode)
     said_of = {what: tuple(found[name][what] for name in names) for what in columns if what != "path"}
     labels, classes, odd = classes_of(path, said_of["label"], merge_classes) if labelled else (None, (), [])
     subsets = said_of.get("subset")
@@ -60,7 +62,7 @@ def list_table(
         name=path.stem,
         source="table",
         root=path.parent,
-        names=tuple(names),
+        names=Names.of(names),
         labels=labels,
         classes=classes,
         subsets=subsets,
@@ -79,10 +81,11 @@ def _rows(
     bad: list[str] = []
     found: dict[str, dict[str, str]] = {}
     rows: dict[str, int] = {}
-    lines = 0
+    lines, folders, shared = 0, _Folders(path.parent), dict[tuple[str, ...], dict[str, str]]()
     for place, (number, row) in enumerate(sheet.rows):
         cells = {what: row[column].strip() if column < len(row) else "" for what, column in columns.items()}
-        name, said, cause = _said(path.parent, cells, files, follow_links)
+        name, said, cause = _said(folders, cells, files, follow_links)
+        said = shared.setdefault(tuple(said.values()), said)
         if any(cell.strip() for cell in row[len(sheet.head) :]):
             count = many(len(row), "cell")
             cause = f"{count} where the head has {len(sheet.head)}; a comma in a cell needs quotes around it"
@@ -90,7 +93,8 @@ def _rows(
             cause = f"{name} again, said to be {_both(said)} and {_both(found[name])}"
         elif not cause:
             lines += 1
-            rows.setdefault(name, place)
+            if sheet.contents:
+                rows.setdefault(name, place)
         if cause:
             bad.append(f"{sheet.unit} {number}: {cause}")
     if bad:
@@ -103,10 +107,10 @@ def _rows(
 
 
 def _said(
-    root: Path, cells: Mapping[str, str], files: Sequence[str], follow_links: bool
+    folders: "_Folders", cells: Mapping[str, str], files: Sequence[str], follow_links: bool
 ) -> tuple[str, dict[str, str], str]:
     """The picture of a row, what is said of it, and why it cannot be meant, if so."""
-    name, cause = _name(root, cells["path"], follow_links)
+    name, cause = _name(folders, cells["path"], follow_links)
     said = {"label": cells.get("label", ""), "subset": SUBSETS.get(cells.get("subset", "train").lower(), "")}
     if not cause and "label" in cells and said["label"].lower() in UNSAID:
         cause = f"no label ({said['label']!r})"
@@ -117,7 +121,7 @@ def _said(
     if not cause and not said["subset"]:
         cause = f"subset {cells['subset']!r} is none of train, val and test"
     for what in filter(cells.__contains__, files):
-        said[what], wrong = _name(root, cells[what], follow_links)
+        said[what], wrong = _name(folders, cells[what], follow_links)
         cause = cause or (wrong and f"of the {what}: {wrong}")
     return name, said, cause
 
@@ -137,10 +141,9 @@ def legend_in(folder: Path, mask_map: str | None, ignore: int | None, masks: Kin
     if mask_map is None and masks == "classes" and os.path.isfile(path):  # noqa: PTH113 - a folder that may not be read is told later
         sheet = read_text(path)
         columns = _columns(path, sheet, ("class", "value"))
-        listed = [
-            (row[columns["value"]], row[columns["class"]]) for _, row in sheet.rows if len(row) >= len(sheet.head)
-        ]
-        if len(listed) < len(sheet.rows) or not listed:
+        rows = list(sheet.rows)
+        listed = [(row[columns["value"]], row[columns["class"]]) for _, row in rows if len(row) >= len(sheet.head)]
+        if len(listed) < len(rows) or not listed:
             raise DataError(path, "a line without a value and a class", "a line such as 255,cell for each class")
     return legend(mask_map, ignore, masks, listed, path)
 
@@ -175,20 +178,50 @@ def _both(said: Mapping[str, str]) -> str:
     return " in ".join(files)
 
 
-def _name(root: Path, said: str, follow_links: bool) -> tuple[str, str]:
-    """A path relative to `root` with "/", or why it is none."""
+@final
+class _Folders:
+    """The folder of a table and those below it, each listed once: a million rows ask the system for few things."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self._top, self._links = root, os.path.realpath(root), dict[str, frozenset[str] | None]()
+
+    def leads_out(self, name: str) -> bool:
+        """Whether a file is, or lies behind, a link that leads out of the table's folder."""
+        folder, _, own = name.rpartition("/")
+        if folder not in self._links:
+            self._links[folder] = self._listed(folder)
+        links = self._links[folder]
+        return (links is None or own in links) and self._outside(name)
+
+    def _outside(self, name: str) -> bool:
+        return os.path.commonpath((os.path.realpath(self.root / name), self._top)) != self._top
+
+    def _listed(self, folder: str) -> frozenset[str] | None:
+        """The links in a folder; None where only each name can tell: behind a link, or where it is not to be listed."""
+        if os.sep != "/" or self._outside(folder):  # a junction is no link, and leads elsewhere
+            return None
+        try:
+            with os.scandir(self.root / folder) as entries:
+                return frozenset(entry.name for entry in entries if entry.is_symlink())
+        except OSError:
+            return None
+
+
+def _name(folders: _Folders, said: str, follow_links: bool) -> tuple[str, str]:
+    """A path relative to the table's folder with "/", or why it is none."""
+    root = folders.root
     if said.lower() in UNSAID:
         return "", f"no path ({said!r})"
-    if re.match(r"[a-z][a-z0-9+.-]+://", said, re.IGNORECASE):
+    if "://" in said and re.match(r"[a-z][a-z0-9+.-]+://", said, re.IGNORECASE):
         return "", f"{said} is an address; only files are read"
     if "\0" in said:
         return "", "a path with a zero byte"
     if "\\" in said and not os.path.lexists(root / said):
         said = said.replace("\\", "/")
-    name = os.path.relpath(root / said, root)
-    if ".." in PurePosixPath(name).parts:
+    plain = os.sep == "/" and not said.startswith(("/", "..")) and os.path.normpath(said) == said
+    name = said if plain else PurePosixPath(os.path.relpath(root / said, root)).as_posix()
+    if not plain and ".." in PurePosixPath(name).parts:
         return "", f"{said} leads out of the table's folder"
-    outside = os.path.commonpath((os.path.realpath(root / name), os.path.realpath(root))) != os.path.realpath(root)
-    if outside and not follow_links:
+    if not follow_links and folders.leads_out(name):
         return "", f"{said} is a link that leads out of the table's folder"
-    return PurePosixPath(name).as_posix(), ""
+    return name, ""
