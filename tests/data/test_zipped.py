@@ -4,6 +4,7 @@ import os
 import pickle
 import stat
 import struct
+import tracemalloc
 import warnings
 import zipfile
 import zlib
@@ -188,7 +189,10 @@ def test_a_bomb_is_no_picture_and_takes_no_memory(tmp_path: Path) -> None:
     (skip,) = read_samples(path, max_bad=0.2).skipped
     assert skip.cause.startswith("unpacks to 30,000,000 bytes from ")
     lying = patched(path, "cat/bomb.png", 24, struct.pack("<I", 9_000_000))
+    tracemalloc.start()
     (skip,) = read_samples(lying, max_bad=0.2).skipped
+    assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    tracemalloc.stop()
     assert "damaged in the archive" in skip.cause
     huge = patched(path, "cat/bomb.png", 24, struct.pack("<I", 3_000_000_000))
     (skip,) = read_samples(huge, max_bad=0.2).skipped

@@ -34,7 +34,11 @@ def _key(default: Any, help: str, group: str, *, least: float | None = None, mos
 class Recipe:
     """Frozen; `check` has approved every value of one made by `recipe_of` or `read_toml`."""
 
-    data: str = _key(MISSING, "built-in set, folder of class folders or of images/ and masks/, or table", "Data")
+    data: str = _key(
+        MISSING,
+        "built-in set, folder (of class folders, or images/ and masks/), table, archive, hf:USER/NAME, shards:PATTERN",
+        "Data",
+    )
     model: str | None = _key(None, "a name of the catalogue; see `striate models`", "Network")
     model_options: Mapping[str, str | float | bool] = _key(
         dict, "options of the network's builder: --model-options.stem 32", "Network"
