@@ -66,14 +66,14 @@ def found(pattern: str) -> list[str]:
 
 def shard(address: str) -> Shard:
     """The shard at an address, and where its copy lies: by what the server says of its size, its tag and its time."""
-    folder = cache_folder()
-    if folder is None:
-        raise MachineError(address, f"{VARIABLE} is empty, and shards are copied to there", f"{VARIABLE}=FOLDER")
     with _told(address):
         system, path = _system(address)
         said = system.info(path)
         if said.get("type") == "directory":
             raise DataError(address, "a folder", f"{address.rstrip('/')}/*.tar")
+    folder = cache_folder()
+    if folder is None:
+        raise MachineError(address, f"{VARIABLE} is empty, and shards are copied to there", f"{VARIABLE}=FOLDER")
     told = {key: said.get(key) for key in ("size", "ETag", "Last-Modified", "mtime", "LastModified", "created")}
     name = hashlib.sha256(repr((address, told)).encode()).hexdigest()[:32]
     return Shard(address, folder / "shards" / f"{name}.tar", fetched=True)
