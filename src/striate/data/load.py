@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, final
@@ -13,6 +13,7 @@ from striate.base.errors import DataError, UsageError, near
 from striate.base.paths import path_of
 from striate.data import scan as scans
 from striate.data.cache import Say, cache_folder
+from striate.data.contents import Contents
 from striate.data.listing import Listing
 from striate.data.look import WORTH_A_POOL
 from striate.data.masks import Kind, Legend, legend
@@ -110,6 +111,14 @@ class _Wanted:
         if self.masked:
             hint = "cells, a folder with images/ and masks/, or a table of pairs"
             raise DataError(where, "its pictures have no masks that are read", hint)
+
+
+def laid_up(data: str | os.PathLike[str], layout: Layout) -> tuple[Sequence[str], Contents] | None:
+    """Names and contents of a source whose pictures are no files of their own: of archives, shards, data sets."""
+    meaning: tuple[None, None, Kind] = (None, None, "classes")
+    wanted = _Wanted(False, False, False, False, True, layout, meaning, None)
+    listing = None if not is_address(data) and is_binary(path_of(data)) else _listing(data, wanted)
+    return None if listing is None or listing.contents is None else (listing.names, listing.contents)
 
 
 def _listing(data: str | os.PathLike[str], wanted: _Wanted) -> Listing:

@@ -14,13 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from striate.base import reading
-from striate.base.errors import DataError, Option, RunError, UsageError
+from striate.base.errors import DataError, Option, RunError, StriateError, UsageError
 from striate.base.reading import DAMAGED
 from striate.base.sections import Seen
 from striate.base.units import by
 from striate.data.augment import Augment, Augmenter, canvas_for
+from striate.data.contents import Contents
 from striate.data.feed import Batch
-from striate.data.load import read_samples
+from striate.data.load import laid_up, read_samples
 from striate.data.picture import decode
 from striate.data.picture.laid import Array, Pixels
 from striate.data.picture.layers import visible
@@ -118,7 +119,13 @@ class Pictures:
         self._memory = samples
         self._white = facts["preprocess"].get("white", WHITE)  # a run of before has none
         self._links = facts["recipe"]["follow_links"]
-        self._gone = facts["data"].get("source") == "arrays" and samples is None
+        source = facts["data"].get("source")
+        self._gone = source == "arrays" and samples is None
+        self._held: tuple[Mapping[str, int], Contents] | None = None
+        if samples is None and source in ("zip", "shards", "hub", "saved", "table"):
+            with contextlib.suppress(StriateError):  # it has gone, as each picture will say
+                if found := laid_up(facts["data"]["path"], facts["recipe"].get("layout", "auto")):
+                    self._held = {name: place for place, name in enumerate(found[0])}, found[1]
 
     def name(self, line: int) -> str:
         return self._lines[line].name
@@ -132,6 +139,10 @@ class Pictures:
         found = None
         for name in _spelled(self.name(line)):
             try:
+                if self._held is not None and name in self._held[0]:
+                    places, contents = self._held
+                    held, where = contents(places[name], MOST_PIXELS), contents.where(places[name])
+                    return checked(held, self._lines[line].digest, where)
                 path = self._inside(name)
                 return checked(decode.read_bytes(path, MOST_PIXELS), self._lines[line].digest, str(path))
             except DataError as error:
