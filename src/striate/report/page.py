@@ -96,28 +96,11 @@ def write(material: Material, path: Path, *, force: bool = False) -> None:
 
 def render(material: Material) -> str:
     """The page as text."""
-    import jinja2
-
-    template = resources.files(__package__).joinpath("templates/report.html.j2").read_text("utf-8")
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=_safe,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "cut": printable,
-        "short": figures.short,
-        "seconds": words.duration,
-        "thousands": "{:,}".format,
-        "setting": _setting,
-        "plain": _plain,
-    }
     numbers = [_number(number) for number in field(material.result, "numbers")]
     if not numbers:
         raise RunError("result.json", "has no number", "evaluate the run again")
-    return environment.from_string(template).render(
+    return filled(
+        "report.html.j2",
         m=material,
         numbers=numbers,
         baselines=[_number(number) for number in field(material.result, "baselines")],
@@ -129,17 +112,43 @@ def render(material: Material) -> str:
         comparison=_comparison(material.result, numbers[0].name),
         curves=_curves(material),
         ranged=_ranged(material),
-        sections=[
-            (each, [(type(block).__name__, _shown(block)) for block in each.blocks]) for each in material.sections
-        ],
-        picture=figures.picture,
-        among_several=figures.AMONG_SEVERAL,
+        sections=shown(material.sections),
         filters=[] if material.filters is None else figures.filters(material.filters[:MOST_FILTERS]),
         subsets={words.subset(name): sum(counts) for name, counts in material.counts.items()},
         places=_fewest(material),
         epochs=_some_epochs(material),
         most_skipped=MOST_SKIPPED,
     )
+
+
+def filled(template: str, **values: Any) -> str:
+    """A page of the frame's parts and style; pictures are `picture`."""
+    import jinja2
+
+    templates = resources.files(__package__).joinpath("templates")
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_safe,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=jinja2.FunctionLoader(lambda name: templates.joinpath(name).read_text("utf-8")),
+    )
+    environment.filters |= {
+        "cut": printable,
+        "short": figures.short,
+        "seconds": words.duration,
+        "thousands": "{:,}".format,
+        "setting": _setting,
+        "plain": _plain,
+    }
+    values |= {"picture": figures.picture, "among_several": figures.AMONG_SEVERAL}
+    return environment.get_template(template).render(values)
+
+
+def shown(sections: Sequence[Section]) -> list[tuple[Section, list[tuple[str, Any]]]]:
+    """Sections with the kind of each block, and the blocks as they are printed."""
+    return [(each, [(type(block).__name__, _shown(block)) for block in each.blocks]) for each in sections]
 
 
 def _safe(value: object) -> object:
