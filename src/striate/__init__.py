@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from striate.cost.count import count as count
+    from striate.face import audit as audit
     from striate.face import ensemble as ensemble
     from striate.face import train as train
     from striate.face import write_report as write_report
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from striate.runs.run import open_run as open_run
 
 _PLACES = {
+    "audit": "striate.face",
     "build": "striate.models.build",
     "catalog": "striate.models.catalog",
     "count": "striate.cost.count",
@@ -26,7 +28,7 @@ _PLACES = {
     "train": "striate.face",
     "write_report": "striate.face",
 }
-__all__ = ["build", "catalog", "count", "ensemble", "list_runs", "open_run", "train", "write_report"]
+__all__ = ["audit", "build", "catalog", "count", "ensemble", "list_runs", "open_run", "train", "write_report"]
 
 
 def __getattr__(name: str) -> Any:

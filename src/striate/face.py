@@ -5,21 +5,27 @@ What is asked is read before torch is imported, which takes seconds.
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
+import numpy as np
+
 from striate.base import durable, processes
-from striate.base.errors import RunError, UsageError
+from striate.base.errors import DataError, RunError, UsageError, near
 from striate.base.paths import path_of
 from striate.base.screen import Screen
 from striate.base.units import parse_bytes
-from striate.data.load import MEANT, Data, read_samples
+from striate.data.load import MEANT, Data, have_masks, read_samples
+from striate.data.sources.builtin import built_in
 from striate.training.execution import Epoch, Execution, Listener
 from striate.training.recipe import Recipe, read_toml, recipe_of
 
 if TYPE_CHECKING:
+    from striate.data.audit import Audit
+    from striate.data.samples import Samples
     from striate.predictor import Predictor
     from striate.runs.run import Run
 
@@ -190,3 +196,95 @@ def _opened(run: str | os.PathLike[str] | Run) -> Run:
     from striate.runs.run import Run, open_run
 
     return run if isinstance(run, Run) else open_run(run)
+
+
+# The keys of a recipe that an audit takes: how data are read. It stops at nothing that it is to find.
+AUDITED = ("max_pixels", "follow_links", "merge_classes", *MEANT)
+
+
+def audit(
+    data: Data,
+    *,
+    page: str | os.PathLike[str] | None = None,
+    force: bool = False,
+    quiet: bool = False,
+    **reading: Any,
+) -> Audit:
+    """Look pictures through before training: broken files, copies and near-duplicates, leaks, conflicts, balance.
+
+    `data` as of `train`, with labels, masks or neither; or a run folder, whose own split is looked through. `page`:
+    write what was found there, with small pictures; an older page is replaced, another file with `force` alone. What
+    lies in a test subset is compared and counted, and never shown. `reading` are fields of `Recipe`: layout,
+    max_pixels, follow_links, merge_classes, mask_map, ignore, masks, channels and depth. What is found is no error.
+    """
+    path = None if page is None else path_of(page)
+    if quiet:
+        return looked_through(data, path, force, Silent(), reading)
+    with Screen(quiet=True) as screen:
+        return looked_through(data, path, force, screen, reading)
+
+
+def looked_through(data: Data, page: Path | None, force: bool, listener: Listener, reading: Mapping[str, Any]) -> Audit:
+    """As `audit`, with who is told."""
+    from striate.data import audit
+
+    if wrong := [name for name in reading if name not in AUDITED]:
+        hint = near(wrong[0], AUDITED, "", "{}, or ") + f"one of {', '.join(AUDITED)}"
+        raise UsageError(wrong[0], "an audit does not take it", hint)
+    if not _held(data):
+        recipe_of(data=data, **reading)  # what no training takes is refused in the same words
+    if page is not None:
+        from striate.report import audited
+
+        output = audited.output(page, None if _held(data) else Path(str(data)), force)
+        output.check()
+    samples = _to_audit(data, reading, lambda done, total: listener.progress("pictures", done, total))
+    found = audit.audit(samples, listener.progress)
+    if page is not None:
+        output.write(audited.render(found, samples, reading).encode())
+    return found
+
+
+def _to_audit(data: Data, reading: Mapping[str, Any], progress: Callable[[int, int], None]) -> Samples:
+    """All that can be read, with labels or masks where there are any; of a run folder with the subsets of its split."""
+    if not _held(data) and (folder := path_of(str(data))).joinpath("run.json").is_file():
+        if reading:
+            raise UsageError(next(iter(reading)), "a run's own pictures are read as in training", "leaving it out")
+        return _of_run(folder, progress)
+    begun = False
+
+    def watched(done: int, total: int) -> None:
+        nonlocal begun
+        begun = True
+        progress(done, total)
+
+    everything = {**reading, "max_bad": 1.0, "allow_leak": True, "sketched": True, "progress": watched}
+    if not isinstance(data, str | os.PathLike):
+        pair = isinstance(data, tuple) and len(data) == 2
+        masked = pair and len(data[1]) > 0 and np.ndim(data[1][0]) > 1
+        return read_samples(data, labelled=pair, masked=masked, learnable=False, **everything)
+    masked = have_masks(data) or (built_in(data) and str(data) != "digits")
+    try:
+        return read_samples(data, masked=masked, learnable=False, **everything)
+    except DataError as error:
+        if begun or masked:
+            raise
+        try:  # pictures alone
+            samples = read_samples(data, labelled=False, **everything)
+        except DataError:
+            raise error from None
+        return dataclasses.replace(samples, notes=(*samples.notes, f"taken without labels: {error.cause}"))
+
+
+def _of_run(folder: Path, progress: Callable[[int, int], None]) -> Samples:
+    from striate.runs.own import read_own
+    from striate.runs.run import open_run
+    from striate.runs.subsets import read_split
+
+    run = open_run(folder)
+    task = run.task
+    samples = read_own(run.folder, run.facts, labelled=task.labelled, masked=task.masked, progress=progress)
+    split, samples = read_split(run.folder, run.facts, samples)
+    subset_of = split.subset_of()
+    subsets = tuple(subset_of[index] for index in range(len(samples)))
+    return dataclasses.replace(samples, name=run.name, subsets=subsets)

@@ -19,6 +19,7 @@ from striate.base.processes import speaks
 from striate.shell.asked import typed
 from striate.shell.output import print_json, tell, tell_lines
 from striate.shell.streams import guarded
+from striate.shell.verbs.audit import audit
 from striate.shell.verbs.counting import count
 from striate.shell.verbs.draw import draw
 from striate.shell.verbs.embed import between, embed
@@ -50,6 +51,7 @@ VERBS = {
     for verb, words in {
         "train": "fit learn finetune", "evaluate": "eval val validate test", "predict": "infer inference classify",
         "count": "summary info params flops profile", "models": "list ls catalog", "embed": "features",
+        "audit": "check inspect scan clean dedupe",
         "draw": "plot show",
     }.items()
     for word in words.split()
@@ -95,6 +97,7 @@ def _exact(verb: Callable[..., None]) -> Callable[..., None]:
 
 for verb in (
     train,
+    audit,
     evaluate,
     predict,
     embed,
