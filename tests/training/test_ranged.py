@@ -14,7 +14,7 @@ from striate.base.errors import RunError
 from striate.report.collect import write
 from striate.runs import checkpoint
 from striate.runs.run import open_run
-from striate.training.ranged import RATES, STEPS, suggested, tested
+from striate.training.ranged import RATES, STEPS, range_test, suggested
 
 GRID = np.geomspace(*RATES["sgd"], STEPS)
 
@@ -54,13 +54,13 @@ def test_a_loss_that_is_no_number_at_once_is_a_sentence():
 def test_the_network_it_is_given_is_not_touched(tmp_path, optimizer):
     work = job(tmp_path, optimizer=optimizer, rate="auto")
     before = checkpoint.digest(work.net.state_dict())
-    found = tested(work, Notes())
+    found = range_test(work, Notes())
     assert checkpoint.digest(work.net.state_dict()) == before
     assert all(parameter.grad is None for parameter in work.net.parameters())
     assert work.recipe.rate == "auto"
-    assert tested(work, Notes()) == found, "every draw has a key"
+    assert range_test(work, Notes()) == found, "every draw has a key"
     torch.rand(3)
-    assert tested(work, Notes()).rate == found.rate
+    assert range_test(work, Notes()).rate == found.rate
 
 
 @pytest.mark.slow
@@ -75,6 +75,7 @@ def test_the_training_after_it_has_the_bits_of_the_rate_typed_and_tells_how_it_w
     assert json.loads((run.folder / "run.json").read_text())["recipe"]["rate"] == rate
     page = write(run).read_text()
     assert "Loss while the rate rises" in page
+    assert "mathdefault" not in page
     text = (run.folder / "rates.csv").read_text()
     for harm, cause in (
         ("rate,loss", "what a training writes"),

@@ -151,6 +151,8 @@ def rising(
 
     def draw(axes: Any) -> None:
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.minorticks_off()
         axes.plot(rates, losses, "-", color=SOFT, linewidth=0.8, alpha=0.5)
         axes.plot(rates, smooth, "-", color=FIRST)
         axes.axvline(chosen, color=SOFT, linewidth=1, linestyle=(0, (3, 3)), zorder=1)

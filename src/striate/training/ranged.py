@@ -55,7 +55,7 @@ def with_rate(job: Job, folder: Path, listener: Listener) -> Job:
         return job
     said = ""
     if job.machine.first:
-        found = tested(job, listener)
+        found = range_test(job, listener)
         rows = zip(found.rates, found.losses, found.smooth, strict=True)
         durable.write_csv(folder / FILE, ["rate", "loss", "smooth"], rows)
         said = repr(found.rate)
@@ -66,7 +66,7 @@ def with_rate(job: Job, folder: Path, listener: Listener) -> Job:
     )
 
 
-def tested(job: Job, listener: Listener) -> Ranged:
+def range_test(job: Job, listener: Listener) -> Ranged:
     """The range test of this job, by this process alone; a RunError where the loss is no number at any rate."""
     low, high = RATES[job.recipe.optimizer or "sgd"]
     rates = np.geomspace(low, high, STEPS)
