@@ -50,6 +50,11 @@ def test_glyphs_get_the_network_for_glyphs_and_no_mirror():
     assert (large["model"], large["mirror"]) == ("resnet20", False)
 
 
+def test_published_weights_get_a_network_that_has_them():
+    assert values(scenes(20, 128), weights="imagenet")["model"] == "resnet18"
+    assert values(scenes(20, 128), weights="mine.pth")["model"] == "resnet20"
+
+
 def test_small_pictures_get_a_small_side_and_network():
     found = values(scenes(20, 30))
     assert (found["model"], found["size"], found["mirror"]) == ("resnet20", 32, True)
