@@ -64,11 +64,12 @@ def once(asked: argparse.Namespace, way: str, split: int) -> dict[str, Any]:
     right = run.task.measures(kept.rows)[0].right
     names = [run.lines[place].name for place in kept.samples]
     found = {name: bool(hit) for name, hit in zip(names, right, strict=True)}
+    rate, best = run.recipe["rate"], run.result["best_epoch"]
     shutil.rmtree(run.folder)
     seconds = round(time.monotonic() - began), round(time.process_time() - cpu)
     return {
-        "way": way, "split": split, "rate": run.recipe["rate"], "epochs": asked.epochs, "size": asked.size,
-        "best": run.result["best_epoch"], "right": found, "seconds": seconds[0], "cpu": seconds[1],
+        "way": way, "split": split, "rate": rate, "epochs": asked.epochs, "size": asked.size,
+        "best": best, "right": found, "seconds": seconds[0], "cpu": seconds[1],
     }  # fmt: skip
 
 
