@@ -15,9 +15,11 @@ from small import Notes, digest, job, photographs, photographs_with_masks, train
 from striate.base.errors import Interrupted, RunError, UsageError
 from striate.models import weights
 from striate.runs.run import open_run
+from striate.training import plan as planning
 from striate.training.finetune import DECAY, Tuning
 from striate.training.loop import Trainer
 from striate.training.plan import Execution
+from striate.training.recipe import recipe_of
 from striate.training.signals import Stop
 from striate.training.stages import Stage
 from striate.training.train import resume_run
@@ -189,6 +191,23 @@ def test_the_encoder_of_a_unet_is_frozen_and_all_that_starts_anew_learns(home, t
         if name.startswith("encoder."):
             assert torch.equal(tensor, before[name.removeprefix("encoder.")]), name
     assert {each.partition(".")[0] for each in run.facts["finetune"]["anew"]} == {"decoder", "last"}
+
+
+def test_a_network_without_a_norm_gets_an_optimizer_whose_steps_do_not_depend_on_its_gradients(home):
+    def chosen(**given):
+        values = {"data": str(home / "photos"), "size": 32, "batch": 9, "weights": "x.pth"} | given
+        found = planning.plan_of(recipe_of(**values), Execution(), Notes())
+        recipe = found.recipe
+        return (recipe.optimizer, recipe.rate, recipe.clip), found.chosen.keys() & {"optimizer", "rate", "clip"}
+
+    plain = {"model": "vgg11", "model_options": {"dense": False}}
+    assert chosen(**plain) == (("adamw", 3e-4, None), {"optimizer", "rate"})
+    assert chosen(**plain, finetune="head") == (("adamw", 3e-3, None), {"optimizer", "rate"})
+    assert chosen(**plain, optimizer="sgd") == (("sgd", 0.01, 1.0), {"rate", "clip"})
+    assert chosen(**plain, rate=0.002) == (("adamw", 0.002, None), set())
+    assert chosen(model="resnet20") == (("sgd", 0.01, None), {"rate"})
+    assert chosen(**plain, finetune="none") == (("sgd", 0.05, None), set())
+    assert chosen(model="lenet5", data="digits") == (("adamw", 0.001, None), {"rate"})
 
 
 @pytest.mark.parametrize(

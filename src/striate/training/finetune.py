@@ -1,6 +1,7 @@
 """Fine-tuning: which layers of a network that starts from trained weights learn, from when on, and at which rate."""
 
 import dataclasses
+import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, final
@@ -14,12 +15,15 @@ from striate.training.stages import Stage
 
 # The rate of fine-tuning, as a share of what suits a training from random weights.
 FINER = 0.2
-# The largest norm of a gradient where SGD trains a network without a norm, whose maps, and so its gradients, may be of
-# any size; AdamW's steps do not depend on it.
+# Maps of a network without a norm, and so its gradients, may be of any size: a rate that suits SGD there is not known.
+# AdamW's steps do not depend on it; of SGD, where that is asked for, the gradient's norm is bounded.
+# A head that learns alone, from nothing, takes a larger rate.
+WITHOUT_NORM: Mapping[str, Any] = types.MappingProxyType({"optimizer": "adamw", "weight_decay": 0.01})
+ADAMW: Mapping[str, float] = types.MappingProxyType({"head": 3e-3, "gradual": 1e-3, "full": 3e-4})
 CLIP = 1.0
 # The rate of a stage by that of the one after it.
 DECAY = 0.5
-KINDS = ("head", "full", "gradual")
+KINDS = tuple(ADAMW)
 ALL = "it starts from trained weights: all layers learn, earlier ones more slowly; --finetune none treats all alike"
 
 
@@ -34,9 +38,12 @@ def fitted(asked: Recipe, filled: Recipe, net: nn.Module) -> Recipe:
     if asked.finetune not in KINDS:
         return filled
     found: dict[str, Any] = {}
-    if asked.rate is None:
+    if _without_norm(asked, filled, net):
+        suits = {**WITHOUT_NORM, "rate": ADAMW[asked.finetune]}
+        found |= {key: value for key, value in suits.items() if getattr(asked, key) is None}
+    elif asked.rate is None:
         found["rate"] = float(f"{highest(filled) * FINER:.3g}")
-    if asked.clip is None and _unbounded(filled, net):
+    if asked.clip is None and asked.optimizer == "sgd" and not _has_norm(net):
         found["clip"] = CLIP
     if asked.finetune != "head":
         found["layer_decay"] = DECAY if asked.layer_decay is None else asked.layer_decay
@@ -48,16 +55,29 @@ def fitted(asked: Recipe, filled: Recipe, net: nn.Module) -> Recipe:
 def reasons(given: Recipe, asked: Recipe, filled: Recipe, net: nn.Module) -> dict[str, str]:
     """Of what was `chosen` and `fitted`, by key; `given` is the recipe before both."""
     found = {} if given.finetune == asked.finetune else {"finetune": ALL}
-    if asked.finetune in KINDS and asked.rate is None:
+    if asked.finetune not in KINDS:
+        return found
+    silent = asked.optimizer is None and asked.rate is None
+    if silent and not _has_norm(net) and filled.rate == ADAMW[asked.finetune]:
+        found["optimizer"] = (
+            "of a network without a norm gradients may have any size, and its steps do not depend on it"
+        )
+        found["rate"] = "as suits it"
+    elif asked.rate is None:
         found["rate"] = "a fifth of what suits random weights"
-    if asked.finetune in KINDS and asked.clip is None and _unbounded(filled, net):
+    if asked.clip is None and filled.clip is not None:
         found["clip"] = "gradients of a network without a norm may be of any size"
     return found
 
 
-def _unbounded(filled: Recipe, net: nn.Module) -> bool:
+def _without_norm(asked: Recipe, filled: Recipe, net: nn.Module) -> bool:
+    """Whether the optimizer is open, and SGD, which is otherwise taken, has no rate that is known to suit."""
+    return asked.optimizer is None and filled.optimizer == "sgd" and not _has_norm(net)
+
+
+def _has_norm(net: nn.Module) -> bool:
     names = {type(each).__name__ for each in net.modules()} - {"LocalResponseNorm", "ResponseNorm"}
-    return filled.optimizer == "sgd" and not any("Norm" in name for name in names)
+    return any("Norm" in name for name in names)
 
 
 @final

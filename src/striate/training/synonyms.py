@@ -20,10 +20,12 @@ _CALLED: Mapping[str, str] = {
     "ema": "ema_decay model_ema swa",
     "epochs": "n_epochs num_epochs nb_epochs n_epoch max_epochs nepochs",
     "erase": "random_erasing reprob erasing cutout",
+    "finetune": "fine_tune freeze freeze_layers freeze_backbone frozen_stages",
     "flip": "vflip flipud vertical_flip flip_vert",
     "keep_sealed": "no_test holdout skip_test",
     "groups": "group group_by group_col group_column group_key group_id groupby patients patient_id subject_id",
     "label_smoothing": "smoothing ls",
+    "layer_decay": "llrd lr_mult layerwise_decay discriminative_rates",
     "masks": "mask_dir mask_type",
     "mirror": "hflip fliplr horizontal_flip random_flip do_flip",
     "model": "arch architecture net network backbone model_name",
@@ -47,7 +49,7 @@ _CALLED: Mapping[str, str] = {
     "task": "mode problem",
     "warmup": "warmup_epochs warm_up warmup_steps",
     "weight_decay": "wd decay l2 l2_reg weight_decay_rate",
-    "weights": "pretrained init_from checkpoint ckpt finetune fine_tune load_from from_pretrained pretrained_weights",
+    "weights": "pretrained init_from checkpoint ckpt load_from from_pretrained pretrained_weights",
     "workers": "num_workers n_workers nworkers n_jobs num_proc data_workers threads",
 }
 SYNONYMS = types.MappingProxyType({word: name for name, words in _CALLED.items() for word in words.split()})
