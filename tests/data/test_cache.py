@@ -219,7 +219,8 @@ LOOKS = st.builds(
     Look,
     digest=TEXT, cause=st.none() | TEXT, size=st.tuples(st.integers(0, 9), st.integers(0, 9)), grey=st.booleans(),
     options=st.lists(st.builds(Option, TEXT, st.integers() | TEXT, TEXT), max_size=2).map(tuple),
-    one_colour=st.booleans(), notes=st.lists(TEXT, max_size=2).map(tuple), top=st.integers(0, 65_535),
+    one_colour=st.booleans(), sketch=st.binary(max_size=4),
+    notes=st.lists(TEXT, max_size=2).map(tuple), top=st.integers(0, 65_535),
     mask=st.none() | st.builds(
         Seen, st.lists(TEXT, max_size=2).map(tuple), st.none() | st.dictionaries(st.integers(-1, 99), st.integers(0)),
         st.booleans(), st.lists(TEXT, max_size=2).map(tuple),
@@ -231,5 +232,5 @@ LOOKS = st.builds(
 def test_a_look_comes_back_as_it_was(look):
     assert _read(_written(look)) == look
     assert {each.name for each in dataclasses.fields(Look)} <= {
-        "digest", "cause", "options", "size", "grey", "one_colour", "notes", "top", "mask"
+        "digest", "cause", "options", "size", "grey", "one_colour", "notes", "top", "mask", "sketch"
     }  # fmt: skip

@@ -20,6 +20,8 @@ def same(packed, plain, places):
     assert len(packed) == len(plain)
     assert [packed[place] for place in range(-len(plain), len(plain))] == [*plain, *plain]
     assert packed.take(places) == tuple(plain[place] for place in places)
+    assert packed.take(np.array(places, np.int64)) == packed.take(places)
+    assert packed.take(range(len(plain))) == plain
     assert packed[1:4] == plain[1:4]
     assert packed[::-2] == plain[::-2]
     assert packed[len(plain) :] == ()

@@ -66,7 +66,7 @@ class Names(_Packed):
         return cls(bytes(data), np.cumsum(lengths, dtype=np.int64))
 
     def take(self, places: Sequence[int] | npt.NDArray[np.int64]) -> "Names":
-        if places == range(len(self)):
+        if isinstance(places, range) and places == range(len(self)):
             return self
         if isinstance(places, range) and places.step == 1:
             starts = self._starts[places.start : places.start + len(places) + 1]

@@ -13,7 +13,7 @@ import numpy as np
 from striate.base import durable, reading
 from striate.base.errors import RunError
 from striate.base.words import many, subset
-from striate.data.packed import Digests
+from striate.data.packed import Digests, Names
 from striate.data.samples import Groups, Indices, Samples
 from striate.data.splits import Split, digest
 from striate.runs import schema
@@ -44,11 +44,12 @@ def write_split(folder: Path, samples: Samples, split: Split) -> None:
     def group_of(place: int) -> str:
         return "" if samples.groups is None else samples.group_names[samples.groups[place]]
 
+    places = places[order]
+    names, digests = Names.of(samples.names).take(places), Digests.of(samples.digests).take(places)
     rows = (
-        (samples.names[i], samples.digests[i], samples.targets.content(i).decode("utf-8", "surrogateescape"),
-         group_of(i), str(named[k]))
-        for i, k in zip(places[order].tolist(), order.tolist(), strict=True)
-    )  # fmt: skip
+        (name, digest, samples.targets.content(i).decode("utf-8", "surrogateescape"), group_of(i), subset)
+        for name, digest, i, subset in zip(names, digests, places.tolist(), named[order].tolist(), strict=True)
+    )
     durable.write_csv(folder / NAME, _HEAD, rows)
 
 

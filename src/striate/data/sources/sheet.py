@@ -55,7 +55,7 @@ def _rows(path: Path, data: bytes, code: str) -> Iterator[tuple[int, Sequence[st
     first = next((line for line in lines if line.strip()), "")
     reader = csv.reader(_text(data, code), delimiter=max(",;\t", key=first.count))
     try:
-        yield from ((reader.line_num, row) for row in reader if any(cell.strip() for cell in row))
+        yield from ((reader.line_num, row) for row in reader if any(map(str.strip, row)))
     except csv.Error as error:
         raise DataError(path, f"not a table ({error})", "lines of fields between commas") from None
 

@@ -86,7 +86,7 @@ def _rows(
         cells = {what: row[column].strip() if column < len(row) else "" for what, column in columns.items()}
         name, said, cause = _said(folders, cells, files, follow_links)
         said = shared.setdefault(tuple(said.values()), said)
-        if any(cell.strip() for cell in row[len(sheet.head) :]):
+        if len(row) > len(sheet.head) and any(map(str.strip, row[len(sheet.head) :])):
             count = many(len(row), "cell")
             cause = f"{count} where the head has {len(sheet.head)}; a comma in a cell needs quotes around it"
         if not cause and found.setdefault(name, said) != said:
@@ -203,6 +203,8 @@ class _Folders:
         try:
             with os.scandir(self.root / folder) as entries:
                 return frozenset(entry.name for entry in entries if entry.is_symlink())
+        except FileNotFoundError:
+            return frozenset()
         except OSError:
             return None
 
