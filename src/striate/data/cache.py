@@ -117,7 +117,7 @@ def _written(entries: Mapping[bytes, bytes]) -> bytes:
 
 def _entries(data: bytes) -> dict[bytes, bytes]:
     """A zip file's members have checks, which are made when they are read."""
-    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+    with np.load(io.BytesIO(data)) as file:
         keys, values = (_parts(file[name].tobytes(), file[f"{name}_end"].tolist()) for name in ("keys", "values"))
     return dict(zip(keys, values, strict=True))
 
