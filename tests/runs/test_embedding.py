@@ -104,7 +104,7 @@ def test_a_table_and_an_archive_are_embedded_as_their_files_and_their_test_set_i
         for path in paths:
             archive.write(path, f"{path.parent.name}/{path.name}")
     alone = run.embed(paths)
-    whole = run.embed(tmp_path / "photos.zip")
+    whole = run.embed((str(tmp_path / "photos.zip"),))  # as the shell names it
     assert sorted(whole.labels) == sorted(alone.labels)
     assert sorted(map(bytes, whole.vectors)) == sorted(map(bytes, alone.vectors))
     sealed = files(run, "test")[:1]

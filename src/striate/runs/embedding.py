@@ -95,7 +95,7 @@ def _given(pictures: Any, predictor: Predictor, max_pixels: int) -> _Given:
     """What `predict` takes; or a built-in set, a table, an archive or a data set, or arrays with their labels."""
     check_most(max_pixels)
     named, way = pictures, predictor.members[0].preprocess
-    if isinstance(named, list) and len(named) == 1 and isinstance(named[0], str):
+    if isinstance(named, list | tuple) and len(named) == 1 and isinstance(named[0], str):
         named = named[0]
     if isinstance(named, str) and builtin.built_in(named):
         return _of_samples(builtin.named(named))

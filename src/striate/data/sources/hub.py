@@ -252,9 +252,11 @@ def _package(where: str) -> Any:
     try:
         import datasets
         import datasets.exceptions
+        import huggingface_hub
     except ImportError as error:
         raise missing_package(where, error, "hub") from None
     datasets.logging.set_verbosity_error()
+    huggingface_hub.logging.set_verbosity_error()  # it tells of each of its attempts
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
     return datasets

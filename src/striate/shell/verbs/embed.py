@@ -47,7 +47,7 @@ def embed(
     Parameters
     ----------
     pictures
-        Files, folders and patterns, or a built-in set.
+        Files, folders and patterns; or a built-in set, a table, an archive or a data set.
     out
         NAME.npz, or NAME.parquet.
     drawn
