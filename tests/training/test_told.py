@@ -1,6 +1,7 @@
 """What is said of a training before it begins, of each epoch, and of one that goes on."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -33,8 +34,20 @@ def test_published_weights_are_told_of_where_they_would_fit(tmp_path):
     assert re.search(
         r"resnet18 starts from random weights; with --weights imagenet .* \(about 44\.7 MB\)", with_weights
     )
+    assert told.GAIN in with_weights
     for number, options in enumerate(({"model": "resnet18", "model_options": {"stem": "32"}}, {"model": "resnet20"})):
-        assert "imagenet" not in before(tmp_path / str(number), data=data, size=48, **options)
+        few = before(tmp_path / str(number), data=data, size=48, **options)
+        assert "published ones, fetched once" not in few
+        assert f"(--model resnet18 --weights imagenet): {told.GAIN}" in few
+    assert "imagenet" not in before(tmp_path / "grey", data=data, size=48, model="resnet20", channels=1)
+    assert "imagenet" not in before(tmp_path / "digits")
+
+
+def test_what_fine_tuning_gained_is_the_number_that_was_recorded():
+    page = (Path(__file__).parents[2] / "benchmarks" / "results" / told.RECORDED).read_text()
+    table = page.partition("Each way less from scratch")[2]
+    for way, share in told.GAINED.items():
+        assert re.search(rf"^\| {way} \| [\d.]+ \| {share:.1f} ±", table, re.MULTILINE)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
