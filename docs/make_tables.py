@@ -48,7 +48,10 @@ def recipe() -> str:
 
 def augmentation() -> str:
     rows = [
-        [f"`{each.name}`", *(f"{getattr(values, each.name):g}" for values in PRESETS.values())]
+        [
+            f"`{each.name}`",
+            *("–" if (found := getattr(values, each.name)) is None else f"{found:g}" for values in PRESETS.values()),
+        ]
         for each in dataclasses.fields(Augment)
     ]
     return page(["Presets of augmentation"], ["", *PRESETS], rows)

@@ -22,6 +22,7 @@ from torch.nn import functional
 from striate.base.options import Range
 from striate.base.randomness import draws, normals
 from striate.base.units import Size, sides
+from striate.data import operations
 from striate.data.feed import Batch
 from striate.data.picture.laid import Kind
 from striate.data.preprocess import LUMA, Measured, Preprocess, larger, scaled
@@ -29,6 +30,7 @@ from striate.data.preprocess import LUMA, Measured, Preprocess, larger, scaled
 Draws = npt.NDArray[np.float64]
 Share = Annotated[float, Range(0, least=0, most=1)]
 Alpha = Annotated[float, Range(0, least=0, most=10)]
+Magnitude = Annotated[int, Range(9, least=0, most=operations.MOST)]
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,10 @@ class Augment:
     elastic: Annotated[float, Range(0, least=0, most=0.5)] = 0.0
     """Ronneberger et al. 2015, section 3.1: displacements on a grid of 3x3, bicubic between; normal numbers of this
     deviation as a share of the shorter side (their 10 of 512 pixels: 0.02)."""
+    operations: Annotated[int, Range(2, least=0, most=10)] = 0
+    """Cubuk et al. 2020: N, how many operations are drawn of the table of `operations`."""
+    magnitude: Magnitude | None = None
+    """Cubuk et al. 2020: M, how far each goes; None: each draws its own from a wider range, Müller and Hutter 2021."""
     brightness: Share = 0.0
     contrast: Share = 0.0
     saturation: Share = 0.0
@@ -82,6 +88,9 @@ PRESETS: Mapping[str, Augment] = types.MappingProxyType({
     "elastic": Augment(
         mirror=True, flip=True, rotate=180, shift=1 / 16, elastic=0.02, brightness=0.2, contrast=0.2,
     ),
+    # as the papers trained on ImageNet: mirrored, and 8 to 100 % of the area, before what they draw
+    "randaugment": Augment(mirror=True, crop=0.08, operations=2, magnitude=9),
+    "trivialaugment": Augment(mirror=True, crop=0.08, operations=1),
 })  # fmt: skip
 
 
@@ -128,10 +137,31 @@ class Augmenter:
                 grid = self._grid(numbers, batch, epoch)
                 values = _bilinear(values, grid)
                 targets = {name: _moved(part, name, self.kinds.get(name), grid) for name, part in targets.items()}
+            values, targets = self._operated(values, targets, batch, epoch)
             values = _colour(self.augment, self.measured, values, numbers)
             if self.augment.erase:
                 values = _erase(self.augment, self.measured, values, numbers)
         return dataclasses.replace(batch, pictures=values, targets=targets)
+
+    def _operated(
+        self, values: Tensor, targets: Mapping[str, Tensor], batch: Batch, epoch: int
+    ) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Pictures, in place, and parts after the operations drawn for each; outside they have the mean colour."""
+        count, magnitude, size = self.augment.operations, self.augment.magnitude, sides(self.size)
+        mean = torch.tensor(self.measured.mean, device=values.device).view(1, -1, 1, 1)
+        for which, far in operations.drawn(count, magnitude, size, self.seed, epoch, batch.indices):
+            for rows in operations.parts(np.flatnonzero(np.isin(which, operations.GEOMETRY)), size):
+                at = torch.from_numpy(rows).to(values.device)
+                affine = torch.from_numpy(operations.affine(which[rows], far[rows], size)).to(values.device)
+                grid = functional.affine_grid(affine, [len(rows), 1, *size], align_corners=False)
+                inside = functional.grid_sample(values[at].sub_(mean), grid, padding_mode="zeros", align_corners=False)
+                values[at] = inside.add_(mean).clamp_(0, 1)
+                targets = {
+                    name: part.index_copy(0, at, _moved(part[at], name, self.kinds.get(name), grid))
+                    for name, part in targets.items()
+                }
+            operations.levels(values, which, far)
+        return values, targets
 
     def _grid(self, numbers: Draws, batch: Batch, epoch: int) -> Tensor:
         """For each pixel of the output its place in the canvas, (x, y) in -1..1 edge to edge: (n, height, width, 2)."""

@@ -5,9 +5,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from striate.base.errors import UsageError
+from striate.base.errors import Option, UsageError
 from striate.base.units import Size, by, sides
 from striate.base.words import many
+from striate.data.augment import PRESETS
 from striate.data.picture.layers import layers_of
 from striate.data.preprocess import Preprocess
 from striate.data.samples import Samples
@@ -48,7 +49,12 @@ def refuse_other_ways(recipe: Recipe, task: Task) -> None:
 
 
 def refuse_layers(recipe: Recipe, task: Task) -> None:
-    """A UsageError where pictures that are answered with would be no photographs, which alone can be written."""
+    """A UsageError where pictures that are answered with would be no photographs, which alone can be written, or where
+    they are changed as only photographs can be."""
+    if PRESETS[str(recipe.augment)].operations and layers_of(recipe.channels, recipe.depth):
+        layers = f"{many(recipe.channels or 3, 'layer')} of {recipe.depth} bits"
+        cause = f"{recipe.augment} changes 1 or 3 layers of 8 bits, and no {layers}"
+        raise UsageError("augment", cause, (Option("augment", "standard"),))
     if of_pictures(task) and not task.masked and layers_of(recipe.channels, recipe.depth):
         key = "channels" if recipe.channels not in (1, 3) else "depth"
         cause = f"{getattr(recipe, key)}: the task {task.name} answers pictures of 1 or 3 layers of 8 bits"

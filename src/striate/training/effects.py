@@ -28,6 +28,7 @@ def refuse_idle(asked: Recipe, filled: Recipe, lost: int) -> None:
         (("nesterov",), filled.optimizer == "adamw", "AdamW has no momentum of Nesterov's"),
         (("nesterov",), filled.momentum == 0, "there is no momentum"),
         (("context",), filled.resize != "tiles" and not lost, f"{filled.resize} makes no tiles of a picture"),
+        (("operations", "magnitude"), filled.augment != "randaugment", f"{filled.augment} is not randaugment"),
         (("saturation", "hue", "colour_noise"), filled.channels != 3, f"{filled.channels} channels have no colour"),
         (("part", "finetune", "layer_decay", "frozen_norms"), filled.weights is None, "it starts from random weights"),
         (("layer_decay",), filled.finetune in ("head", "none"), f"finetune {filled.finetune} knows one rate"),

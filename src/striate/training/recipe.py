@@ -118,7 +118,7 @@ class Recipe:
     ignore: int | None = _key(None, "id in masks that counts nowhere", "Data", least=-(2**31), most=2**31 - 1)
     masks: Literal["classes", "objects"] = _key("classes", "ids in masks are classes, or each is an object", "Data")
 
-    augment: Literal["none", "light", "standard", "strong", "elastic"] | None = _key(
+    augment: Literal["none", "light", "standard", "strong", "elastic", "randaugment", "trivialaugment"] | None = _key(
         None, "preset of random changes; the options below replace single values of it", "Augmentation"
     )
     mirror: bool | None = _key(None, "mirror left-right in half of the draws", "Augmentation")
@@ -134,6 +134,10 @@ class Recipe:
         None, "smooth random deformation: its deviation as a share of the side, 0.02 in the U-Net paper",
         "Augmentation", least=0, most=0.5,
     )  # fmt: skip
+    operations: int | None = _key(
+        None, "RandAugment's N: operations drawn for each picture", "Augmentation", least=0, most=10
+    )
+    magnitude: int | None = _key(None, "RandAugment's M: how far each goes", "Augmentation", least=0, most=10)
     brightness: float | None = _key(None, "relative change, at most", "Augmentation", least=0, most=1)
     contrast: float | None = _key(None, "relative change, at most", "Augmentation", least=0, most=1)
     saturation: float | None = _key(None, "relative change, at most", "Augmentation", least=0, most=1)
