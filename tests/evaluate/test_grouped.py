@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from striate.evaluate import grouped
 from striate.evaluate.numbers import Number, number
 from striate.evaluate.paired import paired, told
-from striate.evaluate.result import beside
+from striate.evaluate.result import RARE, beside, doubts
 from striate.tasks.measures import AUC, Dice, Hits, Mean, Measure, Recalls, Statistic
 
 
@@ -213,3 +213,34 @@ def test_a_difference_by_groups_is_told_with_them_and_with_how_many_would_do() -
     assert "It cannot be told apart from the majority class on the same 600 test pictures in 20 groups: " in sentence
     assert sentence.endswith(" groups.")
     assert not math.isnan(record["paired"]["p"])
+
+
+def recalls_of(*counts: int, groups: int | None = None) -> dict[str, object]:
+    """A result of classes with so many pictures each, or in so many groups."""
+    rows = []
+    for place, count in enumerate(counts):
+        of = None if groups is None else np.arange(count) % groups
+        rows.append(
+            {
+                "class": "abc"[place],
+                "support": count,
+                "recall": number(Hits("recall", np.arange(count) > 0), "test", of).as_dict(),
+            }
+        )
+    told = number(Hits("accuracy", np.arange(90) > 9), "test", None if groups is None else np.arange(90) % groups)
+    return {"subset": "test", "numbers": [told.as_dict()], "classes": rows, "baselines": [told.as_dict()]}
+
+
+def test_a_class_that_is_too_rare_for_its_interval_is_named_with_its_count() -> None:
+    assert doubts(recalls_of(40, 12)) == []
+    (said,) = doubts(recalls_of(40, 11, 2))
+    assert said == (
+        "too rare for a number of their own to tell much, for with fewer than 12 test pictures an interval may span "
+        "half of the scale: 'b' has 11, 'c' has 2"
+    )
+    half = [number(Hits("", np.arange(n) % 2 == 0), "test") for n in (RARE - 2, RARE)]
+    assert [width(each) > 0.5 for each in half] == [True, False], "where the rule comes from"
+    (said,) = doubts(recalls_of(60, 40, groups=11))
+    assert "fewer than 12 test groups" in said
+    assert "'a' has 11" in said
+    assert doubts(recalls_of(60, groups=5))[-1] == "5 test groups cannot tell two apart: that takes at least 6"

@@ -3,11 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
+from striate.base import words
 from striate.evaluate.grouped import Groups
+from striate.evaluate.intervals import FEWEST
 from striate.evaluate.numbers import number
 from striate.evaluate.paired import paired
 from striate.tasks.measures import Measure
 from striate.tasks.task import Rows, Task
+
+# With fewer pictures, or groups, Wilson's interval of a half is wider than a half.
+RARE = 12
 
 
 def result(task: Task, kept: Rows, subset: str, groups: Groups | None = None) -> dict[str, Any]:
@@ -27,6 +32,28 @@ def beside(one: Measure, rivals: Sequence[Measure], subset: str, groups: Groups 
         found = paired(one, each, groups)
         told.append(number(each, subset, groups).as_dict() | ({} if found is None else {"paired": found.as_dict()}))
     return told
+
+
+def doubts(result: Mapping[str, Any]) -> list[str]:
+    """In sentences, what numbers of a result tell too little: of classes that are rare, and of few groups."""
+    said, subset = [], words.subset(result["subset"])
+    rows = [
+        (each["class"], recall)
+        for each in result.get("classes", ())
+        if "support" in each and (recall := each.get("recall"))
+    ]
+    units = {name: recall["n"] if recall.get("groups") is None else recall["groups"] for name, recall in rows}
+    if rare := {name: count for name, count in units.items() if count < RARE}:
+        what = "groups" if any(recall.get("groups") is not None for _, recall in rows) else "pictures"
+        listed = words.some((f"{name!r} has {count:,}" for name, count in rare.items()), 3)
+        said.append(
+            f"too rare for a number of their own to tell much, for with fewer than {RARE} {subset} {what} an interval "
+            f"may span half of the scale: {listed}"
+        )
+    groups = result["numbers"][0].get("groups")
+    if groups is not None and groups < FEWEST and result.get("baselines"):
+        said.append(f"{words.many(groups, f'{subset} group')} cannot tell two apart: that takes at least {FEWEST}")
+    return said
 
 
 def _plain(value: Any, subset: str, groups: Groups | None) -> Any:

@@ -20,6 +20,7 @@ from striate.base.outputs import Output, known_by
 from striate.base.sections import Block, Curve, Matrix, NumberTable, Section
 from striate.evaluate import paired
 from striate.evaluate.numbers import is_mean
+from striate.evaluate.result import doubts
 from striate.report import figures
 from striate.report.origin import name_of
 
@@ -226,9 +227,11 @@ def _some_epochs(material: Material) -> Sequence[Mapping[str, Any]]:
 
 
 def _beside(result: Mapping[str, Any]) -> list[str]:
-    """Whether the network beats each baseline, in words, the strongest first; a run of before says nothing of it."""
+    """Whether the network beats each baseline, in words, the strongest first, and what tells too little; a run of
+    before says nothing of it."""
     compared = [each for each in result["baselines"] if "paired" in each]
-    return [paired.told(result["numbers"][0], each) for each in sorted(compared, key=lambda each: -each["value"])]
+    told = [paired.told(result["numbers"][0], each) for each in sorted(compared, key=lambda each: -each["value"])]
+    return told + [f"{doubt[:1].upper()}{doubt[1:]}." for doubt in doubts(result)]
 
 
 def _comparison(result: Mapping[str, Any], headline: str) -> list[Markup]:

@@ -47,6 +47,7 @@ def tell_lines(text: str, *, file: TextIO | None = None) -> None:
 
 def print_result(result: Mapping[str, Any], run: Path) -> None:
     from striate.evaluate import paired
+    from striate.evaluate.result import doubts
 
     for each in result["numbers"]:
         tell(number(each))
@@ -54,6 +55,8 @@ def print_result(result: Mapping[str, Any], run: Path) -> None:
         tell(f"beside it: {number(each)}")
     if rival := paired.strongest(result):
         tell(paired.told(result["numbers"][0], rival))
+    for doubt in doubts(result):
+        tell(doubt)
     if "openings" in result:
         tell(f"this test set has been opened {often(result['openings'])}")
     if result["subset"] == "val":

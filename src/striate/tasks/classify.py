@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, final
+from typing import Annotated, Any, ClassVar, Literal, final
 
 import numpy as np
 import torch
@@ -26,6 +26,13 @@ SIDE = 16
 MISTAKES, THUMBNAIL = 24, 96
 # Beyond so many classes the confusion matrix is what predictions.csv counts, and more of its cells are listed.
 FEW = 100
+# How a page states that classes of different sizes were made to count alike.
+_CHOSEN = "the epoch was chosen by balanced accuracy."
+CORRECTED = MappingProxyType({
+    "none": "",
+    "weights": f" In training the losses of a class were weighed, its pictures inversely; {_CHOSEN}",
+    "sampling": f" In training each epoch had as many pictures of each class, some several times; {_CHOSEN}",
+})  # fmt: skip
 # Temperatures that are looked at: beyond them every answer is either sure or even.
 COLDEST, HOTTEST = 0.05, 20.0
 
@@ -58,11 +65,14 @@ class Classify(Usual):
     pictures: ClassVar[bool] = False
     networks: ClassVar[frozenset[str]] = frozenset({"classify"})
     mixes: ClassVar[bool] = True
-    shares: ClassVar[frozenset[str]] = frozenset({"accuracy"})
+    shares: ClassVar[frozenset[str]] = frozenset({"accuracy", "balanced_accuracy"})
     recipe: ClassVar[Mapping[str, Any]] = MappingProxyType({})
 
     classes: tuple[str, ...]
     label_smoothing: Annotated[float, Range(0.1, least=0, most=0.99)] = 0.0
+    imbalance: Literal["none", "weights", "sampling"] = "none"
+    weights: tuple[Annotated[float, Range(1, least=0)], ...] = ()
+    """Of each class, where the loss is weighted: by its training pictures, whose mean weight is 1."""
     calibrate: bool = option(False, "divide logits by a temperature that validation settles")
     temperature: Annotated[float, Range(1, least=COLDEST, most=HOTTEST)] = 1.0
     """Guo et al. 2017, section 4.2; 1 unless `settled` has found another."""
@@ -72,13 +82,24 @@ class Classify(Usual):
     def channels(self, pictures: int) -> tuple[int, int]:
         return pictures, len(self.classes)
 
+    def measured(self, train: Iterator[Batch]) -> "Classify":
+        """With the weight of each class, where that was asked for: all pictures / (classes * its pictures)."""
+        if self.imbalance != "weights":
+            return self
+        labels = torch.cat([batch.targets["label"].cpu() for batch in train])
+        counts = torch.bincount(labels, minlength=len(self.classes)).double()
+        weights = torch.where(counts > 0, counts.sum() / ((counts > 0).sum() * counts.clamp(min=1)), 1.0)
+        return replace(self, weights=tuple(weights.tolist()))
+
     def loss(self, outputs: Tensor | Heads, batch: Batch) -> Tensor:
-        """Cross-entropy in nats, (n,); that of each auxiliary answer is added, times their weight."""
+        """Cross-entropy in nats, (n,), times the weight of the class; that of each auxiliary answer is added, times
+        their weight."""
         if isinstance(outputs, Heads):
             losses = [self.loss(each, batch) for each in outputs.auxiliary]
             return self.loss(outputs.logits, batch) + outputs.weight * torch.stack(losses).sum(0)
         targets = batch.targets["label"]
-        return functional.cross_entropy(outputs, targets, reduction="none", label_smoothing=self.label_smoothing)
+        each = functional.cross_entropy(outputs, targets, reduction="none", label_smoothing=self.label_smoothing)
+        return each * outputs.new_tensor(self.weights)[targets] if self.weights else each
 
     def joined(self, outputs: Sequence[Tensor], weights: Sequence[float], tasks: Sequence[Any]) -> Tensor:
         """The logarithm of the weighted mean of probabilities: Krizhevsky et al. 2012, section 4.1; float64.
@@ -99,16 +120,19 @@ class Classify(Usual):
         return kept.shape[1] == len(self.classes) + 1 and bool(np.isin(kept[:, -1], np.arange(len(self.classes))).all())
 
     def summary(self, kept: Tensor) -> dict[str, float]:
-        """Log loss in nats without smoothing, and accuracy."""
+        """Log loss in nats without smoothing, and accuracy; balanced accuracy as well where imbalance is corrected."""
         logits, targets = kept[:, :-1].contiguous(), kept[:, -1].long()
-        return {
-            "loss": float(functional.cross_entropy(logits, targets)),
-            "accuracy": float((logits.argmax(1) == targets).double().mean()),
-        }
+        right = (logits.argmax(1) == targets).double()
+        told = {"loss": float(functional.cross_entropy(logits, targets)), "accuracy": float(right.mean())}
+        if self.imbalance == "none":
+            return told
+        counts = torch.bincount(targets, minlength=len(self.classes))
+        recalls = torch.bincount(targets, right, minlength=len(self.classes))[counts > 0] / counts[counts > 0]
+        return told | {"balanced_accuracy": float(recalls.mean())}
 
     def score(self, summary: Mapping[str, float]) -> tuple[float, ...]:
-        """Accuracy, and between equals the lower log loss."""
-        return summary["accuracy"], -summary["loss"]
+        """Accuracy, or where imbalance is corrected balanced accuracy; between equals the lower log loss."""
+        return summary.get("balanced_accuracy", summary["accuracy"]), -summary["loss"]
 
     def settled(self, kept: Rows) -> "Classify":
         """With the temperature of the least log loss, where it was asked for."""
@@ -246,7 +270,8 @@ class Classify(Usual):
                 "classes", "Classes",
                 "Recall: the share of a class's pictures that were found. Precision: the share of answers with that "
                 "class that were right. F1: their harmonic mean. Each with its 95 % interval and its n, on the "
-                f"{words.subset(result['subset'])} pictures. Interval methods: {methods}.",
+                f"{words.subset(result['subset'])} pictures. Interval methods: {methods}."
+                + CORRECTED[self.imbalance],
                 (NumberTable(
                     ("class", "pictures"), ("recall", "precision", "f1"),
                     [(row["class"], row["support"], row) for row in result["classes"]],

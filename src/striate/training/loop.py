@@ -30,6 +30,7 @@ from striate.predictor import Member, Predictor
 from striate.runs import checkpoint
 from striate.tasks.task import Outputs, Task
 from striate.training import optimizers, told
+from striate.training.balance import order_of
 from striate.training.disk import Disk
 from striate.training.execution import Epoch
 from striate.training.machine import Clock, Machine
@@ -131,13 +132,13 @@ class Trainer:
     def epoch(self) -> None:
         """The steps of an epoch that are still to do, then validation and the choice of the best."""
         job, progress, began = self.job, self.progress, time.monotonic()
-        order = job.units.order(self._train, job.recipe.seed, progress.epoch)
-        groups = cut_batches(order, job.batch)[progress.done :]
+        groups = cut_batches(order_of(job, self._train, progress.epoch), job.batch)[progress.done :]
         shares = [_share(group, job.machine, job.augmenter.mixes) for group in groups]
         self.set_out()
         self._pace.begin()
-        for group, batch in zip(groups, job.train.batches(shares), strict=True):
-            loss, beside = self.step(batch, len(group))
+        read = job.train.batches([share % len(job.units) for share in shares])
+        for group, share, batch in zip(groups, shares, read, strict=True):
+            loss, beside = self.step(dataclasses.replace(batch, indices=share), len(group))
             progress.loss_sum += processes.summed(loss, job.machine.device)
             if job.partner is not None:
                 progress.partner_sum += processes.summed(beside, job.machine.device)
@@ -267,7 +268,7 @@ class Trainer:
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         value, beside = total.tolist()
         if not math.isfinite(value + beside) or not math.isfinite(float(norm)):
-            names = [job.units.name(index) for index in batch.indices]
+            names = [job.units.name(index % len(job.units)) for index in batch.indices]
             listed = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
             self._not_finite(
                 f"the loss is {value + beside:g} and the gradient's norm {float(norm):g}; the batch was {listed}"

@@ -68,6 +68,9 @@ class Recipe:
     task_options: Mapping[str, str | float | bool] = _key(
         dict, "options of the task: --task-options.calibrate true", "Task"
     )
+    imbalance: Literal["none", "weights", "sampling"] | None = _key(
+        None, "classes of different sizes: weights in the loss, or sampling as many pictures of each", "Task"
+    )
     label_smoothing: float | None = _key(None, "probability spread over all classes", "Task", least=0, most=0.99)
 
     size: int | tuple[int, int] | None = _key(

@@ -24,6 +24,7 @@ _CALLED: Mapping[str, str] = {
     "flip": "vflip flipud vertical_flip flip_vert",
     "keep_sealed": "no_test holdout skip_test",
     "groups": "group group_by group_col group_column group_key group_id groupby patients patient_id subject_id",
+    "imbalance": "class_weight class_weights balanced balance sampler weighted_sampler class_balance oversample",
     "label_smoothing": "smoothing ls",
     "layer_decay": "llrd lr_mult layerwise_decay discriminative_rates",
     "masks": "mask_dir mask_type",

@@ -32,6 +32,7 @@ GAIN = (
 
 def before(job: Job, steps: int) -> Iterator[str]:
     """Of a training that starts anew, with so many steps an epoch; a sentence each."""
+    yield from _imbalance(job)
     yield from _enlarged(job)
     yield from _of_another_form(job)
     yield from _published(job)
@@ -48,6 +49,22 @@ def time(job: Job, pace: Pace, pictures: float, left: float, since: int) -> str:
         f"{'at most' if job.recipe.patience else 'about'} {duration(pace.seconds + left)} for {epochs:,} "
         f"{'more ' if since else ''}{plural('epoch', epochs)}, at {rate:,.{0 if rate >= 10 else 1}f} {what} a second"
     )
+
+
+def _imbalance(job: Job) -> Iterator[str]:
+    """How classes of different sizes are made to count alike."""
+    if job.recipe.imbalance in (None, "none"):
+        return
+    own, classes = job.samples.targets.strata[job.split.train], job.samples.targets.classes
+    counts = np.bincount(own, minlength=len(classes))
+    most, least = int(counts.argmax()), int(np.where(counts > 0, counts, counts.max()).argmin())
+    share = len(own) / (counts > 0).sum()
+    if job.recipe.imbalance == "weights":
+        said = " and ".join(f"{share / counts[each]:.3g} of {classes[each]!r}" for each in (least, most))
+        yield f"losses are weighed by class, {said} (pictures of a class inversely, 1 in the mean)"
+    else:
+        said = " and ".join(f"{share / counts[each]:.3g} times of {classes[each]!r}" for each in (least, most))
+        yield f"classes are sampled alike: an epoch has each picture {said} in the mean, changed anew each time"
 
 
 def _enlarged(job: Job) -> Iterator[str]:
