@@ -18,6 +18,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
+from shards import shards_of
 from small import Notes, digest, photographs
 from striate.data.load import read_samples
 from striate.runs.run import open_run
@@ -88,6 +89,7 @@ SOURCES: dict[str, Callable[[Path, Path], Any]] = {
     "Parquet of bytes": of_bytes,
     "Hugging Face": hugging_face,
     "zip": zipped,
+    "shards": lambda folder, home: shards_of(folder, home / "tars", 3),
 }
 # Trains on the first of its data, and then on each in a process that is killed in the middle of the second epoch.
 KILLED = """
