@@ -93,12 +93,15 @@ def page(found: dict[tuple[str, int], dict[str, Any]], asked: argparse.Namespace
     rows = [
         [
             str(each),
-            str(len(found["scratch", each]["right"])),
+            str(len(found[asked.only[0], each]["right"])),
             *(f"{100 * shares[way][place]:.1f}" for way in asked.only),
         ]
         for place, each in enumerate(splits)
     ]
-    lines = [table(["split seed", "n", *asked.only], rows), "", "Each way less from scratch, on the same pictures:", ""]
+    lines = [table(["split seed", "n", *asked.only], rows), ""]
+    if "scratch" not in asked.only:
+        return lines
+    lines += ["Each way less from scratch, on the same pictures:", ""]
     rows = []
     for way in asked.only:
         own = [np.array(list(found[way, each]["right"].values())) for each in splits]
