@@ -125,3 +125,12 @@ def test_the_table_of_c_reads_as_the_paper_prints_it():
         "conv3-512 conv3-512 conv1-512 maxpool conv3-512 conv3-512 conv1-512 maxpool FC-4096 FC-4096 FC-1000"
     )
     assert [line.layer for line in table("vgg11_lrn")][:3] == ["conv3-64", "LRN", "maxpool"]
+
+
+def test_without_dense_layers_maps_are_averaged_and_one_linear_layer_answers():
+    plain, net = on_nothing("vgg16"), on_nothing("vgg16", dense="false", classes=5)
+    features = {key: value.shape for key, value in plain.state_dict().items() if key.startswith("features.")}
+    found = {key: value.shape for key, value in net.state_dict().items()}
+    assert found == features | {"fc.weight": (5, 512), "fc.bias": (5,)}
+    assert sum(each.numel() for each in net.parameters()) == 14_714_688 + 5 * 513
+    assert net(torch.empty(2, 3, 40, 70, device="meta")).shape == (2, 5)
