@@ -121,12 +121,13 @@ def test_a_subset_is_judged_on_its_own(tmp_path: Path) -> None:
     assert "1 of 10 files of val/" in refusal(tmp_path).cause
 
 
-def test_a_class_that_is_mostly_bad_stops_whatever_is_allowed(tmp_path: Path) -> None:
+def test_a_class_that_is_mostly_bad_stops_unless_as_much_is_allowed(tmp_path: Path) -> None:
     fill(tmp_path, "cat dog rare", 5)
     for index in range(3):
         put(tmp_path / "rare" / f"{index}.png", b"")
-    error = refusal(tmp_path, max_bad=1.0)
+    error = refusal(tmp_path, max_bad=0.4)
     assert "3 of 5 files of class 'rare'" in error.cause
+    assert len(scan(list_folder(tmp_path), max_bad=0.6)) == 12
 
 
 def test_L19_when_nothing_can_be_used_the_kinds_are_counted(tmp_path: Path) -> None:
@@ -284,7 +285,7 @@ def test_workers_change_nothing_but_the_time(tmp_path: Path) -> None:
 
 
 def test_an_unknown_check_is_a_usage_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="full or headers"):
+    with pytest.raises(UsageError, match="full, headers or names"):
         scan(list_folder(fill(tmp_path, "cat dog")), check="fast")
 
 

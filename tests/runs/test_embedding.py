@@ -46,7 +46,8 @@ def test_only_sealed_pictures_open_the_test_set(run, tmp_path):
         f"1 is of this run's sealed test set, which has now been opened {before + 2} times",
     )
     assert set(found.labels) == {"class 0", "class 1", "class 2"}
-    assert np.array_equal(found.vectors[:9], run.embed(files(run, "val")).vectors)
+    # with other pictures beside them some processors add in another order
+    np.testing.assert_allclose(found.vectors[:9], run.embed(files(run, "val")).vectors, rtol=1e-5, atol=1e-6)
 
 
 def test_an_opening_is_written_before_the_first_sealed_picture_is_looked_at_and_once(run, monkeypatch):

@@ -44,6 +44,19 @@ def test_what_was_measured_is_known_from_before(tmp_path, monkeypatch):
     assert len(asked) == len(other.split.train)
 
 
+def test_what_is_known_by_name_alone_is_measured_anew(tmp_path, monkeypatch):
+    """Its bytes may be others by now."""
+    photos = photographs(tmp_path / "photos")
+    recipe = {"data": str(photos), "model": "lenet5", "size": 32, "epochs": 1, "check": "names"}
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "kept"))
+    asked = counted(monkeypatch)
+    first = job(tmp_path / "a", **recipe)
+    count = len(asked)
+    assert count >= len(first.split.train)
+    job(tmp_path / "b", **recipe)
+    assert len(asked) == 2 * count
+
+
 def test_above_so_many_it_is_a_sample_that_the_contents_choose_and_the_notes_say_so(tmp_path, monkeypatch):
     photos = photographs(tmp_path / "photos")
     recipe = {"data": str(photos), "model": "lenet5", "size": 32, "epochs": 1, "augment": "none"}

@@ -156,7 +156,7 @@ class Audit:
         red, green, blue = self.colour
         notes = [f"mean colour: red {red:.0f}, green {green:.0f}, blue {blue:.0f} of 255; {self.grey:,} are grey"]
         if self.sealed:
-            notes.append(f"of the {len(self) - len(self.sealed):,} pictures that are not sealed")
+            notes.append(f"of {many(len(self) - len(self.sealed), 'picture')} not sealed")
         return Table(
             ("of each picture", "least", "25 %", "median", "75 %", "greatest"), rows, notes=notes, right=range(1, 6)
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, final
 
 from striate.base.errors import Option
+from striate.base.words import many
 from striate.data import look, masks, picture
 from striate.data.cache import Known, Say, written_by
 from striate.data.contents import Contents, identity_of
@@ -35,7 +36,7 @@ def looks_or_known(
     keys = [key(place) for place in every]
     fresh = [place for place, each in enumerate(keys) if each not in known.entries]
     if len(fresh) < len(keys):
-        say(f"scan: {len(keys) - len(fresh):,} pictures known from before, {len(fresh):,} looked at")
+        say(f"scan: {many(len(keys) - len(fresh), 'picture')} known from before, {len(fresh):,} looked at")
     several = workers if len(fresh) >= min(len(keys), WORTH_A_POOL) else 0
     coming, found, done = looks(listing, contents, manner, several, fresh), dict[bytes, bytes](), 0
     try:

@@ -44,7 +44,8 @@ def colours(
     contents = splits.digest(units.samples, np.unique(units.of[chosen]))
     code = written_by(picture, preprocess)
     of = [contents, len(chosen), canvas.as_dict(), decode.DECODER, code]
-    known = Known(folder if code else None, "colours", of, say)
+    by_content = units.samples.split_by == "content"  # else the key would not tell what is in the files
+    known = Known(folder if code and by_content else None, "colours", of, say)
     if (held := known.entries.get(b"")) is not None:
         try:
             found: Measured = read(Measured, json.loads(held), "", "measured")

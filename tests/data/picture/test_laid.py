@@ -74,7 +74,8 @@ def test_a_field_of_one_value_keeps_it_wherever_the_picture_lies(height, width, 
     back = at.back(np.full(units.sides(size), 0.25, np.float32), "field", np.nan)
     assert back.shape == (height, width)
     assert np.allclose(back[np.isfinite(back)], 0.25)
-    assert np.isfinite(back).any()
+    seen = [side / by for side, by in zip(units.sides(size), at.scale, strict=True)]
+    assert np.isfinite(back).any() or min(seen) < 1, "a crop of less than a pixel may miss the middle of each"
     if how != "crop":
         assert np.isfinite(back).all(), "all of the picture is seen"
 

@@ -182,7 +182,7 @@ def _samples(
             pictures = [suffix for suffix in parts if _is_picture(f".{suffix}")]
             pictures = pictures or [suffix for suffix in parts if _is_picture(PurePosixPath(suffix).suffix)]
             if len(pictures) > 1:
-                bad.append(f"{key} in {shard.name}: {len(pictures)} pictures, {listed(pictures)}")
+                bad.append(f"{key} in {shard.name}: {many(len(pictures), 'picture')}, {listed(pictures)}")
             elif not pictures:
                 ignored["sample without a picture"].append(key)
             else:
