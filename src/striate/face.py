@@ -18,7 +18,8 @@ from striate.base.errors import DataError, RunError, UsageError, near
 from striate.base.paths import path_of
 from striate.base.screen import Screen
 from striate.base.units import parse_bytes
-from striate.data.load import MEANT, Data, have_masks, read_samples
+from striate.data.asked import AUDITED, MEANT
+from striate.data.load import Data, have_masks, read_samples
 from striate.data.sources.builtin import built_in
 from striate.training.execution import Epoch, Execution, Listener
 from striate.training.recipe import Recipe, read_toml, recipe_of
@@ -196,10 +197,6 @@ def _opened(run: str | os.PathLike[str] | Run) -> Run:
     from striate.runs.run import Run, open_run
 
     return run if isinstance(run, Run) else open_run(run)
-
-
-# The keys of a recipe that an audit takes: how data are read. It stops at nothing that it is to find.
-AUDITED = ("max_pixels", "follow_links", "merge_classes", *MEANT)
 
 
 def audit(

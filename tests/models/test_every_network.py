@@ -218,7 +218,7 @@ def test_bfloat16_and_channels_last_run_and_agree(name):
     # 110 layers without shortcuts, not trained, amplify it 10^5 times, five layers hardly.
     for each in (cast, half):
         assert each.isfinite().all()
-        assert apart(each, expected) < 0.02 + 2**16 * apart(last, expected)
+        assert apart(each, expected) < 0.04 + 2**16 * apart(last, expected)
 
 
 def without_repeats(net: nn.Module) -> nn.Module:

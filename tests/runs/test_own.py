@@ -7,7 +7,8 @@ import pytest
 
 from pictures import encode, photo, put
 from striate.base.errors import DataError
-from striate.data.load import MEANT, read_samples
+from striate.data.asked import MEANT
+from striate.data.load import read_samples
 from striate.data.samples import Samples
 from striate.data.splits import cut
 from striate.runs import subsets

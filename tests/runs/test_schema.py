@@ -351,5 +351,5 @@ def test_a_recipe_that_no_training_can_mean_is_told_of_the_run(run, capsys):
 def test_ranges_of_augmentation_are_the_same_in_a_recipe_and_in_a_run():
     keys = {each.name: each.metadata["within"] for each in dataclasses.fields(Recipe)}
     for name, kind in get_type_hints(Augment, include_extras=True).items():
-        marks = [mark for mark in get_args(kind)[1:] if isinstance(mark, Range)]
+        marks = [mark for part in (kind, *get_args(kind)) for mark in get_args(part)[1:] if isinstance(mark, Range)]
         assert marks == ([keys[name]] if keys[name] else [])

@@ -85,7 +85,7 @@ def test_training_leaves_a_whole_run_folder_and_names_the_bad_file(trained):
     facts = json.loads((run / "run.json").read_text())
     assert [name for name, _ in facts["data"]["skipped"]] == ["class 0/broken.jpg"]
     result = json.loads((run / "result.json").read_text())
-    assert {number["name"] for number in result["numbers"]} == {"accuracy", "log loss"}
+    assert {number["name"] for number in result["numbers"]} == {"accuracy", "balanced accuracy", "log loss"}
     assert all(number["low"] <= number["value"] <= number["high"] for number in result["numbers"])
     assert [number["name"] for number in result["baselines"]] == ["majority class", "RBF support vector machine"]
     for each in result["baselines"]:
@@ -114,10 +114,11 @@ def test_a_page_is_made_again_of_a_run_that_kept_less(capsys, trained, tmp_path)
     (run / "result.json").write_text(json.dumps(result))
     assert call(capsys, "report", run)[0] == 0
     page = (run / "report.html").read_text()
-    assert 'id="beside"' in kept
+    beside = "told apart from the RBF"
+    assert beside in kept
     assert "began 20" in kept
     assert "<code>striate train …/photos --model resnet20" in kept
-    assert 'id="beside"' not in page
+    assert beside not in page
     assert "began" not in page
     assert "<code>" not in page
     assert 'id="origin">resnet20, ' in page

@@ -30,7 +30,7 @@ from striate.data.preprocess import LUMA, Measured, Preprocess, larger, scaled
 Draws = npt.NDArray[np.float64]
 Share = Annotated[float, Range(0, least=0, most=1)]
 Alpha = Annotated[float, Range(0, least=0, most=10)]
-Magnitude = Annotated[int, Range(9, least=0, most=operations.MOST)]
+Magnitude = Annotated[int, Range(0, least=0, most=operations.MOST)]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Augment:
     elastic: Annotated[float, Range(0, least=0, most=0.5)] = 0.0
     """Ronneberger et al. 2015, section 3.1: displacements on a grid of 3x3, bicubic between; normal numbers of this
     deviation as a share of the shorter side (their 10 of 512 pixels: 0.02)."""
-    operations: Annotated[int, Range(2, least=0, most=10)] = 0
+    operations: Annotated[int, Range(0, least=0, most=10)] = 0
     """Cubuk et al. 2020: N, how many operations are drawn of the table of `operations`."""
     magnitude: Magnitude | None = None
     """Cubuk et al. 2020: M, how far each goes; None: each draws its own from a wider range, Müller and Hutter 2021."""

@@ -151,7 +151,10 @@ class Resident:
                 name: values.new_empty(len(self._held), *values.shape[1:]) for name, values in batch.targets.items()
             }
         at = torch.from_numpy(rows).to(self._source.device)
-        self._store[at] = batch.pictures
+        if batch.pictures.dtype == torch.uint16:  # torch indexes the signed ones alone, of as many bits
+            self._store.view(torch.int16)[at] = batch.pictures.view(torch.int16)
+        else:
+            self._store[at] = batch.pictures
         for name, values in batch.targets.items():
             self._targets[name][at] = values
         self._laid[rows] = np.fromiter((self._shared.setdefault(each, each) for each in batch.laid), object, len(rows))

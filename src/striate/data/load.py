@@ -32,9 +32,6 @@ from striate.data.sources.shards import list_shards
 from striate.data.sources.table import SUFFIXES, legend_in, list_table
 from striate.data.targets import Nothing
 
-# The keys of a recipe that decide which samples there are.
-MEANT = ("layout", "mask_map", "ignore", "masks", "channels", "depth")
-READING = ("check", "max_bad", "max_pixels", "follow_links", "merge_classes", "allow_leak", *MEANT)
 # A name, a path, or pictures in memory: alone, or with their labels.
 Data = str | os.PathLike[str] | np.ndarray | list[Any] | tuple[Any, Any]
 

@@ -13,7 +13,8 @@ from striate.base import durable
 from striate.base.errors import DataError, MachineError, Option, RunError, UsageError, escaped
 from striate.base.tables import Table, html_table
 from striate.base.words import many, often
-from striate.data.load import MEANT, Data, read_samples
+from striate.data.asked import MEANT
+from striate.data.load import Data, read_samples
 from striate.data.samples import Samples
 from striate.evaluate.numbers import known
 from striate.evaluate.result import result

@@ -8,7 +8,8 @@ from typing import Any
 from striate.base import durable
 from striate.base.errors import DataError, Option, printable
 from striate.base.words import some
-from striate.data.load import READING, Data, read_samples
+from striate.data.asked import READING
+from striate.data.load import Data, read_samples
 from striate.data.samples import Samples
 from striate.runs import schema, subsets
 from striate.runs.subsets import Line

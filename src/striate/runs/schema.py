@@ -106,6 +106,7 @@ class Grouped:
     """How groups came about, and how many lie in each subset."""
 
     by: Text
+    digest: Digest
     train: Count
     val: Count
     test: Count

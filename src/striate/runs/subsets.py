@@ -1,5 +1,6 @@
 """split.csv: which sample is in which subset, a line each in the order of the samples."""
 
+import hashlib
 import os
 import re
 from collections import Counter
@@ -106,6 +107,9 @@ def lines(folder: Path, facts: Mapping[str, Any]) -> list[Line]:
     told = {name: subset["n"] for name, subset in facts["split"].items()}
     if counts != Counter(told):
         raise RunError(path, "its lines are not as many in each subset as run.json says", HINT)
+    digest = facts["groups"]["digest"] if facts.get("groups") else ""
+    if _partition(groups_of(found, np.arange(len(found)))) != digest:
+        raise RunError(path, "its groups are not those that run.json tells of", HINT)
     return found
 
 
@@ -136,11 +140,24 @@ def groups_of(found: Sequence[Line], places: Indices) -> Groups | None:
     return np.array([numbers[found[place].group] for place in places], dtype=np.int64)
 
 
+def _partition(groups: Groups | None) -> str:
+    """A digest of which samples belong together, whatever their groups are called; "" where there are none."""
+    if groups is None:
+        return ""
+    _, firsts, number = np.unique(groups, return_index=True, return_inverse=True)
+    return hashlib.sha256(firsts[number].astype("<i8").tobytes()).hexdigest()
+
+
 def grouped(samples: Samples, split: Split, by: str) -> dict[str, Any]:
     """For run.json: how groups came about, and how many lie in each subset."""
     found = {"train": split.train, "val": split.val, "test": split.test}
     each = {name: samples.groups_of(indices) for name, indices in found.items()}
-    return {"by": by, **{name: len(np.unique(groups)) for name, groups in each.items() if groups is not None}}
+    digest_of = _partition(samples.groups)
+    return {
+        "by": by,
+        "digest": digest_of,
+        **{name: len(np.unique(groups)) for name, groups in each.items() if groups is not None},
+    }
 
 
 def groups_told(told: Mapping[str, Any]) -> str:

@@ -22,10 +22,11 @@ from striate.base.paths import path_of
 from striate.base.randomness import key
 from striate.base.units import sides
 from striate.data import groups, splits
+from striate.data.asked import READING
 from striate.data.augment import Augment, Augmenter, canvas_for, preset
 from striate.data.feed import Feed, cut_batches, open_feed
 from striate.data.kept import Shelf
-from striate.data.load import READING, Data, have_masks, read_samples, reading_workers
+from striate.data.load import Data, have_masks, read_samples, reading_workers
 from striate.data.near import clusters
 from striate.data.picture.levels import WHITE
 from striate.data.preprocess import Preprocess

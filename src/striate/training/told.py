@@ -13,6 +13,7 @@ from striate.cost.walk.trace import trace
 from striate.data.feed import free_memory
 from striate.models import weights
 from striate.models.catalog import find, least_size
+from striate.tasks.task import of_pictures
 from striate.training.pace import Pace
 from striate.training.plan import Job
 from striate.training.recipe import FOR_PICTURES
@@ -104,7 +105,13 @@ def _published(job: Job) -> Iterator[str]:
     entry, pictures = find(job.network["name"]), len(job.split.train)
     if job.recipe.weights is not None:
         return
-    few = job.task.name == "classify" and job.preprocess.channels == 3 and not job.samples.grey and pictures < FEW
+    few = (
+        job.task.labelled
+        and not of_pictures(job.task)
+        and job.preprocess.channels == 3
+        and not job.samples.grey
+        and pictures < FEW
+    )
     size = roughly(4 * sum(each.numel() for each in job.net.parameters()), "B")
     if weights.published_fit(job.net, entry):
         said = (

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
 
-from striate.face import AUDITED
+from striate.data.asked import AUDITED
 from striate.shell.output import Force, Json, print_json, print_table, refuse_force, tell
 from striate.training.recipe import Recipe
 
