@@ -301,7 +301,7 @@ def _where_to_write(error: OSError) -> str:
 
 
 def _cell(value: object) -> object:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or (value.isalnum() and value.isascii()):  # a million digests need no second look
         return value
     text = escaped(value)
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from striate.runs import schema
 NAME, SEEN, SEALED = "split.csv", "seen.csv", "sealed.csv"
 HINT = "a fresh run; this folder is damaged"
 DIGEST = re.compile("[0-9a-f]{64}")
+_AT_ONCE = 10_000  # lines
 _HEAD = ("sample", "sha256", "class", "group", "subset")
 
 
@@ -45,13 +46,18 @@ def write_split(folder: Path, samples: Samples, split: Split) -> None:
     def group_of(place: int) -> str:
         return "" if samples.groups is None else samples.group_names[samples.groups[place]]
 
-    places = places[order]
-    names, digests = Names.of(samples.names).take(places), Digests.of(samples.digests).take(places)
-    rows = (
-        (name, digest, samples.targets.content(i).decode("utf-8", "surrogateescape"), group_of(i), subset)
-        for name, digest, i, subset in zip(names, digests, places.tolist(), named[order].tolist(), strict=True)
-    )
-    durable.write_csv(folder / NAME, _HEAD, rows)
+    names, digests = Names.of(samples.names), Digests.of(samples.digests)
+
+    def rows() -> Iterator[tuple[str, ...]]:
+        for start in range(0, len(order), _AT_ONCE):
+            part = order[start : start + _AT_ONCE]
+            own = places[part].tolist()
+            for name, sha256, i, where in zip(
+                names.take(own), digests.take(own), own, named[part].tolist(), strict=True
+            ):
+                yield name, sha256, samples.targets.content(i).decode("utf-8", "surrogateescape"), group_of(i), where
+
+    durable.write_csv(folder / NAME, _HEAD, rows())
 
 
 def write_seen(folder: Path, seen: Mapping[str, str]) -> None:
