@@ -1,7 +1,7 @@
 """One look at each picture before training: its digest, its size, and what decoding it says."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -22,8 +22,8 @@ from striate.data.picture.layers import Layers
 from striate.data.picture.sketch import sketch
 from striate.data.samples import digest_of
 
-# Pictures that a process is given at once; and from how many on it is worth starting one.
-_CHUNK, WORTH_A_POOL = 16, 500
+# Pictures that a process is given at once, four times as many from `_MANY` on; and how many are worth starting one.
+_CHUNK, _MANY, WORTH_A_POOL = 16, 20_000, 500
 
 
 @final
@@ -72,7 +72,8 @@ def looks(listing: Listing, contents: Contents, manner: Manner, workers: int, pl
     look = partial(_chunk, manner, root, pairs.legend if pairs else None)
     nothing: Sequence[str | None] = (None,) * count
     masked, objects = (pairs.masks, pairs.objects or nothing) if pairs else (nothing, nothing)
-    parts = [places[start : start + _CHUNK] for start in range(0, len(places), _CHUNK)]
+    step = _CHUNK if len(places) < _MANY else 4 * _CHUNK
+    parts = [places[start : start + step] for start in range(0, len(places), step)]
     columns = (
         (contents.taken(part) for part in parts),
         ([masked[place] for place in part] for part in parts),
@@ -99,19 +100,13 @@ def _chunk(
     masked: Sequence[str | None],
     objects: Sequence[str | None],
 ) -> list[Look]:
-    return [
-        _timely(manner, contents.where(place), partial(_look, manner, root, legend, contents, place, mask, of_objects))
-        for place, (mask, of_objects) in enumerate(zip(masked, objects, strict=True))
-    ]
-
-
-def _timely(manner: Manner, where: str, look: Callable[[], Look]) -> Look:
-    """The look, or a MachineError where it takes too long."""
-    answer, failed = list[Look](), list[BaseException]()
+    """A look at each; a MachineError where one takes too long."""
+    taken, failed, before = list[Look](), list[BaseException](), -1
 
     def work() -> None:
         try:
-            answer.append(look())
+            for place, (mask, of_objects) in enumerate(zip(masked, objects, strict=True)):
+                taken.append(_look(manner, root, legend, contents, place, mask, of_objects))
         except BaseException as error:
             failed.append(error)
 
@@ -119,13 +114,15 @@ def _timely(manner: Manner, where: str, look: Callable[[], Look]) -> Look:
     thread = threading.Thread(target=work, daemon=True)
     with decode.quiet():
         thread.start()
-        thread.join(manner.seconds)
+        while thread.is_alive() and before < len(taken):
+            before = len(taken)
+            thread.join(manner.seconds)
     if failed:
         raise failed[0]
-    if not answer:
+    if len(taken) < len(masked):
         cause = f"decoding it takes more than {manner.seconds:g} s"
-        raise MachineError(where, cause, "less load, or taking this file out")
-    return answer[0]
+        raise MachineError(contents.where(len(taken)), cause, "less load, or taking this file out")
+    return taken
 
 
 def _look(
@@ -153,7 +150,7 @@ def _look(
 def look_at(held: bytes | Pixels, where: str, manner: Manner) -> Look:
     """What a picture is; a DataError where it cannot be used."""
     if not isinstance(held, bytes):
-        return of_pixels(held, manner.sketched)
+        return replace(of_pixels(held, manner.sketched), digest=digest_of(held))
     if manner.check == "headers" and manner.layers is None and not manner.sketched:
         grey, size, notes, deep = decode.header(held, where, manner.max_pixels)
         if not deep:
@@ -169,10 +166,9 @@ def look_at(held: bytes | Pixels, where: str, manner: Manner) -> Look:
 
 
 def of_pixels(pixels: Pixels, sketched: bool = False) -> Look:
-    """The look at a picture that is in memory."""
+    """The look at a picture that is in memory, without its digest."""
     one_colour = bool((pixels == pixels[:1, :1]).all())
     return Look(
-        digest_of(pixels),
         size=pixels.shape[:2],
         grey=pixels.shape[2] == 1,
         one_colour=one_colour,

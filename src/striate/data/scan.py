@@ -23,7 +23,7 @@ from striate.data.picture.laid import Array, Pixels
 from striate.data.picture.layers import Layers
 from striate.data.picture.pixels import MOST_PIXELS, PIXELS
 from striate.data.picture.sketch import stacked
-from striate.data.samples import Checked, Groups, Indices, InMemory, Read, Samples, Skip, Unchecked, met
+from striate.data.samples import Checked, Groups, Indices, InMemory, Read, Samples, Skip, Unchecked, digest_of, met
 from striate.data.targets import HeldMasks, Labels, Nothing, ReadMask, Targets
 
 # No picture within the limits takes that long; what a picture is, no clock decides.
@@ -134,7 +134,10 @@ def looked_at(
     """
     pairs = listing.pairs
     found = [masks.seen_in_memory(each, pairs.legend) for each in values] if pairs else [None] * len(pictures)
-    seen = [replace(of_pixels(pixels), mask=mask) for pixels, mask in zip(pictures, found, strict=True)]
+    seen = [
+        replace(of_pixels(pixels), digest=digest_of(pixels), mask=mask)
+        for pixels, mask in zip(pictures, found, strict=True)
+    ]
 
     def read(use: Sequence[int], digests: Sequence[str]) -> tuple[Read, ReadMask | None]:
         files = InMemory(pictures, listing.names)
