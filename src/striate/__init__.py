@@ -3,8 +3,13 @@
 The public names are loaded when they are first used, for torch takes seconds to import.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+# Torch reads this when it first takes memory: in pages of 2 MB, for the system clears memory page by page, which costs
+# as much time as the arithmetic of a small network. Whoever sets it otherwise is left alone.
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 if TYPE_CHECKING:
     from striate.cost.count import count as count
