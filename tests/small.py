@@ -61,8 +61,8 @@ def digest(run: Any) -> str:
 
 # One name of each task.
 TASKS = tuple({kind: name for name, (kind, _) in registry.tasks().items()}.values())
-# The same where it takes long: a classifier and, with a critic beside, an inpainter are enough but for `-m whole`.
-SOME = [pytest.param(task, marks=() if task in ("classify", "inpaint") else pytest.mark.whole) for task in TASKS]
+# The same where it takes long: a classifier is enough but for `-m whole`; test_partner.py kills one with a critic.
+ONE = [pytest.param(task, marks=() if task == "classify" else pytest.mark.whole) for task in TASKS]
 SOURCES = ("digits", "folder", "table", "arrays")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from small import SOME, SOURCES, TASKS, Notes, data_of, digest, photographs, recipe_for, train
+from small import ONE, SOURCES, TASKS, Notes, data_of, digest, photographs, recipe_for, train
 from striate.base.errors import DataError, Interrupted, RunError
 from striate.runs.run import open_run
 from striate.tasks import registry
@@ -86,7 +86,7 @@ def test_the_seed_decides_the_bits(tmp_path):
     assert digest(first) == digest(again) != digest(other)
 
 
-@pytest.mark.parametrize("task", SOME)
+@pytest.mark.parametrize("task", ONE)
 def test_sigkill_and_sigterm_then_resume_give_the_bits_of_an_uninterrupted_training(task):
     kills = 2 if task == "classify" else 1  # benchmarks/kill.py has as many as one wants
     command = [sys.executable, str(KILL), "--kills", str(kills), "--term", "--seed", "11", "--task", task]

@@ -25,8 +25,8 @@ FEW = 1000
 # What they gained where it was measured: test accuracy in per cent by way, as benchmarks/finetune.py recorded it.
 RECORDED, GAINED, ANSWERS = "finetune-2026-11-29.md", {"full": 61.0, "scratch": 32.7}, 205
 GAIN = (
-    f"on 120 photographs of 8 classes a VGG-16 that began with them answered {GAINED['full']:.0f} % rightly, and one from "
-    f"random weights {GAINED['scratch']:.0f} % ({ANSWERS} answers, five splits); yours may gain less or more"
+    f"on 120 photographs of 8 classes a VGG-16 that began with them answered {GAINED['full']:.0f} % rightly, and one "
+    f"from random weights {GAINED['scratch']:.0f} % ({ANSWERS} answers, five splits); yours may gain less or more"
 )
 
 
