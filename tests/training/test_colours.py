@@ -53,8 +53,13 @@ def test_what_is_known_by_name_alone_is_measured_anew(tmp_path, monkeypatch):
     first = job(tmp_path / "a", **recipe)
     count = len(asked)
     assert count >= len(first.split.train)
+    monkeypatch.setattr(colours, "MOST", 10)
+    assert colours.note(first.units, first.split.train)[0].endswith("chosen by their names")
+    monkeypatch.undo()
+    asked = counted(monkeypatch)
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "kept"))
     job(tmp_path / "b", **recipe)
-    assert len(asked) == 2 * count
+    assert len(asked) == count
 
 
 def test_above_so_many_it_is_a_sample_that_the_contents_choose_and_the_notes_say_so(tmp_path, monkeypatch):

@@ -12,10 +12,10 @@ def subset(name: str) -> str:
     return _SUBSETS.get(name, name)
 
 
-def some(names: Iterable[str], most: int = 5) -> str:
+def some(names: Iterable[str], most: int = 5, between: str = ", ") -> str:
     """The first names and how many more there are."""
     listed = list(names)
-    return ", ".join(listed[:most]) + (f" and {len(listed) - most:,} more" if listed[most:] else "")
+    return between.join(listed[:most]) + (f" and {len(listed) - most:,} more" if listed[most:] else "")
 
 
 def plural(word: str, count: int) -> str:

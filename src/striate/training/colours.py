@@ -33,7 +33,8 @@ def note(units: Units, learning: Indices) -> tuple[str, ...]:
     if len(learning) <= MOST:
         return ()
     what = "pictures" if units.tile is None else "tiles"
-    return (f"mean and deviation are those of {MOST:,} of {len(learning):,} training {what}, chosen by their contents",)
+    by = "contents" if units.samples.split_by == "content" else "names"
+    return (f"mean and deviation are those of {MOST:,} of {len(learning):,} training {what}, chosen by their {by}",)
 
 
 def colours(

@@ -59,6 +59,9 @@ def _imbalance(job: Job) -> Iterator[str]:
     counts = np.bincount(own, minlength=len(classes))
     most, least = int(counts.argmax()), int(np.where(counts > 0, counts, counts.max()).argmin())
     share = len(own) / (counts > 0).sum()
+    if counts[most] == counts[least]:
+        yield f"imbalance {job.recipe.imbalance}: each class has as many training pictures, so that it changes nothing"
+        return
     if job.recipe.imbalance == "weights":
         said = " and ".join(f"{share / counts[each]:.3g} of {classes[each]!r}" for each in (least, most))
         yield f"losses are weighed by class, {said} (pictures of a class inversely, 1 in the mean)"

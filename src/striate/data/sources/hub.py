@@ -163,8 +163,7 @@ def _refuse_unsaid(where: Path | str, columns: Mapping[str, Mapping[str, Sequenc
         if text.lower() in UNSAID
     ]
     if bad:
-        more = f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
-        raise DataError(where, f"{'; '.join(bad[:SHOWN])}{more}", _SAVE)
+        raise DataError(where, some(bad, SHOWN, "; "), _SAVE)
 
 
 def _splits(where: Path | str, found: Any, learnable: bool) -> tuple[dict[str, Any], Mapping[str, str], list[str]]:

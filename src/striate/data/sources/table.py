@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import final
 
 from striate.base.errors import DataError, StriateError
-from striate.base.words import many
+from striate.base.words import many, some
 from striate.data.listing import Listing
 from striate.data.masks import Kind, Legend, Pairs, legend
 from striate.data.packed import Names
@@ -98,8 +98,7 @@ def _rows(
         if cause:
             bad.append(f"{sheet.unit} {number}: {cause}")
     if bad:
-        more = f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
-        raise DataError(path, f"{'; '.join(bad[:SHOWN])}{more}", f"correct these {sheet.unit}s, or take them out")
+        raise DataError(path, some(bad, SHOWN, "; "), f"correct these {sheet.unit}s, or take them out")
     if not found:
         raise DataError(path, "a table without rows", f"one {sheet.unit} for each picture")
     again = f"{many(lines - len(found), sheet.unit)} of {path.name} said before, and counted once"
