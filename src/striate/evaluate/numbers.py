@@ -17,6 +17,7 @@ from striate.evaluate.intervals import Found
 from striate.tasks.measures import AUC, Dice, Hits, Mean, Measure, Recalls, Statistic
 
 NORMAL, STUDENT = "normal", "Student over groups"
+BOTH, SHARE_OF_BOTH = "Student over seeds and pictures", "Wilson over seeds and pictures"
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Number:
             value, low, high = (decimal(each, 3) for each in (self.value, self.low, self.high))
         else:
             value, low, high = (f"{100 * each:.2f}" for each in (self.value, self.low, self.high))
-        return f"{told} {value}{' %' * (self.method != 'normal')} ({low} to {high}, n = {self.told_n})"
+        return f"{told} {value}{' %' * (not is_mean(self.method))} ({low} to {high}, n = {self.told_n})"
 
     def as_dict(self) -> dict[str, Any]:
         """As in result.json: without groups where there are none."""
@@ -73,7 +74,7 @@ def known(fields: Mapping[str, Any]) -> Number:
 
 def is_mean(method: str) -> bool:
     """Whether the interval is of a mean, which has no scale that ends at one."""
-    return method in (NORMAL, STUDENT)
+    return method in (NORMAL, STUDENT, BOTH)
 
 
 def number(measure: Measure, subset: str, groups: Groups | None = None) -> Number:

@@ -78,14 +78,14 @@ def _paired_by(one: Measure, other: Measure, groups: Groups) -> Paired | None:
     match one, other:
         case Hits(of=None), Hits(of=None) if len(one.right) == len(other.right):
             turned = _turned(one, other)
-            moves = [_moves(each, groups) for each in (one, other)]
         case (AUC(), AUC()) if np.array_equal(one.positive, other.positive):
-            moves = [grouped.area_moves(each.scores, each.positive, groups) for each in (one, other)]
+            pass
         case ((Mean() | Statistic()), (Mean() | Statistic())) if len(_summed(one)[0]) == len(_summed(other)[0]):
-            moves = [_moves(each, groups) for each in (one, other)]
+            pass
         case _:
             return None
-    p, found = grouped.differing(_found(one, groups), _found(other, groups), *moves)
+    (_, first), (_, second) = (_moves(each, groups) for each in (one, other))
+    p, found = grouped.differing(_found(one, groups), _found(other, groups), first, second)
     if not all(map(math.isfinite, found)):
         return None
     told = Paired(*found, len(groups), "Student over groups", groups=len(np.unique(groups)))
@@ -98,11 +98,26 @@ def _found(measure: Measure, groups: Groups) -> Found:
     return value, low, high
 
 
-def _moves(measure: Hits | Mean | Statistic, groups: Groups) -> Values:
-    """How far the value moves without each group."""
+def _moves(measure: Hits | Mean | Statistic | AUC, groups: Groups) -> tuple[float, Values]:
+    """The value, and how far it moves without each group."""
+    if isinstance(measure, AUC):
+        scores, positive = measure.scores, measure.positive
+        return intervals.area(scores, positive)[0], grouped.area_moves(scores, positive, groups)
     rows, of = _summed(measure)
+    if not len(rows):
+        return math.nan, np.empty(0)
     with np.errstate(invalid="ignore"):
-        return grouped.jackknifed(grouped.summed(rows, groups), of)[1] if len(rows) else np.empty(0)
+        return grouped.jackknifed(grouped.summed(rows, groups), of)
+
+
+def moves(measure: Measure, groups: Groups | None) -> tuple[float, Values] | None:
+    """The value, and how far it moves without each picture or group; None where it cannot be told without one."""
+    match measure:
+        case Hits(of=None, right=values) | Mean(values=values) | Statistic(rows=values) | AUC(scores=values):
+            units = np.arange(len(values)) if groups is None else groups
+            value, found = _moves(measure, units)
+            return (value, found) if len(found) == len(np.unique(units)) > 1 and math.isfinite(value) else None
+    return None
 
 
 def _turned(one: Hits, other: Hits) -> tuple[int, int]:
@@ -162,13 +177,18 @@ def _more(number: str, unit: str) -> str:
 
 
 def _needed(found: Paired) -> str:
-    """So many pictures would tell a difference as large as this one, four times of five."""
+    many = needed(found)
+    what = "pictures" if found.groups is None else "groups"
+    return "" if many is None else f": to tell so small a difference takes about {many:,} {what}"
+
+
+def needed(found: Paired) -> int | None:
+    """About so many pictures, or groups, would tell a difference as large as this one, four times of five.
+
+    To two digits. None where there are as many already, where there is no difference, and of more than a million.
+    """
     if not found.difference:
-        return ""
-    half = (found.high - found.low) / 2
-    n, what = (found.n, "pictures") if found.groups is None else (found.groups, "groups")
+        return None
+    half, n = (found.high - found.low) / 2, found.n if found.groups is None else found.groups
     many = n * (half / found.difference * (1 + POWER / intervals.Z)) ** 2
-    if not n < many < MOST:
-        return ""
-    digits = 1 - math.floor(math.log10(many))
-    return f": to tell so small a difference takes about {round(many, digits):,.0f} {what}"
+    return int(round(many, 1 - math.floor(math.log10(many)))) if n < many < MOST else None
