@@ -22,7 +22,7 @@ from striate.evaluate.rows import rows_anew
 from striate.predictor import Predictor
 from striate.runs import checkpoint, finished, subsets
 from striate.runs.kept import Kept, read_kept, write_kept
-from striate.runs.openings import Opening, close_opening, opening_of, record_opening, sealed_set
+from striate.runs.openings import Opening, close_opening, counted_in, opening_of, record_opening, sealed_set
 from striate.runs.own import read_own, write_place
 from striate.tasks.task import Rows
 
@@ -211,4 +211,4 @@ def told(sealed: int, opened: int, whose: str = "this run's") -> str:
 
 def _list_of(run: Of) -> tuple[Path, str]:
     """The list where openings are counted, and the test set that they are of."""
-    return run[0].resolve().parent, sealed_set(run[1])["digest"]
+    return counted_in(run[0]), sealed_set(run[1])["digest"]

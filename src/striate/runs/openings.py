@@ -1,6 +1,7 @@
-"""Openings of test sets: a list in each run folder, which is copied with it, and one beside the runs.
+"""Openings of test sets: a list in each run folder, which is copied with it, and one beside the runs; of a run within a
+study also one beside the study.
 
-What either list knows counts once, by its id. An opening has its id from who answers, so that what a kill has stopped
+What any list knows counts once, by its id. An opening has its id from who answers, so that what a kill has stopped
 between the opening and the answers is the same opening when it is done again.
 """
 
@@ -16,6 +17,8 @@ from striate.base import durable
 from striate.base.errors import MachineError, RunError, printable
 
 NAME = "test-openings.jsonl"
+# What makes a folder of runs a study.
+STUDY = "study.json"
 # A list of a hundred thousand openings is smaller.
 LARGEST = 2**26
 
@@ -52,37 +55,39 @@ def opening_of(folder: Path, answers: Sequence[str], test: Mapping[str, Any], *,
 def record_opening(folder: Path, opening: Opening) -> tuple[int, list[str]]:
     """Write down, before it happens, that a test set is opened by the run in `folder`.
 
-    How often that has been, this opening included, and what is to be said of the lists: each is given what the other
-    knows of this test set, and one of them that cannot be written to is enough.
+    How often that has been, this opening included, and what is to be said of the lists: each is given what the others
+    know of this test set, and one of them that can be written to is enough.
     """
     new = {"id": opening.id, "test_set": opening.test_set, "n": opening.n, "run": printable(folder.name)}
     times, failures = _shared(folder, opening.test_set, {opening.id: new})
     if len(failures) == len(_lists(folder)):
         hint = "a folder that you may write to, on a disk with room"
         raise MachineError(failures[0].where, f"the opening of a test set stays unwritten ({failures[0].cause})", hint)
-    return times, [f"{each.where}: {each.cause}; the opening is written down in the other list" for each in failures]
+    return times, [f"{each.where}: {each.cause}; the opening is written down in another list" for each in failures]
 
 
 def close_opening(folder: Path, opening: Opening) -> None:
     """Write down that an opening has been answered: whoever asks again opens once more."""
-    first, second = _lists(folder)
+    *first, last = _lists(folder)
     line = json.dumps({"answered": opening.id})
-    try:
-        durable.append_lines(first, [line])
-    except MachineError:
-        durable.append_lines(second, [line])
+    for path in first:
+        try:
+            return durable.append_lines(path, [line])
+        except MachineError:
+            continue
+    durable.append_lines(last, [line])
 
 
 def times_opened(folder: Path, digest: str) -> int:
     """How often this test set has been opened, as far as the lists in and beside `folder` tell.
 
-    Each is given what only the other knows, where it can be written to: a write may have failed before.
+    Each is given what only another knows, where it can be written to: a write may have failed before.
     """
     return _shared(folder, digest, {})[0]
 
 
 def _shared(folder: Path, digest: str, new: dict[str, dict[str, Any]]) -> tuple[int, list[MachineError]]:
-    """The number of openings in either list and `new`, all of which each list has from now on; and what failed."""
+    """The number of openings in any list and `new`, all of which each list has from now on; and what failed."""
     known = {path: _openings(path, digest) for path in _lists(folder)}
     whole = {key: line for lines in known.values() for key, line in lines.items()} | new
     failures = []
@@ -95,8 +100,15 @@ def _shared(folder: Path, digest: str, new: dict[str, dict[str, Any]]) -> tuple[
     return len(whole), failures
 
 
-def _lists(folder: Path) -> tuple[Path, Path]:
-    return folder / NAME, folder.resolve().parent / NAME
+def counted_in(folder: Path) -> Path:
+    """The folder of the widest list that counts the openings of the run in `folder`."""
+    return _lists(folder)[-1].parent
+
+
+def _lists(folder: Path) -> tuple[Path, ...]:
+    beside = folder.resolve().parent
+    within = (beside / STUDY).is_file()
+    return (folder / NAME, beside / NAME, *([beside.parent / NAME] if within else []))
 
 
 def _openings(path: Path, digest: str) -> dict[str, dict[str, Any]]:
