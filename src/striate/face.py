@@ -9,7 +9,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, final
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from striate.base.units import parse_bytes
 from striate.data.asked import AUDITED, MEANT
 from striate.data.load import Data, have_masks, read_samples
 from striate.data.sources.builtin import built_in
-from striate.training.execution import Epoch, Execution, Listener
+from striate.training.execution import Execution, Listener, Silent
 from striate.training.recipe import Recipe, read_toml, recipe_of
 
 if TYPE_CHECKING:
@@ -29,20 +29,6 @@ if TYPE_CHECKING:
     from striate.data.samples import Samples
     from striate.predictor import Predictor
     from striate.runs.run import Run
-
-
-@final
-class Silent:
-    """Tells nobody."""
-
-    def say(self, text: str) -> None:
-        pass
-
-    def progress(self, name: str, done: int, total: int, left: float | None = None) -> None:
-        pass
-
-    def epoch(self, epoch: Epoch) -> None:
-        pass
 
 
 def train(

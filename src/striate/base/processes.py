@@ -8,8 +8,10 @@ import importlib
 import multiprocessing
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from multiprocessing.context import BaseContext, SpawnContext, SpawnProcess
+from multiprocessing.process import BaseProcess
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, final
 
@@ -17,19 +19,43 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+# Threads that start processes: what is hidden for the one must not become the script of the next.
+_ONE_BY_ONE = threading.Lock()
 
-@final
-class _Started(SpawnProcess):
-    """A new Python that is not told of the script that runs here, and so cannot run it again."""
 
-    @staticmethod
-    def _Popen(process_obj: Any) -> Any:  # what multiprocessing starts a process by
+@contextlib.contextmanager
+def _without_script() -> Iterator[None]:
+    """What is started meanwhile is not told of the script that runs here, and so cannot run it again."""
+    with _ONE_BY_ONE:
         script = sys.modules["__main__"]
         sys.modules["__main__"] = ModuleType("__main__")
         try:
-            return SpawnProcess._Popen(process_obj)
+            yield
         finally:
             sys.modules["__main__"] = script
+
+
+@final
+class _Started(SpawnProcess):
+    """A new Python."""
+
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:  # what multiprocessing starts a process by
+        with _without_script():
+            return SpawnProcess._Popen(process_obj)
+
+
+if sys.platform == "linux":
+    from multiprocessing.context import ForkServerProcess
+
+    @final
+    class _Copied(ForkServerProcess):
+        """A copy of a Python that has done nothing yet."""
+
+        @staticmethod
+        def _Popen(process_obj: Any) -> Any:
+            with _without_script():
+                return ForkServerProcess._Popen(process_obj)
 
 
 @final
@@ -37,6 +63,19 @@ class Afresh(SpawnContext):
     """Starts processes anew. A script needs no `if __name__ == "__main__"` for them: they never see it."""
 
     Process = _Started
+
+
+def prepared(*modules: str) -> type[BaseProcess]:
+    """A process as `Afresh` starts it, copied from one that has imported `modules` where copies are safe: seconds less.
+
+    The one that is copied is started for this alone, once, and has no threads.
+    """
+    if sys.platform != "linux":
+        return _Started
+    from multiprocessing.forkserver import set_forkserver_preload
+
+    set_forkserver_preload(list(modules))
+    return _Copied
 
 
 def usual() -> BaseContext:

@@ -2,13 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, Protocol, final
+from urllib.parse import urlsplit
 
 from striate.base.errors import UsageError
 from striate.base.words import decimal, duration, subset
 
 MOST_WORKERS = 256
+MOST_AT_ONCE = 1024
+DASK = "dask:"
+CLUSTERS = ("dask:tcp://", "dask:tls://")
 
 
 @final
@@ -70,6 +75,20 @@ class Listener(Protocol):
         ...
 
 
+@final
+class Silent:
+    """Tells nobody."""
+
+    def say(self, text: str) -> None:
+        pass
+
+    def progress(self, name: str, done: int, total: int, left: float | None = None) -> None:
+        pass
+
+    def epoch(self, epoch: Epoch) -> None:
+        pass
+
+
 @dataclass(frozen=True)
 class Execution:
     """How a recipe is carried out; nothing here changes a bit of the result."""
@@ -103,3 +122,39 @@ class Execution:
             raise UsageError("canvases", f"{self.canvases} bytes hold nothing", "an amount of disk such as 20GiB")
         if not self.save_every >= 0:
             raise UsageError("save-every", f"{self.save_every} is out of range", "a number of seconds, 0 or more")
+
+
+@final
+@dataclass(frozen=True)
+class Carried:
+    """How a list of trainings is carried out; of what is here `threads` alone decides bits."""
+
+    on: str = ""
+    """Where: "" is this machine, "dask:tcp://HOST:PORT" or "dask:tls://HOST:PORT" the scheduler of a cluster."""
+    jobs: int | None = None
+    """Trainings at the same time; None: as many as fit."""
+    threads: int | None = None
+    """Of each training; None: as measured for these networks, or as a list that goes on began."""
+    execution: Execution = Execution()
+
+    def __post_init__(self) -> None:
+        for name, value in (("jobs", self.jobs), ("threads", self.threads)):
+            if value is not None and not 1 <= value <= MOST_AT_ONCE:
+                raise UsageError(name, f"{value} is out of range", f"a number from 1 to {MOST_AT_ONCE}")
+        if self.on and not self.on.startswith(CLUSTERS):
+            raise UsageError(
+                "on", f"{self.on!r} is no cluster", "dask:tcp://127.0.0.1:8786, or nothing for this machine"
+            )
+        host = urlsplit(self.on.removeprefix(DASK)).hostname or ""
+        if self.on.startswith(CLUSTERS[0]) and not _is_loopback(host):
+            cause = f"whoever reaches an open port of {host} runs code there, and reads what is sent"
+            raise UsageError("on", cause, f"{CLUSTERS[1]}{host}:8786 with certificates; docs/many.md says how")
+        if self.on and self.jobs is not None:
+            raise UsageError("jobs", "a cluster has as many at once as its workers have threads", "leaving it out")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

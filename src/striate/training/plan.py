@@ -16,7 +16,7 @@ from typing import Any, final
 import torch
 from torch import nn
 
-from striate.base import processes, words
+from striate.base import durable, processes, words
 from striate.base.errors import DataError, MachineError, Option, UsageError
 from striate.base.paths import path_of
 from striate.base.randomness import key
@@ -284,10 +284,13 @@ def _task(recipe: Recipe, classes: tuple[str, ...]) -> Task:
     return registry.task_named(str(recipe.task), classes, recipe.task_options, values)
 
 
-def new_folder(plan: Plan, execution: Execution) -> Path:
-    """Made by the first process; the others are told its name."""
-    root = path_of(execution.runs)
+def new_folder(plan: Plan, execution: Execution, named: Path | None = None) -> Path:
+    """Made by the first process; the others are told its name, unless it has one already."""
+    root = path_of(execution.runs) if named is None else named.parent
     refuse_inside(plan, "runs", root)
+    if named is not None:
+        durable.make_folder(named)
+        return named
     model = str(plan.recipe.model).replace(":", "-")  # timm:NAME; some file systems know no colon in names
     name = f"{words.fitting(re.sub('[:/@]', '-', plan.samples.name), MOST_OF_NAME)}-{model}"
     return Path(processes.from_first(str(run.create(root, name)) if plan.machine.first else ""))

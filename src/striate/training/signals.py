@@ -27,10 +27,11 @@ class Stop:
     def __init__(self) -> None:
         self.by: int | None = None
 
-    def error(self, where: object, saved: bool) -> StriateError:
+    def error(self, where: object, saved: bool, hint: str = "") -> StriateError:
+        """`hint` is how to go on, where it is not one training that was stopped."""
         what = "everything so far is saved" if saved else "the last save failed, an older one stands"
         return _STOPS[self.by or signal.SIGTERM](
-            where, f"stopped by a signal, {what}", f"striate train --resume {where}"
+            where, f"stopped by a signal, {what}", hint or f"striate train --resume {where}"
         )
 
 

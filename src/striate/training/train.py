@@ -47,17 +47,19 @@ SHOWN = 20
 WRITTEN = r"kept|(run|result)\.json|(split|seen|sealed|rates|epochs|predictions)\.csv|report\.html"
 
 
-def start_run(recipe: Recipe, execution: Execution, listener: Listener, data: Data | None = None) -> Run | None:
+def start_run(
+    recipe: Recipe, execution: Execution, listener: Listener, data: Data | None = None, folder: Path | None = None
+) -> Run | None:
     """Train `recipe` in a new run folder; None in a process that is not the first of its group.
 
-    `data` are pictures in memory, where the recipe cannot name them.
+    `data` are pictures in memory, where the recipe cannot name them. `folder` is where, if it has a name already.
     """
     board.check(execution.tensorboard)
     with processes.group(recipe.device):
         clock = Clock()
         plan = plan_of(recipe, execution, listener, data)
         clock.mark("scan and split")
-        folder = new_folder(plan, execution)
+        folder = new_folder(plan, execution, folder)
         try:
             kept: dict[str, Any] = {
                 "id": secrets.token_hex(16),
