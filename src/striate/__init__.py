@@ -14,6 +14,7 @@ os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 if TYPE_CHECKING:
     from striate.cost.count import count as count
     from striate.face import audit as audit
+    from striate.face import compare as compare
     from striate.face import ensemble as ensemble
     from striate.face import train as train
     from striate.face import write_report as write_report
@@ -26,6 +27,7 @@ _PLACES = {
     "audit": "striate.face",
     "build": "striate.models.build",
     "catalog": "striate.models.catalog",
+    "compare": "striate.face",
     "count": "striate.cost.count",
     "ensemble": "striate.face",
     "list_runs": "striate.runs.run",
@@ -33,7 +35,18 @@ _PLACES = {
     "train": "striate.face",
     "write_report": "striate.face",
 }
-__all__ = ["audit", "build", "catalog", "count", "ensemble", "list_runs", "open_run", "train", "write_report"]
+__all__ = [
+    "audit",
+    "build",
+    "catalog",
+    "compare",
+    "count",
+    "ensemble",
+    "list_runs",
+    "open_run",
+    "train",
+    "write_report",
+]
 
 
 def __getattr__(name: str) -> Any:

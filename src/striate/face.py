@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from striate.data.audit import Audit
     from striate.data.samples import Samples
     from striate.predictor import Predictor
+    from striate.runs.compared import Compared
     from striate.runs.run import Run
 
 
@@ -177,6 +178,17 @@ def ensemble(*runs: str | os.PathLike[str] | Run, weights: Sequence[float] | Non
     from striate.predictor import together
 
     return together([_opened(run).predictor for run in runs], weights)
+
+
+def compare(*runs: str | os.PathLike[str] | Run) -> Compared:
+    """Finished runs beside each other, on the same pictures, by what they kept: each pair, with a paired test.
+
+    On the test set where all of them opened it, else on validation where all left it sealed; none is opened. Of more
+    than two the tests are held to 95 % together (Holm 1979). A RunError where two were not asked the same.
+    """
+    from striate.runs import compared
+
+    return compared.compare([_opened(run) for run in runs])
 
 
 def _opened(run: str | os.PathLike[str] | Run) -> Run:

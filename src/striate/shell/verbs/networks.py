@@ -17,6 +17,7 @@ from striate.shell.output import (
     Json,
     print_json,
     print_table,
+    refuse_force,
     tell,
     tell_lines,
     warn_of_rates,
@@ -134,34 +135,71 @@ def _show(chosen: "Listed", json: bool) -> None:
 def compare(
     *models: str,
     input: str | None = None,
-    batch: int = 32,
-    measure: bool = True,
+    batch: int | None = None,
+    measure: bool | None = None,
     again: bool = False,
-    to: Path = Path("comparison"),
+    to: Path | None = None,
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Networks beside each other: one table and two charts.
+    """Networks beside each other: one table and two charts. Or finished runs: a paired test on the same pictures.
 
     Example: striate compare alexnet vgg16 googlenet resnet50
+
+    Example: striate compare runs/digits-lenet5-1 runs/digits-resnet20-1
 
     Parameters
     ----------
     models
-        Names as for striate count.
+        Names as for striate count; or run folders.
     input
         CHANNELSxHEIGHTxWIDTH for all; else each has its published size.
     batch
-        Pictures in a training step, for the memory it takes.
+        Pictures in a training step, for the memory it takes: 32 as a rule.
     measure
-        Run each network on one picture.
+        Run each network on one picture, as is done unless told otherwise.
     again
         Measure this machine's rates anew: those of a busy machine are too low, and the least times too long.
     to
-        The folder for bubbles.svg and layers.svg.
+        The folder for bubbles.svg and layers.svg: comparison, as a rule.
     """
     if not models:
         raise UsageError("models", "none are named", "striate compare alexnet vgg16 resnet50")
+    folders = [each for each in models if _is_run(each)]
+    if not folders:
+        _compare_by_cost(
+            models, input, 32 if batch is None else batch, measure is not False, again, to or Path("comparison"), force,
+            json,
+        )  # fmt: skip
+        return
+    if len(folders) < len(models):
+        other = next(each for each in models if each not in folders)
+        cause = f"{folders[0]} is a run and {other} a network: they are compared by different things"
+        raise UsageError("models", cause, "runs alone, or networks alone")
+    for name, given in {"input": input, "batch": batch, "measure": measure, "again": again or None, "to": to}.items():
+        if given is not None:
+            raise UsageError(f"--{name}", "it changes nothing where runs are compared", "leaving it out")
+    refuse_force(force)
+    import striate
+
+    found = striate.compare(*folders)
+    if json:
+        print_json(found.as_dict())
+        return
+    for name, number in found.numbers.items():
+        tell(f"{name}: {number}")
+    for line in str(found).splitlines():
+        tell(line)
+
+
+def _is_run(name: str) -> bool:
+    """Whether a run folder is meant, and no network: a name of the catalogue has no slash, and code a colon."""
+    return (Path(name) / "run.json").exists() or ("/" in name and ":" not in name)
+
+
+def _compare_by_cost(
+    models: Sequence[str], input: str | None, batch: int, measure: bool, again: bool, to: Path, force: bool, json: bool
+) -> None:
     if batch < 1:
         raise UsageError("batch", f"{batch} samples cannot be counted", "--batch 1 or more")
     from striate.base import durable
