@@ -60,9 +60,9 @@ def test_a_prediction_is_the_network_on_the_canvas(runs, pictures):
 
 def test_an_ensemble_of_two_sizes_is_the_mean_of_their_probabilities(runs, pictures):
     first, second = (probabilities(run.predict(pictures)) for run in runs)
-    both = probabilities(striate.ensemble(*(run.folder for run in runs)).predict(pictures))
+    both = probabilities(together([run.predictor for run in runs]).predict(pictures))
     np.testing.assert_allclose(both, (first + second) / 2, atol=1e-6)
-    weighed = probabilities(striate.ensemble(*runs, weights=[3, 1]).predict(pictures))
+    weighed = probabilities(together([run.predictor for run in runs], [3, 1]).predict(pictures))
     np.testing.assert_allclose(weighed, (3 * first + second) / 4, atol=1e-6)
     np.testing.assert_allclose(weighed.sum(1), 1)
 
@@ -87,7 +87,7 @@ def test_rows_and_predictions_come_by_the_same_road(runs, home, pictures):
     """Also where networks of two sizes answer together, in ten crops each."""
     samples = read_samples(str(home / "photos"))
     indices = np.flatnonzero(samples.targets.strata == 1)
-    for predictor in (runs[1].predictor, striate.ensemble(*runs).looking("ten")):
+    for predictor in (runs[1].predictor, together([run.predictor for run in runs]).looking("ten")):
         kept = rows.rows_anew(predictor, samples, indices)
         np.testing.assert_allclose(
             predictor.task.probabilities(kept[:, :-1]), probabilities(predictor.predict(pictures)), atol=1e-5
@@ -113,10 +113,10 @@ def test_networks_that_answer_different_questions_are_not_joined(runs, home):
     photographs(home / "others", classes=2)
     other = train(home / "runs", data=str(home / "others"), model="lenet5", batch=9, epochs=1)
     with pytest.raises(UsageError, match="different questions"):
-        striate.ensemble(runs[0], other)
+        striate.ensemble(runs[0], other, runs=home / "runs")
     for weights in ([1.0], [1.0, 0.0], [1.0, float("inf")]):
         with pytest.raises(UsageError, match="for 2 networks"):
-            striate.ensemble(*runs, weights=weights)
+            together([run.predictor for run in runs], weights)
     with pytest.raises(UsageError, match="none are given"):
         together([])
 

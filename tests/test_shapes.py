@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import striate
 from small import Notes, digest, photographs, photographs_with_masks, train
 from striate.base.errors import UsageError
 from striate.face import write_report
+from striate.predictor import together
 from striate.training.execution import Execution
 from striate.training.recipe import read_toml, recipe_of
 from striate.training.train import resume_run
@@ -67,7 +67,7 @@ def test_memory_workers_and_a_kill_change_no_bit(run, photos, tmp_path):
 def test_another_run_begins_with_its_size(run, photos, tmp_path):
     begun = train(tmp_path, data=str(photos), weights=str(run.folder), epochs=1, batch=12)
     assert (begun.recipe["size"], begun.recipe["model"]) == ([16, 28], "resnet20")
-    both = striate.ensemble(run, begun)
+    both = together([run.predictor, begun.predictor])
     assert both.predict(photos / "class 2" / "02.png").status == "ok"
 
 

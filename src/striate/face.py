@@ -5,6 +5,7 @@ What is asked is read before torch is imported, which takes seconds.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -27,8 +28,8 @@ from striate.training.recipe import Recipe, read_toml, recipe_of
 if TYPE_CHECKING:
     from striate.data.audit import Audit
     from striate.data.samples import Samples
-    from striate.predictor import Predictor
     from striate.runs.compared import Compared
+    from striate.runs.ensemble import Weigh
     from striate.runs.run import Run
 
 
@@ -66,10 +67,15 @@ def train(
     execution = Execution(path_of(runs), workers, memory, save_every, board, called, cache, disk)
     if listener is not None and quiet:
         raise UsageError("quiet", "a listener is told in any case", "either of them")
+    with _listening(quiet, listener) as told:
+        return carry_out(data, resume, recipe, execution, told)
+
+
+def _listening(quiet: bool, listener: Listener | None = None) -> contextlib.AbstractContextManager[Listener]:
+    """Who is told: `listener`, nobody, or a screen while it lasts."""
     if listener is not None or quiet:
-        return carry_out(data, resume, recipe, execution, listener or Silent())
-    with Screen() as screen:
-        return carry_out(data, resume, recipe, execution, screen)
+        return contextlib.nullcontext(listener or Silent())
+    return Screen()
 
 
 def carry_out(
@@ -109,12 +115,15 @@ def _held(data: Data | None) -> bool:
 
 def _called(data: Any, keywords: Mapping[str, Any]) -> str:
     """A call of `train` as it is written; what is in memory has a name."""
-    told = [f"{name}={_written(value)}" for name, value in keywords.items() if value is not None]
+    given = [] if data is None else [_written(data)]
     if _held(data):
-        told.insert(0, "(pictures, labels)" if isinstance(data, tuple) else "pictures")
-    elif data is not None:
-        told.insert(0, _written(data))
-    return f"striate.train({', '.join(told)})"
+        given = ["(pictures, labels)" if isinstance(data, tuple) else "pictures"]
+    return _call("train", given, keywords)
+
+
+def _call(name: str, given: Sequence[str], keywords: Mapping[str, Any]) -> str:
+    told = [f"{name}={_written(value)}" for name, value in keywords.items() if value is not None]
+    return f"striate.{name}({', '.join([*given, *told])})"
 
 
 def _written(value: Any) -> str:
@@ -170,14 +179,37 @@ def write_report(run: str | os.PathLike[str] | Run, data: Data | None = None, *,
     return collect.write(opened, samples, force=force)
 
 
-def ensemble(*runs: str | os.PathLike[str] | Run, weights: Sequence[float] | None = None) -> Predictor:
-    """One predictor of several runs of the same task and classes, which may differ in size, network and means.
+def ensemble(
+    *members: str | os.PathLike[str] | Run,
+    weigh: Weigh = "equal",
+    keep_sealed: bool = False,
+    runs: str | os.PathLike[str] = "runs",
+    quiet: bool = False,
+) -> Run:
+    """Write a run folder of several runs that answer together, with result and report; it answers as any run does.
 
-    A classifier's probabilities are averaged, with `weights` if given.
+    `members` are runs of one task on the same pictures with the same test set, of the same split or folds of it; they
+    may differ in seed, network, size and means. Probabilities, or what else is answered, are averaged: with equal
+    weights, or with `weigh` "validation" by those of least log loss on the validation pictures that all share. The test
+    set is opened once for all, unless what each has kept of it tells; `keep_sealed` leaves it sealed.
     """
-    from striate.predictor import together
+    keywords = {"weigh": weigh, "keep_sealed": keep_sealed or None}
+    called = _call("ensemble", [_written(os.fspath(each)) for each in members], keywords)
+    with _listening(quiet) as listener:
+        return put_together(members, weigh, keep_sealed, path_of(runs), listener, called)
 
-    return together([_opened(run).predictor for run in runs], weights)
+
+def put_together(
+    members: Sequence[str | os.PathLike[str] | Run], weigh: Weigh, keep_sealed: bool, root: Path, listener: Listener,
+    command: str,
+) -> Run:  # fmt: skip
+    """As `ensemble`, with who is told, and what was called or typed."""
+    from striate.runs import ensemble as ensembles
+
+    asked = ensembles.Asked(root, weigh, keep_sealed, command, listener.say, listener.progress)
+    run = ensembles.ensemble([_opened(each) for each in members], asked)
+    write_report(run)
+    return run
 
 
 def compare(*runs: str | os.PathLike[str] | Run) -> Compared:

@@ -61,16 +61,18 @@ class Member:
 class Predictor:
     """One network, or several that answer together and may differ in size and means.
 
-    `task` is the first member's. Networks are in eval mode while they answer. `bfloat16`: in autocast with
-    channels-last memory, as training validates where that is fast; each network's answers are float32 in any case.
+    `task` is the first member's, or what several have settled together. Networks are in eval mode while they answer.
+    `bfloat16`: in autocast with channels-last memory, as training validates where that is fast; each network's answers
+    are float32 in any case.
     """
 
     members: tuple[Member, ...]
     bfloat16: bool = False
+    together: Task | None = None
 
     @property
     def task(self) -> Task:
-        return self.members[0].task
+        return self.together or self.members[0].task
 
     @property
     def device(self) -> torch.device:
@@ -91,9 +93,10 @@ class Predictor:
         return max(1, min(BATCH, most // max(sizes)))
 
     def learned(self, task: Task) -> "Predictor":
-        """The same predictor, its first member with a task that has settled something."""
-        first, *others = self.members
-        return dataclasses.replace(self, members=(dataclasses.replace(first, task=task), *others))
+        """The same predictor with a task that has settled something; of several each keeps its own besides."""
+        if len(self.members) > 1:
+            return dataclasses.replace(self, together=task)
+        return dataclasses.replace(self, members=(dataclasses.replace(self.members[0], task=task),))
 
     def try_out(self) -> None:
         """Answer one grey picture: what cannot be answered is told before anything is opened or read."""

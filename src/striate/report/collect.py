@@ -73,10 +73,12 @@ def collect(run: Run, samples: Samples | None = None) -> Material:
     pictures = Pictures(run.facts, lines, samples)
     data, facts = run.facts["data"], run.facts
     sections, notes = _sections(run, result, pictures)
-    examples = list(_examples(run, lines, pictures))
+    examples = [] if run.several else list(_examples(run, lines, pictures))
     # the values of the preset are filled in; a page that is passed on holds no paths
     recipe = run.recipe | facts["augment"] | {"data": Path(run.recipe["data"]).name, "size": by(run.preprocess.sides)}
-    best, network = int(page.field(result, "best_epoch")), run.network
+    if run.several:
+        recipe = {f"member {each['folder']}": _member(each) for each in facts["members"]}
+    best, network = (0, None) if run.several else (int(page.field(result, "best_epoch")), run.network)
     came, command = origin(facts)
     return Material(
         title=run.name,
@@ -85,11 +87,13 @@ def collect(run: Run, samples: Samples | None = None) -> Material:
         result=result,
         epochs=run.epochs,
         best_epoch=best,
-        remarks=list(remarks(run.epochs, best, run.recipe, Augment(**facts["augment"]), run.task, network)),
+        remarks=[]
+        if network is None
+        else list(remarks(run.epochs, best, run.recipe, Augment(**facts["augment"]), run.task, network)),
         shares=run.task.shares,
         sections=sections,
         classes=classes,
-        filters=_filters(network),
+        filters=None if network is None else _filters(network),
         examples=examples,
         counts=_counts(lines, classes),
         skipped=[(name, cause) for name, cause in data["skipped"]],
@@ -209,6 +213,11 @@ def _sections(run: Run, result: Mapping[str, Any], pictures: Pictures) -> tuple[
     if not all(_close(now.get(each["name"], {}), each) for each in result["numbers"]):
         return [], ["What was kept of each picture does not give the numbers of result.json: mistakes are not shown."]
     return list(run.task.sections(found.rows, computed, Shown(found, pictures))), []
+
+
+def _member(told: Mapping[str, Any]) -> str:
+    """One of an ensemble, in a line."""
+    return f"{told['run']}: {told['network']}, weight {told['weight']:.4f}"
 
 
 def _grouped(facts: Mapping[str, Any]) -> list[str]:

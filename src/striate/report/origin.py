@@ -34,7 +34,7 @@ def name_of(path: str) -> str:
 def _without_folders(command: str) -> str:
     """A command line, or a call of Python's, with the names of paths alone; nothing where it is neither."""
     try:
-        if not command.startswith("striate.train("):
+        if not command.startswith("striate.") or not command.endswith(")"):
             return " ".join(map(_typed, shlex.split(command)))
         tree = ast.parse(command, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -52,7 +52,7 @@ class Material:
     command: str
     result: Mapping[str, Any]
     epochs: Sequence[Mapping[str, float | int | None]]
-    best_epoch: int
+    best_epoch: int  # 0 where several networks answer, each with weights of its own
     remarks: Sequence[str]  # what is to be said of the curves
     shares: frozenset[str]  # the columns of `epochs`, without their subset, that are proportions
     sections: Sequence[Section]
@@ -243,7 +243,7 @@ def _comparison(result: Mapping[str, Any], headline: str) -> list[Markup]:
         text = f"{shown.value} ({shown.interval.replace(' to ', '–').removesuffix(' %')})"
         return figures.Dot(name, text, value, low, high)
 
-    first = dot(result["numbers"][0], "this network")
+    first = dot(result["numbers"][0], "this ensemble" if result["weights"] == "members" else "this network")
     dots = [first, *(dot(record, str(field(record, "name"))) for record in result["baselines"])]
     if len(dots) == 1 or is_mean(result["numbers"][0]["method"]):  # a mean has no scale that ends at one
         return []

@@ -15,16 +15,16 @@ from striate.base.tables import Table, html_table
 from striate.base.words import many, often
 from striate.data.asked import MEANT
 from striate.data.load import Data, read_samples
-from striate.data.samples import Samples
+from striate.data.samples import Indices, Samples
 from striate.evaluate.numbers import known
-from striate.evaluate.result import result
+from striate.evaluate.result import beside, result
 from striate.evaluate.rows import rows_anew
 from striate.predictor import Predictor
 from striate.runs import checkpoint, finished, subsets
-from striate.runs.kept import Kept, read_kept, write_kept
+from striate.runs.kept import Kept, digest_of, read_kept, write_kept
 from striate.runs.openings import Opening, close_opening, counted_in, opening_of, record_opening, sealed_set
 from striate.runs.own import read_own, write_place
-from striate.tasks.task import Rows
+from striate.tasks.task import Rows, Task
 
 Facts = Mapping[str, Any]
 Of = tuple[Path, Facts]
@@ -96,9 +96,15 @@ def on_own(
     rows = rows_anew(predictor, samples, indices, workers)
     numbers = {**result(predictor.task, rows, subset, samples.groups_of(indices)), **more}
     if before is not None and before["subset"] == "val":
-        beside = finished.rivals(predictor, samples, split, indices, workers)
         groups = samples.groups_of(indices)
-        told = finished.told(predictor.task, rows, subset, beside, more, before["best_epoch"], groups)
+        if facts.get("members"):
+            each = _by_each(predictor, facts, samples, indices, workers)
+            baselines = finished.members_beside(task, rows, each, _best_of(before), subset, groups)
+        else:
+            rivals = finished.rivals(predictor, samples, split, indices, workers)
+            baselines = beside(task.measures(rows)[0], rivals, subset, groups)
+        more |= {key: before[key] for key in ("weights", "best_epoch") if key in before}
+        told = finished.told(task, rows, subset, baselines, more, groups)
         numbers = {**told, "validation": before["numbers"]}
         kept = finished.kept_of(predictor, samples, rows, indices, workers)
         notes += _unsealed(predictor, run, samples, kept, numbers)
@@ -106,13 +112,31 @@ def on_own(
     return Evaluation(numbers, rows, tuple(notes))
 
 
+def _by_each(
+    predictor: Predictor, facts: Facts, samples: Samples, indices: Indices, workers: int | None
+) -> list[tuple[str, Task, Rows]]:
+    """What each member of an ensemble answers alone, by its name."""
+    return [
+        (told["run"], member.task, rows_anew(Predictor((member,)), samples, indices, workers))
+        for told, member in zip(facts["members"], predictor.members, strict=True)
+    ]
+
+
+def _best_of(before: Mapping[str, Any]) -> str | None:
+    """The member that did best on validation, as its result tells."""
+    names = [each["name"] for each in before["baselines"] if each["name"].endswith(finished.BEST)]
+    return names[0].removeprefix("member ").removesuffix(finished.BEST) if names else None
+
+
 def _unsealed(predictor: Predictor, run: Of, samples: Samples, test: Kept, numbers: Mapping[str, Any]) -> Sequence[str]:
     """Keep what was answered of a sealed test set, as if the training had opened it; why it could not be."""
     folder, facts = run
     try:
         before = read_kept(folder, facts, subsets.lines(folder, facts))
-        write_kept(folder, {**before, "test": test}, checkpoint.digest(predictor.members[0].network.state_dict()))
-        finished.write_predictions(folder, predictor.task, samples, test)
+        one = predictor.members[0].network.state_dict()
+        weights = digest_of(facts["members"]) if facts.get("members") else checkpoint.digest(one)
+        write_kept(folder, {**before, "test": test}, weights)
+        finished.write_predictions(folder, predictor.task, samples.names, test)
         durable.write_json(folder / "result.json", numbers)
     except (MachineError, RunError) as error:
         return [f"what was answered could not be kept ({error.where}: {error.cause})"]

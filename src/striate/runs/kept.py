@@ -1,5 +1,6 @@
 """kept/: rows that evaluation kept of validation and test pictures, so that no test set is opened again for them."""
 
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,6 +49,11 @@ def write_kept(folder: Path, subsets: Mapping[str, Kept], weights: str) -> None:
         parts |= {f"{place}.{what}": part for place, shown in kept.shown.items() for what, part in shown.items()}
         files[f"{name}.safetensors"] = save({key: np.ascontiguousarray(part) for key, part in parts.items()})
     durable.save_folder(folder / NAME, {**files, _OF: durable.to_json({"weights": weights})})
+
+
+def digest_of(members: Sequence[Mapping[str, Any]]) -> str:
+    """Of the weights that answer together in an ensemble, from what run.json says of its members."""
+    return hashlib.sha256(durable.to_json([(each["sha256"], each["weight"]) for each in members])).hexdigest()
 
 
 def answered_by(folder: Path) -> str | None:

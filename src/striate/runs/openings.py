@@ -86,6 +86,12 @@ def times_opened(folder: Path, digest: str) -> int:
     return _shared(folder, digest, {})[0]
 
 
+def taken_over(folder: Path, digest: str, others: Sequence[Path]) -> int:
+    """How often this test set has been opened, as far as the lists of `others` tell, which are now known here."""
+    known = [_openings(path, digest) for other in others for path in _lists(other)]
+    return _shared(folder, digest, {key: line for lines in known for key, line in lines.items()})[0]
+
+
 def _shared(folder: Path, digest: str, new: dict[str, dict[str, Any]]) -> tuple[int, list[MachineError]]:
     """The number of openings in any list and `new`, all of which each list has from now on; and what failed."""
     known = {path: _openings(path, digest) for path in _lists(folder)}

@@ -12,7 +12,7 @@ from typing import Any, final
 import torch
 from torch import nn
 
-from striate.base import devices, durable
+from striate.base import devices, durable, reading
 from striate.base.errors import MachineError, RunError, UsageError
 from striate.base.paths import path_of
 from striate.base.reading import DAMAGED
@@ -34,6 +34,8 @@ from striate.runs.listed import folders, look, status_of
 from striate.runs.subsets import Line
 from striate.tasks import registry
 from striate.tasks.task import Task
+
+MEMBERS = "members"
 
 
 @final
@@ -82,8 +84,8 @@ class Run:
 
     @property
     def epochs(self) -> list[dict[str, float]]:
-        """epochs.csv, a dict per row; a RunError when it cannot be read."""
-        return schema.read_epochs(self.folder)
+        """epochs.csv, a dict per row, none of an ensemble; a RunError when it cannot be read."""
+        return [] if self.several else schema.read_epochs(self.folder)
 
     @property
     def preprocess(self) -> preprocess.Preprocess:
@@ -106,6 +108,9 @@ class Run:
     @property
     def warnings(self) -> list[str]:
         """What a user of its answers should know."""
+        if self.several:
+            named = zip(self.facts[MEMBERS], self.members, strict=True)
+            return [f"{told['run']}: {warning}" for told, (run, _) in named for warning in run.warnings]
         then, notes = self.facts["versions"]["decoder"], [*self.facts.get("earlier", []), *self._chosen[1]]
         if then != decode.DECODER:
             notes.append(f"trained with {then}, this is {decode.DECODER}: pixels may differ slightly")
@@ -118,9 +123,39 @@ class Run:
             notes.append(f"this training is {self.status}, not done")
         return notes
 
+    @property
+    def several(self) -> bool:
+        """Whether it is an ensemble, whose networks lie in members/."""
+        return bool(self.facts.get(MEMBERS))
+
+    @cached_property
+    def members(self) -> tuple[tuple["Run", float], ...]:
+        """Who answers, and with what share: the run itself, or the members of an ensemble.
+
+        A RunError where one is damaged, or is not the one whose answers were measured.
+        """
+        if not self.several:
+            return ((self, 1.0),)
+        found = []
+        for told in self.facts[MEMBERS]:
+            folder = self.folder / MEMBERS / told["folder"]
+            reading.refuse_link(folder)
+            run = open_run(folder)
+            if run.several or checkpoint.digest(run.weights) != told["sha256"]:
+                raise RunError(folder, "not the network whose answers were measured", DAMAGED)
+            found.append((run, float(told["weight"])))
+        return tuple(found)
+
+    def _refuse_several(self) -> None:
+        """A RunError of an ensemble, for what means one network."""
+        if self.several:
+            cause = f"an ensemble of {len(self.facts[MEMBERS])} networks, and this takes one"
+            raise RunError(self.folder, cause, f"the run of one of them, such as {self.facts[MEMBERS][0]['run']}")
+
     @cached_property
     def _chosen(self) -> tuple[checkpoint.Tensors, list[str]]:
         """The chosen weights, and what is to be said of them."""
+        self._refuse_several()
         with torch.device("meta"):  # what is saved is compared before anything is as large as it says
             like = self._fresh().state_dict()
         expected = answered_by(self.folder) if self.facts["status"] == "done" else None
@@ -143,14 +178,18 @@ class Run:
 
     @cached_property
     def predictor(self) -> Predictor:
-        """The network with its chosen weights, its preprocessing and its task."""
+        """The network with its chosen weights, its preprocessing and its task; of an ensemble all of them."""
+        if self.several:
+            shares = [share for _, share in self.members]
+            return together([run.predictor for run, _ in self.members], shares).learned(self.task)
         weights, net = self._chosen[0], self._fresh()
         net.load_state_dict(dict(weights))
         return Predictor((Member(net.eval(), self.preprocess, self.task),))
 
     @property
     def network(self) -> nn.Module:
-        """The network with its chosen weights, in eval mode."""
+        """The network with its chosen weights, in eval mode; a RunError of an ensemble, which has several."""
+        self._refuse_several()
         return self.predictor.members[0].network
 
     def predict(
@@ -182,6 +221,7 @@ class Run:
         that has one, else what enters its last layer. `pool`: "mean" averages maps over their places, "none" keeps
         every number; as a rule the code of an autoencoder is kept. A sealed picture is an opening of the test set.
         """
+        self._refuse_several()
         predictor = self.predictor.on(devices.named(device))
         return embedding.embed(predictor, (self.folder, self.facts), pictures, pool, max_pixels, progress)
 
@@ -195,6 +235,7 @@ class Run:
         device: str = "cpu",
     ) -> Between:
         """What an autoencoder's decoder makes of `steps` codes from one picture's to another's, between the two."""
+        self._refuse_several()
         predictor = self.predictor.on(devices.named(device))
         return embedding.between(predictor, (self.folder, self.facts), [first, last], steps, max_pixels)
 

@@ -30,7 +30,7 @@ FORMAT = 2
 # What lies in a run folder: none of it may be a link.
 NAMES = (
     "run.json", "split.csv", "seen.csv", "sealed.csv", "rates.csv", "epochs.csv", "checkpoints", "kept", "result.json",
-    "predictions.csv", ".lock",
+    "predictions.csv", "members", ".lock",
 )  # fmt: skip
 MOST, MOST_LINES = 2**24, 2**30  # bytes of a file of facts, and of one with a line for each picture
 Word = Annotated[str, re.compile(r"(?![+-]?\d{6})[^\0]{0,400}")]
@@ -126,6 +126,18 @@ class Finetune:
 
 
 @dataclass(frozen=True)
+class Member:
+    """One who answers in an ensemble: the folder in members/, the run that it was, its weights and its share."""
+
+    folder: Annotated[str, re.compile(r"[1-9]\d{0,3}")]
+    run: Text
+    network: Text
+    sha256: Digest
+    weight: Annotated[float, Range(1, least=0, most=1, open="least")]
+    id: Text | None = None
+
+
+@dataclass(frozen=True)
 class Facts:
     """run.json; `preprocess`, `task`, `augment` and `measured` are read by those who wrote them.
 
@@ -150,6 +162,7 @@ class Facts:
     timings: Mapping[str, float] = field(default_factory=dict)
     seconds: Annotated[float, Range(0, least=0)] | None = None
     groups: Grouped | None = None
+    members: tuple[Member, ...] = ()
     cause: str = ""
 
 
@@ -167,7 +180,7 @@ class Result:
     numbers: tuple[Number, ...]
     baselines: tuple[Baseline, ...]
     weights: Text
-    best_epoch: Annotated[int, Range(1, least=1)]
+    best_epoch: Annotated[int, Range(1, least=1)] | None = None
     openings: Annotated[int, Range(1, least=1)] | None = None
     sealed: Count = 0
     validation: tuple[Number, ...] = ()
@@ -262,6 +275,8 @@ def read_result(folder: Path, facts: Mapping[str, Any]) -> Mapping[str, Any]:
         raise RunError(path, "numbers is empty", DAMAGED)
     if told.n != facts["split"][told.subset]["n"]:
         raise RunError(path, f"n is {told.n}, and not as many as {told.subset} has pictures", DAMAGED)
+    if told.best_epoch is None and not facts.get("members"):
+        raise RunError(path, "best_epoch is missing", DAMAGED)
     if told.subset == "test" and told.openings is None:
         raise RunError(path, "openings is missing", DAMAGED)
     if told.sealed not in (0, facts["split"]["test"]["n"] if told.subset == "val" else 0):

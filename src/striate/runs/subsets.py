@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,13 @@ def write_split(folder: Path, samples: Samples, split: Split) -> None:
                 yield name, sha256, samples.targets.content(i).decode("utf-8", "surrogateescape"), group_of(i), where
 
     durable.write_csv(folder / NAME, _HEAD, rows())
+
+
+def write_lines(folder: Path, lines: Iterable[Line]) -> None:
+    """split.csv of lines that were read from one."""
+    durable.write_csv(
+        folder / NAME, _HEAD, ((each.name, each.digest, each.label, each.group, each.subset) for each in lines)
+    )
 
 
 def write_seen(folder: Path, seen: Mapping[str, str]) -> None:

@@ -23,6 +23,7 @@ from striate.shell.verbs.audit import audit
 from striate.shell.verbs.counting import count
 from striate.shell.verbs.draw import draw
 from striate.shell.verbs.embed import between, embed
+from striate.shell.verbs.ensemble import ensemble
 from striate.shell.verbs.formula import formula
 from striate.shell.verbs.latency import latency
 from striate.shell.verbs.memory import memory
@@ -102,6 +103,7 @@ for verb in (
     predict,
     embed,
     between,
+    ensemble,
     report,
     models,
     count,

@@ -18,6 +18,7 @@ from striate.data.feed import Batch
 from striate.data.picture.laid import Array, Pixels
 from striate.layers import Heads
 from striate.tasks.measures import Dice, Hits, Mean, Measure, Recalls
+from striate.tasks.mixture import mixture
 from striate.tasks.task import LabelTask, Rows, Shown, Trial, Usual, option
 
 # Beyond this many training pictures a support vector machine costs more than the network beside it.
@@ -104,14 +105,28 @@ class Classify(Usual):
     def joined(self, outputs: Sequence[Tensor], weights: Sequence[float], tasks: Sequence[Any]) -> Tensor:
         """The logarithm of the weighted mean of probabilities: Krizhevsky et al. 2012, section 4.1; float64.
 
-        Each network's are by its own temperature.
+        Each network's are by its own temperature; the answer is in the units of the first one's logits.
         """
         shares = torch.tensor(weights, dtype=torch.float64) / sum(weights)
         each = torch.stack([
             torch.log_softmax(output.double().cpu() / task.temperature, 0)
             for output, task in zip(outputs, tasks, strict=True)
         ])  # fmt: skip
-        return torch.logsumexp(each + shares.log()[:, None], 0) * self.temperature
+        logs = torch.logsumexp(each + shares.log().view(-1, *[1] * outputs[0].ndim), 0)
+        return logs * float(tasks[0].temperature)
+
+    def joined_rows(self, kept: Sequence[Rows], weights: Sequence[float], tasks: Sequence[Any]) -> Rows:
+        logits = self.joined([torch.from_numpy(_split(rows)[0].T) for rows in kept], weights, tasks)
+        return np.column_stack([logits.numpy().T, kept[0][:, -1]])
+
+    def fitted(self, kept: Sequence[Rows], tasks: Sequence[Any]) -> Sequence[float]:
+        """The mixture of least log loss."""
+        return mixture(np.stack([task.of_truth(rows) for rows, task in zip(kept, tasks, strict=True)], 1))
+
+    def of_truth(self, kept: Rows) -> Rows:
+        """The probability that is given to each picture's true class, (n,)."""
+        logits, targets = _split(kept)
+        return np.asarray(self.probabilities(logits)[np.arange(len(targets)), targets])
 
     def kept(self, answers: Tensor, batch: Batch) -> Tensor:
         return torch.cat([answers.double(), batch.targets["label"].double()[:, None].to(answers.device)], 1)
@@ -158,8 +173,7 @@ class Classify(Usual):
         """Accuracy, top-5 accuracy of more than five classes, balanced accuracy (the mean recall of the classes that
         there are), and log loss in nats."""
         logits, targets = _split(kept)
-        probabilities = self.probabilities(logits)
-        own = probabilities[np.arange(len(targets)), targets]
+        probabilities, own = self.probabilities(logits), self.of_truth(kept)
         answers = probabilities.argmax(1)
         measured: list[Measure] = [Hits("accuracy", answers == targets)]
         if len(self.classes) > 5:

@@ -153,6 +153,20 @@ class AnyTask(Protocol):
         """
         ...
 
+    def joined_rows(self, kept: Sequence[Rows], weights: Sequence[float], tasks: Sequence["Task"]) -> Rows | None:
+        """The rows of several networks together, from those of each: of the same pictures in one order.
+
+        None where a row does not hold the answer.
+        """
+        ...
+
+    def fitted(self, kept: Sequence[Rows], tasks: Sequence["Task"]) -> Sequence[float] | None:
+        """The weight of each of several networks, 0 or more, that suits validation best, from its rows; they sum to 1.
+
+        None where rows do not tell.
+        """
+        ...
+
     def kept(self, answers: Tensor, batch: Batch) -> Tensor:
         """The row of each picture: (n, k) float64. Of a `PictureTask` the answers are what is `said`, and all parts of
         the batch have their height and width."""
@@ -228,6 +242,12 @@ class Usual:
         return targets
 
     def partner(self, pictures: int) -> nn.Module | None:
+        return None
+
+    def joined_rows(self, kept: Sequence[Rows], weights: Sequence[float], tasks: Sequence[Any]) -> Rows | None:
+        return None
+
+    def fitted(self, kept: Sequence[Rows], tasks: Sequence[Any]) -> Sequence[float] | None:
         return None
 
     def settled(self, kept: Rows) -> Self:

@@ -12,6 +12,7 @@ from striate.data.feed import Progress
 from striate.data.packed import Digests
 from striate.data.samples import Indices, digest_of
 from striate.evaluate import rows
+from striate.evaluate.result import beside
 from striate.predictor import Predictor
 from striate.runs import checkpoint, finished, run, subsets
 from striate.runs.kept import Kept, read_kept, write_kept
@@ -49,14 +50,17 @@ def finish(trainer: Trainer, folder: Path, facts: Mapping[str, Any], clock: Cloc
     watching = partial(listener.progress, "trying what stands beside the network")
     rivals = finished.rivals(predictor, job.samples, split, indices, job.workers, watching)
     clock.mark("baselines")
-    disk.insist("predictions.csv", lambda: finished.write_predictions(folder, predictor.task, job.samples, found))
-    more: dict[str, Any] = {"sealed": sealed} if sealed else {}
+    disk.insist("predictions.csv", lambda: finished.write_predictions(folder, predictor.task, job.samples.names, found))
+    more: dict[str, Any] = {"weights": "checkpoints/best", "best_epoch": (progress.best_epoch or 0) + 1}
+    if sealed:
+        more["sealed"] = sealed
     if subset == "test":
-        more = {"openings": max(1, times_opened(folder, sealed_set(facts)["digest"]))}
+        more["openings"] = max(1, times_opened(folder, sealed_set(facts)["digest"]))
     if job.samples.split_by == "name":
         more["split_by"] = "name"
     groups = job.samples.groups_of(indices)
-    told = finished.told(predictor.task, found.rows, subset, rivals, more, (progress.best_epoch or 0) + 1, groups)
+    baselines = beside(predictor.task.measures(found.rows)[0], rivals, subset, groups)
+    told = finished.told(predictor.task, found.rows, subset, baselines, more, groups)
     disk.insist("result.json", lambda: durable.write_json(folder / "result.json", told))
     ended = {"status": "done", "task": registry.as_dict(predictor.task), **clock.told()}
     disk.insist("run.json", lambda: run.write_facts(folder, {**facts, **ended}))

@@ -1,0 +1,46 @@
+"""striate ensemble: several runs that answer as one."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from striate.shell.output import Json, print_json, print_result, tell
+
+
+def ensemble(
+    *members: Path,
+    weigh: Literal["equal", "validation"] = "equal",
+    keep_sealed: Annotated[bool, Parameter(negative="")] = False,
+    runs: Path = Path("runs"),
+    json: Json = False,
+    command: Annotated[str, Parameter(parse=False)] = "",
+) -> None:
+    """Let runs answer together: a run folder of its own, measured beside its members.
+
+    Example: striate ensemble runs/digits-lenet5-1 runs/digits-lenet5-2 runs/digits-lenet5-3
+
+    Parameters
+    ----------
+    members
+        Run folders of one task on the same pictures with the same test set.
+    weigh
+        Equal weights, or those of least log loss on validation pictures.
+    keep_sealed
+        Leave the test set sealed.
+    runs
+        Where run folders are made.
+    """
+    from striate import face
+    from striate.base.screen import Screen
+
+    with Screen(quiet=json) as screen:
+        run = face.put_together(members, weigh, keep_sealed, runs, screen, command)
+    if json:
+        print_json({"run": str(run.folder), "report": str(run.folder / "report.html"), "result": run.result})
+        return
+    for each in run.facts["members"]:
+        tell(f"{each['run']}: {each['network']}, weight {each['weight']:.4f}")
+    print_result(run.result or {}, run.folder)
+    tell(f"run     {run.folder}")
+    tell(f"report  {run.folder / 'report.html'}")
