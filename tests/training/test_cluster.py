@@ -1,0 +1,51 @@
+"""A real cluster of Dask on loopback: the same bits as without, and a worker that dies ends no list."""
+
+import os
+import signal
+import threading
+
+import pytest
+from test_many import OFTEN, found, in_the_middle, recipes, until
+from test_many import pictures as pictures
+
+from small import Notes
+from striate.base.errors import MachineError
+from striate.training.execution import Carried
+from striate.training.many import train_many
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("many"), pytest.mark.filterwarnings("default")]
+
+
+@pytest.fixture
+def cluster():
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        yield cluster
+
+
+def test_two_workers_of_which_one_is_killed_give_the_bits_of_this_machine(tmp_path, pictures, cluster):
+    asked = recipes(pictures, 5)
+    here = train_many(asked, tmp_path / "here", Carried(threads=1), Notes())
+    killed = []
+
+    def kill():
+        name = next(iter(asked))
+        until(lambda: in_the_middle(tmp_path / "there", name))
+        worker = cluster.workers[0]
+        killed.append(worker.pid)
+        os.kill(worker.pid, signal.SIGKILL)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    notes = Notes()
+    on = Carried(on=f"dask:{cluster.scheduler_address}", threads=1, execution=OFTEN)
+    there = train_many(asked, tmp_path / "there", on, notes)
+    thread.join()
+    assert killed
+    assert {each.cause for each in there.values()} == {""}
+    assert found(there) == found(here)
+
+
+def test_a_scheduler_that_does_not_answer_is_told(tmp_path, pictures):
+    with pytest.raises(MachineError, match=r"no scheduler of Dask answers there .*dask scheduler"):
+        train_many(recipes(pictures, 1), tmp_path, Carried(on="dask:tcp://127.0.0.1:1"), Notes())
