@@ -10,10 +10,11 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import final
+from typing import Any, TypeVar, final
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -48,6 +49,10 @@ class Asked:
     home: Path
 
 
+Found = TypeVar("Found")
+Work = Callable[[Asked, Data | None], Found]
+
+
 def train_apart(asked: Asked, data: Data | None = None) -> StriateError | None:
     """Train, or go on, in a process of its own; None when it is done, else why it is not.
 
@@ -57,7 +62,7 @@ def train_apart(asked: Asked, data: Data | None = None) -> StriateError | None:
     for _ in range(1 + AGAIN):
         if not lock.is_held(asked.folder.parent):
             return Terminated(asked.folder, "it was stopped with its list", "the list again")
-        ended, error = _in_a_process(asked, data)
+        ended, error = apart(_start_or_go_on, asked, data)
         if ended == 0 and not isinstance(error, Terminated):
             return error
     how = f"signal {-ended}" if ended and ended < 0 else f"with code {ended}"
@@ -65,12 +70,12 @@ def train_apart(asked: Asked, data: Data | None = None) -> StriateError | None:
     return RunError(asked.folder, cause, "fewer at once (jobs) or a smaller batch, where memory was short")
 
 
-def _in_a_process(asked: Asked, data: Data | None) -> tuple[int | None, StriateError | None]:
-    """The exit code of a process that trained, and what it says it failed of."""
+def apart(work: Work[Found], asked: Asked, data: Data | None) -> tuple[int, Found | StriateError | None]:
+    """The exit code of a process of its own that does this work, and what it found or failed of."""
     receiver, sender = multiprocessing.Pipe(duplex=False)
     # a worker of Dask is a daemon, and as such would be refused a process of its own
     multiprocessing.current_process().daemon = False
-    process = prepared(*IMPORTED)(target=_train, args=(sender, asked, data), name=asked.folder.name)
+    process = prepared(*IMPORTED)(target=_carry_out, args=(sender, work, asked, data), name=asked.folder.name)
     process.start()
     sender.close()
     told: float | None = None
@@ -86,7 +91,7 @@ def _in_a_process(asked: Asked, data: Data | None) -> tuple[int | None, StriateE
     return process.exitcode or -signal.SIGKILL, None
 
 
-def _train(sender: Connection, asked: Asked, data: Data | None) -> None:
+def _carry_out(sender: Connection, work: Work[Any], asked: Asked, data: Data | None) -> None:
     """What the process does; SIGTERM alone is for it, what a terminal sends to all is for the list."""
     for name in ("SIGINT", "SIGHUP"):
         if hasattr(signal, name):
@@ -94,15 +99,14 @@ def _train(sender: Connection, asked: Asked, data: Data | None) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.chdir(asked.home)
     torch.set_num_threads(asked.threads)
-    error: StriateError | None = None
     try:
         with threadpool_limits(asked.threads, "blas"):
-            _start_or_go_on(asked, data)
-    except StriateError as failed:
-        error = failed
-    except Exception as failed:
-        error = Fault(asked.folder, raised(failed), "reporting it, with the recipe in its run.json")
-    sender.send(error)
+            found = work(asked, data)
+    except StriateError as error:
+        found = error
+    except Exception as error:
+        found = Fault(asked.folder, raised(error), "reporting it, with the recipe in its run.json")
+    sender.send(found)
 
 
 def _start_or_go_on(asked: Asked, data: Data | None) -> None:

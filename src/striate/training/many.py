@@ -20,9 +20,11 @@ from striate.base import declared, durable, reading
 from striate.base.errors import Fault, MachineError, RunError, StriateError, UsageError
 from striate.base.foreign import missing_package, raised
 from striate.base.options import Range
+from striate.base.words import many
 from striate.data.load import Data
 from striate.runs import lock
 from striate.runs.run import Run, open_run
+from striate.training.abreast import abreast
 from striate.training.apart import GRACE, Asked, train_apart
 from striate.training.execution import DASK, MOST_AT_ONCE, Listener
 from striate.training.execution import Carried as Carried
@@ -74,11 +76,13 @@ def train_many(
     durable.make_folder(folder)
     with contextlib.ExitStack() as held:
         held.enter_context(lock.alone(folder, listener.say))
-        record = _recorded(recipes, folder, carried)
+        durable.sweep(folder, re.escape(RECORD))
         asked = {
-            name: Asked(recipe, folder / name, record.threads, carried.execution, Path.cwd())
+            name: Asked(recipe, folder / name, carried.threads or 1, carried.execution, Path.cwd())
             for name, recipe in recipes.items()
         }
+        record = _recorded(asked, folder, carried, listener, data)
+        asked = {name: dataclasses.replace(each, threads=record.threads) for name, each in asked.items()}
         ended = {name: Ended(name, run) for name in recipes if (run := _done(folder / name)) is not None}
         standing = Standing(folder, recipes, record.jobs, listener)
         for name in ended:
@@ -103,9 +107,11 @@ def train_many(
     return {name: ended[name] for name in recipes}
 
 
-def _recorded(recipes: Mapping[str, Recipe], folder: Path, carried: Carried) -> Record:
+def _recorded(
+    asked: Mapping[str, Asked], folder: Path, carried: Carried, listener: Listener, data: Data | None
+) -> Record:
     """The record of this list, with what is asked for now; threads stay as they were."""
-    for name in recipes:
+    for name in asked:
         if not re.fullmatch(r"\w[\w.+-]{0,199}", name):
             raise UsageError("name", f"{name!r} is no name of a training", "letters, digits, - and _")
     path = folder / RECORD
@@ -113,15 +119,23 @@ def _recorded(recipes: Mapping[str, Recipe], folder: Path, carried: Carried) -> 
     if before is not None and carried.threads not in (None, before.threads):
         cause = f"this list began with {before.threads}, and equal bits need equal threads"
         raise UsageError("threads", cause, "leaving it out, or a new list")
-    now = {name: _unusual(recipe) for name, recipe in recipes.items()}
+    now = {name: _unusual(each.recipe) for name, each in asked.items()}
     trainings = {} if before is None else before.trainings
     for name in now.keys() & trainings.keys():
         here, there = now[name], trainings[name]
         if other := [key for key in {**here, **there} if here.get(key) != there.get(key)]:
             cause = f"it was begun with another recipe ({', '.join(other)})"
             raise RunError(folder / name, cause, "another name, or a new list")
-    threads = carried.threads or (before.threads if before else 1)
-    jobs = carried.jobs or max(1, joblib.cpu_count() // threads)
+    threads, jobs = carried.threads, carried.jobs
+    if before is not None:
+        threads, jobs = before.threads, jobs or before.jobs
+    elif threads is None and not carried.on:
+        listener.progress("trying how many at once", 0, 1)
+        fitting, threads, why = abreast(list(asked.values()), data)
+        jobs = jobs or fitting
+        listener.say(f"{jobs} at once, {many(threads, 'thread')} each: {why}")
+    threads = threads or 1  # a cluster's worker has as many trainings at once as it has threads
+    jobs = jobs or max(1, joblib.cpu_count() // threads)
     record = Record(1, threads, jobs, {**trainings, **now})
     durable.write_json(path, dataclasses.asdict(record))
     return record
