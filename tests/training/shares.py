@@ -13,19 +13,7 @@ from striate.training import plan as planning
 from striate.training.loop import fit
 from striate.training.recipe import recipe_of
 from striate.training.signals import Stop
-
-
-class Watched:
-    """Hands pictures on and remembers whose they were."""
-
-    def __init__(self, pictures, seen):
-        self._pictures, self._seen = pictures, seen
-
-    def batches(self, groups):
-        for batch in self._pictures.batches(groups):
-            self._seen.append(batch.indices.tolist())
-            yield batch
-
+from together import Watched
 
 folder = Path(sys.argv[1], os.environ.get("WORLD_SIZE", "1"))
 folder.mkdir(exist_ok=True)

@@ -16,7 +16,8 @@ from striate.evaluate import rows
 from striate.models.heads import AuxiliaryHead, WithHeads
 from striate.runs import checkpoint
 from striate.runs.lock import alone
-from striate.training.loop import Objective, Trainer, fit
+from striate.training.loop import Trainer, fit
+from striate.training.objective import Objective
 from striate.training.plan import Execution
 from striate.training.signals import Stop
 from striate.training.train import resume_run
@@ -223,22 +224,6 @@ def test_a_compiled_network_with_heads_takes_the_same_step(tmp_path, monkeypatch
     )
     assert compiled[0] == pytest.approx(plain[0], rel=1e-6)
     torch.testing.assert_close(compiled[1], plain[1])
-
-
-def test_processes_that_average_gradients_lower_the_loss_of_every_head(tmp_path):
-    torch.distributed.init_process_group("gloo", f"file://{tmp_path / 'meeting'}", rank=0, world_size=1)
-    try:
-        work = job(tmp_path, precision="float32")
-        net = headed()
-        objective = Objective(net, work.task, work.machine)
-        (batch,) = work.train.batches([work.split.train[:4]])
-        batch = dataclasses.replace(batch, pictures=torch.randn(4, 1, 32, 32))
-        losses = nn.parallel.DistributedDataParallel(objective)(batch)
-        torch.testing.assert_close(losses, objective(batch))
-        losses.sum().backward()
-        assert all(parameter.grad.any() for parameter in net.parameters())
-    finally:
-        torch.distributed.destroy_process_group()
 
 
 @pytest.mark.parametrize(("model", "size"), [("googlenet", 79), ("googlenet_bn", 32)])

@@ -176,6 +176,24 @@ def any_says(flag: bool, device: "torch.device") -> bool:
     return bool(asked)
 
 
+def stacked(own: "Tensor") -> "Tensor":
+    """Every process's tensor of the same shape, in the order of processes: (processes, ...)."""
+    import torch
+
+    rank, world = place()
+    whole = own.new_zeros(world, *own.shape)
+    whole[rank] = own
+    torch.distributed.all_reduce(whole)
+    return whole
+
+
+def add_up(tensor: "Tensor") -> None:
+    """The sum over all processes, in place."""
+    import torch
+
+    torch.distributed.all_reduce(tensor)
+
+
 def gathered(own: "Tensor | None", first: int, count: int, device: "torch.device") -> "Tensor":
     """Every process's rows (n, k), `own` from place `first` on, as one tensor (count, k) of float64 in all of them.
 

@@ -12,10 +12,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NoReturn, final
 
-import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import Tensor
 
 from striate.base import devices, durable, processes
 from striate.base.declared import Count
@@ -24,16 +22,15 @@ from striate.base.options import Whole
 from striate.base.randomness import key
 from striate.base.words import many
 from striate.data.feed import Batch, cut_batches
-from striate.data.samples import Indices
 from striate.evaluate.rows import rows
 from striate.predictor import Member, Predictor
 from striate.runs import checkpoint
-from striate.tasks.task import Outputs, Task
-from striate.training import optimizers, told
+from striate.training import optimizers, sharing, told
 from striate.training.balance import order_of
 from striate.training.disk import Disk
 from striate.training.execution import Epoch
-from striate.training.machine import Clock, Machine
+from striate.training.machine import Clock
+from striate.training.objective import Objective
 from striate.training.pace import Pace
 from striate.training.plan import Job, Listener
 from striate.training.schedule import rate
@@ -60,39 +57,14 @@ class Progress:
     timings: Mapping[str, float] = field(default_factory=dict)
 
 
-@final
-class Objective(nn.Module):
-    """The network, its partner and what is asked of it in one: what several processes and the compiler see."""
-
-    def __init__(self, net: nn.Module, task: Task, machine: Machine, partner: nn.Module | None = None) -> None:
-        super().__init__()
-        self.net, self.partner, self._task, self._machine = net, partner, task, machine
-
-    def forward(self, batch: Batch, other: Batch | None = None, weight: Tensor | None = None) -> Tensor:
-        """The loss of each picture, (1, n): of its own targets; where it was mixed with `other`, of both by `weight`.
-
-        With a partner (2, n): below it, what the partner lowers.
-        """
-        with self._machine.autocast():
-            outputs = self.net(batch.pictures)
-        outputs = _float32(outputs)
-        losses = self._task.loss(outputs, batch)
-        if other is not None and weight is not None:
-            losses = weight * losses + (1 - weight) * self._task.loss(outputs, other)
-        return torch.stack([losses] if self.partner is None else [losses, self.partner(outputs, batch)])
-
-
 def fit(job: Job, listener: Listener, stop: Stop, disk: Disk | None = None, clock: Clock | None = None) -> "Trainer":
     """Train until the last epoch, or until patience ends; resumes from the newest generation that verifies."""
     trainer = Trainer(job, listener, stop, disk, clock)
-    try:
-        trainer.restore()
-        while not trainer.finished():
-            trainer.epoch()
-        trainer.save()
-        trainer.tell_patience()
-    finally:
-        trainer.objective = None  # a group of processes that anything still holds keeps its threads when it is left
+    trainer.restore()
+    while not trainer.finished():
+        trainer.epoch()
+    trainer.save()
+    trainer.tell_patience()
     return trainer
 
 
@@ -115,8 +87,8 @@ class Trainer:
         self._parameters = [each for parameters, _ in parts for each in parameters if each.requires_grad]
         self._optimizer = optimizers.optimizer_of(parts, recipe)
         self._average = optimizers.Average(net, recipe.ema) if recipe.ema else None
-        self._learning = self._stages(max(0, (recipe.epochs or 1) - 1))
-        self.objective: Any = self._watched()
+        objective: Any = Objective(net, job.task, job.machine, job.partner)
+        self._objective = torch.compile(objective) if recipe.compile else objective
         self._train, self._val = (job.units.within(indices) for indices in (job.split.train, job.split.val))
         self._steps_per_epoch = len(cut_batches(self._train, job.batch))
         self._pace = Pace(len(self._val) / job.batch / 3)  # forward alone is a third of a step's work
@@ -133,7 +105,8 @@ class Trainer:
         """The steps of an epoch that are still to do, then validation and the choice of the best."""
         job, progress, began = self.job, self.progress, time.monotonic()
         groups = cut_batches(order_of(job, self._train, progress.epoch), job.batch)[progress.done :]
-        shares = [_share(group, job.machine, job.augmenter.mixes) for group in groups]
+        mixes, accumulate = job.augmenter.mixes, job.recipe.accumulate
+        shares = [group[sharing.read(len(group), job.machine, accumulate, mixes)] for group in groups]
         self.set_out()
         self._pace.begin()
         read = job.train.batches([share % len(job.units) for share in shares])
@@ -153,24 +126,10 @@ class Trainer:
 
     def set_out(self) -> None:
         """The network as this epoch trains it."""
-        job, learning = self.job, self._stages(self.progress.epoch)
+        job = self.job
         job.net.train()
         if job.tuning is not None:
-            job.tuning.enter(job.net, learning)
-        if learning != self._learning:  # another set of parameters is to be watched now
-            self._learning, self.objective = learning, None
-            self.objective = self._watched()
-
-    def _stages(self, epoch: int) -> int:
-        """How many stages of a network learn in an epoch, where some are frozen."""
-        return 0 if self.job.tuning is None else self.job.tuning.learning(epoch, self.job.recipe.epochs or 1)
-
-    def _watched(self) -> Any:
-        """The objective as several processes and the compiler see it."""
-        job = self.job
-        objective: Any = Objective(job.net, job.task, job.machine, job.partner)
-        objective = DistributedDataParallel(objective) if job.machine.world > 1 else objective
-        return torch.compile(objective) if job.recipe.compile else objective
+            job.tuning.enter(job.net, job.tuning.learning(self.progress.epoch, job.recipe.epochs or 1))
 
     def _end_epoch(self, seconds: float) -> None:
         job, progress = self.job, self.progress
@@ -237,34 +196,31 @@ class Trainer:
     def step(self, batch: Batch, whole: int) -> tuple[float, float]:
         """One step on this process's share of a batch of `whole` pictures; the summed loss, and the partner's.
 
-        The share has one picture more when pictures are mixed: the last one's partner. Out of memory: it is worked
-        through in twice as many parts, so that the batch stays what it was.
+        The share is what `sharing.read` names. Out of memory in any process: all work through theirs in twice as many
+        parts, so that the batch stays what it was.
         """
         while True:
             try:
-                return self._step(batch, whole)
+                if (found := self._step(batch, whole)) is not None:
+                    return found
             except (MemoryError, RuntimeError) as error:
                 if not devices.out_of_memory(error):
                     raise
-            self._halve(len(batch))
+                if self.job.machine.world > 1:  # others have taken the step
+                    raise MachineError(
+                        "model", "the optimizer's own numbers do not fit into memory", "--optimizer sgd"
+                    ) from error
+            self._halve(whole)
 
-    def _step(self, batch: Batch, whole: int) -> tuple[float, float]:
+    def _step(self, batch: Batch, whole: int) -> tuple[float, float] | None:
+        """None, and nothing is changed, where memory lacks in one of several processes."""
         job, progress = self.job, self.progress
-        machine, mixes = job.machine, job.augmenter.mixes
-        machine.seed(key(job.recipe.seed, "dropout", progress.step, machine.rank))
         for group in self._optimizer.param_groups:
             group["lr"] = rate(job.recipe, progress.step, self._steps_per_epoch) * group["share"]
-        self._optimizer.zero_grad()
-        total = torch.zeros(2, device=machine.device)
-        count = len(batch) - mixes
-        for part in np.array_split(np.arange(count), min(progress.parts, count)):
-            loss = self._loss(batch[int(part[0]) : int(part[-1]) + 1 + mixes])
-            last = part[-1] == count - 1
-            # gradients of the processes are averaged with the last part; each divides by the whole batch
-            with self.objective.no_sync() if machine.world > 1 and not last else torch.enable_grad():
-                torch.autograd.backward(loss.sum() * (machine.world / whole))
-            total[: len(loss)] += loss.detach()
-        gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
+        total = self._own_gradients(batch, whole) if job.machine.world == 1 else self._gradients(batch, whole)
+        if total is None:
+            return None
+        gradients = self._found()
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         value, beside = total.tolist()
         if not math.isfinite(value + beside) or not math.isfinite(float(norm)):
@@ -280,8 +236,44 @@ class Trainer:
             self._average.update(progress.step)
         return value, beside
 
+    def _found(self) -> list[Tensor]:
+        return [parameter.grad for parameter in self._parameters if parameter.grad is not None]
+
+    def _gradients(self, batch: Batch, whole: int) -> Tensor | None:
+        """Those of all processes added up in each, and the losses of this one; None where memory lacks in any."""
+        total = flat = None
+        try:
+            total = self._own_gradients(batch, whole)
+            flat = torch.cat([each.flatten() for each in self._found()])
+        except sharing.Lacking:  # as all know already
+            return None
+        except (MemoryError, RuntimeError) as error:
+            if not devices.out_of_memory(error):
+                raise
+        if processes.any_says(flat is None, self.job.machine.device) or flat is None:
+            return None
+        processes.add_up(flat)
+        gradients = self._found()
+        for gradient, summed in zip(gradients, torch.split(flat, [each.numel() for each in gradients]), strict=True):
+            gradient.copy_(summed.view(gradient.shape))
+        return total
+
+    def _own_gradients(self, batch: Batch, whole: int) -> Tensor:
+        """The part of the whole batch's gradients that this process's pictures have; their loss and the partner's."""
+        job, machine, mixes = self.job, self.job.machine, self.job.augmenter.mixes
+        # the compiler draws its own numbers, whose rows none can take
+        machine.seed(key(job.recipe.seed, "dropout", self.progress.step, machine.rank if job.recipe.compile else 0))
+        self._optimizer.zero_grad()
+        total = torch.zeros(2, device=machine.device)
+        for piece in sharing.pieces(whole, machine, job.recipe.accumulate, self.progress.parts, mixes):
+            with sharing.together(piece, machine, job.recipe):
+                loss = self._loss(batch[piece.start : piece.start + piece.rows + mixes])[:, : piece.count].sum(1)
+            torch.autograd.backward(loss.sum() * (1 / whole))
+            total[: len(loss)] += loss.detach()
+        return total
+
     def _loss(self, part: Batch) -> Tensor:
-        """The summed losses of a part of a batch: changed, given as the task gives it, normalised, perhaps mixed."""
+        """The losses of a part of a batch: changed, given as the task gives it, normalised, perhaps mixed."""
         job, epoch = self.job, self.progress.epoch
         given = job.task.given(job.augmenter(part, epoch), job.recipe.seed, epoch)
         pictures = job.preprocess.normalise(given.pictures)
@@ -292,11 +284,11 @@ class Trainer:
             mixed = (other, weight)
         if job.machine.bfloat16:
             pictures = pictures.contiguous(memory_format=torch.channels_last)
-        losses: Tensor = self.objective(dataclasses.replace(given, pictures=pictures), *mixed)
-        return losses.sum(1)
+        losses: Tensor = self._objective(dataclasses.replace(given, pictures=pictures), *mixed)
+        return losses
 
-    def _halve(self, share: int) -> None:
-        if self.progress.parts >= share:
+    def _halve(self, whole: int) -> None:
+        if self.progress.parts >= sharing.most(whole, self.job.machine, self.job.recipe.accumulate):
             raise MachineError("batch", "not even one picture at a time fits into memory", "a smaller size or network")
         self.progress.parts *= 2
         self._optimizer.zero_grad()
@@ -377,20 +369,3 @@ class Trainer:
             self._average.restore(generation.optimizer)
         self.best = None if generation.best is None else dict(generation.best)
         self._clock.add(self.progress.timings)
-
-
-def _share(group: Indices, machine: Machine, mixes: bool) -> Indices:
-    """This process's part of a batch, and the partner of its last picture when pictures are mixed."""
-    parts = np.array_split(np.arange(len(group)), machine.world)
-    own = parts[machine.rank]
-    return group[np.append(own, (own[-1] + 1) % len(group))] if mixes else group[own]
-
-
-def _float32(outputs: Outputs) -> Outputs:
-    """A network's answers in float32, whatever precision it computes in: a tensor, or tuples of them and of numbers."""
-    if isinstance(outputs, Tensor):
-        return outputs.float()
-    if isinstance(outputs, tuple):
-        parts = map(_float32, outputs)
-        return type(outputs)(*parts) if hasattr(outputs, "_fields") else tuple(parts)
-    return outputs

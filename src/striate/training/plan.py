@@ -43,7 +43,7 @@ from striate.runs.run import Run
 from striate.runs.starts import Start, start_of
 from striate.tasks import registry
 from striate.tasks.task import Task, of_pictures
-from striate.training import canvases, colours, defaults, effects, finetune
+from striate.training import canvases, colours, defaults, effects, finetune, sharing
 from striate.training import machine as machines
 from striate.training.defaults import Choice
 from striate.training.dividing import divided
@@ -391,15 +391,17 @@ def facts_of(job: Job) -> dict[str, Any]:
 
 
 def _refuse_small_batches(plan: Plan, net: nn.Module) -> None:
-    """Every process needs a picture of every batch, and batch normalisation two in every part."""
-    batch, world, parts = plan.batch, plan.machine.world, plan.recipe.accumulate
-    share = min(map(len, cut_batches(plan.units.within(plan.split.train), batch))) // world
-    if share < 1:
+    """Every process needs a picture of a batch, and batch normalisation two of all that it sees at once."""
+    recipe, batch, world = plan.recipe, plan.batch, plan.machine.world
+    if batch < world:
         raise UsageError("batch", f"{batch} leaves one of {world} processes without a picture", "a larger batch")
-    normalised = any(isinstance(each, nn.modules.batchnorm._BatchNorm) for each in net.modules())
-    if normalised and share // parts < 2:
-        cause = f"{batch} in {world} x {parts} parts leaves single pictures to batch normalisation"
-        raise UsageError("batch", cause, "a larger batch, fewer parts, or --model-options.norm none")
+    if recipe.sync_norms and recipe.compile and world > 1:
+        raise UsageError("sync_norms", "the compiler knows no batch of several processes", "either of them")
+    least = min(map(len, cut_batches(plan.units.within(plan.split.train), batch))) // recipe.accumulate
+    if sharing.normalised(net) and (least if recipe.sync_norms else least // world) < 2:
+        cause = f"{batch} in {world} x {recipe.accumulate} parts leaves single pictures to batch normalisation"
+        together = "--sync-norms, " if world > 1 and least > 1 and not recipe.sync_norms else ""
+        raise UsageError("batch", cause, f"{together}a larger batch, fewer parts, or --model-options.norm none")
 
 
 def _refuse_small_disk(net: nn.Module, folder: Path) -> None:

@@ -19,6 +19,7 @@ from striate.base.errors import RunError
 from striate.base.randomness import permutation
 from striate.data.feed import cut_batches
 from striate.data.samples import Indices
+from striate.training import sharing
 from striate.training.execution import Listener
 from striate.training.loop import Trainer
 from striate.training.plan import Job
@@ -85,7 +86,8 @@ def range_test(job: Job, listener: Listener) -> Ranged:
     losses: list[float] = []
     for order in _orders(job):
         groups = cut_batches(order, job.batch)[: STEPS - len(losses)]
-        for group, batch in zip(groups, job.train.batches([_mixed(group, job) for group in groups]), strict=True):
+        shares = [group[sharing.read(len(group), trial.machine, 1, job.augmenter.mixes)] for group in groups]
+        for group, batch in zip(groups, job.train.batches(shares), strict=True):
             trainer.job = dataclasses.replace(trial, recipe=dataclasses.replace(recipe, rate=float(rates[len(losses)])))
             try:
                 loss, _ = trainer.step(batch, len(group))
@@ -129,8 +131,3 @@ def _orders(job: Job) -> list[Indices]:
     train = job.units.within(job.split.train)
     count = math.ceil(STEPS / len(cut_batches(train, job.batch)))
     return [train[permutation(job.recipe.seed, "rates", epoch, len(train))] for epoch in range(count)]
-
-
-def _mixed(group: Indices, job: Job) -> Indices:
-    """With the partner of the last picture, where pictures are mixed."""
-    return np.append(group, group[0]) if job.augmenter.mixes else group

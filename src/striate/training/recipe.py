@@ -153,6 +153,9 @@ class Recipe:
     epochs: int | None = _key(None, "passes over the training pictures", "Training", least=1, most=100_000)
     batch: int | None = _key(None, "pictures per step, over all processes", "Training", least=1, most=1_000_000)
     accumulate: int = _key(1, "parts a batch is worked through in", "Training", least=1, most=1_000_000)
+    sync_norms: bool = _key(
+        False, "several processes: batch normalisation sees the pictures of all, not of its own alone", "Training"
+    )
     optimizer: Literal["sgd", "adamw"] | None = _key(None, "SGD with momentum, or AdamW", "Training")
     rate: float | Literal["auto"] | None = _key(
         None, "highest learning rate, or auto: found by a range test on a copy of the network", "Training",

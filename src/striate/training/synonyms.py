@@ -49,6 +49,7 @@ _CALLED: Mapping[str, str] = {
     "split": "val_split validation_split test_size test_split valid_pct val_size val_pct train_split val_ratio",
     "step_epochs": "milestones step_size decay_epochs",
     "step_factor": "gamma lr_gamma decay_rate lr_decay",
+    "sync_norms": "sync_bn syncbn sync_batchnorm sync_batch_norm use_sync_bn bn_sync",
     "task": "mode problem",
     "warmup": "warmup_epochs warm_up warmup_steps",
     "weight_decay": "wd decay l2 l2_reg weight_decay_rate",

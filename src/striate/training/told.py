@@ -14,6 +14,7 @@ from striate.data.feed import free_memory
 from striate.models import weights
 from striate.models.catalog import find, least_size
 from striate.tasks.task import of_pictures
+from striate.training import sharing
 from striate.training.pace import Pace
 from striate.training.plan import Job
 from striate.training.recipe import FOR_PICTURES
@@ -36,6 +37,7 @@ def before(job: Job, steps: int) -> Iterator[str]:
     yield from _enlarged(job)
     yield from _of_another_form(job)
     yield from _published(job)
+    yield from _normalised(job, steps)
     yield from () if job.tuning is None else job.tuning.told(job.net, job.recipe)
     yield from _work(job, steps)
 
@@ -125,6 +127,22 @@ def _published(job: Job) -> Iterator[str]:
             f"{many(pictures, 'picture')} are few for random weights. Of photographs, published ones know much already"
         )
         yield f"{said} (--model {FOR_PICTURES['model']} --weights imagenet): {GAIN}"
+
+
+def _normalised(job: Job, steps: int) -> Iterator[str]:
+    """What batch normalisation sees of a batch, where several processes share it."""
+    recipe, world = job.recipe, job.machine.world
+    if world == 1 or not sharing.normalised(job.net):
+        return
+    whole = math.ceil(len(job.units.within(job.split.train)) / steps / recipe.accumulate)
+    if recipe.sync_norms:
+        yield f"batch normalisation sees the {many(whole, 'picture')} of all {world} processes at once"
+    else:
+        own = many(math.ceil(whole / world), "picture")
+        yield (
+            f"batch normalisation sees what its own of {world} processes has of {whole} pictures, at most {own}; "
+            "with --sync-norms it sees all of them, as one process would"
+        )
 
 
 def _work(job: Job, steps: int) -> Iterator[str]:
