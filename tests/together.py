@@ -26,7 +26,7 @@ def started(count, work, *given):
         os.environ |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
         try:
             work(*given)
-        except BaseException:
+        except Exception:
             traceback.print_exc()
             raise
 

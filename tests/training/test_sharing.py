@@ -1,8 +1,11 @@
 """Several processes compute what one does: order, draws, statistics, gradients."""
 
 import dataclasses
+import resource
+import sys
 from collections import OrderedDict
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -125,3 +128,43 @@ def test_two_processes_are_one(tmp_path):
             for key, values in one[kind].items():
                 torch.testing.assert_close(first[kind][key], values, rtol=0, atol=1e-9, msg=f"{name}: {kind} {key}")
                 assert torch.equal(first[kind][key], second[kind][key]), f"{name}: {kind} {key}"
+
+
+def lacks(folder, where):
+    """A step for which the memory of the second process is too small, in its forward or in its backward pass."""
+    torch.manual_seed(1)
+    layers = nn.BatchNorm2d(1), nn.Conv2d(1, 256, 3, padding=1), nn.BatchNorm2d(256), nn.ReLU(), nn.Conv2d(256, 4, 9)
+    net = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10))
+    limits = []
+
+    def limit(*given):
+        if not limits and processes.place() == (1, 2):
+            limits.append(resource.getrlimit(resource.RLIMIT_AS))
+            pages = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (pages + (100 if where == "forward" else 30) * 2**20, limits[0][1]))
+
+    net.register_forward_pre_hook(limit) if where == "forward" else net.register_forward_hook(limit)
+    work = job(folder / where / str(processes.place()[0]), batch=128, epochs=1, **SYNCED)
+    split = dataclasses.replace(work.split, train=work.split.train[:128], val=work.split.val[:9])
+    notes = Notes()
+    trainer = fit(dataclasses.replace(work, split=split, net=net), notes, Stop())
+    told = [text for text in notes.said if text.startswith("out of memory: each batch")]
+    torch.save((trainer.progress.parts, net.state_dict(), told), folder / f"{where} {processes.place()[0]}")
+
+
+def _lacks(folder):
+    for where in ("forward", "backward"):
+        lacks(folder, where)
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not keep to this limit")
+def test_memory_that_lacks_in_one_process_is_answered_by_all(tmp_path):
+    """While the other one waits in a layer that all normalise together, or with its gradients."""
+    assert ended(started(2, partial(met, _lacks), tmp_path)) == [0, 0]
+    for where in ("forward", "backward"):
+        (parts, net, told), (others, other, _) = (torch.load(tmp_path / f"{where} {rank}") for rank in (0, 1))
+        assert parts == others > 1
+        assert len(told) == parts.bit_length() - 1
+        assert all(torch.equal(net[name], other[name]) for name in net)

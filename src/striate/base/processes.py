@@ -7,17 +7,22 @@ import contextlib
 import importlib
 import multiprocessing
 import os
+import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from multiprocessing.context import BaseContext, SpawnContext, SpawnProcess
 from multiprocessing.process import BaseProcess
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, final
 
+from striate.base.errors import RunError, StriateError
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+    from torch._C._distributed_c10d import Store
 
 # Threads that start processes: what is hidden for the one must not become the script of the next.
 _ONE_BY_ONE = threading.Lock()
@@ -108,32 +113,88 @@ def place() -> tuple[int, int]:
     return 0, 1
 
 
-@contextlib.contextmanager
-def group(device: str) -> Iterator[None]:
-    """Meets the processes that `torchrun` started; does nothing when there is one."""
-    import torch
+class Parted(RunError):
+    """One of the processes is gone, and the others cannot go on without it."""
 
+
+@contextlib.contextmanager
+def group(device: str) -> Iterator[Callable[[], None]]:
+    """Meets the processes that `torchrun` started, and gives what leaves them; does nothing when there is one.
+
+    Nobody waits for one that is gone: a closed connection is `Parted` in whatever all do together, and a silent one
+    ends the process (`Pulse`). So those who live may be waited for as long as they need.
+    """
     if not {"RANK", "WORLD_SIZE", "MASTER_ADDR"} <= set(os.environ) or os.environ["WORLD_SIZE"] == "1":
-        yield
+        yield lambda: None
         return
+    leave = _meet(device)
+    try:
+        yield leave
+    except StriateError as error:
+        if isinstance(error, Parted) and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # by which torchrun would cut its last sentence short
+        leave(f"{error.where}: {error.cause}")
+        raise
+    finally:
+        leave()
+
+
+def _meet(device: str) -> Callable[..., None]:
+    import torch
+    from torch import distributed
+    from torch._C._distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
+
+    from striate.base.pulse import Pulse
+
     cuda = torch.cuda.is_available() and device != "cpu"
     if cuda:
         torch.cuda.set_device(on_this_machine())
     # its functions' defaults keep the group that exists when it is first imported, whose threads then abort at exit
     importlib.import_module("torch.distributed.nn")
-    torch.distributed.init_process_group("nccl" if cuda else "gloo")
+    store, rank, world = next(iter(rendezvous("env://")))
+    pulse = Pulse(store.clone(), rank, world, speaks())
+    distributed.init_process_group(
+        "nccl" if cuda else "gloo", store=PrefixStore("group", store), rank=rank, world_size=world,
+        timeout=timedelta(days=7),
+    )  # fmt: skip
+
+    def leave(word: str = "") -> None:
+        """What follows is the first process's alone; `word`: why this one cannot go on."""
+        if not distributed.is_initialized():
+            return
+        words = _words()
+        with contextlib.suppress(RuntimeError):  # where they met may be gone
+            words.set(f"word {rank}", word)
+        pulse.end()
+        distributed.destroy_process_group()
+        if word and rank:  # when a process ends torchrun ends all, and the first one is to speak before
+            with contextlib.suppress(RuntimeError):
+                words.wait(["word 0"], timedelta(seconds=10))
+
+    return leave
+
+
+def _words() -> "Store":
+    """Where each process says why it leaves."""
+    from torch.distributed.distributed_c10d import _get_default_store
+
+    return _get_default_store()
+
+
+@contextlib.contextmanager
+def _together() -> Iterator[None]:
+    """What all do at once; `Parted` where one is gone, with what it said."""
     try:
         yield
-    finally:
-        leave()
-
-
-def leave() -> None:
-    """What follows is the first process's alone."""
-    import torch
-
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
+    except RuntimeError as error:
+        cause, (rank, world) = "one of its other processes has ended", place()
+        with contextlib.suppress(RuntimeError):
+            for other in range(world):
+                if other != rank and _words().check([f"word {other}"]) and (word := _words().get(f"word {other}")):
+                    cause = f"its process {other} has ended: {word.decode()}"
+                    break
+        raise Parted("several processes", cause, "striate train --resume with its run folder") from error
 
 
 def from_first(text: str) -> str:
@@ -142,7 +203,8 @@ def from_first(text: str) -> str:
 
     said = [text]
     if place()[1] > 1:
-        torch.distributed.broadcast_object_list(said)
+        with _together():
+            torch.distributed.broadcast_object_list(said)
     return said[0]
 
 
@@ -151,7 +213,8 @@ def take_from_first(tensor: "Tensor") -> None:
     import torch
 
     if place()[1] > 1:
-        torch.distributed.broadcast(tensor, 0)
+        with _together():
+            torch.distributed.broadcast(tensor, 0)
 
 
 def summed(value: float, device: "torch.device") -> float:
@@ -161,7 +224,8 @@ def summed(value: float, device: "torch.device") -> float:
     if place()[1] == 1:
         return value
     total = torch.tensor(value, dtype=torch.float64, device=device)
-    torch.distributed.all_reduce(total)
+    with _together():
+        torch.distributed.all_reduce(total)
     return float(total)
 
 
@@ -172,7 +236,8 @@ def any_says(flag: bool, device: "torch.device") -> bool:
     if place()[1] == 1:
         return flag
     asked = torch.tensor(int(flag), device=device)
-    torch.distributed.all_reduce(asked, op=torch.distributed.ReduceOp.MAX)
+    with _together():
+        torch.distributed.all_reduce(asked, op=torch.distributed.ReduceOp.MAX)
     return bool(asked)
 
 
@@ -183,7 +248,8 @@ def stacked(own: "Tensor") -> "Tensor":
     rank, world = place()
     whole = own.new_zeros(world, *own.shape)
     whole[rank] = own
-    torch.distributed.all_reduce(whole)
+    with _together():
+        torch.distributed.all_reduce(whole)
     return whole
 
 
@@ -191,7 +257,8 @@ def add_up(tensor: "Tensor") -> None:
     """The sum over all processes, in place."""
     import torch
 
-    torch.distributed.all_reduce(tensor)
+    with _together():
+        torch.distributed.all_reduce(tensor)
 
 
 def gathered(own: "Tensor | None", first: int, count: int, device: "torch.device") -> "Tensor":
@@ -204,9 +271,11 @@ def gathered(own: "Tensor | None", first: int, count: int, device: "torch.device
     if place()[1] == 1:
         return torch.empty(0, 0, dtype=torch.float64, device=device) if own is None else own
     width = torch.tensor([0 if own is None else own.shape[1]], device=device)
-    torch.distributed.all_reduce(width, op=torch.distributed.ReduceOp.MAX)
+    with _together():
+        torch.distributed.all_reduce(width, op=torch.distributed.ReduceOp.MAX)
     whole = torch.zeros(count, int(width), dtype=torch.float64, device=device)
     if own is not None:
         whole[first : first + len(own)] = own
-    torch.distributed.all_reduce(whole)
+    with _together():
+        torch.distributed.all_reduce(whole)
     return whole

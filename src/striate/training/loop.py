@@ -355,6 +355,9 @@ class Trainer:
                 *notes,
                 f"goes on in epoch {self._since + 1} of {self.job.recipe.epochs}, after step {generation.step:,}",
             ]
+        step = str(self.progress.step)
+        if processes.from_first(step) != step:
+            raise RunError(self.job.checkpoints, "the processes read different generations", "a disk that all share")
         if self.job.machine.first:
             for note in notes:
                 self._listener.say(note)

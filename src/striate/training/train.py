@@ -5,7 +5,7 @@ import dataclasses
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +55,12 @@ def start_run(
     `data` are pictures in memory, where the recipe cannot name them. `folder` is where, if it has a name already.
     """
     board.check(execution.tensorboard)
-    with processes.group(recipe.device):
+    with processes.group(recipe.device) as leave:
         clock = Clock()
         plan = plan_of(recipe, execution, listener, data)
         clock.mark("scan and split")
         folder = new_folder(plan, execution, folder)
+        _refuse_unseen(folder)
         try:
             kept: dict[str, Any] = {
                 "id": secrets.token_hex(16),
@@ -69,7 +70,7 @@ def start_run(
             }
             if plan.start is not None:
                 kept |= {"earlier": plan.start.leaks(plan.samples, plan.split), "weights": plan.start.facts}
-            return _carry_out(plan, folder, execution, listener, clock, kept)
+            return _carry_out(plan, folder, execution, listener, clock, kept, leave)
         finally:
             if plan.machine.first and not (folder / "run.json").exists():  # it never came to a first step
                 shutil.rmtree(folder, ignore_errors=True)
@@ -89,7 +90,7 @@ def resume_run(folder: Path, execution: Execution, listener: Listener, data: Dat
     if before.facts["data"].get("source") == "arrays" and (data is None or isinstance(data, str | os.PathLike)):
         hint = "striate.train((pictures, labels), resume=...) from Python"
         raise RunError(folder, "its pictures were in memory and are nowhere on disk", hint)
-    with processes.group(recipe.device):
+    with processes.group(recipe.device) as leave:
         clock = Clock()
         moved = in_full(data) if isinstance(data, str | os.PathLike) else None
         named = dataclasses.replace(recipe, data=moved or before.facts["data"]["path"])
@@ -104,7 +105,13 @@ def resume_run(folder: Path, execution: Execution, listener: Listener, data: Dat
         clock.mark("scan and split")
         kept = {key: before.facts[key] for key in ("began", "command", "weights") if key in before.facts}
         kept |= {"id": before.facts.get("id") or secrets.token_hex(16), "earlier": earlier}  # a run of before has none
-        return _carry_out(plan, folder, execution, listener, clock, kept)
+        return _carry_out(plan, folder, execution, listener, clock, kept, leave)
+
+
+def _refuse_unseen(folder: Path) -> None:
+    """A MachineError where this process's machine does not see what the first one writes."""
+    if not folder.is_dir():
+        raise MachineError(folder, "one of the machines does not see it", "--runs on a disk that all of them share")
 
 
 def _carry_out(
@@ -114,9 +121,10 @@ def _carry_out(
     listener: Listener,
     clock: Clock,
     kept: Mapping[str, Any],
+    leave: Callable[[], None],
 ) -> Run | None:
     """`kept` is for run.json: "id" tells this run from all others, "earlier" how what was before this part differs,
-    "weights" which run it started from."""
+    "weights" which run it started from. After `leave` the first process is alone."""
     first, held, shown = plan.machine.first, contextlib.ExitStack(), None
     if first and execution.tensorboard is not None:
         place = path_of(execution.tensorboard)
@@ -146,19 +154,22 @@ def _carry_out(
             with listening() as stop:
                 trainer = fit(job, listener, stop, disk, clock)
             clock.mark("training")
-        processes.leave()
+        leave()
         if not first:
             return None
         done = finish(trainer, folder, facts, clock, listener)
         if shown is not None:
             shown.end(done.result or {}, trainer.progress.epoch)
         return done
-    except StriateError as error:
+    except StriateError as caught:
+        error = caught
+        if isinstance(caught, processes.Parted) and facts:
+            error = processes.Parted(folder, caught.cause, f"striate train --resume {folder}")
         if facts and first:
             status = "stopped" if error.exit_code > 100 else "failed"
             with contextlib.suppress(MachineError):  # the first error is the one to tell
                 run.write_facts(folder, facts | {"status": status, "cause": str(error), **clock.told()})
-        raise
+        raise error from caught.__cause__
     finally:
         held.close()
 

@@ -1,0 +1,58 @@
+"""Whether the processes of a group live: each says so every few seconds, where they met, and listens to the next one.
+
+What a process does between two meetings may take hours; that it is silent never does. A connection that is closed ends
+the others at once; this ends them where nothing is closed, for a machine or its network is gone.
+"""
+
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING, final
+
+if TYPE_CHECKING:
+    from torch._C._distributed_c10d import Store
+
+EVERY = 3.0  # seconds between two beats
+MISSED = 6  # beats of one's own without one of the next: a machine that sleeps as a whole misses none
+UNMET = 200  # the same before its first one, while it still starts
+LEFT = "left"
+
+
+@final
+class Pulse:
+    """A thread of this process; `speaks`: it says in one sentence why it ends all."""
+
+    def __init__(self, store: "Store", rank: int, world: int, speaks: bool) -> None:
+        self._store, self._rank, self._next, self._speaks = store, rank, (rank + 1) % world, speaks
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="pulse", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """This process leaves the group, and is not missed."""
+        self._over.set()
+        self._thread.join(10 * EVERY)
+
+    def _beat(self) -> None:
+        heard, missed, beats = b"", 0, 0
+        try:
+            while not self._over.wait(EVERY if beats else 0):
+                beats += 1
+                self._store.set(f"pulse {self._rank}", str(beats))
+                place = f"pulse {self._next}"
+                now = self._store.get(place) if self._store.check([place]) else b""
+                missed = 0 if now == LEFT.encode() or now != heard else missed + 1
+                heard = now
+                if missed >= (MISSED if heard else UNMET):
+                    self._give_up(f"process {self._next} has not been heard of for {missed * EVERY:.0f} seconds")
+            self._store.set(f"pulse {self._rank}", LEFT)
+        except RuntimeError:  # the store is gone, and with it the process that kept it
+            if not self._over.is_set():
+                self._give_up("the place where the processes met is gone")
+
+    def _give_up(self, cause: str) -> None:
+        """The thread that trains may wait for the others for ever: this process ends as if it were killed."""
+        if self._speaks:
+            hint = "striate train --resume with its run folder goes on where it was saved"
+            print(f"error[run]: several processes: {cause}. Try: {hint}", file=sys.stderr, flush=True)
+        os._exit(4)
