@@ -4,12 +4,13 @@ import math
 import os
 from collections.abc import Iterable
 
-_SUBSETS = {"train": "training", "val": "validation"}
+# What they are called in files, in their order, and how they are told.
+SUBSETS = {"train": "training", "val": "validation", "held": "held-out", "test": "test"}
 
 
 def subset(name: str) -> str:
     """A subset as it is told: "val" is validation."""
-    return _SUBSETS.get(name, name)
+    return SUBSETS.get(name, name)
 
 
 def some(names: Iterable[str], most: int = 5, between: str = ", ") -> str:

@@ -10,14 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from striate.base.tables import Table, html_table, text
-from striate.base.words import many, share, some
+from striate.base.words import SUBSETS, many, share, some
 from striate.data.near import Places, near, sketched
 from striate.data.picture.sketch import chromas
 from striate.data.samples import Samples, Skip
 from striate.data.unusual import Spread, Unusual, mean_colour, measured, spreads, unusual
 
 Progress = Callable[[str, int, int], None]
-SUBSETS = ("train", "val", "test")
 _SHOWN = 3
 
 

@@ -1,4 +1,5 @@
-"""Training, validation and sealed test: stratified by class, identical pictures and groups never apart.
+"""Training, validation and sealed test, and folds of what is not sealed: stratified by class, identical pictures and
+groups never apart.
 
 Within a class pictures are ordered by a hash of (split seed, content), and the shares are cut from that order; where
 there are no classes, among those with and without anything to be found, or among all. Groups are dealt whole, see
@@ -10,7 +11,8 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import final
 
 import numpy as np
 import numpy.typing as npt
@@ -28,19 +30,60 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Split:
-    """Sample indices by subset, ascending; `test` is empty where the folders provide none, or its share is 0."""
+    """Sample indices by subset, ascending; `test` is empty where the folders provide none, or its share is 0.
+
+    `held` is the part of a fold: scored by the chosen weights, and never what chooses an epoch; empty without folds.
+    """
 
     train: Indices
     val: Indices
     test: Indices
+    held: Indices = field(default_factory=lambda: np.empty(0, np.int64))
+
+    @property
+    def named(self) -> Mapping[str, Indices]:
+        """By the name of the subset; "held" where there is a fold."""
+        held = {"held": self.held} if len(self.held) else {}
+        return {"train": self.train, "val": self.val, **held, "test": self.test}
 
     def subset_of(self) -> Mapping[int, str]:
-        """Sample index -> "train", "val" or "test"."""
-        named = (("train", self.train), ("val", self.val), ("test", self.test))
-        return {int(index): name for name, indices in named for index in indices}
+        """Sample index -> the name of its subset."""
+        return {int(index): name for name, indices in self.named.items() for index in indices}
 
 
 USUAL = "60/20/20"
+# Folds of one dealing, and dealings of the same pictures, at most.
+MOST_FOLDS = 100
+
+
+@final
+@dataclass(frozen=True)
+class Fold:
+    """The fold `number` (from 1) `of` so many; `repeat` (from 0) deals the same pictures anew."""
+
+    number: int
+    of: int
+    repeat: int = 0
+
+    def __str__(self) -> str:
+        return f"fold {self.number} of {self.of}" + (f", repeat {self.repeat}" if self.repeat else "")
+
+
+def fold_of(said: str) -> Fold:
+    """2/5, the second of five folds; 2/5/1, that of repeat 1, for 2/5 is of repeat 0. Else a UsageError."""
+    parts = said.split("/")
+    numbers = [int(part) if part.isascii() and part.isdecimal() and len(part) < 10 else -1 for part in parts]
+    if len(parts) not in (2, 3) or min(numbers) < 0:
+        cause = f"{said!r} does not say which of how many"
+    elif not 2 <= numbers[1] <= MOST_FOLDS:
+        cause = f"{said!r} is out of range: there are 2 to {MOST_FOLDS} folds"
+    elif not 1 <= numbers[0] <= numbers[1]:
+        cause = f"{said!r} is out of range: {numbers[1]} folds are 1/{numbers[1]} to {numbers[1]}/{numbers[1]}"
+    elif max(numbers[2:], default=0) >= MOST_FOLDS:
+        cause = f"{said!r} is out of range: repeats are 0 to {MOST_FOLDS - 1}"
+    else:
+        return Fold(*numbers)
+    raise UsageError("fold", cause, (Option("fold", "1/5"), ", or 1/5/1 of repeat 1"))
 
 
 def shares(split: str) -> tuple[float, float, float]:
@@ -89,9 +132,8 @@ def cut(
     or val.
     """
     given = samples.subsets if given is None else given
-    expected, odd = set(range(len(samples.targets.strata_names))), np.empty(0, np.int64)
-    if may_learn is not None:
-        expected, odd = set(samples.targets.strata[may_learn].tolist()), np.flatnonzero(~may_learn)
+    expected = _expected(samples, may_learn)
+    odd = np.empty(0, np.int64) if may_learn is None else np.flatnonzero(~may_learn)
     if given is None:
         units: Sequence[object] = samples.digests if samples.groups is None else samples.groups.tolist()
         barred = {units[int(index)] for index in odd}
@@ -114,6 +156,46 @@ def cut(
     return Split(train, val, test)
 
 
+def with_fold(
+    samples: Samples,
+    split: Split,
+    fold: Fold,
+    shares: tuple[float, float, float],
+    seed: int,
+    may_learn: Flags | None = None,
+) -> Split:
+    """The split with a fold held out of what is not sealed; the test set is the same for every fold, and for none.
+
+    What `split` has in train and val is dealt into the folds of (seed, repeat): each content in one of them, the
+    contents of a class as many in each, to within one; or groups, whole, as near to that as `partition` finds. Of
+    what is not in the fold, validation is cut anew by the shares of train and val. A DataError where a class has too
+    few pictures, or lies in too few groups, for every fold to have some and leave some to learn from and to choose by.
+    """
+    rest = np.sort(np.concatenate([split.train, split.val]))
+    expected = _expected(samples, may_learn)
+    contents = _contents(samples, rest)
+    needed = max(fold.of, 4)  # of four in two folds each leaves two
+    what = f"{fold.of} folds, each with training and validation besides"
+    if contents.groups is not None:
+        equal = [1 / fold.of] * fold.of
+        dealing = _dealt(samples, contents, equal, key(seed, "folds", fold.repeat), expected, needed, what)
+    else:
+        _refuse_small(samples, contents.classes, needed, expected, what)
+        order = contents.order(seed, "folds", fold.repeat)
+        dealing = np.empty(len(order), np.int64)
+        dealing[order] = np.arange(len(order)) % fold.of
+    held = dealing[contents.of] == fold.number - 1
+    kept, inner = shares[0] / (shares[0] + shares[1]), key(seed, "fold", fold.repeat, fold.number)
+    train, val, _ = _stratified(samples, rest[~held], (kept, 1 - kept, 0.0), inner, expected)
+    return Split(train, val, split.test, rest[held])
+
+
+def _expected(samples: Samples, may_learn: Flags | None) -> set[int]:
+    """The strata that are to have samples to learn from."""
+    every = range(len(samples.targets.strata_names))
+    return set(every) if may_learn is None else set(samples.targets.strata[may_learn].tolist())
+
+
 def digest(samples: Samples, indices: Indices, contents: Digests | None = None) -> str:
     """sha256 over the contents and targets of a subset, whatever the files are called.
 
@@ -132,31 +214,57 @@ def digest(samples: Samples, indices: Indices, contents: Digests | None = None) 
     return whole.hexdigest()
 
 
-def _stratified(
-    samples: Samples, indices: Indices, shares: tuple[float, float, float], seed: int, expected: set[int]
-) -> tuple[Indices, Indices, Indices]:
+@final
+@dataclass(frozen=True)
+class _Contents:
+    """The different contents among some samples: `of` is that of each sample; their strata, keys and groups."""
+
+    of: Indices
+    kinds: Indices
+    keys: Keys
+    groups: Groups | None
+
+    @property
+    def classes(self) -> dict[int, int]:
+        """Contents of each stratum, these rising."""
+        return dict(zip(*map(np.ndarray.tolist, np.unique(self.kinds, return_counts=True)), strict=True))
+
+    def order(self, seed: int, purpose: str, *counters: int) -> Indices:
+        """By stratum, and within it by a draw; contents are sorted, and stay so where two draws are equal."""
+        drawn = (key(seed, purpose, *counters, each) for each in self.keys.tolist())
+        return np.lexsort((np.fromiter(drawn, np.uint64, len(self.keys)), self.kinds))
+
+
+def _contents(samples: Samples, indices: Indices) -> _Contents:
     rows = Digests.of(samples.digests).rows[indices]
     _, firsts, content = np.unique(rows.view("S32")[:, 0], return_index=True, return_inverse=True)
     kinds = np.full(len(firsts), np.iinfo(np.int64).max)
     np.minimum.at(kinds, content, samples.targets.strata[indices])  # one under two labels counts for the first of them
-    classes = dict(zip(*map(np.ndarray.tolist, np.unique(kinds, return_counts=True)), strict=True))
-    firsts_of = Digests(rows[firsts]).keys >> np.uint64(4)
-    if samples.groups is not None:
-        side = _dealt(samples, samples.groups[indices[firsts]], kinds, firsts_of, shares, seed, expected)
-        train, val, test = (indices[side[content] == each] for each in range(3))
-        return train, val, test
-    needed = sum(share > 0 for share in shares)
-    _refuse_small(samples, classes, needed, expected)
-    if not samples.targets.strata_names and min(classes.values(), default=0) < needed:
-        kinds[:], classes = 0, {0: len(kinds)}  # too few of a kind to be in every subset: they lie where they fall
-    drawn = np.fromiter((key(seed, "split", each) for each in firsts_of.tolist()), np.uint64, len(firsts))
-    order = np.lexsort((drawn, kinds))  # contents are sorted, and stay so where two draws are equal
-    side, begin = np.empty(len(order), np.int64), 0
-    for count in classes.values():
-        own = order[begin : begin + count]
-        side[own] = np.searchsorted(_starts(count, shares), np.arange(count), "right")
-        begin += count
-    train, val, test = (indices[side[content] == each] for each in range(3))
+    groups = None if samples.groups is None else samples.groups[indices[firsts]]
+    return _Contents(content, kinds, Digests(rows[firsts]).keys >> np.uint64(4), groups)
+
+
+def _stratified(
+    samples: Samples, indices: Indices, shares: tuple[float, float, float], seed: int, expected: set[int]
+) -> tuple[Indices, Indices, Indices]:
+    contents = _contents(samples, indices)
+    sides = [side for side, share in enumerate(shares) if share > 0]
+    what = f"{len(sides)} subsets"
+    if contents.groups is not None:
+        dealing = _dealt(samples, contents, [shares[side] for side in sides], seed, expected, len(sides), what)
+        side = np.array(sides, dtype=np.int64)[dealing]
+    else:
+        classes, kinds = contents.classes, contents.kinds
+        _refuse_small(samples, classes, len(sides), expected, what)
+        if not samples.targets.strata_names and min(classes.values(), default=0) < len(sides):
+            kinds[:], classes = 0, {0: len(kinds)}  # too few of a kind to be in every subset: they lie where they fall
+        order = contents.order(seed, "split")
+        side, begin = np.empty(len(order), np.int64), 0
+        for count in classes.values():
+            own = order[begin : begin + count]
+            side[own] = np.searchsorted(_starts(count, shares), np.arange(count), "right")
+            begin += count
+    train, val, test = (indices[side[contents.of] == each] for each in range(3))
     return train, val, test
 
 
@@ -168,24 +276,22 @@ def _starts(count: int, shares: tuple[float, float, float]) -> tuple[int, int]:
 
 
 def _dealt(
-    samples: Samples, groups: Groups, kinds: Indices, keys: Keys, shares: tuple[float, float, float], seed: int,
-    expected: set[int],
+    samples: Samples, contents: _Contents, shares: Sequence[float], seed: int, expected: set[int], needed: int,
+    what: str,
 ) -> Indices:  # fmt: skip
-    """The side of each content by `groups`, of contents as their strata and their keys; a DataError where a class is
-    in too few of them."""
-    names, group = np.unique(groups, return_inverse=True)
+    """Which of the shares each content goes to, by its group; a DataError where a class is in too few of them."""
+    kinds = contents.kinds
+    names, group = np.unique(np.asarray(contents.groups), return_inverse=True)
     held, pair_counts = np.unique(np.stack([group, kinds], 1), axis=0, return_counts=True)
     strata: list[dict[int, int]] = [{} for _ in names]
     for (place, stratum), count in zip(held.tolist(), pair_counts.tolist(), strict=True):
         strata[place][stratum] = count
     firsts = np.full(len(names), np.iinfo(np.uint64).max, np.uint64)
-    np.minimum.at(firsts, group, keys)  # more pictures of a group seldom change its least key
-    sides = [place for place, share in enumerate(shares) if share > 0]
+    np.minimum.at(firsts, group, contents.keys)  # more pictures of a group seldom change its least key
     counts, named = Counter(held[:, 1].tolist()), bool(samples.targets.strata_names)
-    _refuse_small(samples, counts, len(sides), expected, len(names))
-    dealing = dealt(strata, firsts.tolist(), [shares[side] for side in sides], seed, named)
-    found = np.array(sides, dtype=np.int64)[dealing][group]
-    for side in sides if named else ():
+    _refuse_small(samples, counts, needed, expected, what, len(names))
+    found = np.array(dealt(strata, firsts.tolist(), shares, seed, named), dtype=np.int64)[group]
+    for side in range(len(shares)) if named else ():
         if missing := sorted(counts.keys() - set(kinds[found == side].tolist())):
             told = some(repr(samples.targets.strata_names[stratum]) for stratum in missing)
             cause = f"no way was found to deal {len(names):,} groups that leaves {told} in every subset"
@@ -194,9 +300,9 @@ def _dealt(
 
 
 def _refuse_small(
-    samples: Samples, counts: Mapping[int, int], needed: int, expected: set[int], groups: int | None = None
+    samples: Samples, counts: Mapping[int, int], needed: int, expected: set[int], what: str, groups: int | None = None
 ) -> None:
-    """`counts`: different pictures of each class, or of so many `groups` those that have some."""
+    """`counts`: different pictures of each class, or of so many `groups` those that have some; `what` needs them."""
     names = samples.targets.strata_names
     small = {names[label]: count for label, count in sorted(counts.items()) if names and count < needed}
     small |= {names[label]: 0 for label in sorted(expected - counts.keys()) if names}
@@ -209,6 +315,6 @@ def _refuse_small(
         hint = f"at least {needed} {kind} {each}" if small else f"at least {needed}"
         raise DataError(
             samples.root or samples.name,
-            f"too few {kind} for {needed} subsets: {listed or whole}",
+            f"too few {kind} for {what}: {listed or whole}",
             f"{hint}, many more for a useful answer{other}",
         )

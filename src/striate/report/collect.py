@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from striate.base import reading
+from striate.base import reading, words
 from striate.base.errors import DataError, Option, RunError, StriateError, UsageError
 from striate.base.reading import DAMAGED
 from striate.base.sections import Seen
@@ -238,7 +238,7 @@ def _counts(lines: list[Line], classes: tuple[str, ...]) -> dict[str, list[int]]
     """By subset the pictures of each class, or of all where there are no classes."""
     counts = {}
     places = {name: place for place, name in enumerate(classes)}
-    for subset in ("train", "val", "test"):
+    for subset in words.SUBSETS:
         own = [line.label for line in lines if line.subset == subset]
         known = [places[label] for name in own if (label := _class(name, places)) is not None]
         if own:

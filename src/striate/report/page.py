@@ -105,7 +105,7 @@ def render(material: Material) -> str:
         m=material,
         numbers=numbers,
         baselines=[_number(number) for number in field(material.result, "baselines")],
-        validation=[_number(number) for number in material.result.get("validation", ())],
+        before=[_number(each) for name in ("validation", "held") for each in material.result.get(name, ())],
         weights=field(material.result, "weights"),
         subset=words.subset(field(material.result, "subset")),
         openings=field(material.result, "openings") if material.result["subset"] == "test" else None,

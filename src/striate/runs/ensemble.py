@@ -20,7 +20,7 @@ import torch
 
 from striate.base import durable
 from striate.base.errors import RunError, UsageError, printable
-from striate.base.words import fitting, many, often
+from striate.base.words import SUBSETS, fitting, many, often
 from striate.data import splits
 from striate.data.feed import Progress as Watched
 from striate.data.samples import Indices, Samples
@@ -58,7 +58,7 @@ def ensemble(runs: Sequence[Run], asked: Asked) -> Run:
     is opened once for all of them, unless what each has kept of it gives the answer.
     """
     lines, common = _lines(runs), _Common(runs)
-    places = {name: subsets.places(lines, name) for name in ("train", "val", "test")}
+    places = {name: subsets.places(lines, name) for name in SUBSETS}
     kept_sealed = asked.keep_sealed and len(places["test"]) > 0
     if not len(places["val"]) and (kept_sealed or not len(places["test"])):
         cause = "these runs share no validation pictures, so that without a test set nothing measures them together"
@@ -235,15 +235,16 @@ def _facts(whole: _Whole, lines: Sequence[subsets.Line], places: Mapping[str, In
     split = lead["split"]
     if any(run.facts["split"] != split for run in whole.runs):
         samples = whole.common.samples
-        new = {
-            name: {"n": len(own), "digest": splits.digest(samples, own)}
+        split = {
+            name: split["test"] if name == "test" else {"n": len(own), "digest": splits.digest(samples, own)}
             for name, own in places.items()
-            if name != "test"
+            if len(own) or name != "held"
         }
-        split = {**split, **new}
-        for name, own in places.items() if "groups" in facts else ():
-            groups = subsets.groups_of(lines, own)
+        for name in places if "groups" in facts else ():
+            groups = subsets.groups_of(lines, places[name])
             facts["groups"] = {**facts["groups"], name: 0 if groups is None else len(np.unique(groups))}
+        if "held" not in split:  # each was held out by another fold, or by none
+            facts["recipe"] = {**facts["recipe"], "fold": None}
     networks = Counter(run.facts["network"]["name"] for run in whole.runs)
     named = " + ".join(f"{count} {name}" if count > 1 else name for name, count in networks.items())
     parameters = sum(run.facts["network"]["parameters"] for run in whole.runs)

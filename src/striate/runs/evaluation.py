@@ -65,7 +65,7 @@ def on_own(
     open_test: bool = False,
     before: Mapping[str, Any] | None = None,
 ) -> Evaluation:
-    """Validation, or the test set, opened once more.
+    """Validation, or what a fold holds out; or the test set, opened once more.
 
     `run` is the folder and the facts of the run whose pictures they are; `others` are those of who answers beside it.
     `moved`: where its data lie now, which run.json is told when they are proven to be the same. `before`: result.json
@@ -85,7 +85,8 @@ def on_own(
         except MachineError as error:
             notes.append(f"run.json still says where the data were ({error.cause})")
     split, samples = subsets.read_split(folder, facts, samples)
-    subset, indices = ("test", split.test) if open_test else ("val", split.val)
+    subset = "test" if open_test else subsets.own(facts)
+    indices = split.named[subset]
     asked, counted = Asked(predictor, run, samples.fingerprint), [run] if open_test else []
     more = {"sealed": len(split.test)}
     if open_test:
@@ -95,7 +96,7 @@ def on_own(
         notes += _seen_before(asked, other, [samples.digests[index] for index in indices], counted, other[0].name)
     rows = rows_anew(predictor, samples, indices, workers)
     numbers = {**result(predictor.task, rows, subset, samples.groups_of(indices)), **more}
-    if before is not None and before["subset"] == "val":
+    if before is not None and before["subset"] != "test":
         groups = samples.groups_of(indices)
         if facts.get("members"):
             each = _by_each(predictor, facts, samples, indices, workers)
@@ -105,7 +106,7 @@ def on_own(
             baselines = beside(task.measures(rows)[0], rivals, subset, groups)
         more |= {key: before[key] for key in ("weights", "best_epoch") if key in before}
         told = finished.told(task, rows, subset, baselines, more, groups)
-        numbers = {**told, "validation": before["numbers"]}
+        numbers = {**told, "validation" if before["subset"] == "val" else "held": before["numbers"]}
         kept = finished.kept_of(predictor, samples, rows, indices, workers)
         notes += _unsealed(predictor, run, samples, kept, numbers)
     asked.answered()

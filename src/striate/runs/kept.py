@@ -1,4 +1,4 @@
-"""kept/: rows that evaluation kept of validation and test pictures, so that no test set is opened again for them."""
+"""kept/: rows that evaluation kept of pictures that were not learned from, so that no test set is opened again."""
 
 import hashlib
 import os
@@ -11,7 +11,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from striate.base import durable, reading
+from striate.base import durable, reading, words
 from striate.base.errors import RunError
 from striate.data.picture.laid import Array
 from striate.data.samples import Indices
@@ -22,7 +22,6 @@ from striate.tasks.task import Rows, Task
 NAME = "kept"
 MOST_SHOWN = 2**26
 _OF = "of.json"
-SUBSETS = ("val", "test")
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def read_kept(
     task = registry.from_dict(facts["task"], folder / "run.json")
     # numbers of 8 bytes for each picture, and a few pictures
     most = 2**20 + 8 * (24 * len(task.classes) + 32) * len(lines) + MOST_SHOWN
-    files = durable.read_folder(folder / NAME, {f"{name}.safetensors": most for name in SUBSETS} | {_OF: 2**20})
+    files = durable.read_folder(folder / NAME, {f"{name}.safetensors": most for name in words.SUBSETS} | {_OF: 2**20})
     found = {}
     try:
         of = reading.parsed(files.pop(_OF), folder / NAME / _OF)["weights"]

@@ -12,7 +12,7 @@ from typing import Any, final
 import torch
 from torch import nn
 
-from striate.base import devices, durable, reading
+from striate.base import devices, durable, reading, words
 from striate.base.errors import MachineError, RunError, UsageError
 from striate.base.paths import path_of
 from striate.base.reading import DAMAGED
@@ -102,7 +102,7 @@ class Run:
 
     @property
     def kept(self) -> dict[str, Kept]:
-        """The rows that were kept of validation and test, by subset; a RunError when they cannot be read."""
+        """The rows that were kept, by subset: "val", "held" of a fold, "test"; a RunError when they cannot be read."""
         return read_kept(self.folder, self.facts, self.lines)
 
     @property
@@ -251,7 +251,7 @@ class Run:
         workers: int | None = None,
         device: str | None = None,
     ) -> Evaluation:
-        """Numbers on labelled pictures, or, without any, on this run's own validation set.
+        """Numbers on labelled pictures, or, without any, on this run's own validation set, or what its fold holds out.
 
         `open_test`: on its test set, opened once more and counted; what is answered of one that was left sealed is
         kept, and is the run's result from then on. What was kept of validation answers at once; `moved`, `beside`,
@@ -269,12 +269,15 @@ class Run:
         alone, notes = not beside and views == "one", []
         if data is None and not open_test and alone and moved is None and device is None:
             try:
-                if val := self.kept.get("val"):
+                subset = subsets.own(self.facts)
+                if kept := self.kept.get(subset):
                     sealed = self.facts["split"]["test"]["n"]
-                    groups = subsets.groups_of(self.lines, val.samples)
-                    return Evaluation({**result(self.task, val.rows, "val", groups), "sealed": sealed}, val.rows)
+                    groups = subsets.groups_of(self.lines, kept.samples)
+                    return Evaluation({**result(self.task, kept.rows, subset, groups), "sealed": sealed}, kept.rows)
             except RunError as error:
-                notes.append(f"what was kept of validation is damaged ({error.cause}): it is answered anew")
+                notes.append(
+                    f"what was kept of {words.subset(subset)} pictures is damaged ({error.cause}): it is answered anew"
+                )
         predictor = together([self.predictor, *(run.predictor for run in beside)]).looking(views)
         predictor = predictor.on(devices.named(device or "cpu"))
         own, others = (self.folder, self.facts), [(run.folder, run.facts) for run in beside]

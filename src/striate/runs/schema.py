@@ -56,6 +56,7 @@ class Recipe:
     size: tuple[int, int] | int | None = None
     dropout: float | None = None
     model_options: Options = field(default_factory=dict)
+    fold: Text | None = None
     seed: Annotated[int, Range(0, least=0, most=2**32 - 1)]
     check: Literal["full", "headers", "names"]
     max_bad: Annotated[float, Range(0.01, least=0, most=1)]
@@ -96,9 +97,16 @@ class Subset:
 
 @dataclass(frozen=True)
 class Split:
+    """`held`: of a fold."""
+
     train: Subset
     val: Subset
     test: Subset
+    held: Subset = Subset(0, "")
+
+    @property
+    def pictures(self) -> int:
+        return self.train.n + self.val.n + self.test.n + self.held.n
 
 
 @dataclass(frozen=True)
@@ -110,6 +118,7 @@ class Grouped:
     train: Count
     val: Count
     test: Count
+    held: Count = 0
 
 
 @dataclass(frozen=True)
@@ -175,7 +184,7 @@ class Baseline(Number):
 class Result:
     """result.json, as far as it is not computed again from the rows that were kept."""
 
-    subset: Literal["val", "test"]
+    subset: Literal["val", "held", "test"]
     n: Count
     numbers: tuple[Number, ...]
     baselines: tuple[Baseline, ...]
@@ -184,6 +193,7 @@ class Result:
     openings: Annotated[int, Range(1, least=1)] | None = None
     sealed: Count = 0
     validation: tuple[Number, ...] = ()
+    held: tuple[Number, ...] = ()
 
 
 def _refuse_absent(path: Path) -> None:
@@ -225,6 +235,7 @@ def read_facts(folder: Path) -> Mapping[str, Any]:
     from striate.data import preprocess
     from striate.data.augment import Augment
     from striate.data.masks import legend
+    from striate.data.splits import fold_of
     from striate.tasks import registry
 
     (facts, told), path = _told(folder), folder / "run.json"
@@ -234,6 +245,8 @@ def read_facts(folder: Path) -> Mapping[str, Any]:
     read(Augment, told.augment, path, "augment")
     try:
         legend(told.recipe.mask_map, told.recipe.ignore, told.recipe.masks)
+        if told.recipe.fold is not None:
+            fold_of(told.recipe.fold)
     except UsageError as error:
         raise RunError(path, f"recipe.{error.where}: {error.cause}", DAMAGED) from None
     task, prepare = registry.from_dict(told.task, path), preprocess.from_dict(told.preprocess, path)
@@ -245,7 +258,8 @@ def read_facts(folder: Path) -> Mapping[str, Any]:
     for key, agrees in {
         "classes": (task.classes, len(set(task.classes))) == (told.classes, len(told.classes)),
         "task.classes": task.labelled == bool(task.classes),
-        "split": split.train.n + split.val.n + split.test.n == told.data.pictures,
+        "split": split.pictures == told.data.pictures,
+        "split.held": (split.held.n > 0) == (recipe.fold is not None),
         "preprocess.size": recipe.size in (None, prepare.size),
         "preprocess.mean": len(prepare.mean) == len(prepare.deviation) == channels,
         "network.options": told.network.options == {**recipe.model_options, **dropout},
@@ -273,13 +287,13 @@ def read_result(folder: Path, facts: Mapping[str, Any]) -> Mapping[str, Any]:
             raise RunError(path, f"{each.name}: paired is outside its interval, or of other pictures", DAMAGED)
     if not told.numbers:
         raise RunError(path, "numbers is empty", DAMAGED)
-    if told.n != facts["split"][told.subset]["n"]:
+    if told.n != facts["split"].get(told.subset, {}).get("n"):
         raise RunError(path, f"n is {told.n}, and not as many as {told.subset} has pictures", DAMAGED)
     if told.best_epoch is None and not facts.get("members"):
         raise RunError(path, "best_epoch is missing", DAMAGED)
     if told.subset == "test" and told.openings is None:
         raise RunError(path, "openings is missing", DAMAGED)
-    if told.sealed not in (0, facts["split"]["test"]["n"] if told.subset == "val" else 0):
+    if told.sealed not in (0, facts["split"]["test"]["n"] if told.subset != "test" else 0):
         raise RunError(path, "sealed does not agree with the rest of the run", DAMAGED)
     return values
 

@@ -84,7 +84,10 @@ class Start:
         found = []
         if self.run.facts["data"].get("split_by", "content") != samples.split_by:
             found.append(f"which of these pictures {self.run.name} has learned is not known: one was split by name")
-        for name, indices, known in (("test", split.test, ("train", "val")), ("validation", split.val, ("train",))):
+        for name, indices, known in (
+            ("test", split.test, ("train", "val")), ("held-out", split.held, ("train", "val")),
+            ("validation", split.val, ("train",)),
+        ):  # fmt: skip
             count = sum(self.seen.get(samples.digests[index]) in known for index in indices)
             if count:
                 verb = "seen" if "val" in known else "learned"
@@ -92,10 +95,13 @@ class Start:
                     f"the weights of {self.run.name} have {verb} {count} of the {len(indices)} {name} pictures: the "
                     f"{name} numbers flatter"
                 )
-        apart = not any(line.digest in self.seen for line in self.run.lines if line.subset == "test")
-        if found and apart and self.run.facts["data"]["fingerprint"] == samples.fingerprint:
-            own = self.run.recipe
-            found[-1] += f"; its own split keeps them apart: --split {own['split']} --split-seed {own['split_seed']}"
+        apart = not any(line.digest in self.seen for line in self.run.lines if line.subset in ("held", "test"))
+        own = self.run.recipe
+        fold = f" --fold {own['fold']}" if own.get("fold") else ""
+        same = self.run.facts["data"]["fingerprint"] == samples.fingerprint
+        if found and apart and same and (fold or not len(split.held)):
+            said = f"--split {own['split']} --split-seed {own['split_seed']}{fold}"
+            found[-1] += f"; its own split keeps them apart: {said}"
         return found
 
 
@@ -109,5 +115,5 @@ def start_of(named: str | None) -> Start | None:
         return None
     run = open_run(folder)
     inside = path.resolve() != folder.resolve()
-    lines = {line.digest: line.subset for line in run.lines if line.subset != "test"}
+    lines = {line.digest: line.subset for line in run.lines if line.subset in ("train", "val")}
     return Start(run, weights.read(path) if inside else run.weights, {**subsets.seen(folder), **lines})

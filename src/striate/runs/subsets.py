@@ -13,7 +13,7 @@ import numpy as np
 
 from striate.base import durable, reading
 from striate.base.errors import RunError
-from striate.base.words import many, subset
+from striate.base.words import SUBSETS, many, subset
 from striate.data.packed import Digests, Names
 from striate.data.samples import Groups, Indices, Samples
 from striate.data.splits import Split, digest
@@ -38,9 +38,8 @@ class Line:
 
 
 def write_split(folder: Path, samples: Samples, split: Split) -> None:
-    subsets = (("train", split.train), ("val", split.val), ("test", split.test))
-    places = np.concatenate([indices for _, indices in subsets])
-    named = np.repeat([name for name, _ in subsets], [len(indices) for _, indices in subsets])
+    places = np.concatenate(list(split.named.values()))
+    named = np.repeat(list(split.named), list(map(len, split.named.values())))
     order = np.argsort(places)
 
     def group_of(place: int) -> str:
@@ -75,6 +74,11 @@ def write_seen(folder: Path, seen: Mapping[str, str]) -> None:
 def write_sealed(folder: Path, digests: Digests) -> None:
     """sealed.csv: the digests of the test set's pictures, which are in split.csv by their names alone."""
     durable.write_csv(folder / SEALED, ("sha256",), ((digest,) for digest in digests))
+
+
+def own(facts: Mapping[str, Any]) -> str:
+    """The subset that a run is measured on without opening its test set."""
+    return "held" if "held" in facts["split"] else "val"
 
 
 def by_content(folder: Path, facts: Mapping[str, Any]) -> dict[str, str]:
@@ -136,7 +140,7 @@ def read_split(folder: Path, facts: Mapping[str, Any], samples: Samples) -> tupl
     found = lines(folder, facts)
     if [line.digest for line in found] != list(samples.digests):
         raise RunError(folder / NAME, "its lines are not those of the data", HINT)
-    split = {name: places(found, name) for name in ("train", "val", "test")}
+    split = {name: places(found, name) for name in facts["split"]}
     for name, indices in split.items() if facts["format"] > 1 else ():  # digests were made of less before
         if digest(samples, indices) != facts["split"][name]["digest"]:
             raise RunError(folder / NAME, f"its {name} pictures are not those that run.json tells of", HINT)
@@ -163,8 +167,7 @@ def _partition(groups: Groups | None) -> str:
 
 def grouped(samples: Samples, split: Split, by: str) -> dict[str, Any]:
     """For run.json: how groups came about, and how many lie in each subset."""
-    found = {"train": split.train, "val": split.val, "test": split.test}
-    each = {name: samples.groups_of(indices) for name, indices in found.items()}
+    each = {name: samples.groups_of(indices) for name, indices in split.named.items()}
     digest_of = _partition(samples.groups)
     return {
         "by": by,
@@ -175,7 +178,7 @@ def grouped(samples: Samples, split: Split, by: str) -> dict[str, Any]:
 
 def groups_told(told: Mapping[str, Any]) -> str:
     """Of run.json, in words: 40 groups by a column of the table: 24 in training, 8 in validation, 8 in test."""
-    counts = {subset(name): told[name] for name in ("train", "val", "test") if told[name]}
+    counts = {subset(name): told[name] for name in SUBSETS if told.get(name)}
     listed = ", ".join(f"{count:,} in {name}" for name, count in counts.items())
     return f"{many(sum(counts.values()), 'group')} by {told['by']}: {listed}"
 

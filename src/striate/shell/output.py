@@ -59,6 +59,9 @@ def print_result(result: Mapping[str, Any], run: Path) -> None:
         tell(doubt)
     if "openings" in result:
         tell(f"this test set has been opened {often(result['openings'])}")
+    if result["subset"] == "held":
+        left = f"; the {result['sealed']} test pictures are sealed" if result.get("sealed") else ""
+        tell(f"the held-out pictures were neither learned from nor chose the epoch{left}")
     if result["subset"] == "val":
         chosen = "these validation pictures also chose the epoch, so the numbers flatter"
         if not (sealed := result.get("sealed")):

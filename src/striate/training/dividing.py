@@ -1,4 +1,5 @@
-"""Which samples are learned from, which choose the epoch and which are sealed, as a recipe asks for it."""
+"""Which samples are learned from, which choose the epoch, which a fold holds out and which are sealed, as a recipe asks
+for it."""
 
 import dataclasses
 
@@ -25,12 +26,17 @@ def divided(asked: Recipe, samples: Samples, task: Task) -> tuple[Recipe, Sample
         given, said = assigned(str(asked.split), samples, asked.allow_leak)
         notes += said
         effects.refuse_seed(asked, given)
-    if asked.split is None and "val" not in (given or ()):
+    fold = None if asked.fold is None else splits.fold_of(asked.fold)
+    if asked.split is None and (fold or "val" not in (given or ())):
         asked = dataclasses.replace(asked, split=splits.USUAL)
     shares = splits.shares(splits.USUAL if table or asked.split is None else asked.split)
     may_learn = task.may_learn(samples.targets)
     split = splits.cut(samples, shares, asked.split_seed, may_learn, given=given, allow_leak=asked.allow_leak)
-    if asked.keep_sealed and not len(split.test):
+    if fold is not None:
+        if "val" in (given or ()):
+            notes.append("what the data call train and val is dealt into folds together; each cuts a validation anew")
+        split = splits.with_fold(samples, split, fold, shares, asked.split_seed, may_learn)
+    elif asked.keep_sealed and not len(split.test):
         cause = f"{samples.name} has no test set to leave closed"
         raise UsageError("keep_sealed", cause, (Option("keep_sealed", False),))
     if parted := straddling(samples, given or ()):

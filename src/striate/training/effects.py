@@ -40,11 +40,12 @@ def refuse_unread(asked: Recipe, samples: Samples, masked: bool) -> None:
     """A UsageError for keys that these data, or a task without masks, have no use for."""
     name, source, given = samples.name, samples.source, sorted(set(samples.subsets or ()))
     table = asked.split is not None and names_table(asked.split)
+    whole = "val" in given and asked.fold is None
     files, built_in = not samples.in_memory, source == "builtin"
     _refuse(asked, (
         (("layout",), source not in ("folder", "zip", "shards"), f"{name} is no folder"),
         (("follow_links",), source in ("zip", "shards"), f"no link in {name} is followed"),
-        (("split", "split_seed"), "val" in given, f"the data have {', '.join(given)} of their own"),
+        (("split", "split_seed"), whole, f"the data have {', '.join(given)} of their own"),
         (("split",), bool(given) and table, f"the data have {', '.join(given)} of their own"),
         (("mask_map", "ignore", "masks"), not masked or built_in, f"no masks of {name} are read"),
         (("check", "max_bad", "max_pixels", "follow_links"), not files, f"{name} has no files that are read"),
@@ -57,7 +58,9 @@ def refuse_unread(asked: Recipe, samples: Samples, masked: bool) -> None:
 
 def refuse_seed(asked: Recipe, given: Sequence[str]) -> None:
     """A UsageError for a seed of a split that a table gives."""
-    _refuse(asked, [(("split_seed",), "val" in given, f"{asked.split} says which picture is where")])
+    _refuse(
+        asked, [(("split_seed",), "val" in given and asked.fold is None, f"{asked.split} says which picture is where")]
+    )
 
 
 def _told(value: object) -> str:

@@ -32,8 +32,8 @@ def finish(trainer: Trainer, folder: Path, facts: Mapping[str, Any], clock: Cloc
     disk.insist("best", lambda: checkpoint.save_best(job.checkpoints, best))
     weights = checkpoint.digest(best)
     predictor = run.open_run(folder).predictor.on(job.machine.device)
-    split, sealed = job.split, len(job.split.test) if job.recipe.keep_sealed else 0
-    subset, indices = ("test", split.test) if len(split.test) and not sealed else ("val", split.val)
+    split, subset = job.split, _answering(job)
+    indices, sealed = split.named[subset], len(split.test) if subset != "test" else 0
     if job.samples.split_by == "name":
         facts = _known_by_content(job, folder, facts, disk, partial(listener.progress, "reading test pictures"))
     saved = _before(folder, facts, weights)
@@ -65,6 +65,13 @@ def finish(trainer: Trainer, folder: Path, facts: Mapping[str, Any], clock: Cloc
     ended = {"status": "done", "task": registry.as_dict(predictor.task), **clock.told()}
     disk.insist("run.json", lambda: run.write_facts(folder, {**facts, **ended}))
     return run.open_run(folder)
+
+
+def _answering(job: Job) -> str:
+    """The subset that the result is of: what a fold holds out, or else the test set unless it stays sealed."""
+    if len(job.split.held):
+        return "held"
+    return "test" if len(job.split.test) and not job.recipe.keep_sealed else "val"
 
 
 def _known_by_content(
@@ -103,7 +110,7 @@ def _say(listener: Listener, notes: Sequence[str]) -> None:
 
 
 def _answered(predictor: Predictor, job: Job, subset: str, indices: Indices, listener: Listener) -> dict[str, Kept]:
-    """Validation, and the test set."""
+    """Validation, and what the result is of."""
 
     def anew(name: str, some: Indices) -> Rows:
         told = partial(listener.progress, f"answering {words.subset(name)} pictures")

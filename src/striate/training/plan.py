@@ -384,7 +384,7 @@ def facts_of(job: Job) -> dict[str, Any]:
         **({"groups": subsets.grouped(samples, split, job.grouped)} if job.grouped else {}),
         "split": {
             name: {"n": len(indices), "digest": splits.digest(samples, indices)}
-            for name, indices in (("train", split.train), ("val", split.val), ("test", split.test))
+            for name, indices in split.named.items()
         },
         "versions": machines.versions(job.machine),
     }

@@ -100,6 +100,9 @@ class Recipe:
         "what is never apart: an expression on the path, as 'patient-(\\d+)'; near: also near-duplicates; or none",
         "Data",
     )
+    fold: str | None = _key(
+        None, "hold out one of several equal parts of what is not sealed: 2/5; 2/5/1 of other folds, repeat 1", "Data"
+    )
     split_seed: int = _key(0, "another split of the same pictures", "Data", least=0, most=2**32 - 1)
     keep_sealed: bool = _key(
         False, "answer on validation; `striate evaluate RUN --open-test` opens the test set", "Data"
@@ -296,10 +299,12 @@ def check(recipe: Recipe) -> None:
         raise UsageError("step_epochs", "the step schedule needs them", "step_epochs = [30, 60], say")
     from striate.data.masks import legend  # numpy is paid for when a recipe is checked, not for --help
     from striate.data.sources.assigned import names_table
-    from striate.data.splits import USUAL, shares
+    from striate.data.splits import USUAL, fold_of, shares
 
     if recipe.split is None or not names_table(recipe.split):
         shares(USUAL if recipe.split is None else recipe.split)
+    if recipe.fold is not None:
+        fold_of(recipe.fold)
     legend(recipe.mask_map, recipe.ignore, recipe.masks)
     if recipe.groups is not None:
         from striate.data import groups

@@ -14,7 +14,7 @@ from striate.base.errors import MachineError, RunError, StriateError
 from striate.base.paths import path_of
 from striate.base.units import by
 from striate.base.words import many
-from striate.data import preprocess
+from striate.data import preprocess, splits
 from striate.data.load import Data
 from striate.data.sources.address import in_full
 from striate.runs import checkpoint, lock, run, subsets
@@ -180,7 +180,8 @@ def _introduce(job: Job, folder: Path, listener: Listener) -> None:
     listener.say(f"{folder}: {recipe.model} on {job.machine}")
     classes = len(job.samples.targets.classes)
     told = many(len(job.samples), "picture") + (f" of {many(classes, 'class')}" if classes else "")
-    listener.say(f"{told}: {len(split.train):,} train, {len(split.val):,} validation, {test}")
+    held = f"{len(split.held):,} held out ({splits.fold_of(str(recipe.fold))}), " if len(split.held) else ""
+    listener.say(f"{told}: {len(split.train):,} train, {len(split.val):,} validation, {held}{test}")
     if job.grouped:
         listener.say(
             f"{subsets.groups_told(subsets.grouped(job.samples, split, job.grouped))}; intervals and tests draw groups"
