@@ -1,6 +1,8 @@
 """Pictures in, answers out: one network, several, one look or ten, always by the same road."""
 
 import dataclasses
+import json
+import shutil
 
 import numpy as np
 import pytest
@@ -211,12 +213,40 @@ def test_answering_leaves_a_network_in_the_mode_it_was_in(runs, pictures):
 def test_each_network_of_an_ensemble_keeps_its_own_temperature(runs, pictures):
     def settled(run, temperature):
         predictor = run.predictor
-        return predictor.learned(dataclasses.replace(predictor.task, temperature=temperature))
+        return predictor.learned(dataclasses.replace(predictor.task, temperature=temperature)).calibrated()
 
     sharp, even = settled(runs[0], 0.2), settled(runs[1], 20.0)
     expected = (probabilities(sharp.predict(pictures)) + probabilities(even.predict(pictures))) / 2
     for one in (together([sharp, even]), together([even, sharp])):
         np.testing.assert_allclose(probabilities(one.predict(pictures)), expected, atol=1e-6)
+
+
+def test_probabilities_are_calibrated_where_that_is_asked_for_and_no_answer_changes(runs, pictures):
+    run = runs[0]
+    plain, sure = run.predict(pictures), run.predict(pictures, calibrated=True)
+    assert run.task.temperature != 1
+    assert not run.task.calibrate
+    assert [each.label for each in plain] == [each.label for each in sure]
+    logits = np.log(probabilities(plain)) / run.task.temperature
+    np.testing.assert_allclose(probabilities(sure), np.exp(logits) / np.exp(logits).sum(1, keepdims=True), rtol=1e-5)
+    assert probabilities(run.predict(pictures)).tolist() == probabilities(plain).tolist()
+
+
+def test_a_run_of_before_is_calibrated_by_what_it_kept_of_validation(runs, pictures, tmp_path):
+    """Its run.json has the temperature 1."""
+    folder = tmp_path / "before"
+    shutil.copytree(runs[0].folder, folder)
+    facts = json.loads((folder / "run.json").read_text())
+    facts["task"]["temperature"] = 1.0
+    (folder / "run.json").write_text(json.dumps(facts))
+    before = striate.open_run(folder)
+    assert before.task.temperature == 1
+    assert probabilities(before.predict(pictures)).tolist() == probabilities(runs[0].predict(pictures)).tolist()
+    expected = probabilities(runs[0].predict(pictures, calibrated=True))
+    assert probabilities(before.predict(pictures, calibrated=True)).tolist() == expected.tolist()
+    shutil.rmtree(folder / "kept")
+    with pytest.raises(UsageError, match="settled a temperature"):
+        striate.open_run(folder).predict(pictures, calibrated=True)
 
 
 def test_an_evaluation_by_two_runs_of_one_test_set_is_one_opening_of_it(runs, home):

@@ -98,6 +98,11 @@ class Predictor:
             return dataclasses.replace(self, together=task)
         return dataclasses.replace(self, members=(dataclasses.replace(self.members[0], task=task),))
 
+    def calibrated(self) -> "Predictor":
+        """The same networks with probabilities by the temperature that each one's validation has settled."""
+        members = (dataclasses.replace(each, task=each.task.calibrated()) for each in self.members)
+        return dataclasses.replace(self, members=tuple(members))
+
     def try_out(self) -> None:
         """Answer one grey picture: what cannot be answered is told before anything is opened or read."""
         grey = np.full((48, 64, 1), 128, dtype=np.uint8)

@@ -12,6 +12,7 @@ from sklearn.metrics import confusion_matrix, log_loss
 from sklearn.svm import SVC
 
 from striate.base.sections import Seen
+from striate.evaluate.result import result as result_of
 from striate.report.page import Example, Material
 from striate.tasks.classify import Classify
 
@@ -184,6 +185,7 @@ def digits_material(
         "timings": {"data": 0.4, "training": 9.1, "evaluation": 0.3, "baselines": 0.2},
     }
     material |= changes
-    task = Classify(tuple(classes))
+    task = Classify(tuple(classes), temperature=1.5)
+    material["result"].setdefault("calibration", result_of(task, rows, subset)["calibration"])
     material.setdefault("sections", task.sections(rows, material["result"], pictures))
     return Material(**material)

@@ -446,12 +446,12 @@ def test_arrays_are_trained_on_resumed_evaluated_and_shown_from_python(tmp_path)
     assert striate.train((pictures, labels), resume=run.folder).status == "done"
 
 
-def test_a_temperature_that_was_asked_for_is_settled_kept_and_used(tmp_path):
+def test_a_temperature_is_settled_and_kept_and_used_where_it_was_asked_for(tmp_path):
     plain, settled = (
         striate.train("digits", epochs=2, runs=tmp_path, task_options=options) for options in ({}, {"calibrate": True})
     )
-    assert (plain.task.temperature, "temperature" in plain.result) == (1.0, False)
-    temperature = settled.result["temperature"]
+    temperature = settled.result["calibration"]["temperature"]
+    assert plain.result["calibration"]["temperature"] == plain.task.temperature == settled.task.temperature
     assert settled.task.temperature == temperature != 1.0
     assert settled.task.settled(settled.kept["val"].rows).temperature == temperature
     before, after = (run.result["numbers"] for run in (plain, settled))

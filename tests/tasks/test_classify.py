@@ -8,6 +8,7 @@ from sklearn import metrics
 
 from small import whole
 from striate.base.errors import RunError, UsageError
+from striate.base.sections import NumberTable, Reliability, Seen
 from striate.data.feed import Batch
 from striate.evaluate.numbers import number
 from striate.evaluate.result import result
@@ -146,7 +147,7 @@ def test_the_result_of_rows_is_plain_and_tells_every_class() -> None:
     assert (told["subset"], told["n"], [row["class"] for row in told["classes"]]) == ("test", 300, list(CLASSES))
     assert told["confusion"] == metrics.confusion_matrix(TRUTH, ANSWERS).tolist()
     assert {key for row in told["classes"] for key in row} == {"class", "support", "precision", "recall", "f1"}
-    assert "temperature" not in told
+    assert told["calibration"].keys() == {"before"}
 
 
 def test_a_temperature_is_settled_from_rows_and_changes_no_answer() -> None:
@@ -154,7 +155,10 @@ def test_a_temperature_is_settled_from_rows_and_changes_no_answer() -> None:
     sharp = rows(TASK, 3 * OUTPUTS, TARGETS)
     asked = Classify(CLASSES, calibrate=True)
     settled = asked.settled(sharp)
-    assert TASK.settled(sharp) is TASK
+    assert TASK.settled(sharp) == dataclasses.replace(TASK, temperature=settled.temperature)
+    assert list(map(value, TASK.settled(sharp).measures(sharp))) == list(map(value, TASK.measures(sharp)))
+    assert TASK.settled(sharp).table(sharp) == TASK.table(sharp)
+    assert TASK.settled(sharp).calibrated() == settled
     best = asked.settled(ROWS).temperature
     assert settled.temperature == pytest.approx(3 * best, rel=1e-3)
     before, after = (value(task.measures(sharp)[-1]) for task in (asked, settled))
@@ -165,7 +169,10 @@ def test_a_temperature_is_settled_from_rows_and_changes_no_answer() -> None:
     assert all(after < value(each) for each in around)
     assert list(map(value, settled.measures(sharp)[:2])) == list(map(value, TASK.measures(sharp)[:2]))
     assert settled.answers(3 * OUTPUTS.numpy())[0].top[0][0] == asked.answers(3 * OUTPUTS.numpy())[0].top[0][0]
-    assert result(settled, sharp, "val")["temperature"] == settled.temperature
+    for task in (settled, TASK.settled(sharp)):
+        told = result(task, sharp, "val")["calibration"]
+        assert told["temperature"] == settled.temperature
+        assert told["after"]["high"] < told["before"]["low"]
 
 
 def test_a_temperature_stays_between_its_bounds_where_every_answer_is_right() -> None:
@@ -174,7 +181,7 @@ def test_a_temperature_stays_between_its_bounds_where_every_answer_is_right() ->
 
 
 def test_several_looks_are_joined_to_the_mean_of_their_probabilities() -> None:
-    for task in (TASK, dataclasses.replace(TASK, temperature=2.0)):
+    for task in (TASK, dataclasses.replace(TASK, temperature=2.0).calibrated()):
         looks, weights = OUTPUTS[:3], [1.0, 2.0, 1.0]
         joined = task.joined(list(looks), weights, [task] * 3)
         expected = np.average(task.probabilities(looks.numpy()), axis=0, weights=weights)
@@ -228,3 +235,50 @@ def test_options_are_read_as_words_and_refused_by_name() -> None:
     for values in ({"name": "classify"}, {"name": "gone"}, {"name": "classify", "classes": [], "odd": 1}):
         with pytest.raises(RunError):
             registry.from_dict(values, "run.json")
+
+
+class Gone:
+    """Pictures of which none is there any more."""
+
+    def name(self, place: int) -> str:
+        return str(place)
+
+    def picture(self, place: int, side: int) -> Seen:
+        return Seen(None, "gone")
+
+    def of(self, place: int) -> dict[str, np.ndarray]:
+        return {}
+
+
+def test_a_page_shows_how_sure_it_was_before_and_after_and_the_errors_as_papers_print_them() -> None:
+    task = dataclasses.replace(TASK, temperature=2.0)
+    for subset in ("test", "val"):
+        told = result(task, ROWS, subset)
+        confusion, section, *_ = task.sections(ROWS, told, Gone())
+        figure, table = section.blocks
+        assert isinstance(figure, Reliability)
+        assert isinstance(table, NumberTable)
+        assert len(section.why) < 400
+        assert ("which flatters" in section.why) == (subset == "val")
+        assert [kept["error"]["value"] for _, _, kept in table.rows] == [
+            told["calibration"][key]["value"] for key in ("before", "after")
+        ]
+        for sure, line in zip((PROBABILITIES.max(1), task.calibrated().probabilities(OUTPUTS.numpy()).max(1)),
+                              figure.lines.values(), strict=True):  # fmt: skip
+            assert sum(n for *_, n in line) == 300
+            assert sum(right for _, right, _ in line) == (ANSWERS == TRUTH).sum()
+            assert np.mean([mean for mean, *_ in line]) == pytest.approx(sure.mean())
+    top1, top5 = told["errors"]
+    assert [top1["name"], top5["name"]] == ["top-1 error", "top-5 error"]
+    assert top1["value"] == pytest.approx(1 - metrics.accuracy_score(TRUTH, ANSWERS))
+    assert top5["value"] == pytest.approx(1 - metrics.top_k_accuracy_score(TRUTH, PROBABILITIES, k=5))
+    assert f"top-1 error {100 * top1['value']:.2f} %" in confusion.why
+    few = Classify(CLASSES[:3]).breakdown(np.column_stack([np.eye(3), np.arange(3)]))
+    assert "errors" not in few
+
+
+def test_nothing_is_calibrated_before_validation_has_settled_it() -> None:
+    with pytest.raises(UsageError, match="settled"):
+        TASK.calibrated()
+    with pytest.raises(UsageError, match="no probabilities"):
+        registry.task_named("denoise", (), {}, {}).calibrated()

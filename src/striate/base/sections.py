@@ -66,7 +66,14 @@ class Curve:
     name: str
 
 
-Block = Table | NumberTable | Matrix | Cards | Curve
+@dataclass(frozen=True)
+class Reliability:
+    """For each part of the pictures its mean confidence, how many answers are right, and of how many; lines by name."""
+
+    lines: Mapping[str, tuple[tuple[float, int, int], ...]]
+
+
+Block = Table | NumberTable | Matrix | Cards | Curve | Reliability
 
 
 @dataclass(frozen=True)

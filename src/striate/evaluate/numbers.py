@@ -11,12 +11,12 @@ import numpy as np
 from striate.base import words
 from striate.base.declared import Count
 from striate.base.words import decimal
-from striate.evaluate import grouped, intervals
+from striate.evaluate import calibration, grouped, intervals
 from striate.evaluate.grouped import Groups
 from striate.evaluate.intervals import Found
-from striate.tasks.measures import AUC, Dice, Hits, Mean, Measure, Recalls, Statistic
+from striate.tasks.measures import AUC, Calibration, Dice, Hits, Mean, Measure, Recalls, Statistic
 
-NORMAL, STUDENT = "normal", "Student over groups"
+NORMAL, STUDENT, HALL = "normal", "Student over groups", "Hall's transformation"
 BOTH, SHARE_OF_BOTH = "Student over seeds and pictures", "Wilson over seeds and pictures"
 
 
@@ -74,7 +74,7 @@ def known(fields: Mapping[str, Any]) -> Number:
 
 def is_mean(method: str) -> bool:
     """Whether the interval is of a mean, which has no scale that ends at one."""
-    return method in (NORMAL, STUDENT, BOTH)
+    return method in (NORMAL, STUDENT, HALL, BOTH)
 
 
 def number(measure: Measure, subset: str, groups: Groups | None = None) -> Number:
@@ -102,14 +102,17 @@ def _alone(measure: Measure) -> Asked:
         case Recalls(_, right, classes):
             found = grouped.recalls(right, classes, np.arange(len(right)))
             return len(right), every, found, "Wilson by the jackknife"
-        case Mean(_, values):
+        case Mean(_, values, skewed):
             told = np.array(values, dtype=np.float64)
             told = told[np.isfinite(told)]
-            return len(told), every, intervals.normal(told), NORMAL
+            found, method = (intervals.skewed(told), HALL) if skewed else (intervals.normal(told), NORMAL)
+            return len(told), every, found, method
         case Statistic(_, rows, of):
             return len(rows), every, intervals.bootstrap(rows, of), "bootstrap over pictures"
         case AUC(_, scores, positive):
             return len(scores), every, intervals.area(scores, positive), "DeLong"
+        case Calibration(right=right):
+            return len(right), every, calibration.error(measure), "noncentral chi-square of ten parts"
 
 
 def _grouped(measure: Measure, groups: Groups) -> Asked:
@@ -133,6 +136,9 @@ def _grouped(measure: Measure, groups: Groups) -> Asked:
             return len(rows), every, grouped.statistic(rows, of, groups), method
         case AUC(_, scores, positive):
             return len(scores), every, grouped.area(scores, positive, groups), f"{method} of DeLong's placements"
+        case Calibration(right=right):
+            found = calibration.error(measure, groups)
+            return len(right), every, found, "noncentral chi-square of ten parts, over groups"
 
 
 def _of_jaccard(share: float) -> float:

@@ -15,7 +15,8 @@ from PIL import Image
 
 from striate.base.errors import printable
 from striate.base.figures import svg
-from striate.base.sections import Curve
+from striate.base.sections import Curve, Reliability
+from striate.evaluate.intervals import wilson
 
 # A stand-in colour that matplotlib can draw, and the style sheet's name for it: figures follow the theme.
 PAINT = {
@@ -220,11 +221,31 @@ def shares(block: Curve) -> Markup:
             block.name, block.at, (-9 if late else 9, -4), textcoords="offset points", va="top",
             ha="right" if late else "left", color=SECOND,
         )  # fmt: skip
-        axes.set(xlim=(0, 1), ylim=(0, 1), xlabel=block.across, ylabel=block.down)
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(lambda value, _: f"{100 * value:.4g} %")
+        _whole_scale(axes, block.across, block.down)
 
     return _figure(310, 280, (56, 26, 40, 12), f"{block.down} by {block.across}", draw)
+
+
+def reliability(block: Reliability) -> Markup:
+    """The share that is right against confidence, with Wilson's intervals, over the diagonal."""
+
+    def draw(axes: Any) -> None:
+        axes.plot([0, 1], [0, 1], color=SOFT, linewidth=1, linestyle=(0, (3, 3)), zorder=1)
+        for place, ((name, parts), colour) in enumerate(zip(block.lines.items(), (FIRST, SECOND), strict=False)):
+            confidence = [sure for sure, _, _ in parts]
+            shares, lows, highs = zip(*(wilson(right, n) for _, right, n in parts), strict=True)
+            axes.vlines(confidence, lows, highs, color=colour, linewidth=1, alpha=0.5)
+            axes.plot(confidence, shares, "o-", color=colour, markersize=4, linewidth=1.2, clip_on=False)
+            axes.text(0.04, 0.93 - 0.08 * place, name, color=colour, va="center")
+        _whole_scale(axes, "confidence", "right")
+
+    return _figure(310, 280, (56, 26, 40, 12), "Share of right answers by confidence", draw)
+
+
+def _whole_scale(axes: Any, across: str, down: str) -> None:
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel=across, ylabel=down)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(lambda value, _: f"{100 * value:.4g} %")
 
 
 def together(classes: int) -> int:

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from striate.base import words
 from striate.base.errors import RunError, printable
 from striate.base.outputs import Output, known_by
-from striate.base.sections import Block, Curve, Matrix, NumberTable, Section
+from striate.base.sections import Block, Curve, Matrix, NumberTable, Reliability, Section
 from striate.evaluate import paired
 from striate.evaluate.numbers import is_mean
 from striate.evaluate.result import doubts
@@ -198,6 +198,8 @@ def _shown(block: Block) -> Any:
         return {"block": block, "rows": rows}
     if isinstance(block, Curve):
         return figures.shares(block)
+    if isinstance(block, Reliability):
+        return figures.reliability(block)
     if isinstance(block, Matrix):
         return {"block": block, "drawn": _matrix(block), "together": figures.together(len(block.names))}
     return block

@@ -187,6 +187,14 @@ class Run:
         return Predictor((Member(net.eval(), self.preprocess, self.task),))
 
     @property
+    def calibrated(self) -> Predictor:
+        """The predictor with probabilities by the temperature that validation has settled: a UsageError without one."""
+        predictor, val = self.predictor, self.kept.get("val")
+        if val is not None and len(predictor.members) == 1:  # a run of before has its rows, and no temperature yet
+            predictor = predictor.learned(predictor.task.settled(val.rows))
+        return predictor.calibrated()
+
+    @property
     def network(self) -> nn.Module:
         """The network with its chosen weights, in eval mode; a RunError of an ensemble, which has several."""
         self._refuse_several()
@@ -199,11 +207,15 @@ class Run:
         top: int | None = None,
         holes: Any = None,
         max_pixels: int = PIXELS,
+        calibrated: bool = False,
         device: str = "cpu",
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> Any:
-        """As `Predictor.predict`: the Prediction of one picture, or a list of them."""
-        predictor = self.predictor.on(devices.named(device))
+        """As `Predictor.predict`: the Prediction of one picture, or a list of them.
+
+        `calibrated`: a classifier's probabilities by the temperature that validation has settled.
+        """
+        predictor = (self.calibrated if calibrated else self.predictor).on(devices.named(device))
         return predictor.predict(pictures, top=top, holes=holes, max_pixels=max_pixels, progress=progress)
 
     def embed(

@@ -11,13 +11,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from striate.base import words
+from striate.base.errors import UsageError
 from striate.base.options import Range, Whole
 from striate.base.sections import Card, Cards, Matrix, NumberTable, Section
 from striate.base.tables import Table
 from striate.data.feed import Batch
 from striate.data.picture.laid import Array, Pixels
 from striate.layers import Heads
-from striate.tasks.measures import Dice, Hits, Mean, Measure, Recalls
+from striate.tasks import reliability
+from striate.tasks.measures import Calibration, Dice, Hits, Mean, Measure, Recalls
 from striate.tasks.mixture import mixture
 from striate.tasks.task import LabelTask, Rows, Shown, Trial, Usual, option
 
@@ -76,7 +78,8 @@ class Classify(Usual):
     """Of each class, where the loss is weighted: by its training pictures, whose mean weight is 1."""
     calibrate: bool = option(False, "divide logits by a temperature that validation settles")
     temperature: Annotated[float, Range(1, least=COLDEST, most=HOTTEST)] = 1.0
-    """Guo et al. 2017, section 4.2; 1 unless `settled` has found another."""
+    """Guo et al. 2017, section 4.2; 1 unless `settled` has found another. Logits are divided by it where `calibrate`
+    says so, and only then."""
     top: Whole = 5
     name: str = "classify"
 
@@ -109,11 +112,11 @@ class Classify(Usual):
         """
         shares = torch.tensor(weights, dtype=torch.float64) / sum(weights)
         each = torch.stack([
-            torch.log_softmax(output.double().cpu() / task.temperature, 0)
+            torch.log_softmax(output.double().cpu() / task.divisor, 0)
             for output, task in zip(outputs, tasks, strict=True)
         ])  # fmt: skip
         logs = torch.logsumexp(each + shares.log().view(-1, *[1] * outputs[0].ndim), 0)
-        return logs * float(tasks[0].temperature)
+        return logs * float(tasks[0].divisor)
 
     def joined_rows(self, kept: Sequence[Rows], weights: Sequence[float], tasks: Sequence[Any]) -> Rows:
         logits = self.joined([torch.from_numpy(_split(rows)[0].T) for rows in kept], weights, tasks)
@@ -150,9 +153,7 @@ class Classify(Usual):
         return summary.get("balanced_accuracy", summary["accuracy"]), -summary["loss"]
 
     def settled(self, kept: Rows) -> "Classify":
-        """With the temperature of the least log loss, where it was asked for."""
-        if not self.calibrate:
-            return self
+        """With the temperature of the least log loss."""
         from scipy.optimize import minimize_scalar
 
         logits, targets = _split(kept)
@@ -164,9 +165,18 @@ class Classify(Usual):
         found = minimize_scalar(loss, bounds=(float(np.log(COLDEST)), float(np.log(HOTTEST))), method="bounded")
         return replace(self, temperature=float(np.exp(found.x)))
 
+    def calibrated(self) -> "Classify":
+        if self.temperature == 1:
+            raise UsageError("calibrated", "no validation has settled a temperature yet", "a run that is done")
+        return replace(self, calibrate=True)
+
+    @property
+    def divisor(self) -> float:
+        return self.temperature if self.calibrate else 1.0
+
     def probabilities(self, logits: Array) -> Rows:
         """(n, classes) -> (n, classes), float64."""
-        scaled = torch.from_numpy(np.asarray(logits, dtype=np.float64)) / self.temperature
+        scaled = torch.from_numpy(np.asarray(logits, dtype=np.float64)) / self.divisor
         return np.asarray(torch.softmax(scaled, 1).numpy())
 
     def measures(self, kept: Rows) -> list[Measure]:
@@ -180,12 +190,20 @@ class Classify(Usual):
             five = np.argsort(-probabilities, 1, kind="stable")[:, :5]
             measured.append(Hits("top-5 accuracy", (five == targets[:, None]).any(1)))
         measured.append(Recalls("balanced accuracy", answers == targets, targets))
-        return [*measured, Mean("log loss", tuple(-np.log(np.maximum(own, np.finfo(np.float64).tiny))))]
+        return [*measured, Mean("log loss", tuple(-np.log(np.maximum(own, np.finfo(np.float64).tiny))), skewed=True)]
 
     def breakdown(self, kept: Rows) -> Mapping[str, Any]:
-        """Numbers by class, of few the confusion matrix, and the temperature where one was settled."""
+        """Numbers by class, of few the confusion matrix; the expected calibration error, by the temperature as well
+        where one was settled; of more than five classes the errors as papers print them."""
         confusion = self.confusion(kept)
-        told: dict[str, Any] = {"temperature": self.temperature} if self.calibrate else {}
+        before, *after = self._curves(kept).values()
+        told: dict[str, Any] = {"calibration": {"before": before}}
+        if after:
+            told["calibration"] |= {"temperature": self.temperature, "after": after[0]}
+        if len(self.classes) > 5:
+            right = {each.name: each.right for each in self.measures(kept) if isinstance(each, Hits)}
+            shares = {"top-1 error": ~right["accuracy"], "top-5 error": ~right["top-5 accuracy"]}
+            told["errors"] = [Hits(name, wrong) for name, wrong in shares.items()]
         few = {"confusion": confusion.tolist()} if len(self.classes) <= FEW else {}
         return (
             told
@@ -202,6 +220,14 @@ class Classify(Usual):
         """Counts (classes, classes): rows truth, columns answers."""
         logits, targets = _split(kept)
         return confusion_matrix(self.probabilities(logits).argmax(1), targets, len(self.classes))
+
+    def _curves(self, kept: Rows) -> dict[str, Calibration]:
+        """How sure answers are, as the network gives them and by the temperature where one was settled."""
+        logits, targets = _split(kept)
+        tasks = {"as trained": replace(self, calibrate=False)}
+        if self.temperature != 1:
+            tasks["calibrated"] = self.calibrated()
+        return {name: reliability.calibration(task.probabilities(logits), targets) for name, task in tasks.items()}
 
     def by_class(self, kept: Rows) -> list[tuple[str, Mapping[str, Measure]]]:
         """Per class: precision, recall and F1."""
@@ -263,7 +289,7 @@ class Classify(Usual):
         return found
 
     def sections(self, kept: Rows, result: Mapping[str, Any], shown: Shown) -> list[Section]:
-        """The confusion matrix, the numbers of each class, and the worst mistakes."""
+        """The confusion matrix, the reliability diagram, the numbers of each class, and the worst mistakes."""
         told = words.many(result["n"], f"{words.subset(result['subset'])} picture")
         confusion, listed = self.confusion(kept), 10 if len(self.classes) <= FEW else 50
         pairs = Table(
@@ -277,9 +303,11 @@ class Classify(Usual):
             Section(
                 "confusion", "Confusion",
                 f"Rows are the truth, columns the answer, on {told}. Blue is right, orange is wrong; the stronger, the "
-                "larger the share of its row (for mistakes the root of that share, so that rare ones show).",
+                "larger the share of its row (for mistakes the root of that share, so that rare ones show)."
+                + reliability.errors(result),
                 (Matrix(confusion, self.classes), pairs),
             ),
+            reliability.section(self._curves(kept), result),
             Section(
                 "classes", "Classes",
                 "Recall: the share of a class's pictures that were found. Precision: the share of answers with that "

@@ -45,10 +45,11 @@ class Recalls:
 
 @dataclass(frozen=True)
 class Mean:
-    """The mean of one value per picture; NaN where a picture has none."""
+    """The mean of one value per picture; NaN where a picture has none. `skewed`: few values may be very large."""
 
     name: str
     values: tuple[float, ...]
+    skewed: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,4 +73,17 @@ class AUC:
     positive: Truths
 
 
-Measure = Hits | Dice | Recalls | Mean | Statistic | AUC
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """How far `confidence`, the probability that an answer was given, (n,), lies from the share that is `right`."""
+
+    name: str
+    confidence: Values
+    right: Truths
+
+    def parts(self, count: int) -> list[Places]:
+        """The places of the pictures in so many parts of equally many, the least sure first."""
+        return np.array_split(np.argsort(self.confidence, kind="stable"), count)
+
+
+Measure = Hits | Dice | Recalls | Mean | Statistic | AUC | Calibration

@@ -179,7 +179,7 @@ class Reconstruct(Usual):
         columns = [("SSIM", kept[:, SSIM]), ("squared error", kept[:, SQUARED]), ("absolute error", kept[:, ABSOLUTE])]
         ratios = [("PSNR in the hole in dB", IN_HOLE)] if self.fills else []
         columns = [(name, psnr(kept[:, at])) for name, at in [*ratios, ("PSNR in dB", SQUARED)]] + columns
-        return [Mean(name, tuple(values.tolist())) for name, values in columns]
+        return [Mean(name, tuple(values.tolist()), skewed=name.endswith("error")) for name, values in columns]
 
     @property
     def columns(self) -> tuple[str, ...]:

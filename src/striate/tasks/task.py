@@ -188,6 +188,10 @@ class AnyTask(Protocol):
         """The task with what it learns from the rows of validation alone: a temperature, a threshold."""
         ...
 
+    def calibrated(self) -> "Task":
+        """The task with answers as sure as validation says they may be; a UsageError where it says nothing of that."""
+        ...
+
     def facing(self, classes: Sequence[str]) -> "Task":
         """The task for data with these classes, where it can judge others than it learned of."""
         ...
@@ -252,6 +256,9 @@ class Usual:
 
     def settled(self, kept: Rows) -> Self:
         return self
+
+    def calibrated(self: AnyTask) -> "Task":
+        raise UsageError("calibrated", f"the task {self.name} has no probabilities of classes", "leaving it out")
 
     def facing(self, classes: Sequence[str]) -> Self:
         return self

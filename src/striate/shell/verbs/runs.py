@@ -94,6 +94,7 @@ def predict(
     masks: Literal["ids", "colours"] | None = None,
     overlays: Annotated[bool, Parameter(negative="")] = False,
     holes: Path | None = None,
+    calibrated: Annotated[bool, Parameter(negative="")] = False,
     force: Force = False,
     json: Json = False,
     device: Device = "cpu",
@@ -118,6 +119,8 @@ def predict(
         With --out, each picture with its mask over it besides.
     holes
         For a run that fills holes: a picture that is white where to fill, or a folder of such by the pictures' names.
+    calibrated
+        Probabilities by the temperature that each run's validation has settled.
     force
         Write the table over any file, and pictures beside those that are there.
     """
@@ -140,7 +143,8 @@ def predict(
         opened, others = striate.open_run(run), [striate.open_run(each) for each in beside]
         for warning in _warnings(opened, others):
             screen.say(warning)
-        predictor = together([each.predictor for each in (opened, *others)]).looking(looks).on(devices.named(device))
+        answering = [each.calibrated if calibrated else each.predictor for each in (opened, *others)]
+        predictor = together(answering).looking(looks).on(devices.named(device))
         paths = list_pictures(pictures)
         task = predictor.task if top is None else predictor.task.listing(top)
         predictor.marked(holes)  # before anything is written
