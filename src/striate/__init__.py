@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from striate.face import audit as audit
     from striate.face import compare as compare
     from striate.face import ensemble as ensemble
+    from striate.face import out_of_fold as out_of_fold
     from striate.face import train as train
     from striate.face import write_report as write_report
     from striate.models.build import build as build
@@ -32,6 +33,7 @@ _PLACES = {
     "ensemble": "striate.face",
     "list_runs": "striate.runs.run",
     "open_run": "striate.runs.run",
+    "out_of_fold": "striate.face",
     "train": "striate.face",
     "write_report": "striate.face",
 }
@@ -44,6 +46,7 @@ __all__ = [
     "ensemble",
     "list_runs",
     "open_run",
+    "out_of_fold",
     "train",
     "write_report",
 ]

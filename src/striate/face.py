@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from striate.data.samples import Samples
     from striate.runs.compared import Compared
     from striate.runs.ensemble import Weigh
+    from striate.runs.out_of_fold import OutOfFold
     from striate.runs.run import Run
 
 
@@ -223,6 +224,24 @@ def compare(*runs: str | os.PathLike[str] | Run) -> Compared:
     return compared.compare([_opened(run) for run in runs])
 
 
+def out_of_fold(
+    *runs: str | os.PathLike[str] | Run, table: str | os.PathLike[str] | None = None, force: bool = False
+) -> OutOfFold:
+    """What runs that are folds of one list say together: `striate.train(..., fold="1/3")`, "2/3" and "3/3".
+
+    The numbers of each on what it held out, their means over folds with an interval that knows how folds depend on each
+    other, and the answer for each picture that is not sealed. `table`: a CSV file of the answers; an older one is
+    replaced, another file with `force` alone. Folds of several repeats or seeds are averaged. A RunError where a fold
+    is missing, or of other pictures.
+    """
+    from striate.runs import out_of_fold as pooling
+
+    found = pooling.out_of_fold([_opened(run) for run in runs])
+    if table is not None:
+        found.write(path_of(table), force=force)
+    return found
+
+
 def _opened(run: str | os.PathLike[str] | Run) -> Run:
     from striate.runs.run import Run, open_run
 
@@ -239,7 +258,8 @@ def audit(
 ) -> Audit:
     """Look pictures through before training: broken files, copies and near-duplicates, leaks, conflicts, balance.
 
-    `data` as of `train`, with labels, masks or neither; or a run folder, whose own split is looked through. `page`:
+    `data` as of `train`, with labels, masks or neither; or a run folder, whose own split is looked through; or a folder
+    of runs that are all folds of these data, by which labels are doubted. `page`:
     write what was found there, with small pictures; an older page is replaced, another file with `force` alone. What
     lies in a test subset is compared and counted, and never shown. `reading` are fields of `Recipe`: layout,
     max_pixels, follow_links, merge_classes, mask_map, ignore, masks, channels and depth. What is found is no error.
@@ -265,8 +285,15 @@ def looked_through(data: Data, page: Path | None, force: bool, listener: Listene
 
         output = audited.output(page, None if _held(data) else Path(str(data)), force)
         output.check()
-    samples = _to_audit(data, reading, lambda done, total: listener.progress("pictures", done, total))
-    found = audit.audit(samples, listener.progress)
+    folds = _folds_in(data)
+    where: Data = folds[0].folder if folds else data
+    samples = _to_audit(where, reading, lambda done, total: listener.progress("pictures", done, total))
+    doubted = None
+    if folds:
+        kept = tuple(each if each == "test" else "held" for each in samples.subsets or ())
+        samples = dataclasses.replace(samples, name=path_of(str(data)).name, subsets=kept)
+        doubted = out_of_fold(*folds).suspects
+    found = dataclasses.replace(audit.audit(samples, listener.progress), suspects=doubted)
     if page is not None:
         output.write(audited.render(found, samples, reading).encode())
     return found
@@ -301,6 +328,15 @@ def _to_audit(data: Data, reading: Mapping[str, Any], progress: Callable[[int, i
         except DataError:
             raise error from None
         return dataclasses.replace(samples, notes=(*samples.notes, f"taken without labels: {error.cause}"))
+
+
+def _folds_in(data: Data) -> list[Run]:
+    """The runs that hold a fold out in a folder of runs, as a study's is; else none."""
+    from striate.runs.listed import folders
+
+    root = None if _held(data) or not isinstance(data, str | os.PathLike) else path_of(data)
+    inside = [] if root is None or not root.is_dir() or (root / "run.json").exists() else folders(root)
+    return [run for run in map(_opened, inside) if run.recipe.get("fold") is not None]
 
 
 def _of_run(folder: Path, progress: Callable[[int, int], None]) -> Samples:

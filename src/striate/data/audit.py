@@ -14,6 +14,7 @@ from striate.base.words import SUBSETS, many, share, some
 from striate.data.near import Places, near, sketched
 from striate.data.picture.sketch import chromas
 from striate.data.samples import Samples, Skip
+from striate.data.suspects import Suspect
 from striate.data.unusual import Spread, Unusual, mean_colour, measured, spreads, unusual
 
 Progress = Callable[[str, int, int], None]
@@ -67,7 +68,8 @@ class Audit:
     `counts`: pictures by class (rows) and subset (columns, `subsets`); one row where there are no classes. `threshold`:
     how far near-duplicates lie at most, `plain`: pictures of nearly one colour, which are not compared. Pictures of a
     given test subset are compared, counted, and named where they are broken or have copies; what is measured leaves
-    them out. `sealed` are their places.
+    them out. `sealed` are their places. `suspects`: labels that are doubted by networks which never learned their
+    pictures; None where nobody was asked.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Audit:
     empty_masks: int | None
     notes: tuple[str, ...]
     sealed: frozenset[int]
+    suspects: tuple[Suspect, ...] | None = None
 
     def __len__(self) -> int:
         return int(self.counts.sum())
@@ -120,6 +123,9 @@ class Audit:
                     rows.append(self._row(f"{what}, {kind}", found, why))
         odd = some((f"{self.names[each.place]}: {each}" for each in self.unusual), _SHOWN)
         rows.append(("unusual", len(self.unusual), odd))
+        if self.suspects is not None:
+            first = some((f"{self.names[each.place]}: {each}" for each in self.suspects), _SHOWN)
+            rows.append(("label suspects", len(self.suspects), first))
         rows.append(("nearly one colour", self.plain, "not compared with others" if self.plain else ""))
         if self.empty_masks is not None:
             rows.append(("masks without anything", self.empty_masks, ""))
@@ -221,6 +227,9 @@ class Audit:
             "grey": self.grey,
             "colour": self.colour,
             "unusual": [{**asdict(each), "sample": self.names[each.place]} for each in self.unusual],
+            "suspects": self.suspects and [
+                {**asdict(each), "sample": self.names[each.place]} for each in self.suspects
+            ],
             "groups": None if self.groups is None else asdict(self.groups),
             "masks": [asdict(each) for each in self.masks],
             "empty_masks": self.empty_masks,

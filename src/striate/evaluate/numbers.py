@@ -18,6 +18,7 @@ from striate.tasks.measures import AUC, Calibration, Dice, Hits, Mean, Measure, 
 
 NORMAL, STUDENT, HALL = "normal", "Student over groups", "Hall's transformation"
 BOTH, SHARE_OF_BOTH = "Student over seeds and pictures", "Wilson over seeds and pictures"
+OF_FOLDS = "corrected resampled t over folds of means"
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def known(fields: Mapping[str, Any]) -> Number:
 
 def is_mean(method: str) -> bool:
     """Whether the interval is of a mean, which has no scale that ends at one."""
-    return method in (NORMAL, STUDENT, HALL, BOTH)
+    return method in (NORMAL, STUDENT, HALL, BOTH, OF_FOLDS)
 
 
 def number(measure: Measure, subset: str, groups: Groups | None = None) -> Number:

@@ -20,12 +20,13 @@ from striate.data.picture.laid import Pixels
 from striate.data.picture.layers import Layers, layers_of, read, visible
 from striate.data.picture.pixels import MOST_PIXELS
 from striate.data.samples import Samples
+from striate.data.suspects import Suspect
 from striate.data.unusual import Unusual
 from striate.report import page
 from striate.report.figures import AMONG_SEVERAL
 
-# Clusters of one kind that are shown, pictures of one, and files of a list.
-CLUSTERS, MEMBERS, FILES = 24, 3, 100
+# Clusters of one kind that are shown, pictures of one, files of a list, and doubted labels.
+CLUSTERS, MEMBERS, FILES, SUSPECTS = 24, 3, 100, 48
 Thumbnail = Callable[[int], Seen]
 
 
@@ -98,6 +99,14 @@ def _sections(audit: Audit, thumbnail: Thumbnail) -> Iterable[Section]:
         yield Section(
             "broken", "Broken files", why, (Table(("file", "what", "why"), rows), *([Cards(cards)] if cards else []))
         )
+    if audit.suspects:
+        cards = tuple(_suspect(audit, each, thumbnail) for each in audit.suspects[:SUSPECTS])
+        more = f" The first {SUSPECTS} of {len(audit.suspects):,}; `--json` lists all." * (len(cards) == SUSPECTS)
+        why = (
+            "Networks that never learned these pictures are surer of another class than its own pictures need "
+            f"(confident learning, Northcutt 2021). The label may be wrong, or the network: look.{more}"
+        )
+        yield Section("suspects", "Label suspects", why, (Cards(cards),))
     if audit.unusual:
         cards = tuple(_odd(audit, each, thumbnail) for each in audit.unusual)
         why = "Far from the middle of all others in one regard. Nothing need be wrong with them; look."
@@ -122,6 +131,12 @@ def _cluster(audit: Audit, cluster: Cluster, thumbnail: Thumbnail) -> Card:
     lines = [("pictures", f"{len(cluster.places):,}", ""), *((what, some(of), "") for what, of in sides if of)]
     names = " = ".join(audit.names[place] for place in cluster.places[:MEMBERS])
     return Card(tuple(thumbnail(place) for place in cluster.places[:MEMBERS]), tuple(lines), names)
+
+
+def _suspect(audit: Audit, suspect: Suspect, thumbnail: Thumbnail) -> Card:
+    lines = (("given", suspect.given, f"{100 * suspect.given_probability:.1f} %"),
+             ("more like", suspect.likely, f"{100 * suspect.likely_probability:.1f} %"))  # fmt: skip
+    return Card((thumbnail(suspect.place),), lines, audit.names[suspect.place])
 
 
 def _odd(audit: Audit, odd: Unusual, thumbnail: Thumbnail) -> Card:

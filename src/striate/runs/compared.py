@@ -114,7 +114,7 @@ def _shared(runs: Sequence[Run]) -> str:
     subset = str((first.result or {})["subset"])
     for other in others:
         where, then = other.folder, str((other.result or {})["subset"])
-        if _asked(first) != _asked(other):
+        if asked_of(first) != asked_of(other):
             raise RunError(where, f"it learned another task, or other classes, than {first.name}", "runs of one task")
         if subset != then:
             hint: Any = "runs that answered the same pictures"
@@ -136,7 +136,7 @@ def _pictures(run: Run, subset: str) -> tuple[str, str]:
     return str(told["digest"]), str(run.facts["data"].get("split_by", "content"))
 
 
-def _asked(run: Run) -> tuple[Any, ...]:
+def asked_of(run: Run) -> tuple[Any, ...]:
     """What is learned, as far as it decides what a picture is measured by."""
     task = run.task
     return task.name, task.classes, *(getattr(task, name, None) for name in ASKED)

@@ -39,7 +39,8 @@ def _options_of_audit() -> inspect.Signature:
     """Its own parameters, then the keys of a recipe that say how data are read."""
     *own, _ = inspect.signature(_audit).parameters.values()
     helps = {
-        "data": "What `striate train` takes, with labels, masks or neither; or a run folder, for its own split.",
+        "data": "What `striate train` takes, with labels, masks or neither; or a run folder, for its own split; "
+        "or a folder of runs that are all folds of the data, which doubt labels.",
         "page": "Write what was found to this HTML file, with small pictures.",
     }
     told = [
