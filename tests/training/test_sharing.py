@@ -17,7 +17,7 @@ from torch import nn
 from small import Notes, job, train
 from striate.base import processes
 from striate.models.heads import AuxiliaryHead, WithHeads
-from striate.training.loop import fit
+from striate.training.loop import Trainer, fit
 from striate.training.machine import Machine
 from striate.training.sharing import pieces, read
 from striate.training.signals import Stop
@@ -113,6 +113,23 @@ def trained(folder, name, before):
 def _all(folder, before):
     for name in CASES:
         trained(folder, name, before)
+    for precision in ("float32", "bfloat16"):
+        steps(folder, precision)
+
+
+def steps(folder, precision):
+    """The loss of each of 20 steps of a network of the catalogue, in its own precision and order of memory."""
+    values = {"model": "resnet20", "dropout": 0.3, "batch": 9, "size": 8, "augment": "none"}
+    work = job(folder / precision / str(processes.place()), **SYNCED | values | {"precision": precision})
+    trainer, losses = Trainer(work, Notes(), Stop()), []
+    trainer.set_out()
+    for order in np.array_split(work.split.train[:180], 20):
+        share = order[read(len(order), work.machine, 1, False)]
+        loss, _ = trainer.step(next(work.train.batches([share])), len(order))
+        losses.append(processes.summed(loss, work.machine.device) / len(order))
+        trainer.progress.step += 1
+    rank, world = processes.place()
+    torch.save(losses, folder / f"{precision} {rank} of {world}")
 
 
 @pytest.mark.slow
@@ -128,6 +145,9 @@ def test_two_processes_are_one(tmp_path):
             for key, values in one[kind].items():
                 torch.testing.assert_close(first[kind][key], values, rtol=0, atol=1e-9, msg=f"{name}: {kind} {key}")
                 assert torch.equal(first[kind][key], second[kind][key]), f"{name}: {kind} {key}"
+    for precision, near in (("float32", 1e-4), ("bfloat16", 0.05)):
+        one, two = (torch.load(tmp_path / f"{precision} 0 of {world}") for world in (1, 2))
+        assert two == pytest.approx(one, abs=near), precision
 
 
 def lacks(folder, where):

@@ -1,8 +1,5 @@
 """Training from shards: the bits of a folder where a window holds all, and bits of its own wherever it is stopped."""
 
-import json
-import sys
-
 import numpy as np
 import pytest
 
@@ -14,7 +11,7 @@ from striate.runs.run import open_run
 from striate.training.plan import Execution
 from striate.training.train import resume_run
 from training.test_exactness import Impatient, rows
-from training.test_processes import HERE, TORCHRUN, start
+from training.test_processes import shared
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:This DataLoader will create")]
 RECIPE = recipe_for("classify") | {"batch": 4}
@@ -76,9 +73,6 @@ def test_a_batch_is_read_from_few_shards(tmp_path, windows):
 
 def test_two_processes_see_shards_in_the_order_of_one(tmp_path):
     data = shards_of(photographs(tmp_path / "photos"), tmp_path / "tars", 9)
-    command = [str(HERE / "shares.py"), str(tmp_path), "classify", data]
-    start([sys.executable, *command])
-    start([*TORCHRUN, *command])
-    one, first, second = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("1/0", "2/0", "2/1"))
+    one, first, second = shared(tmp_path, "classify", data)
     assert [a + b for a, b in zip(first["seen"], second["seen"], strict=True)] == one["seen"]
     assert first["seen"] != second["seen"]
