@@ -1,6 +1,7 @@
 """Small real trainings that the tests share."""
 
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from striate.base import durable
 from striate.data.picture.laid import Laid
+from striate.runs.openings import STUDY
+from striate.runs.studied import FORMAT, Asked
+from striate.runs.study import Study, open_study
 from striate.tasks import registry
 from striate.training import plan as planning
 from striate.training.execution import Epoch
 from striate.training.plan import Job
 from striate.training.recipe import recipe_of
+from striate.training.study import recipes_of
 from striate.training.train import start_run
 
 
@@ -42,6 +48,16 @@ def train(runs: Path, *, execution: dict[str, Any] | None = None, listener: Any 
         values["data"] = "arrays"
     how = planning.Execution(runs=runs, **(execution or {}))
     return start_run(recipe_of(**values), how, listener or Notes(), held)
+
+
+def study(folder: Path, data: Any, wanted: Asked, skipped: Collection[str] = ()) -> Study:
+    """A study whose trainings are done in this process, as a stop before anything is decided leaves it."""
+    folder.mkdir(parents=True)
+    durable.write_json(folder / STUDY, {"format": FORMAT, **vars(wanted)})
+    for name, recipe in recipes_of(wanted).items():
+        if name not in skipped:
+            start_run(recipe, planning.Execution(), Notes(), data, folder / name)
+    return open_study(folder)
 
 
 def job(folder: Path, **recipe: Any) -> Job:

@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from striate.face import compare as compare
     from striate.face import ensemble as ensemble
     from striate.face import out_of_fold as out_of_fold
+    from striate.face import study as study
     from striate.face import train as train
     from striate.face import write_report as write_report
     from striate.models.build import build as build
     from striate.models.catalog import catalog as catalog
     from striate.runs.run import list_runs as list_runs
     from striate.runs.run import open_run as open_run
+    from striate.runs.study import open_study as open_study
 
 _PLACES = {
     "audit": "striate.face",
@@ -33,23 +35,16 @@ _PLACES = {
     "ensemble": "striate.face",
     "list_runs": "striate.runs.run",
     "open_run": "striate.runs.run",
+    "open_study": "striate.runs.study",
     "out_of_fold": "striate.face",
+    "study": "striate.face",
     "train": "striate.face",
     "write_report": "striate.face",
 }
 __all__ = [
-    "audit",
-    "build",
-    "catalog",
-    "compare",
-    "count",
-    "ensemble",
-    "list_runs",
-    "open_run",
-    "out_of_fold",
-    "train",
-    "write_report",
-]
+    "audit", "build", "catalog", "compare", "count", "ensemble", "list_runs", "open_run", "open_study", "out_of_fold",
+    "study", "train", "write_report",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

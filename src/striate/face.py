@@ -22,7 +22,8 @@ from striate.base.units import parse_bytes
 from striate.data.asked import AUDITED, MEANT
 from striate.data.load import Data, have_masks, read_samples
 from striate.data.sources.builtin import built_in
-from striate.training.execution import Execution, Listener, Silent
+from striate.runs.openings import STUDY
+from striate.training.execution import Carried, Execution, Listener, Silent
 from striate.training.recipe import Recipe, read_toml, recipe_of
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from striate.runs.ensemble import Weigh
     from striate.runs.out_of_fold import OutOfFold
     from striate.runs.run import Run
+    from striate.runs.study import Study
 
 
 def train(
@@ -109,17 +111,90 @@ def carry_out(
     return run
 
 
+def study(
+    data: Data | None = None,
+    *,
+    models: Sequence[str] = (),
+    seeds: int = 1,
+    folds: int | None = None,
+    repeats: int = 1,
+    resume: str | os.PathLike[str] | None = None,
+    runs: str | os.PathLike[str] = "runs",
+    on: str = "",
+    jobs: int | None = None,
+    threads: int | None = None,
+    workers: int | None = None,
+    memory: Literal["auto", "resident", "streamed"] = "auto",
+    save_every: float = 30.0,
+    cache: bool = True,
+    canvases: str | int | None = None,
+    listener: Listener | None = None,
+    quiet: bool = False,
+    **recipe: Any,
+) -> Study:
+    """Train one recipe for each network, seed and fold, and tell with intervals and paired tests what they answer.
+
+    `data` and the keywords of a recipe as for `train`. `models` are names of the catalogue; `seeds` so many from
+    `seed` on; `folds`: each picture but the sealed ones is held out once, `repeats` times over. `on`: "" is this
+    machine, "dask:tcp://HOST:PORT" a cluster; `jobs` at the same time, of so many `threads` each. It is decided on
+    validation, or on what folds hold out; then the test set is opened once for all, unless `keep_sealed`. `resume`
+    names the folder of a study to go on with, and takes no recipe; `data` are then its own, where they were in memory.
+    """
+    asked = {"models": tuple(models), "seeds": seeds, "folds": folds, "repeats": repeats}
+    told = {"resume": resume, **{key: value for key, value in asked.items() if value not in ((), 1, None)}, **recipe}
+    disk = parse_bytes(canvases, "canvases") if isinstance(canvases, str) else canvases
+    execution = Execution(path_of(runs), workers, memory, save_every, None, _called(data, told, "study"), cache, disk)
+    carried = Carried(on, jobs, threads, execution)
+    if listener is not None and quiet:
+        raise UsageError("quiet", "a listener is told in any case", "either of them")
+    if listener is not None or quiet:
+        return carry_out_study(data, resume, asked, recipe, carried, listener or Silent())
+    with Screen() as screen:
+        return carry_out_study(data, resume, asked, recipe, carried, screen)
+
+
+def carry_out_study(
+    data: Data | None,
+    resume: str | os.PathLike[str] | None,
+    asked: Mapping[str, Any],
+    recipe: Mapping[str, Any],
+    carried: Carried,
+    listener: Listener,
+) -> Study:
+    """As `study`, with what it is told in a few values; `asked` are models, seeds, folds and repeats."""
+    given = [key for key, value in asked.items() if value not in ((), 1, None)]
+    if resume is not None and (recipe or given):
+        cause = f"a study goes on with what it was asked, not with {', '.join([*given, *recipe])}"
+        raise UsageError("resume", cause, f"--resume {resume} alone")
+    if processes.together_here() > 1:
+        raise UsageError("torchrun", "a study starts processes of its own", "striate study alone; --jobs, --on")
+    held = data if _held(data) else None
+    wanted = None if resume is not None else _asked(data, recipe)
+    from striate.report.study import write
+    from striate.runs.study import open_study
+    from striate.training.study import resume_study, start_study
+
+    if wanted is not None:
+        found = start_study(wanted, **asked, carried=carried, listener=listener, data=held)
+    else:
+        found = open_study(resume or "")
+        if found.result is None or found.result.failed or (found.folder / "report.html").exists():
+            found = resume_study(found, carried, listener, held)
+    write(found)
+    return found
+
+
 def _held(data: Data | None) -> bool:
     """Whether these are pictures in memory."""
     return data is not None and not isinstance(data, str | os.PathLike)
 
 
-def _called(data: Any, keywords: Mapping[str, Any]) -> str:
-    """A call of `train` as it is written; what is in memory has a name."""
+def _called(data: Any, keywords: Mapping[str, Any], function: str = "train") -> str:
+    """A call as it is written; what is in memory has a name."""
     given = [] if data is None else [_written(data)]
     if _held(data):
         given = ["(pictures, labels)" if isinstance(data, tuple) else "pictures"]
-    return _call("train", given, keywords)
+    return _call(function, given, keywords)
 
 
 def _call(name: str, given: Sequence[str], keywords: Mapping[str, Any]) -> str:
@@ -160,13 +235,18 @@ def _resumed(folder: Path, execution: Execution, listener: Listener, data: Data 
 
 
 def write_report(run: str | os.PathLike[str] | Run, data: Data | None = None, *, force: bool = False) -> Path:
-    """Write the page of a finished run again, from what is in its folder; where it lies.
+    """Write the page of a finished run, or of a study, again, from what is in its folder; where it lies.
 
     No test set is opened. `data` are the pictures, where the run was trained on arrays; others are a RunError.
     So is a report.html that is a link, or no page of striate's, unless `force` says to replace it.
     """
     from striate.report import collect
 
+    if (path_of(os.fspath(run)) / STUDY).is_file():
+        from striate.report.study import write
+        from striate.runs.study import open_study
+
+        return write(open_study(run), force=force)
     opened = _opened(run)
     if data is None:
         return collect.write(opened, force=force)

@@ -92,7 +92,7 @@ def intervals(dots: Sequence[Dot], span: tuple[float, float], label: str) -> Mar
             axes.annotate(printable(dot.name, 34), (0, row), (-12, 8), weight=weight, **above)
             axes.annotate(dot.text, (1, row), (14, 8), ha="right", color=INK, weight=weight, **above)
 
-    return _figure(360, height, (16, 18, 26, 4), label, draw)
+    return figure(360, height, (16, 18, 26, 4), label, draw)
 
 
 def curve(
@@ -140,7 +140,7 @@ def curve(
         axes.yaxis.set_major_locator(MaxNLocator(5))
         axes.yaxis.set_major_formatter(lambda value, _: told(value))
 
-    return _figure(340, 200, (50, 10, 24, 22), label, draw)
+    return figure(340, 200, (50, 10, 24, 22), label, draw)
 
 
 def rising(
@@ -168,7 +168,7 @@ def rising(
             color=SOFT,
         )
 
-    return _figure(340, 200, (50, 10, 24, 22), label, draw)
+    return figure(340, 200, (50, 10, 24, 22), label, draw)
 
 
 def ends(values: np.ndarray) -> tuple[float, float]:
@@ -223,7 +223,7 @@ def shares(block: Curve) -> Markup:
         )  # fmt: skip
         _whole_scale(axes, block.across, block.down)
 
-    return _figure(310, 280, (56, 26, 40, 12), f"{block.down} by {block.across}", draw)
+    return figure(310, 280, (56, 26, 40, 12), f"{block.down} by {block.across}", draw)
 
 
 def reliability(block: Reliability) -> Markup:
@@ -239,7 +239,7 @@ def reliability(block: Reliability) -> Markup:
             axes.text(0.04, 0.93 - 0.08 * place, name, color=colour, va="center")
         _whole_scale(axes, "confidence", "right")
 
-    return _figure(310, 280, (56, 26, 40, 12), "Share of right answers by confidence", draw)
+    return figure(310, 280, (56, 26, 40, 12), "Share of right answers by confidence", draw)
 
 
 def _whole_scale(axes: Any, across: str, down: str) -> None:
@@ -278,7 +278,7 @@ def confusion(matrix: np.ndarray, classes: Sequence[str], label: str) -> Markup:
         for spine in axes.spines.values():
             spine.set_visible(True)
 
-    return _figure(620, 620, (125, 6, 125, 6), label, draw)
+    return figure(620, 620, (125, 6, 125, 6), label, draw)
 
 
 def short(name: str) -> str:
@@ -317,7 +317,7 @@ def filters(weights: np.ndarray) -> list[Markup]:
     return [picture(one.transpose(1, 2, 0)) for one in grey]
 
 
-def _figure(
+def figure(
     width: int, height: int, edges: tuple[int, int, int, int], label: str, draw: Callable[[Any], None]
 ) -> Markup:
     """One set of axes drawn by `draw`, `edges` (left, right, bottom, top) in points around it."""

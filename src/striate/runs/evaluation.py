@@ -64,12 +64,14 @@ def on_own(
     moved: Data | None = None,
     open_test: bool = False,
     before: Mapping[str, Any] | None = None,
+    opening: Opening | None = None,
 ) -> Evaluation:
     """Validation, or what a fold holds out; or the test set, opened once more.
 
     `run` is the folder and the facts of the run whose pictures they are; `others` are those of who answers beside it.
     `moved`: where its data lie now, which run.json is told when they are proven to be the same. `before`: result.json
     of who answers alone; where the test set was left sealed, what is answered now is the result from then on.
+    `opening`: the one that this is a part of, where several runs are asked at once.
     """
     folder, facts = run
     predictor.try_out()
@@ -87,7 +89,7 @@ def on_own(
     split, samples = subsets.read_split(folder, facts, samples)
     subset = "test" if open_test else subsets.own(facts)
     indices = split.named[subset]
-    asked, counted = Asked(predictor, run, samples.fingerprint), [run] if open_test else []
+    asked, counted = Asked(predictor, run, samples.fingerprint, opening), [run] if open_test else []
     more = {"sealed": len(split.test)}
     if open_test:
         opened, said = asked.open(run)
@@ -183,13 +185,13 @@ def _grouped(samples: Samples, by: str | None) -> tuple[Samples, list[str]]:
 class Asked:
     """One evaluation: who answers what for which run, and the test sets that are opened by it."""
 
-    def __init__(self, predictor: Predictor, run: Of, asked: str) -> None:
-        """`asked` is what the answers are asked for: the fingerprint of the data."""
+    def __init__(self, predictor: Predictor, run: Of, asked: str, opening: Opening | None = None) -> None:
+        """`asked` is what the answers are asked for: the fingerprint of the data; `opening` one that has begun."""
         self._folder, facts = run
         looks = json.dumps([(each.preprocess.as_dict(), each.weight) for each in predictor.members])
         weights = [checkpoint.digest(each.network.state_dict()) for each in predictor.members]
         self._answers = [str(facts.get("id", self._folder.name)), *weights, looks, asked]
-        self._openings: dict[str, Opening] = {}
+        self._openings: dict[str, Opening] = {} if opening is None else {opening.test_set: opening}
 
     def open(self, run: Of) -> tuple[int, list[str]]:
         """How often the run's test set has now been opened, and what is to be said of the lists."""

@@ -8,11 +8,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, final
 
+from striate.base import words
 from striate.base.errors import RunError, escaped
 from striate.base.tables import Table, html_table
 from striate.base.words import duration
 from striate.evaluate.numbers import known
-from striate.runs import lock, schema
+from striate.runs import lock, schema, studied
+from striate.runs.openings import STUDY
 
 Order = Literal["date", "name", "model", "duration", "result"]
 # What a list shows of a result.
@@ -83,12 +85,12 @@ def listed(root: Path, order: Order = "date") -> list[Listed]:
 
 
 def folders(root: Path) -> list[Path]:
-    """Every run folder in `root`, by name; 9 is before 10."""
+    """Every run folder and every study in `root`, by name; 9 is before 10."""
     try:
         names = sorted(root.iterdir(), key=_natural) if root.is_dir() else []
     except OSError as error:
         raise RunError(root, f"cannot be listed ({error.strerror})", "a folder that you may read") from None
-    return [path for path in names if os.path.lexists(path / "run.json")]
+    return [path for path in names if any(os.path.lexists(path / name) for name in ("run.json", STUDY))]
 
 
 def status_of(folder: Path, facts: Mapping[str, Any]) -> str:
@@ -99,6 +101,8 @@ def status_of(folder: Path, facts: Mapping[str, Any]) -> str:
 
 def look(folder: Path, facts: Mapping[str, Any] | None = None) -> Listed:
     """One run, of these facts or those on disk; one that cannot be read is damaged, says why, and hides no other."""
+    if facts is None and os.path.lexists(folder / STUDY):
+        return of_study(folder)
     try:
         facts = facts or schema.glance(folder)
         if facts["status"] == "damaged":
@@ -122,6 +126,37 @@ def look(folder: Path, facts: Mapping[str, Any] | None = None) -> Listed:
         result=result and {key: result[key] for key in TOLD if key in result},
         cause=facts.get("cause", ""),
     )
+
+
+def of_study(folder: Path) -> Listed:
+    """A study in one line: its networks, how many trainings are done, and the best number once it is decided."""
+    try:
+        asked, result = studied.read_asked(folder), studied.read_result(folder)
+    except RunError as error:
+        return Listed(str(folder), "damaged", cause=f"{Path(error.where).name}: {error.cause}")
+    done = sum(_is_done(folder / each.name) for each in asked.trainings)
+    many_times = f" x {words.many(len(asked.trainings) // len(asked.models), 'training')}"
+    best = result.models[0] if result else None
+    number = best and best.number.as_dict() | {"name": f"{best.number.name} of {best.model}"}
+    return Listed(
+        run=str(folder),
+        status="done" if result else "running" if lock.is_held(folder) else "stopped",
+        model=words.some(asked.models, 3) + many_times,
+        task=asked.task,
+        data=asked.data,
+        began=asked.began,
+        seconds=None if result is None else sum(row.seconds * row.trainings for row in result.models),
+        command=asked.command,
+        result=number and {"subset": number["subset"], "n": number["n"], "numbers": [number]},
+        cause=f"{done} of {words.many(len(asked.trainings), 'training')} done",
+    )
+
+
+def _is_done(folder: Path) -> bool:
+    try:
+        return bool(schema.glance(folder)["status"] == "done")
+    except RunError:
+        return False
 
 
 def _key(run: Listed, order: Order) -> tuple[Any, ...]:

@@ -311,7 +311,7 @@ def open_run(folder: str | os.PathLike[str]) -> Run:
 
 def list_runs(root: str | os.PathLike[str] = "runs") -> list[Run]:
     """Every run in `root`, by name; one that cannot be opened has the status "damaged"."""
-    return [_open_or_damaged(path) for path in folders(path_of(root))]
+    return [_open_or_damaged(path) for path in folders(path_of(root)) if os.path.lexists(path / "run.json")]
 
 
 def _open_or_damaged(path: Path) -> Run:

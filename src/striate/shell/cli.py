@@ -29,6 +29,7 @@ from striate.shell.verbs.latency import latency
 from striate.shell.verbs.memory import memory
 from striate.shell.verbs.networks import compare, models
 from striate.shell.verbs.runs import evaluate, predict, report, runs
+from striate.shell.verbs.study import study
 from striate.shell.verbs.training import train
 from striate.training.synonyms import DECIDED, called
 
@@ -98,6 +99,7 @@ def _exact(verb: Callable[..., None]) -> Callable[..., None]:
 
 for verb in (
     train,
+    study,
     audit,
     evaluate,
     predict,
@@ -130,7 +132,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if platform.system() not in PROMISED and speaks():
         tell(ELSEWHERE, file=sys.stderr)
     try:
-        with guarded(lasting=words[:1] == ["train"]):  # a training outlives the terminal that it was started from
+        with guarded(
+            lasting=words[:1] in (["train"], ["study"])
+        ):  # a training outlives the terminal that it was started from
             _answer(words, debug, as_json)
     except BrokenPipeError:  # the reader of our output has left; nothing more to say to it
         sys.exit(128 + signal.SIGPIPE)

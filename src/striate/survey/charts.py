@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from striate.base.errors import printable
-from striate.base.figures import svg
+from striate.base.figures import Name, names_beside, svg
 from striate.base.words import many
 
 STYLE = {
@@ -28,7 +28,6 @@ STYLE = {
 FIRST, SECOND = "#2b6cc4", "#d66024"
 PALETTE = ("#2b6cc4", "#d66024", "#3a8f5c", "#8e5bb5", "#b08a1e", "#4a9db0")
 MARKERS = ("o", "^", "s")
-LETTER = 4.9  # points that a letter of a name takes
 AREA_OF_100_M = 2000.0  # points squared of a bubble of 100 million parameters
 
 
@@ -80,37 +79,15 @@ def bubbles(networks: Sequence[Bubble]) -> str:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_title("area: parameters", fontsize=9, loc="right", color="#6b7079")
-        _names_beside(axes, networks)
+        names_beside(axes, [
+            Name(
+                f"{printable(each.name, 60)}  {each.parameters / 1e6:.3g} M", each.multiply_adds / 1e9, each.error,
+                (each.parameters / 1e8 * AREA_OF_100_M / math.pi) ** 0.5 + 9,
+            )
+            for each in sorted(networks, key=lambda each: (each.error, each.multiply_adds))
+        ])  # fmt: skip
 
     return svg(draw, 8.0, 5.6 + 0.22 * len({each.protocol for each in networks}), STYLE)
-
-
-def _names_beside(axes: Any, networks: Sequence[Bubble]) -> None:
-    """Each name by its bubble, at the first of some places where it covers no other name; a line where it is far."""
-    axes.figure.draw_without_rendering()  # places of data on the page are known only after the layout
-    to_points = 72 / axes.figure.dpi
-    taken: list[tuple[float, float, float, float]] = []
-    for each in sorted(networks, key=lambda each: (each.error, each.multiply_adds)):
-        text = f"{printable(each.name, 60)}  {each.parameters / 1e6:.3g} M"
-        width, height = LETTER * len(text), 11.0
-        x, y = axes.transData.transform((each.multiply_adds / 1e9, each.error)) * to_points
-        away = (each.parameters / 1e8 * AREA_OF_100_M / math.pi) ** 0.5 + 9
-        places = [(0.0, way * (away + far)) for far in range(0, 80, 13) for way in (1, -1)]
-        boxes = [
-            (x + dx - width / 2, y + dy - height / 2, x + dx + width / 2, y + dy + height / 2) for dx, dy in places
-        ]
-        free = [place for place, box in enumerate(boxes) if not any(_meet(box, other) for other in taken)]
-        chosen = free[0] if free else 0
-        taken.append(boxes[chosen])
-        line = {"arrowstyle": "-", "color": "#9aa0a8", "linewidth": 0.6} if chosen > 1 else None
-        axes.annotate(
-            text, (each.multiply_adds / 1e9, each.error), places[chosen], textcoords="offset points", ha="center",
-            va="center", fontsize=8.5, color="#23262b", arrowprops=line,
-        )  # fmt: skip
-
-
-def _meet(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def where(networks: Sequence[Layers]) -> str:

@@ -291,9 +291,13 @@ def new_folder(plan: Plan, execution: Execution, named: Path | None = None) -> P
     if named is not None:
         durable.make_folder(named)
         return named
-    model = str(plan.recipe.model).replace(":", "-")  # timm:NAME; some file systems know no colon in names
-    name = f"{words.fitting(re.sub('[:/@]', '-', plan.samples.name), MOST_OF_NAME)}-{model}"
+    name = named_after(plan.samples, str(plan.recipe.model))
     return Path(processes.from_first(str(run.create(root, name)) if plan.machine.first else ""))
+
+
+def named_after(samples: Samples, what: str) -> str:
+    """A folder's name: some file systems know no colons, as of timm:NAME."""
+    return f"{words.fitting(re.sub('[:/@]', '-', samples.name), MOST_OF_NAME)}-{what.replace(':', '-')}"
 
 
 def refuse_inside(plan: Plan, option: str, place: Path) -> None:

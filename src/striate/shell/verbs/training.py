@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -52,23 +53,32 @@ def _train(
     tell(f"report  {run.folder / 'report.html'}")
 
 
+HELPS = {
+    "moved": "With --resume: where the data lie now.",
+    "workers": "Processes that read pictures.",
+    "memory": "Keep all pictures in memory, or read them anew each time.",
+    "save_every": "Seconds between saves; each is complete.",
+    "no_cache": "Look at every file anew; else what was found out of one that is the same is known from before.",
+    "canvases": "Disk for decoded pictures, such as 20GiB: those that do not fit into memory are decoded once.",
+    "json": "The last line of output is one JSON object.",
+}
+
+
 def _options_of_train() -> inspect.Signature:
     """Train's parameters: where and how, then every field of the recipe."""
-    *own, command, _ = inspect.signature(_train).parameters.values()
-    helps = {
+    return options_of(_train, {
+        **HELPS,
         "data": "A built-in set (digits, cells), a folder of class folders or of images/ and masks/, a table of paths "
         "and labels or masks, or a recipe.",
         "resume": "Go on with this run folder; one that is done and has no report is given it.",
-        "moved": "With --resume: where the run's own data lie now.",
         "runs": "Where run folders are made.",
-        "workers": "Processes that read pictures.",
-        "memory": "Keep all pictures in memory, or read them anew each time.",
-        "save_every": "Seconds between saves; each is complete.",
-        "no_cache": "Look at every file anew; else what was found out of one that is the same is known from before.",
         "tensorboard": "Write each epoch for TensorBoard into a folder of the run's name in this one.",
-        "canvases": "Disk for decoded pictures, such as 20GiB: those that do not fit into memory are decoded once.",
-        "json": "The last line of output is one JSON object.",
-    }
+    })  # fmt: skip
+
+
+def options_of(verb: Callable[..., None], helps: Mapping[str, str], besides: Collection[str] = ()) -> inspect.Signature:
+    """The parameters of a verb that trains, then every field of the recipe but those that it says in its own way."""
+    *own, command, _ = inspect.signature(verb).parameters.values()
     groups = [Group(name, sort_key=place) for place, name in enumerate(_recipe_groups(), start=1)]
     where = Group("Where and how", sort_key=80)
     parameters = [
@@ -76,7 +86,11 @@ def _options_of_train() -> inspect.Signature:
             annotation=Annotated[
                 each.annotation,
                 Parameter(
-                    name="--data" if each.name == "moved" else None, help=helps[each.name], group=where, negative=""
+                    name="--data" if each.name == "moved" else None,
+                    help=helps[each.name],
+                    group=where,
+                    negative="",
+                    consume_multiple=each.name == "models",
                 ),
             ]
         )
@@ -85,7 +99,7 @@ def _options_of_train() -> inspect.Signature:
         for each in own
     ]
     for key in dataclasses.fields(Recipe):
-        if key.name == "data":
+        if key.name in ("data", *besides):
             continue
         group = next(group for group in groups if group.name == key.metadata["group"])
         note = "" if key.default in (None, (), dataclasses.MISSING) else f" [default: {str(key.default).lower()}]"

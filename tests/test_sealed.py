@@ -1,0 +1,144 @@
+"""Sealed: of two data sets that differ in test pictures alone, nothing comes out differently before the opening.
+
+What a network, a statistic, a decision or a page had seen of a test picture would show in some file.
+"""
+
+import csv
+import io
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import small
+import striate
+from striate.runs.run import open_run
+from striate.runs.studied import Asked
+from striate.runs.study import open_study
+
+pytestmark = pytest.mark.slow
+RECIPE = {"epochs": 1, "batch": 16, "size": 16, "model": "resnet20", "keep_sealed": True, "channels": 3}
+# What tells when and where something was done, and which bytes the sealed pictures have.
+APART = {
+    "id", "began", "seconds", "timings", "command", "path", "root", "fingerprint", "test", "study", "report", "latency",
+}  # fmt: skip
+
+
+def pictures(folder: Path, test: int) -> Path:
+    """train/, val/ and test/ of three classes; `test` is the seed of the pictures in test/, which are brighter."""
+    for subset, each, seed in (("train", 12, 1), ("val", 6, 2), ("test", 6, test)):
+        numbers = np.random.default_rng(seed)
+        for label in range(3):
+            home = folder / subset / f"class {label}"
+            home.mkdir(parents=True)
+            for index in range(each):
+                waves = (
+                    np.sin(np.arange(16) * (label + 1) / 2 + index)[:, None] * 40 + 80 + 15 * (subset == "test") * test
+                )
+                pixels = np.clip(waves[..., None] + numbers.normal(0, 20, (16, 16, 3)), 0, 255).astype(np.uint8)
+                Image.fromarray(pixels).save(home / f"{index:02d}.png")
+    return folder
+
+
+def trained(home: Path, data: Path, name: str, **recipe: object) -> Path:
+    run = striate.train(data, runs=home / "made", quiet=True, cache=False, **{**RECIPE, **recipe})
+    assert run is not None
+    return run.folder.rename(home / name)
+
+
+def training(home: Path, data: Path) -> None:
+    """With augmentation, groups of near-duplicates, a temperature, vectors, and its page."""
+    run = open_run(trained(home, data, "run", augment="strong", groups="near", task_options={"calibrate": True}))
+    assert run.task.temperature != 1.0
+    (home / "said.txt").write_text(str(run.evaluate().numbers))
+    np.save(home / "vectors.npy", run.embed(data / "val").vectors)
+
+
+def study(home: Path, data: Path) -> None:
+    """Two networks, told apart, with the study's page; and the same two runs compared."""
+    recipe = {**RECIPE, "data": str(data)}
+    wanted = Asked(
+        id="0" * 32, models=("resnet20", "plain20"), seeds=(0,), recipe=recipe, data="photos", task="classify",
+        keep_sealed=True,
+    )  # fmt: skip
+    folder = small.study(home / "study", None, wanted).folder
+    assert striate.study(resume=folder, quiet=True).result is not None
+    (home / "said.txt").write_text(str(striate.compare(*open_study(folder).runs.values())))
+
+
+# A row for each way that leads from data to something that is told; they may leave what they like in `home`.
+WAYS = (training, study)
+
+
+def everything(home: Path) -> dict[str, object]:
+    """All that lies there by name, but for what is APART and the rows of sealed pictures."""
+    found: dict[str, object] = {}
+    for path in sorted(home.rglob("*")):
+        name, held = str(path.relative_to(home)), path.read_bytes() if path.is_file() else b""
+        if path.name in (".lock", "manifest.json"):  # the digests of what is compared here itself
+            continue
+        if path.suffix == ".json":
+            found[name] = _apart(json.loads(held))
+        elif path.suffix == ".csv":
+            head, *rows = csv.reader(io.StringIO(held.decode()))
+            told = [dict(zip(head, row, strict=True)) for row in rows]
+            found[name] = [_apart(row) for row in told if row.get("subset") != "test"]
+        elif path.suffix == ".html":
+            found[name] = _of_page(held.decode())
+        elif path.is_file():
+            found[name] = held
+    return found
+
+
+def _of_page(page: str) -> object:
+    """Its pictures and figures, and its words; numbers stand in other files, without the times that they took."""
+    drawn = re.findall(r'src="[^"]+"|<svg.*?</svg>', page, flags=re.DOTALL)
+    rest = re.sub(r'src="[^"]+"|<svg.*?</svg>|<code>.*?</code>|<style>.*?</style>', "", page, flags=re.DOTALL)
+    return drawn, re.sub(r"\S*twin\d+|[\d.,:–]+|\b(s|ms|min)\b", "", rest)
+
+
+def _apart(told: object) -> object:
+    if isinstance(told, dict):
+        return {key: _apart(value) for key, value in told.items() if key not in APART}
+    if isinstance(told, str):
+        return re.sub(r"\S*twin\d+", "", told)
+    return [_apart(each) for each in told] if isinstance(told, list) else told
+
+
+@pytest.fixture(scope="module")
+def twins(tmp_path_factory):
+    """Two data sets of equal names, equal training and validation pictures, and other test pictures."""
+    homes = [tmp_path_factory.mktemp("twin") for _ in range(2)]
+    return [pictures(home / "photos", test) for test, home in enumerate(homes, start=3)]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+def test_nothing_that_is_left_before_the_opening_depends_on_a_test_picture(way, twins, tmp_path):
+    left = []
+    for place, data in enumerate(twins):
+        home = tmp_path / f"home {place}"
+        home.mkdir()
+        way(home, data)
+        left.append(everything(home))
+    assert left[0].keys() == left[1].keys()
+    assert [name for name in left[0] if left[0][name] != left[1][name]] == []
+    assert not list(tmp_path.rglob("test-openings.jsonl"))
+
+
+def test_what_is_left_after_the_opening_does(twins, tmp_path):
+    """So that what is compared above is what would show it."""
+    left = []
+    for place, data in enumerate(twins):
+        home = tmp_path / f"home {place}"
+        home.mkdir()
+        run = open_run(trained(home, data, "run"))
+        shutil.copytree(run.folder, home / "sealed")
+        run.evaluate(open_test=True)
+        left.append(everything(home))
+    other = {name for name in left[0] if left[0][name] != left[1].get(name)}
+    assert {"run/result.json", "run/kept/test.safetensors", "run/predictions.csv"} <= other
+    assert not any(name.startswith("sealed/") for name in other)
