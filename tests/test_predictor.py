@@ -97,18 +97,34 @@ def test_rows_and_predictions_come_by_the_same_road(runs, home, pictures):
         assert (kept[:, -1] == 1).all()
 
 
-def test_an_evaluation_of_several_runs_says_what_each_has_seen(runs, home):
-    first, second = runs
-    together = first.evaluate(str(home / "photos"), beside=[second])
-    used = [note for note in together.notes if "used in training" in note]
-    assert len(used) == 2
-    assert second.name in used[1]
-    alone = first.evaluate(str(home / "photos"))
-    assert together.numbers["n"] == alone.numbers["n"] == 45
-    assert not np.array_equal(together.rows, alone.rows)
-    own = first.evaluate(open_test=True, beside=[second], views="ten")
-    assert own.numbers["subset"] == "test"
-    assert own.numbers["openings"] > 1
+def test_several_scales_are_the_mean_over_canvases_of_these_sides(runs, pictures, home):
+    run = runs[0]
+    scales = (24, 32, 40)
+    (member,) = run.predictor.members
+    each = []
+    for size in scales:
+        way = dataclasses.replace(member.preprocess, size=size)
+        canvases = [way.looks(path.read_bytes(), str(path))[0][0] for path in pictures]
+        with torch.inference_mode():
+            outputs = member.network(way.normalise(torch.from_numpy(np.stack(canvases))))
+        each.append(torch.softmax(outputs.double(), 1).numpy())
+    several = run.predictor.looking("one", scales)
+    np.testing.assert_allclose(probabilities(several.predict(pictures)), np.mean(each, 0), atol=1e-6)
+    assert len(several.looking("ten", (32,)).members) == 3
+    own = run.predictor.looking("one", (32,)).predict(pictures[0])
+    assert own == run.predict(pictures[0])
+    told = run.evaluate(scales=scales).numbers
+    assert (told["subset"], told["n"]) == ("val", run.facts["split"]["val"]["n"])
+    assert not np.array_equal(run.evaluate(scales=scales).rows, run.evaluate().rows)
+
+
+@pytest.mark.parametrize(
+    ("which", "scales", "told"),
+    [(1, (28,), "LeNet5|Sequential"), (0, (0,), "0 is out of range"), (0, (5000,), "5000 is out of range")],
+)
+def test_a_scale_that_a_network_has_no_answer_for_is_refused(runs, which, scales, told):
+    with pytest.raises(UsageError, match=f"scales: .*({told})"):
+        runs[which].predictor.looking("one", (*scales, 32, 99))
 
 
 def test_networks_that_answer_different_questions_are_not_joined(runs, home):
@@ -247,29 +263,6 @@ def test_a_run_of_before_is_calibrated_by_what_it_kept_of_validation(runs, pictu
     shutil.rmtree(folder / "kept")
     with pytest.raises(UsageError, match="settled a temperature"):
         striate.open_run(folder).predict(pictures, calibrated=True)
-
-
-def test_an_evaluation_by_two_runs_of_one_test_set_is_one_opening_of_it(runs, home):
-    def openings():
-        return (home / "runs" / "test-openings.jsonl").read_text().splitlines()
-
-    first, second = runs
-    before = len(openings())
-    first.evaluate(open_test=True, beside=[second])
-    assert len(openings()) == before + 1
-    first.evaluate(str(home / "photos"), beside=[second])
-    assert len(openings()) == before + 2
-
-
-def test_sealed_pictures_of_a_run_that_answers_beside_are_an_opening_of_its_test_set(runs, home):
-    other = train(home / "elsewhere", data=str(home / "photos"), model="lenet5", batch=9, epochs=1, split_seed=5)
-    path = home / "elsewhere" / "test-openings.jsonl"
-    assert path.read_text().count("\n") == 1
-    told = runs[0].evaluate(open_test=True, beside=[other])
-    shared = {other.facts["split"]["test"]["digest"]} - {runs[0].facts["split"]["test"]["digest"]}
-    assert shared
-    assert any(f"of {other.name}'s sealed test set" in note for note in told.notes)
-    assert path.read_text().count("\n") == 2
 
 
 def test_as_many_looks_as_fit_are_answered_together(runs):

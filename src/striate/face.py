@@ -47,6 +47,7 @@ def train(
     tensorboard: str | os.PathLike[str] | None = None,
     cache: bool = True,
     canvases: str | int | None = None,
+    keep_epochs: int = 0,
     listener: Listener | None = None,
     quiet: bool = False,
     **recipe: Any,
@@ -60,14 +61,15 @@ def train(
     moved; others are a DataError. Progress is shown: by a bar in a terminal, elsewhere by a line an epoch; a `listener`
     is told instead, and with `quiet` nobody. `cache` False: every file is looked at anew, and nothing is kept of it in
     the user's cache folder. `canvases`: bytes of disk, or text such as "20GiB", for decoded pictures, where not all fit
-    into memory: from the second epoch on, and in later trainings, they are read there.
+    into memory: from the second epoch on, and in later trainings, they are read there. `keep_epochs`: the weights of so
+    many last epochs are kept, for `ensemble(run, average="weights")`.
 
     None in a process of a group that is not its first, for the first one writes.
     """
     board = None if tensorboard is None else path_of(tensorboard)
     called = _called(data, {"resume": resume} | recipe)
     disk = parse_bytes(canvases, "canvases") if isinstance(canvases, str) else canvases
-    execution = Execution(path_of(runs), workers, memory, save_every, board, called, cache, disk)
+    execution = Execution(path_of(runs), workers, memory, save_every, board, called, cache, disk, keep_epochs)
     if listener is not None and quiet:
         raise UsageError("quiet", "a listener is told in any case", "either of them")
     with _listening(quiet, listener) as told:
@@ -263,6 +265,7 @@ def write_report(run: str | os.PathLike[str] | Run, data: Data | None = None, *,
 def ensemble(
     *members: str | os.PathLike[str] | Run,
     weigh: Weigh = "equal",
+    average: Literal["answers", "weights"] = "answers",
     keep_sealed: bool = False,
     runs: str | os.PathLike[str] = "runs",
     quiet: bool = False,
@@ -273,22 +276,30 @@ def ensemble(
     may differ in seed, network, size and means. Probabilities, or what else is answered, are averaged: with equal
     weights, or with `weigh` "validation" by those of least log loss on the validation pictures that all share. The test
     set is opened once for all, unless what each has kept of it tells; `keep_sealed` leaves it sealed.
+
+    `average` "weights": one network, whose weights are the mean of the last epochs of one run, which `train` keeps with
+    `keep_epochs`, or of several runs that began with the same weights.
     """
-    keywords = {"weigh": weigh, "keep_sealed": keep_sealed or None}
+    keywords = {"weigh": weigh, "average": average, "keep_sealed": keep_sealed or None}
     called = _call("ensemble", [_written(os.fspath(each)) for each in members], keywords)
     with _listening(quiet) as listener:
-        return put_together(members, weigh, keep_sealed, path_of(runs), listener, called)
+        return put_together(members, weigh, average, keep_sealed, path_of(runs), listener, called)
 
 
 def put_together(
-    members: Sequence[str | os.PathLike[str] | Run], weigh: Weigh, keep_sealed: bool, root: Path, listener: Listener,
-    command: str,
+    members: Sequence[str | os.PathLike[str] | Run], weigh: Weigh, average: Literal["answers", "weights"],
+    keep_sealed: bool, root: Path, listener: Listener, command: str,
 ) -> Run:  # fmt: skip
     """As `ensemble`, with who is told, and what was called or typed."""
+    from striate.runs import averaged
     from striate.runs import ensemble as ensembles
+    from striate.runs.joined import Asked
 
-    asked = ensembles.Asked(root, weigh, keep_sealed, command, listener.say, listener.progress)
-    run = ensembles.ensemble([_opened(each) for each in members], asked)
+    if average == "weights" and weigh != "equal":
+        raise UsageError("weigh", "a mean of weights has no shares", "leaving it out")
+    asked = Asked(root, keep_sealed, command, listener.say, listener.progress)
+    opened = [_opened(each) for each in members]
+    run = averaged.averaged(opened, asked) if average == "weights" else ensembles.ensemble(opened, weigh, asked)
     write_report(run)
     return run
 

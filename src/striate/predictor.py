@@ -99,7 +99,10 @@ class Predictor:
         return dataclasses.replace(self, members=(dataclasses.replace(self.members[0], task=task),))
 
     def calibrated(self) -> "Predictor":
-        """The same networks with probabilities by the temperature that each one's validation has settled."""
+        """The same networks with probabilities by the temperature that each one's validation has settled, or that of
+        all together."""
+        if self.together is not None:
+            return self.learned(self.together.calibrated())
         members = (dataclasses.replace(each, task=each.task.calibrated()) for each in self.members)
         return dataclasses.replace(self, members=tuple(members))
 
@@ -117,15 +120,38 @@ class Predictor:
         refuse_not_finite(answers)
         task.answers(answers.cpu().numpy())
 
-    def looking(self, views: Views) -> "Predictor":
-        """The same networks with other looks at each picture: "one", or the "ten" crops of AlexNet."""
-        if views == "ten" and of_pictures(self.task):
-            raise UsageError("looks", "looks at parts of a picture are not joined to a whole one", "--looks one")
-        members = (
-            dataclasses.replace(each, preprocess=dataclasses.replace(each.preprocess, views=views))
+    def looking(self, views: Views, scales: Sequence[int] = ()) -> "Predictor":
+        """The same networks with other looks at each picture: "one", or the "ten" crops of AlexNet.
+
+        `scales`: each network looks at canvases of all these sides instead of its own, and the answers are averaged, as
+        Simonyan and Zisserman 2014, section 4.2, and He et al. 2015, section 3.4, did. A UsageError where one cannot.
+        """
+        if (views == "ten" or scales) and of_pictures(self.task):
+            cause, given = "looks at parts of a picture are not joined to a whole one", "--looks one"
+            cause, given = ("a picture is answered in its own scale", "leaving it out") if scales else (cause, given)
+            raise UsageError("scales" if scales else "looks", cause, given)
+        looks = [
+            dataclasses.replace(each, preprocess=dataclasses.replace(each.preprocess, views=views, size=size))
             for each in self.members
-        )
-        return dataclasses.replace(self, members=tuple(members))
+            for size in scales or (each.preprocess.size,)
+        ]
+        for look in looks if scales else ():
+            self._refuse_size(look)
+        return dataclasses.replace(self, members=tuple(looks))
+
+    def _refuse_size(self, member: Member) -> None:
+        """A UsageError where a network has no answer for a canvas of this size, which is tried."""
+        way, most = member.preprocess, 4096
+        hint = "other scales, or a network that averages its last maps, such as resnet20"
+        if not 1 <= way.sides[0] <= most:
+            raise UsageError("scales", f"{way.sides[0]} is out of range", f"sides from 1 to {most}")
+        try:
+            self.outputs(member, torch.zeros(1, way.channels, *way.sides))
+        except (RuntimeError, ValueError) as error:
+            if devices.out_of_memory(error):
+                raise
+            cause = f"{type(member.network).__name__} has no answer for a canvas of {by(way.sides)}"
+            raise UsageError("scales", cause, hint) from None
 
     def answers(self, batches: Sequence[Batch]) -> tuple[Tensor, Batch]:
         """One answer a picture, (n, ...), and the batch with one row a picture, both where float64 can be had.
@@ -160,16 +186,8 @@ class Predictor:
 
     @torch.no_grad()
     def outputs(self, member: Member, pictures: Tensor) -> Tensor:
-        """What one network answers for canvases (n, channels, height, width), as read or in 0..1.
-
-        Maps that its task gives besides are 0 where they are missing: nothing is said to be hidden.
-        """
-        values = member.preprocess.normalise(pictures.to(self.device))
-        maps, _ = member.task.channels(member.preprocess.channels)
-        if values.shape[1] < maps:
-            values = functional.pad(values, (0, 0, 0, 0, 0, maps - values.shape[1]))
-        if self.bfloat16:
-            values = values.contiguous(memory_format=torch.channels_last)
+        """What one network answers for canvases (n, channels, height, width), as read or in 0..1."""
+        values = self.given(member, pictures)
         training = member.network.training
         member.network.eval()
         try:
@@ -178,6 +196,17 @@ class Predictor:
         finally:
             member.network.train(training)
         return answers
+
+    def given(self, member: Member, pictures: Tensor) -> Tensor:
+        """What one network is given of canvases (n, channels, height, width), as read or in 0..1.
+
+        Maps that its task gives besides are 0 where they are missing: nothing is said to be hidden.
+        """
+        values = member.preprocess.normalise(pictures.to(self.device))
+        maps, _ = member.task.channels(member.preprocess.channels)
+        if values.shape[1] < maps:
+            values = functional.pad(values, (0, 0, 0, 0, 0, maps - values.shape[1]))
+        return values.contiguous(memory_format=torch.channels_last) if self.bfloat16 else values
 
     def predict(
         self,
@@ -355,6 +384,13 @@ class Predictor:
         ]
 
 
+def refuse_others(tasks: Sequence[Task]) -> None:
+    """A UsageError where they are not of one question."""
+    if len({(task.name, task.classes) for task in tasks}) > 1:
+        cause = "these networks answer different questions: their tasks or classes differ"
+        raise UsageError("predictors", cause, "runs of one task with the same classes")
+
+
 def together(predictors: Sequence[Predictor], weights: Sequence[float] | None = None) -> Predictor:
     """One predictor of several: each picture is answered by all, and the answers are joined.
 
@@ -362,11 +398,7 @@ def together(predictors: Sequence[Predictor], weights: Sequence[float] | None = 
     """
     if not predictors:
         raise UsageError("predictors", "none are given", "at least one")
-    first = predictors[0].task
-    for each in predictors[1:]:
-        if (each.task.name, each.task.classes) != (first.name, first.classes):
-            cause = "these networks answer different questions: their tasks or classes differ"
-            raise UsageError("predictors", cause, "runs of one task with the same classes")
+    refuse_others([each.task for each in predictors])
     shares = [1.0] * len(predictors) if weights is None else list(weights)
     if len(shares) != len(predictors) or not all(0 < share < math.inf for share in shares):
         raise UsageError("weights", f"{shares} for {many(len(predictors), 'network')}", "a number above 0 for each")

@@ -12,6 +12,7 @@ from small import photographs, photographs_with_masks, train
 from striate.base.errors import RunError, UsageError
 from striate.evaluate import rows
 from striate.runs import ensemble as ensembles
+from striate.runs import joined
 from striate.runs.openings import NAME
 from striate.runs.run import open_run
 from striate.tasks.mixture import mixture
@@ -106,7 +107,7 @@ def test_what_means_one_network_is_refused_in_a_sentence(runs, photos, tmp_path,
 
 def test_what_each_has_kept_of_the_test_set_is_no_further_opening(runs, tmp_path, monkeypatch):
     before = openings(runs[0].folder.parent)
-    monkeypatch.setattr(ensembles, "read_own", None)  # no picture is read at all
+    monkeypatch.setattr(joined, "read_own", None)  # no picture is read at all
     run = join(runs, tmp_path)
     assert run.result["openings"] == before == openings(run.folder) == openings(runs[0].folder.parent)
     assert run.result["subset"] == "test"
@@ -146,14 +147,15 @@ def test_an_ensemble_answers_in_a_further_one_with_its_share(runs, photos, tmp_p
 def test_weights_are_those_of_least_log_loss_on_validation(runs, tmp_path, monkeypatch):
     """No test picture is looked at: its rows are not even read."""
     looked = []
-    own = ensembles.kept_of
+    own = joined.kept_of
 
     def watched(run, subset, places):
         looked.append(subset)
         return own(run, subset, places)
 
-    monkeypatch.setattr(ensembles, "kept_of", watched)
-    monkeypatch.setattr(ensembles, "read_own", None)
+    for each in (ensembles, joined):
+        monkeypatch.setattr(each, "kept_of", watched)
+    monkeypatch.setattr(joined, "read_own", None)
     run = join(runs, tmp_path, weigh="validation", keep_sealed=True)
     assert set(looked) == {"val"}
     assert openings(run.folder) == 0
@@ -202,13 +204,42 @@ def test_a_kill_between_opening_and_result_leads_to_one_opening(sealed, tmp_path
     def kill(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ensembles, "write_kept", kill)
+    monkeypatch.setattr(joined, "write_kept", kill)
     with pytest.raises(KeyboardInterrupt):
         join(runs, root)
     monkeypatch.undo()
     assert openings(root) == 1
     assert join(runs, root).result["openings"] == openings(root) == 1
     assert len(striate.list_runs(root)) == 3, "what was killed is no run"
+
+
+def test_folds_answer_together_on_the_sealed_test_set_alone(photos, tmp_path):
+    values = {"data": photos, "model": "lenet5", "batch": 9, "epochs": 1}
+    folds = [train(tmp_path, fold=fold, **values) for fold in ("1/2", "2/2")]
+    with pytest.raises(UsageError, match=r"weigh.*were learned by others.*equal weights"):
+        join(folds, tmp_path, weigh="validation")
+    with pytest.raises(UsageError, match="share no validation pictures"):
+        join(folds, tmp_path, keep_sealed=True)
+    assert openings(tmp_path) == 0
+    run = join(folds, tmp_path)
+    assert (run.result["subset"], run.result["openings"], openings(tmp_path)) == ("test", 1, 1)
+    assert {name: part["n"] for name, part in run.facts["split"].items()} == {"train": 36, "val": 0, "test": 9}
+    for asked in (run.evaluate, lambda: run.predict(f"{photos}/class 1/01.png", calibrated=True)):
+        with pytest.raises(UsageError, match="validation pictures"):
+            asked()
+    assert run.evaluate(open_test=True).numbers["numbers"] == run.result["numbers"]
+    one = join(folds[:1], tmp_path, keep_sealed=True)
+    assert one.result["numbers"] == folds[0].result["numbers"], "of what this fold holds out"
+
+
+def test_what_is_settled_together_is_that_of_the_ensemble(runs, photos, tmp_path):
+    run = join(runs[1:], tmp_path)
+    found = run.predict(f"{photos}/class 1/01.png", calibrated=True)
+    plain = run.predict(f"{photos}/class 1/01.png")
+    logits = np.log([dict(plain.top)[f"class {k}"] for k in range(3)]) / run.task.temperature
+    expected = np.exp(logits) / np.exp(logits).sum()
+    np.testing.assert_allclose([dict(found.top)[f"class {k}"] for k in range(3)], expected, rtol=1e-5)
+    assert run.task.temperature == run.task.settled(run.kept["val"].rows).temperature != runs[1].task.temperature
 
 
 def test_runs_that_do_not_go_together_are_refused(runs, photos, tmp_path):
@@ -275,5 +306,7 @@ def test_the_command(runs, tmp_path, capsys):
     assert open_run(tmp_path / "photos-ensemble-1").facts["command"].startswith("striate ensemble ")
     code, out, err = call(capsys, "ensemble", *folders, "--runs", tmp_path, "--json")
     assert json.loads(out.splitlines()[-1])["result"]["n"] == 9, err
+    code, _, err = call(capsys, "predict", folders[0], "a.png", "--with", folders[1])
+    assert (code, "striate ensemble RUN RUN" in err) == (2, True)
     code, _, err = call(capsys, "ensemble", folders[0], tmp_path / "none")
     assert (code, "no run" in err or "no such folder" in err) == (4, True)

@@ -85,7 +85,6 @@ def test_validation_is_answered_from_kept_rows_or_anew_with_equal_numbers(run, h
     monkeypatch.undo()
     for more in ({"device": "cpu"}, {"moved": "digits"}):
         assert run.evaluate(**more).numbers["numbers"] == run.result["numbers"]
-    assert run.evaluate(beside=[run]).numbers["subset"] == "val"
     assert openings(run) == 0
 
 

@@ -151,33 +151,28 @@ def test_predict_and_training_see_the_same_pixels(capsys, trained):
     assert [each["probability"] for each in said] == pytest.approx([float(row[3]) for row in rows], abs=1e-5)
 
 
-def test_runs_that_answer_together_and_ten_crops_are_asked_for_at_the_shell(capsys, trained, tmp_path):
+def test_ten_crops_and_several_scales_are_asked_for_at_the_shell(capsys, trained, tmp_path):
     original, data = trained
     run = shutil.copytree(original, tmp_path / "runs" / original.name)  # with openings of its own
     pictures = sorted((data / "class 1").iterdir())[:3]
-    assert call(capsys, "train", data, "--model", "lenet5", "--epochs", "1", "--max-bad", "0.1",
-                "--runs", tmp_path / "runs", "--json")[0] == 0  # fmt: skip
-    other = tmp_path / "runs" / "photos-lenet5-1"
     told = {}
-    for name, words in {"alone": [], "both": ["--with", other], "ten": ["--looks", "ten"]}.items():
+    for name, words in {"alone": [], "scales": ["--scales", 24, 32], "ten": ["--looks", "ten"]}.items():
         code, out, err = call(capsys, "predict", run, *pictures, *words, "--json")
         assert code == 0, err
         told[name] = [row["probability"] for row in json.loads(out.splitlines()[-1])["predictions"]]
-    assert told["alone"] != told["both"] != told["ten"] != told["alone"]
-    code, out, err = call(capsys, "evaluate", run, "--open-test", "--with", other, "--looks", "ten", "--json")
+    assert told["alone"] != told["scales"] != told["ten"] != told["alone"]
+    code, out, err = call(capsys, "evaluate", run, "--open-test", "--scales", 24, 32, "--looks", "ten", "--json")
     answer = json.loads(out.splitlines()[-1])
     assert (code, answer["subset"], answer["n"]) == (0, "test", 9)
-    code, _, err = call(capsys, "predict", run, *pictures, "--with", tmp_path / "none")
-    assert (code, "no such folder" in err) == (4, True)
     (tmp_path / "mine").mkdir()
     for name in ("out", "mine"):
         code, _, err = call(capsys, "predict", run, *pictures, "--out", tmp_path / name)
         assert (code, "are no pictures" in err) == (2, True)
     assert ((tmp_path / "out").exists(), (tmp_path / "mine").exists()) == (False, True)
-    facts = json.loads((other / "run.json").read_text())
-    (other / "run.json").write_text(json.dumps(facts | {"status": "stopped"}))
-    _, _, err = call(capsys, "predict", run, *pictures, "--with", other)
-    assert "photos-lenet5-1: this training is stopped, not done" in err
+    facts = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps(facts | {"status": "stopped"}))
+    _, _, err = call(capsys, "predict", run, *pictures)
+    assert "this training is stopped, not done" in err
 
 
 def test_a_table_of_paths_and_labels_trains(capsys, trained, tmp_path):

@@ -77,8 +77,11 @@ def collect(run: Run, samples: Samples | None = None) -> Material:
     # the values of the preset are filled in; a page that is passed on holds no paths
     recipe = run.recipe | facts["augment"] | {"data": Path(run.recipe["data"]).name, "size": by(run.preprocess.sides)}
     if run.several:
-        recipe = {f"member {each['folder']}": _member(each) for each in facts["members"]}
-    best, network = (0, None) if run.several else (int(page.field(result, "best_epoch")), run.network)
+        recipe = {name: value for name, value in recipe.items() if name == "fold" and value}
+        recipe |= {f"member {each['folder']}": _member(each) for each in facts["members"]}
+    recipe |= {"averaged": [each["of"] for each in facts.get("averaged", ())]}
+    best = 0 if schema.joined(facts) else int(page.field(result, "best_epoch"))
+    network = None if run.several else run.network
     came, command = origin(facts)
     return Material(
         title=run.name,

@@ -21,7 +21,7 @@ from striate.base.units import by
 
 Tensors = Mapping[str, Tensor]
 KEPT = 2
-_STEPS, _BEST = r"step-\d{9,}", "best"
+_STEPS, _EPOCHS, _BEST = r"step-\d{9,}", r"epoch-\d{4,}", "best"
 WEIGHTS, OPTIMIZER, BEST = "weights.safetensors", "optimizer.safetensors", "best.safetensors"
 PARTNER = "partner"  # before the names of its parameters, where an optimizer has those of the network as well
 BESIDE = f"{PARTNER}.safetensors"
@@ -62,7 +62,7 @@ def save(folder: Path, generation: Generation) -> None:
     sweep(folder)
     with contextlib.suppress(OSError):  # the new one is in place, whatever becomes of older ones
         found = _newest_first(folder)
-        kept = [path for path in found if _step(path) <= generation.step][:KEPT]
+        kept = [path for path in found if _number(path) <= generation.step][:KEPT]
         for path in found:
             if path not in kept:
                 shutil.rmtree(path, ignore_errors=True)
@@ -70,7 +70,7 @@ def save(folder: Path, generation: Generation) -> None:
 
 def sweep(folder: Path) -> None:
     """Remove what killed saves left in `folder`."""
-    durable.sweep(folder, f"{_STEPS}|{_BEST}")
+    durable.sweep(folder, f"{_STEPS}|{_EPOCHS}|{_BEST}")
 
 
 def read_newest(
@@ -99,6 +99,23 @@ def read_newest(
 def save_best(folder: Path, weights: Tensors) -> None:
     """The chosen weights of a finished training, in `folder`/best."""
     durable.save_folder(folder / _BEST, {WEIGHTS: tensors_to_bytes(weights)})
+
+
+def save_epoch(folder: Path, epoch: int, weights: Tensors, count: int) -> None:
+    """The weights after an epoch, in `folder`/epoch-N; those of all but the last `count` epochs are removed."""
+    durable.save_folder(folder / f"epoch-{epoch:04d}", {WEIGHTS: tensors_to_bytes(weights)})
+    for path in durable.saved_folders(folder, _EPOCHS):
+        if _number(path) <= epoch - count:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def read_epochs(folder: Path, like: Tensors) -> dict[int, Tensors]:
+    """By epoch the weights that were kept, ascending; a RunError names the file that is damaged."""
+    reading.refuse_link(folder)
+    found = sorted(durable.saved_folders(folder, _EPOCHS), key=_number) if folder.is_dir() else []
+    return {
+        _number(path): _weights(path / WEIGHTS, durable.read_folder(path, _most(like))[WEIGHTS], like) for path in found
+    }
 
 
 def digest(weights: Tensors) -> str:
@@ -146,11 +163,12 @@ def tensors_to_bytes(tensors: Tensors) -> bytes:
 def _newest_first(folder: Path) -> list[Path]:
     reading.refuse_link(folder)
     found = durable.saved_folders(folder, _STEPS) if folder.is_dir() else []
-    return sorted(found, key=_step, reverse=True)
+    return sorted(found, key=_number, reverse=True)
 
 
-def _step(path: Path) -> int:
-    return int(path.name.removeprefix("step-"))
+def _number(path: Path) -> int:
+    """Of step-000000012, or epoch-0012."""
+    return int(path.name.rpartition("-")[2])
 
 
 def _read(path: Path, like: Tensors | None, state: Any, partner: Tensors | None) -> Generation:
@@ -164,7 +182,7 @@ def _read(path: Path, like: Tensors | None, state: Any, partner: Tensors | None)
         step = told.pop("step")
     except (KeyError, AttributeError) as error:
         raise RunError(path, f"{error.args[0]} is missing", OLDER) from None
-    if step != _step(path):
+    if step != _number(path):
         raise RunError(path / STATE, f"step is {step!r}", OLDER)
     declared.read(state, {"step": step, **told}, path / STATE)
     if like is not None:

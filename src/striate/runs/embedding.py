@@ -143,7 +143,7 @@ class _Seal:
                 cause = f"this training is {facts['status']}: its sealed {self._given.names[place]} stays closed"
                 raise RunError(folder, cause, "resuming it, or pictures of no test set")
             if not self._met:
-                self._opened, self._notes = self._asked.open(self._run)
+                self._opened, self._notes = self._asked.open()
             self._met += 1
         return data
 

@@ -22,7 +22,7 @@ from striate.evaluate.rows import rows_anew
 from striate.predictor import Predictor
 from striate.runs import checkpoint, finished, subsets
 from striate.runs.kept import Kept, digest_of, read_kept, write_kept
-from striate.runs.openings import Opening, close_opening, counted_in, opening_of, record_opening, sealed_set
+from striate.runs.openings import Opening, close_opening, opening_of, record_opening, sealed_set
 from striate.runs.own import read_own, write_place
 from striate.tasks.task import Rows, Task
 
@@ -59,7 +59,6 @@ def refuse_closed(run: Of, status: str) -> None:
 def on_own(
     predictor: Predictor,
     run: Of,
-    others: Sequence[Of],
     workers: int | None,
     moved: Data | None = None,
     open_test: bool = False,
@@ -68,9 +67,9 @@ def on_own(
 ) -> Evaluation:
     """Validation, or what a fold holds out; or the test set, opened once more.
 
-    `run` is the folder and the facts of the run whose pictures they are; `others` are those of who answers beside it.
-    `moved`: where its data lie now, which run.json is told when they are proven to be the same. `before`: result.json
-    of who answers alone; where the test set was left sealed, what is answered now is the result from then on.
+    `run` is the folder and the facts of the run whose pictures they are. `moved`: where its data lie now, which
+    run.json is told when they are proven to be the same. `before`: result.json, where answers are as training gave
+    them; of a test set that was left sealed, what is answered now is the result from then on.
     `opening`: the one that this is a part of, where several runs are asked at once.
     """
     folder, facts = run
@@ -89,13 +88,11 @@ def on_own(
     split, samples = subsets.read_split(folder, facts, samples)
     subset = "test" if open_test else subsets.own(facts)
     indices = split.named[subset]
-    asked, counted = Asked(predictor, run, samples.fingerprint, opening), [run] if open_test else []
+    asked = Asked(predictor, run, samples.fingerprint, opening)
     more = {"sealed": len(split.test)}
     if open_test:
-        opened, said = asked.open(run)
+        opened, said = asked.open()
         notes, more = notes + said, {"openings": opened}
-    for other in others:
-        notes += _seen_before(asked, other, [samples.digests[index] for index in indices], counted, other[0].name)
     rows = rows_anew(predictor, samples, indices, workers)
     numbers = {**result(predictor.task, rows, subset, samples.groups_of(indices)), **more}
     if before is not None and before["subset"] != "test":
@@ -146,10 +143,8 @@ def _unsealed(predictor: Predictor, run: Of, samples: Samples, test: Kept, numbe
     return []
 
 
-def on_others(
-    predictor: Predictor, run: Of, others: Sequence[Of], data: Data, workers: int | None, max_pixels: int
-) -> Evaluation:
-    """Labelled pictures of any source; those that a run has seen are counted and told."""
+def on_others(predictor: Predictor, run: Of, data: Data, workers: int | None, max_pixels: int) -> Evaluation:
+    """Labelled pictures of any source; those that the run has seen are counted and told."""
     meant = {name: run[1]["recipe"][name] for name in MEANT if name in run[1]["recipe"]}
     samples = read_samples(
         data, max_bad=0.0, workers=workers, labelled=predictor.task.labelled, masked=predictor.task.masked,
@@ -160,10 +155,7 @@ def on_others(
     samples = dataclasses.replace(samples, targets=samples.targets.named(predictor.task.classes))
     predictor.try_out()
     asked = Asked(predictor, run, samples.fingerprint)
-    notes, counted = [*said, *_seen_before(asked, run, samples.digests, [])], [run]
-    for other in others:
-        notes += _seen_before(asked, other, samples.digests, counted, other[0].name)
-        counted.append(other)
+    notes = [*said, *_seen_before(asked, run, samples.digests)]
     rows = rows_anew(predictor, samples, np.arange(len(samples)), workers)
     asked.answered()
     subset = f"{samples.name}/" if samples.name in ("train", "val", "test") else samples.name  # a name of theirs
@@ -183,7 +175,7 @@ def _grouped(samples: Samples, by: str | None) -> tuple[Samples, list[str]]:
 
 @final
 class Asked:
-    """One evaluation: who answers what for which run, and the test sets that are opened by it."""
+    """One evaluation: who answers what for which run, and the opening of its test set, where it comes to that."""
 
     def __init__(self, predictor: Predictor, run: Of, asked: str, opening: Opening | None = None) -> None:
         """`asked` is what the answers are asked for: the fingerprint of the data; `opening` one that has begun."""
@@ -191,51 +183,37 @@ class Asked:
         looks = json.dumps([(each.preprocess.as_dict(), each.weight) for each in predictor.members])
         weights = [checkpoint.digest(each.network.state_dict()) for each in predictor.members]
         self._answers = [str(facts.get("id", self._folder.name)), *weights, looks, asked]
-        self._openings: dict[str, Opening] = {} if opening is None else {opening.test_set: opening}
+        self._test, self._opening = sealed_set(facts), opening
 
-    def open(self, run: Of) -> tuple[int, list[str]]:
-        """How often the run's test set has now been opened, and what is to be said of the lists."""
-        folder, test = run[0], sealed_set(run[1])
-        if test["digest"] not in self._openings:
-            self._openings[test["digest"]] = opening_of(self._folder, self._answers, test)
-        return record_opening(folder, self._openings[test["digest"]])
+    def open(self) -> tuple[int, list[str]]:
+        """How often the test set has now been opened, and what is to be said of the lists."""
+        self._opening = self._opening or opening_of(self._folder, self._answers, self._test)
+        return record_opening(self._folder, self._opening)
 
     def answered(self) -> None:
-        for opening in self._openings.values():
-            close_opening(self._folder, opening)
+        if self._opening is not None:
+            close_opening(self._folder, self._opening)
 
 
-def _seen_before(asked: Asked, run: Of, digests: Sequence[str], counted: Sequence[Of], other: str = "") -> list[str]:
-    """What is to be said of pictures that a run was trained on or has sealed; an opening is recorded.
-
-    An opening that one of `counted` has recorded in the same list is the same opening, told once. `other` is the run's
-    name where it answers beside the one that was asked.
-    """
+def _seen_before(asked: Asked, run: Of, digests: Sequence[str]) -> list[str]:
+    """What is to be said of pictures that the run was trained on or has sealed; an opening is recorded."""
     folder, facts = run
     seen = subsets.by_content(folder, facts)
     trained = sum(seen.get(digest) in ("train", "val") for digest in digests)
     sealed = sum(seen.get(digest) == "test" for digest in digests)
     notes = []
     if facts["data"].get("split_by") == "name":
-        whose = other or "this run"
-        notes.append(f"{whose} was split by name: which pictures it was trained on is not known by their contents")
+        notes.append("this run was split by name: which pictures it was trained on is not known by their contents")
     if trained:
         used = f"{trained:,} of {many(len(digests), 'picture')} {'was' if trained == 1 else 'were'} used in"
-        notes.append(f"{used} training or validation{f' of {other}' if other else ''}: the numbers flatter")
+        notes.append(f"{used} training or validation: the numbers flatter")
     if sealed:
-        opened, more = asked.open(run)
-        notes += more
-    if sealed and not any(_list_of(each) == _list_of(run) for each in counted):
-        notes.append(told(sealed, opened, f"{other}'s" if other else "this run's"))
+        opened, more = asked.open()
+        notes += [*more, told(sealed, opened)]
     return notes
 
 
-def told(sealed: int, opened: int, whose: str = "this run's") -> str:
+def told(sealed: int, opened: int) -> str:
     """What is said of sealed pictures among those that were given."""
     verb = "is" if sealed == 1 else "are"
-    return f"{sealed:,} {verb} of {whose} sealed test set, which has now been opened {often(opened)}"
-
-
-def _list_of(run: Of) -> tuple[Path, str]:
-    """The list where openings are counted, and the test set that they are of."""
-    return counted_in(run[0]), sealed_set(run[1])["digest"]
+    return f"{sealed:,} {verb} of this run's sealed test set, which has now been opened {often(opened)}"

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from striate.base import devices, durable, reading, words
-from striate.base.errors import MachineError, RunError, UsageError
+from striate.base.errors import MachineError, Option, RunError, UsageError
 from striate.base.paths import path_of
 from striate.base.reading import DAMAGED
 from striate.data import preprocess
@@ -84,8 +84,8 @@ class Run:
 
     @property
     def epochs(self) -> list[dict[str, float]]:
-        """epochs.csv, a dict per row, none of an ensemble; a RunError when it cannot be read."""
-        return [] if self.several else schema.read_epochs(self.folder)
+        """epochs.csv, a dict per row, none of what was made of other runs; a RunError when it cannot be read."""
+        return [] if schema.joined(self.facts) else schema.read_epochs(self.folder)
 
     @property
     def preprocess(self) -> preprocess.Preprocess:
@@ -190,6 +190,9 @@ class Run:
     def calibrated(self) -> Predictor:
         """The predictor with probabilities by the temperature that validation has settled: a UsageError without one."""
         predictor, val = self.predictor, self.kept.get("val")
+        if self.several and val is None:
+            cause = "its members share no validation pictures that would settle a temperature"
+            raise UsageError("calibrated", cause, "leaving it out")
         if val is not None and len(predictor.members) == 1:  # a run of before has its rows, and no temperature yet
             predictor = predictor.learned(predictor.task.settled(val.rows))
         return predictor.calibrated()
@@ -257,8 +260,8 @@ class Run:
         *,
         open_test: bool = False,
         moved: Data | None = None,
-        beside: Sequence["Run"] = (),
         views: Views = "one",
+        scales: Sequence[int] = (),
         max_pixels: int | None = None,
         workers: int | None = None,
         device: str | None = None,
@@ -266,20 +269,23 @@ class Run:
         """Numbers on labelled pictures, or, without any, on this run's own validation set, or what its fold holds out.
 
         `open_test`: on its test set, opened once more and counted; what is answered of one that was left sealed is
-        kept, and is the run's result from then on. What was kept of validation answers at once; `moved`, `beside`,
-        `views` and `device` have it answered anew.
+        kept, and is the run's result from then on. What was kept of validation answers at once; `moved`, `views`,
+        `scales` and `device` have it answered anew.
 
-        `moved`: where this run's own data lie now, or these data where they were in memory. `beside`: runs that answer
-        together with this one. `views`: "ten" looks at ten crops of each picture. `max_pixels`: the most of another
-        picture that are read.
+        `moved`: where this run's own data lie now, or these data where they were in memory. `views`: "ten" looks at ten
+        crops of each picture; `scales`: at canvases of these sides. `max_pixels`: the most of another picture that are
+        read.
         """
         if data is not None and (moved is not None or open_test):
             cause = "other pictures, and this run's own" + (" test set" if open_test else "") + " at once"
             raise UsageError("data", cause, "either of them")
         if data is None and max_pixels is not None:
             raise UsageError("max_pixels", "this run's own pictures are read as in training", "leaving it out")
-        alone, notes = not beside and views == "one", []
-        if data is None and not open_test and alone and moved is None and device is None:
+        once, notes = views == "one" and not scales, []
+        if data is None and not open_test and not self.facts["split"][subsets.own(self.facts)]["n"]:
+            cause = f"{self.name} has no validation pictures that all its members share"
+            raise UsageError("open_test", cause, (Option("open_test", True), ", or labelled pictures"))
+        if data is None and not open_test and once and moved is None and device is None:
             try:
                 subset = subsets.own(self.facts)
                 if kept := self.kept.get(subset):
@@ -290,16 +296,15 @@ class Run:
                 notes.append(
                     f"what was kept of {words.subset(subset)} pictures is damaged ({error.cause}): it is answered anew"
                 )
-        predictor = together([self.predictor, *(run.predictor for run in beside)]).looking(views)
-        predictor = predictor.on(devices.named(device or "cpu"))
-        own, others = (self.folder, self.facts), [(run.folder, run.facts) for run in beside]
+        predictor = self.predictor.looking(views, scales).on(devices.named(device or "cpu"))
+        own = self.folder, self.facts
         if data is not None:
-            return evaluation.on_others(predictor, own, others, data, workers, max_pixels or PIXELS)
+            return evaluation.on_others(predictor, own, data, workers, max_pixels or PIXELS)
         if open_test:
             evaluation.refuse_closed(own, self.status)
-        before = self.result if open_test and alone else None
+        before = self.result if open_test and once else None
         place = in_full(moved) if isinstance(moved, str | os.PathLike) else moved
-        found = evaluation.on_own(predictor, own, others, workers, place, open_test, before)
+        found = evaluation.on_own(predictor, own, workers, place, open_test, before)
         return dataclasses.replace(found, notes=(*notes, *found.notes))
 
 

@@ -147,6 +147,14 @@ class Member:
 
 
 @dataclass(frozen=True)
+class Averaged:
+    """Weights of which the run's own are the mean: whose they were."""
+
+    of: Text
+    sha256: Digest
+
+
+@dataclass(frozen=True)
 class Facts:
     """run.json; `preprocess`, `task`, `augment` and `measured` are read by those who wrote them.
 
@@ -172,6 +180,7 @@ class Facts:
     seconds: Annotated[float, Range(0, least=0)] | None = None
     groups: Grouped | None = None
     members: tuple[Member, ...] = ()
+    averaged: tuple[Averaged, ...] = ()
     cause: str = ""
 
 
@@ -270,6 +279,11 @@ def read_facts(folder: Path) -> Mapping[str, Any]:
     return facts
 
 
+def joined(facts: Mapping[str, Any]) -> bool:
+    """Whether a run was made of others, and not trained: there are no epochs of it."""
+    return bool(facts.get("members") or facts.get("averaged"))
+
+
 def read_result(folder: Path, facts: Mapping[str, Any]) -> Mapping[str, Any]:
     """result.json of the run with these facts."""
     path = folder / "result.json"
@@ -289,7 +303,7 @@ def read_result(folder: Path, facts: Mapping[str, Any]) -> Mapping[str, Any]:
         raise RunError(path, "numbers is empty", DAMAGED)
     if told.n != facts["split"].get(told.subset, {}).get("n"):
         raise RunError(path, f"n is {told.n}, and not as many as {told.subset} has pictures", DAMAGED)
-    if told.best_epoch is None and not facts.get("members"):
+    if told.best_epoch is None and not joined(facts):
         raise RunError(path, "best_epoch is missing", DAMAGED)
     if told.subset == "test" and told.openings is None:
         raise RunError(path, "openings is missing", DAMAGED)

@@ -198,6 +198,8 @@ def _meant(option: str, verb: str) -> str:
     name = option.strip("-").replace("-", "_")
     if verb == "train" and name in DECIDED:
         return DECIDED[name]
+    if option == "--with" and verb in ("predict", "evaluate"):
+        return "striate ensemble RUN RUN: its folder answers as a run does"
     names = [each for argument in app[verb].assemble_argument_collection() for each in argument.names]
     found = called(name, [each.strip("-").replace("-", "_") for each in names if each.startswith("--")])
     if found == "data" and verb == "train":

@@ -14,6 +14,7 @@ MOST_WORKERS = 256
 MOST_AT_ONCE = 1024
 DASK = "dask:"
 CLUSTERS = ("dask:tcp://", "dask:tls://")
+MOST_EPOCHS = 1000  # of which weights are kept
 
 
 @final
@@ -108,6 +109,9 @@ class Execution:
     canvases: int | None = None
     """Bytes of disk, at most, where streamed pictures are kept as they were decoded; None: they are kept nowhere."""
 
+    keep_epochs: int = 0
+    """The weights of so many last epochs are kept as well, to be averaged."""
+
     @property
     def kept_in(self) -> Path | None:
         """The folder of what was found out before."""
@@ -120,6 +124,8 @@ class Execution:
             raise UsageError("workers", f"{self.workers} is out of range", f"a number from 0 to {MOST_WORKERS}")
         if self.canvases is not None and self.canvases < 1:
             raise UsageError("canvases", f"{self.canvases} bytes hold nothing", "an amount of disk such as 20GiB")
+        if not 0 <= self.keep_epochs <= MOST_EPOCHS:
+            raise UsageError("keep-epochs", f"{self.keep_epochs} is out of range", f"a number from 0 to {MOST_EPOCHS}")
         if not self.save_every >= 0:
             raise UsageError("save-every", f"{self.save_every} is out of range", "a number of seconds, 0 or more")
 

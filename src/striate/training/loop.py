@@ -162,6 +162,9 @@ class Trainer:
         progress.history.append(row)
         if job.machine.first:
             self.disk.write("epochs.csv", self._write_epochs)
+        if job.machine.first and job.keep_epochs:
+            ended, weights = progress.epoch + 1, net.state_dict()
+            self.disk.insist("epoch", lambda: checkpoint.save_epoch(job.checkpoints, ended, weights, job.keep_epochs))
         progress.epoch, progress.done = progress.epoch + 1, 0
         progress.loss_sum = progress.partner_sum = 0.0
         self._pace.validated()

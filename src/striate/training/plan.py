@@ -105,6 +105,7 @@ class Job(Plan):
     val: Feed
     checkpoints: Path
     save_every: float
+    keep_epochs: int
     workers: int
     partner: nn.Module | None
 
@@ -347,6 +348,7 @@ def job_of(plan: Plan, folder: Path, execution: Execution, listener: Listener) -
         val=val,
         checkpoints=folder / "checkpoints",
         save_every=execution.save_every,
+        keep_epochs=execution.keep_epochs,
         workers=workers,
         partner=None if partner is None else machines.channels_last(partner, plan.machine),
     )

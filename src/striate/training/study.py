@@ -143,7 +143,7 @@ def _open(study: Study, runs: Mapping[str, Run], listener: Listener, data: Data 
             device = machines.choose(each.recipe["device"], each.recipe["precision"]).device
             own = (each.folder, each.facts)
             found = evaluation.on_own(
-                each.predictor.on(device), own, (), None, data, open_test=True, before=each.result, opening=opening
+                each.predictor.on(device), own, None, data, open_test=True, before=each.result, opening=opening
             )
             for note in found.notes:
                 listener.say(f"{name}: {note}")

@@ -11,6 +11,7 @@ from striate.shell.output import Json, print_json, print_result, tell
 def ensemble(
     *members: Path,
     weigh: Literal["equal", "validation"] = "equal",
+    average: Literal["answers", "weights"] = "answers",
     keep_sealed: Annotated[bool, Parameter(negative="")] = False,
     runs: Path = Path("runs"),
     json: Json = False,
@@ -20,12 +21,16 @@ def ensemble(
 
     Example: striate ensemble runs/digits-lenet5-1 runs/digits-lenet5-2 runs/digits-lenet5-3
 
+    Example: striate ensemble runs/digits-lenet5-1 --average weights
+
     Parameters
     ----------
     members
         Run folders of one task on the same pictures with the same test set.
     weigh
         Equal weights, or those of least log loss on validation pictures.
+    average
+        Average answers; or the weights, of one run's kept epochs or of runs that began with the same weights.
     keep_sealed
         Leave the test set sealed.
     runs
@@ -35,12 +40,14 @@ def ensemble(
     from striate.base.screen import Screen
 
     with Screen(quiet=json) as screen:
-        run = face.put_together(members, weigh, keep_sealed, runs, screen, command)
+        run = face.put_together(members, weigh, average, keep_sealed, runs, screen, command)
     if json:
         print_json({"run": str(run.folder), "report": str(run.folder / "report.html"), "result": run.result})
         return
-    for each in run.facts["members"]:
+    for each in run.facts.get("members", ()):
         tell(f"{each['run']}: {each['network']}, weight {each['weight']:.4f}")
+    for each in run.facts.get("averaged", ()):
+        tell(f"the mean of {each['of']}" if each is run.facts["averaged"][0] else f"    and of {each['of']}")
     print_result(run.result or {}, run.folder)
     tell(f"run     {run.folder}")
     tell(f"report  {run.folder / 'report.html'}")

@@ -22,15 +22,16 @@ Order = Literal["date", "name", "model", "duration", "result"]
 OF_ALL = ("file", "status")  # the columns that the table of every task begins with
 LISTED = ("label", "probability", "label_2", "probability_2")
 Folder = Annotated[Path, Parameter(help="A run folder.")]
-Beside = Annotated[
-    tuple[Path, ...],
-    Parameter(
-        name="--with", negative="", show_default=False, consume_multiple=False,
-        help="Another run of the same task and classes that answers together with this one.",
-    ),
-]  # fmt: skip
 MaxPixels = Annotated[int, Parameter(help="Read pictures of up to so many pixels, which takes memory in proportion.")]
 Looks = Annotated[Literal["one", "ten"], Parameter(help="Look at each picture once, or at ten crops of it.")]
+
+Scales = Annotated[
+    tuple[int, ...],
+    Parameter(
+        negative="", show_default=False, consume_multiple=True,
+        help="Look at each picture on canvases of these sides, and average the answers.",
+    ),
+]  # fmt: skip
 
 
 def evaluate(
@@ -40,8 +41,8 @@ def evaluate(
     *,
     open_test: Annotated[bool, Parameter(negative="")] = False,
     moved: Annotated[Path | None, Parameter(name="--data", help="Where this run's own data lie now.")] = None,
-    beside: Beside = (),
     looks: Looks = "one",
+    scales: Scales = (),
     max_pixels: MaxPixels | None = None,
     json: Json = False,
     device: Device | None = None,
@@ -63,11 +64,10 @@ def evaluate(
     import striate
 
     opened = striate.open_run(run)
-    others = [striate.open_run(each) for each in beside]
     evaluation = opened.evaluate(
-        data, open_test=open_test, moved=moved, beside=others, views=looks, max_pixels=max_pixels, device=device
+        data, open_test=open_test, moved=moved, views=looks, scales=scales, max_pixels=max_pixels, device=device
     )
-    notes = [*_warnings(opened, others), *evaluation.notes]
+    notes = [*opened.warnings, *evaluation.notes]
     if {"validation", "held"} & evaluation.numbers.keys():  # a sealed test set was opened: the page shows it
         try:
             striate.write_report(run)
@@ -85,8 +85,8 @@ def predict(
     run: Folder,
     /,
     *pictures: str,
-    beside: Beside = (),
     looks: Looks = "one",
+    scales: Scales = (),
     max_pixels: MaxPixels = PIXELS,
     top: int | None = None,
     csv: Path | None = None,
@@ -136,20 +136,19 @@ def predict(
     from striate.base import devices, durable
     from striate.base.screen import Screen
     from striate.data.sources.folder import list_pictures
-    from striate.predictor import together
     from striate.shell import pictures as answered
 
     with Screen(quiet=True) as screen:
-        opened, others = striate.open_run(run), [striate.open_run(each) for each in beside]
-        for warning in _warnings(opened, others):
+        opened = striate.open_run(run)
+        for warning in opened.warnings:
             screen.say(warning)
-        answering = [each.calibrated if calibrated else each.predictor for each in (opened, *others)]
-        predictor = together(answering).looking(looks).on(devices.named(device))
+        answering = opened.calibrated if calibrated else opened.predictor
+        predictor = answering.looking(looks, scales).on(devices.named(device))
         paths = list_pictures(pictures)
         task = predictor.task if top is None else predictor.task.listing(top)
         predictor.marked(holes)  # before anything is written
         folder = None if out is None else answered.folder(out, task, masks, overlays, force)
-        output = None if csv is None else _table(csv, task, read_for(pictures, paths, (opened, *others)), force)
+        output = None if csv is None else _table(csv, task, read_for(pictures, paths, [opened]), force)
         head, rows, told, written = [*OF_ALL, *task.columns], [], [], []
         for each in predictor.predictions(paths, top=top, holes=holes, max_pixels=max_pixels, tiles=screen.progress):
             written += [] if folder is None else folder.write(each)
@@ -166,11 +165,6 @@ def predict(
     if not any(status == "ok" for _, status, *_ in rows):
         cause = f"of {many(len(rows), 'picture')} none could be read"
         raise DataError(pictures[0], cause, "JPEG, PNG or other pictures")
-
-
-def _warnings(run: "Run", others: Sequence["Run"]) -> list[str]:
-    """What is to be said of each run that answers, of the others with their names."""
-    return [*run.warnings, *(f"{other.name}: {warning}" for other in others for warning in other.warnings)]
 
 
 def _table(csv: Path, task: "Task", read: Sequence[tuple[str, Path]], force: bool) -> "Output":

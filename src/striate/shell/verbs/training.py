@@ -27,6 +27,7 @@ def _train(
     no_cache: bool = False,
     tensorboard: Path | None = None,
     canvases: str | None = None,
+    keep_epochs: int = 0,
     json: bool = False,
     command: str = "",
     **recipe: Any,
@@ -41,7 +42,7 @@ def _train(
         raise UsageError("--data", "it says where the data of a run that goes on lie now", f"striate train {moved}")
     with Screen(quiet=json) as screen:
         disk = None if canvases is None else parse_bytes(canvases, "--canvases")
-        execution = Execution(runs, workers, memory, save_every, tensorboard, command, not no_cache, disk)
+        execution = Execution(runs, workers, memory, save_every, tensorboard, command, not no_cache, disk, keep_epochs)
         run = face.carry_out(data if moved is None else moved, resume, recipe, execution, screen)
     if run is None:  # not the first of several processes
         return
@@ -73,6 +74,7 @@ def _options_of_train() -> inspect.Signature:
         "resume": "Go on with this run folder; one that is done and has no report is given it.",
         "runs": "Where run folders are made.",
         "tensorboard": "Write each epoch for TensorBoard into a folder of the run's name in this one.",
+        "keep_epochs": "Keep the weights of so many last epochs, for striate ensemble --average weights.",
     })  # fmt: skip
 
 
