@@ -19,9 +19,7 @@ def ensemble(
 ) -> None:
     """Let runs answer together: a run folder of its own, measured beside its members.
 
-    Example: striate ensemble runs/digits-lenet5-1 runs/digits-lenet5-2 runs/digits-lenet5-3
-
-    Example: striate ensemble runs/digits-lenet5-1 --average weights
+    Example: striate ensemble runs/digits-lenet5-1 runs/digits-resnet20-1
 
     Parameters
     ----------

@@ -136,6 +136,8 @@ def train(*arguments: Any, **options: Any) -> None:
 
     Example: striate train digits
 
+    Example: striate train digits --model resnet20 --epochs 2 --keep-epochs 2
+
     Example: striate train photos/ --model resnet18 --epochs 30 --augment strong --keep-sealed
 
     Example: striate train digits --task reconstruct
