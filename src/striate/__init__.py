@@ -14,6 +14,7 @@ os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 if TYPE_CHECKING:
     from striate.cost.count import count as count
     from striate.face import audit as audit
+    from striate.face import choose as choose
     from striate.face import compare as compare
     from striate.face import ensemble as ensemble
     from striate.face import out_of_fold as out_of_fold
@@ -31,6 +32,7 @@ _PLACES = {
     "build": "striate.models.build",
     "catalog": "striate.models.catalog",
     "compare": "striate.face",
+    "choose": "striate.face",
     "count": "striate.cost.count",
     "ensemble": "striate.face",
     "list_runs": "striate.runs.run",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from striate.base import durable, processes
 from striate.base.errors import DataError, RunError, UsageError, near
 from striate.base.paths import path_of
 from striate.base.screen import Screen
-from striate.base.units import parse_bytes
+from striate.base.units import parse_amount, parse_bytes, parse_seconds
 from striate.data.asked import AUDITED, MEANT
 from striate.data.load import Data, have_masks, read_samples
 from striate.data.sources.builtin import built_in
@@ -29,6 +30,7 @@ from striate.training.recipe import Recipe, read_toml, recipe_of
 if TYPE_CHECKING:
     from striate.data.audit import Audit
     from striate.data.samples import Samples
+    from striate.runs.choice import Choice
     from striate.runs.compared import Compared
     from striate.runs.ensemble import Weigh
     from striate.runs.out_of_fold import OutOfFold
@@ -183,6 +185,78 @@ def carry_out_study(
         if found.result is None or found.result.failed or (found.folder / "report.html").exists():
             found = resume_study(found, carried, listener, held)
     write(found)
+    return found
+
+
+def choose(
+    data: Data | None = None,
+    *,
+    max_latency: str | float | None = None,
+    max_params: str | float | None = None,
+    max_memory: str | int | None = None,
+    time: str | float | None = None,
+    resume: str | os.PathLike[str] | None = None,
+    runs: str | os.PathLike[str] = "runs",
+    on: str = "",
+    jobs: int | None = None,
+    threads: int | None = None,
+    listener: Listener | None = None,
+    quiet: bool = False,
+    **recipe: Any,
+) -> Choice:
+    """Choose the network that suits these data within limits, by whole trainings of rising length.
+
+    `data` and the keywords of a recipe as for `train`, without a model. `max_latency`: seconds of one picture here, or
+    text such as "20ms"; `max_params`: parameters, or "5M"; `max_memory`: bytes of a training step, or "4GiB"; `time`:
+    seconds that all may take, or "2h". Networks go only where a paired test on validation pictures says that they are
+    worse. The fastest of those that cannot be told from the best is taken, and its test set opened once, unless
+    `keep_sealed`. `resume` names the folder of a choice to go on with; `on`, `jobs` and `threads` as for `study`.
+    """
+    limits = {"max_latency": max_latency, "max_params": max_params, "max_memory": max_memory, "time": time}
+    carried = Carried(on, jobs, threads, Execution(path_of(runs)))
+    if listener is not None or quiet:
+        return carry_out_choice(data, resume, limits, recipe, carried, listener or Silent())
+    with Screen() as screen:
+        return carry_out_choice(data, resume, limits, recipe, carried, screen)
+
+
+def carry_out_choice(
+    data: Data | None,
+    resume: str | os.PathLike[str] | None,
+    limits: Mapping[str, str | float | None],
+    recipe: Mapping[str, Any],
+    carried: Carried,
+    listener: Listener,
+) -> Choice:
+    """As `choose`, with what it is told in a few values."""
+    if resume is not None and (given := [*recipe, *(key for key, value in limits.items() if value is not None)]):
+        cause = f"a choice goes on with what it was asked, not with {', '.join(given)}"
+        raise UsageError("resume", cause, f"--resume {resume} alone")
+    if recipe.get("model") is not None:
+        raise UsageError("model", "it is what is to be chosen", f"striate train DATA --model {recipe['model']}")
+    held = data if _held(data) else None
+    asked = None if resume is not None else _asked(data, recipe)
+    readers = {
+        "max_latency": parse_seconds,
+        "max_params": parse_amount,
+        "max_memory": parse_bytes,
+        "time": parse_seconds,
+    }
+    read = {key: readers[key](value, key) if isinstance(value, str) else value for key, value in limits.items()}
+    for key, value in read.items():
+        if value is not None and not 0 < value < math.inf:
+            raise UsageError(key, f"{value} is no limit", "a number above 0")
+    from striate.runs.choice import Limits, open_choice
+    from striate.training.choosing import resume_choice, start_choice
+
+    if asked is None:
+        found = resume_choice(open_choice(resume or ""), carried, listener, held)
+    else:
+        memory = None if read["max_memory"] is None else int(read["max_memory"])
+        wanted = Limits(read["max_latency"], read["max_params"], memory, read["time"])
+        found = start_choice(asked, wanted, carried, listener, held)
+    if found.run is not None:
+        write_report(found.run, held)
     return found
 
 

@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 
 from striate.models.catalog import catalog, find
+from striate.models.entry import published_error
 from striate.models.facts import error, parameters, top, torchvision
-from striate.survey.compared import published_error
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from striate.base.errors import UsageError
 THOUSANDS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 DECIMAL_BYTES = {f"{prefix}B": size for prefix, size in THOUSANDS.items()}
 BINARY_BYTES = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 MOST = 1 << 60  # bytes; what fills more has sizes beyond 64 bits
 
 
@@ -33,7 +34,16 @@ def parse_bytes(text: str, option: str) -> int:
     return int(size)
 
 
-def _parsed(text: str, units: Mapping[str, int], refused: UsageError) -> float:
+def parse_seconds(text: str, option: str) -> float:
+    """ "20ms", "90 s", "15 min" or "2h" as seconds; a `UsageError` that names `option` for anything else."""
+    refused = UsageError(option, f"{text!r} is no time such as 20ms, 90s, 15min or 2h", f"{option} 2h")
+    seconds = _parsed(text, SECONDS, refused)
+    if seconds <= 0:
+        raise refused
+    return seconds
+
+
+def _parsed(text: str, units: Mapping[str, float], refused: UsageError) -> float:
     grouped = r"(?:\d{1,3}(?:,\d{3})+|\d+)"  # a comma stands between thousands and nowhere else
     found = re.fullmatch(rf"\s*({grouped}(?:\.\d+)?)\s*([a-z]*)\s*", text, re.ASCII | re.IGNORECASE)
     sizes = {name.upper(): size for name, size in units.items()}

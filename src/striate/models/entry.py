@@ -175,3 +175,21 @@ class Entry:
             "recipe": dict(self.recipe),
             "family": self.family,
         }
+
+
+def published_error(entry: Entry) -> tuple[float, str] | None:
+    """The top-1 error on ImageNet that an entry's weights or paper give, in percent, with how it was measured.
+
+    torchvision's accuracy comes first, for most networks share its protocol; then an error on one crop; then others.
+    """
+    found = [
+        fact
+        for fact in entry.published
+        if fact.quantity in ("accuracy", "error") and fact.on == "ImageNet" and fact.top == 1
+        if not fact.of and not fact.bound
+    ]
+    if not found:
+        return None
+    best = min(found, key=lambda fact: (fact.quantity != "accuracy", fact.crops != 1))
+    error = best.value if best.quantity == "error" else 100 - best.value
+    return float(error), ", ".join(filter(None, (best.source, best.protocol)))

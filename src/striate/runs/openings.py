@@ -19,6 +19,7 @@ from striate.base.errors import MachineError, RunError, printable
 NAME = "test-openings.jsonl"
 # What makes a folder of runs a study.
 STUDY = "study.json"
+CHOICE = "choice.json"
 # A list of a hundred thousand openings is smaller.
 LARGEST = 2**26
 
@@ -113,7 +114,7 @@ def counted_in(folder: Path) -> Path:
 
 def _lists(folder: Path) -> tuple[Path, ...]:
     beside = folder.resolve().parent
-    within = (beside / STUDY).is_file()
+    within = (beside / STUDY).is_file() or (beside / CHOICE).is_file()
     return (folder / NAME, beside / NAME, *([beside.parent / NAME] if within else []))
 
 

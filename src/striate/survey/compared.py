@@ -13,7 +13,7 @@ from striate.cost import machine
 from striate.cost.count import count
 from striate.cost.rows import Count
 from striate.models.catalog import catalog, find
-from striate.models.entry import Entry
+from striate.models.entry import published_error
 from striate.survey import charts
 from striate.survey.named import Shape, asked, letters, network, random_inputs, running, sample
 
@@ -91,24 +91,6 @@ def compare(
         for row in rows if row.error is not None
     ]  # fmt: skip
     return Comparison(tuple(rows), charts.bubbles(shown) if shown else "", charts.where(layers))
-
-
-def published_error(entry: Entry) -> tuple[float, str] | None:
-    """The top-1 error on ImageNet that an entry's weights or paper give, in percent, with how it was measured.
-
-    torchvision's accuracy comes first, for most networks share its protocol; then an error on one crop; then others.
-    """
-    found = [
-        fact
-        for fact in entry.published
-        if fact.quantity in ("accuracy", "error") and fact.on == "ImageNet" and fact.top == 1
-        if not fact.of and not fact.bound
-    ]
-    if not found:
-        return None
-    best = min(found, key=lambda fact: (fact.quantity != "accuracy", fact.crops != 1))
-    error = best.value if best.quantity == "error" else 100 - best.value
-    return float(error), ", ".join(filter(None, (best.source, best.protocol)))
 
 
 def _counted(net: nn.Module, shape: Shape, batch: int) -> tuple[Count, Count]:

@@ -208,6 +208,11 @@ class Fitted:
     lost: int
 
 
+def fitting(recipe: Recipe, classes: tuple[str, ...]) -> "Fitted":
+    """What a recipe comes to for pictures of these classes, before any is read; a UsageError for what cannot be."""
+    return _fitted(_asked(recipe, False), classes=classes)
+
+
 def _asked(recipe: Recipe, masks: bool) -> Recipe:
     """The recipe with its task; `masks`: that is what the data say of their pictures."""
     suggested = suiting(recipe.data)
@@ -254,14 +259,14 @@ def _filled(asked: Recipe, choices: Sequence[Choice]) -> tuple[Recipe, Entry]:
     return dataclasses.replace(recipe, channels=recipe.channels or (3 if entry.input[0] == 3 else 1)), entry
 
 
-def _fitted(asked: Recipe, choices: Sequence[Choice] = ()) -> Fitted:
+def _fitted(asked: Recipe, choices: Sequence[Choice] = (), classes: tuple[str, ...] = ("one", "two")) -> Fitted:
     """A UsageError for options that cannot be meant."""
     recipe, entry = _filled(asked, choices)
     dropout = {} if recipe.dropout is None else {"dropout": recipe.dropout}
     options, channels = {**recipe.model_options, **dropout}, recipe.channels or 3
     size = recipe.size or usual_size(entry, **options)
     check_size(entry, *sides(size), **options)
-    task = _task(recipe, ("one", "two"))
+    task = _task(recipe, classes)
     with torch.device("meta"):
         net = network_for(entry.name, task, channels, options)
         lost = canvases.lost(net, task, entry, channels, size)

@@ -1,0 +1,192 @@
+"""A network for a budget: candidates are halved by trainings of rising length, each with its own whole schedule.
+
+A short part of a long schedule would measure the warm-up and not the network. One goes only where a paired test on
+validation pictures says that it is worse than the best; the test set is opened once, for the one that is taken.
+"""
+
+import dataclasses
+import json
+import math
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import joblib
+
+from striate.base import durable, words
+from striate.base.errors import RunError
+from striate.base.words import duration, many, often
+from striate.data.load import Data
+from striate.evaluate.contrasts import Contrast, p_of
+from striate.evaluate.numbers import Number, is_mean
+from striate.evaluate.paired import paired
+from striate.runs import run as runs
+from striate.runs.choice import Asked, Choice, Limits, Rung, brief, name_of, open_choice
+from striate.runs.compared import Answers, answers
+from striate.runs.openings import CHOICE, sealed_set, times_opened
+from striate.runs.run import Run
+from striate.training.candidates import STEP, candidates
+from striate.training.execution import Carried, Listener
+from striate.training.many import train_many
+from striate.training.plan import MOST_OF_NAME, plan_of, refuse_inside
+from striate.training.recipe import Recipe, recipe_of
+
+# Of the epochs of the last rung, those of each, and the least: after fewer the order says little of the networks.
+LENGTHS, LEAST = (1 / 9, 1 / 3, 1.0), 4
+# Of the time that is left, what the last rung but two may take, the last but one and the last.
+SHARES = (1 / 5, 1 / 3, 1.0)
+
+
+def start_choice(
+    recipe: Recipe, limits: Limits, carried: Carried, listener: Listener, data: Data | None = None
+) -> Choice:
+    """Choose a network for the data of `recipe`, which names none, in a new folder."""
+    began = time.monotonic()
+    plan = plan_of(recipe, carried.execution, listener, data)
+    refuse_inside(plan, "runs", carried.execution.runs)
+    found, removed = candidates(recipe, plan, limits, listener)
+    for model, why in removed.items():
+        listener.say(f"not tried: {model}: {why}")
+    if not found:
+        raise RunError("choose", "no network keeps within these limits", "wider ones; what each takes stands above")
+    name = f"{words.fitting(re.sub('[:/@]', '-', plan.samples.name), MOST_OF_NAME)}-choice"
+    folder = runs.create(carried.execution.runs, name)
+    same = dataclasses.replace(recipe, data=plan.data, task=plan.recipe.task, epochs=plan.recipe.epochs)
+    asked = Asked(
+        format=1,
+        id=secrets.token_hex(16),
+        recipe=json.loads(durable.to_json(dataclasses.asdict(same))),
+        limits=limits,
+        pictures=len(plan.units.within(plan.split.train)),
+        candidates=tuple(found),
+        removed=removed,
+        spent=time.monotonic() - began,
+    )
+    _write(folder, asked)
+    listener.say(f"{folder}: {many(len(found), 'network')} to choose from: {', '.join(each.model for each in found)}")
+    return resume_choice(Choice(folder, asked), carried, listener, data)
+
+
+def resume_choice(choice: Choice, carried: Carried, listener: Listener, data: Data | None = None) -> Choice:
+    """Go on until one is taken; what is done is not done again."""
+    asked, folder = choice.asked, choice.folder
+    if asked.told:
+        raise RunError(folder, "one was taken already", "a new choice")
+    recipe = recipe_of(**asked.recipe)
+    whole = recipe.epochs or 1
+    lengths = sorted({max(min(LEAST, whole), round(length * whole)) for length in LENGTHS})
+    for place, epochs in enumerate(lengths, start=1):
+        if len(asked.rungs) < place or not asked.rungs[place - 1].ended:
+            asked = _climbed(Choice(folder, asked), recipe, epochs, len(lengths) - place, carried, listener, data)
+            _write(folder, asked)
+    known = {each.model: each.latency for each in asked.candidates}
+    asked = dataclasses.replace(asked, answer=tuple(sorted(asked.rungs[-1].kept, key=lambda each: known[each])))
+    told = _opened(Choice(folder, asked), recipe.keep_sealed, listener, data)
+    _write(folder, dataclasses.replace(asked, told=tuple(told)))
+    return open_choice(folder)
+
+
+def _climbed(
+    choice: Choice, recipe: Recipe, epochs: int, more: int, carried: Carried, listener: Listener, data: Data | None
+) -> Asked:
+    """After the next rung, which is the one that was begun, if any; `more` follow."""
+    asked, began = choice.asked, time.monotonic()
+    if not asked.rungs or asked.rungs[-1].ended:
+        asked = dataclasses.replace(asked, rungs=(*asked.rungs, _next(choice, epochs, more)))
+        _write(choice.folder, asked)
+    rung, place = asked.rungs[-1], len(asked.rungs)
+    for model, why in rung.late.items():
+        listener.say(f"{model} goes no further: {why}")
+    listener.say(f"rung {place}: {many(len(rung.models), 'network')}, {many(epochs, 'epoch')} each")
+    ended = train_many(
+        {name_of(model, place): _shortened(recipe, model, epochs) for model in rung.models},
+        choice.folder, carried, listener, data,
+    )  # fmt: skip
+    causes = {model: ended[name_of(model, place)].cause for model in rung.models}
+    left = {model: f"{model} failed: {cause}" for model, cause in causes.items() if cause}
+    trained = {
+        model: runs.open_run(choice.folder / name_of(model, place)) for model in rung.models if model not in left
+    }
+    if not trained:
+        raise RunError(choice.folder, f"no training ended: {next(iter(left.values()))}", "another recipe")
+    left |= worse({model: answers(run, "val") for model, run in trained.items()}, _chance(trained) if more else None)
+    for why in left.values():
+        listener.say(f"{why}: it goes no further")
+    rungs = (*asked.rungs[:-1], dataclasses.replace(rung, left=left, ended=True))
+    return dataclasses.replace(asked, rungs=rungs, spent=asked.spent + time.monotonic() - began)
+
+
+def _next(choice: Choice, epochs: int, more: int) -> Rung:
+    """Who is trained next: all that are left while there is time, at first the fastest first, then the best first."""
+    asked, limit = choice.asked, choice.asked.limits.time
+    seconds = {each.model: STEP * each.latency * asked.pictures * epochs for each in asked.candidates}
+    if asked.rungs:
+        kept = {model: choice.of(model) for model in asked.rungs[-1].kept}
+        values = {model: answers(run, "val").number("val").value or 0.0 for model, run in kept.items()}
+        took = {model: (run.facts.get("seconds") or 0.0) / asked.rungs[-1].epochs for model, run in kept.items()}
+        seconds = {model: took[model] * epochs for model in sorted(kept, key=lambda each: -values[each])}
+    left, taken = math.inf if limit is None else (limit - asked.spent) * SHARES[-1 - more], 0.0
+    at_once = joblib.cpu_count()
+    models, late = list[str](), dict[str, str]()
+    for model, each in seconds.items():
+        if not models or taken + each / at_once <= left:
+            models.append(model)
+            taken += each / at_once
+        else:
+            late[model] = f"{many(epochs, 'epoch')} take about {duration(each)}, and there is no time for it"
+    return Rung(epochs, tuple(models), late)
+
+
+def _shortened(recipe: Recipe, model: str, epochs: int) -> Recipe:
+    """The same recipe with a schedule that is whole after so many epochs."""
+    part = epochs / (recipe.epochs or epochs)
+    warmup = None if recipe.warmup is None else recipe.warmup * part
+    steps = tuple(each * part for each in recipe.step_epochs)
+    return dataclasses.replace(recipe, model=model, epochs=epochs, keep_sealed=True, warmup=warmup, step_epochs=steps)
+
+
+def worse(found: Mapping[str, Answers], chance: float | None = None) -> dict[str, str]:
+    """Those that are worse than the best of them on the same pictures, by a test at 5 % divided by their number, and
+    how much; but none whose interval holds `chance`: it may have left it only later."""
+    numbers = {model: each.number("val") for model, each in found.items()}
+    values = {model: -math.inf if each.value is None else each.value for model, each in numbers.items()}
+    best, told = max(values, key=lambda model: values[model]), {}
+    for model, each in found.items():
+        between, low = paired(each.measure, found[best].measure, each.groups), numbers[model].low
+        if model == best or between is None or (chance is not None and low is not None and low <= chance):
+            continue
+        p, mean = min(1.0, len(found) * p_of(between)), is_mean(numbers[best].method)
+        pair = Contrast(model, best, (values[model], values[best]), between, p, len(found), mean, "val")
+        if pair.verdict == "is beaten by":
+            told[model] = str(pair)
+    return told
+
+
+def _chance(trained: Mapping[str, Run]) -> float | None:
+    """What answering without looking comes to, where the task knows it."""
+    result = next(iter(trained.values())).result or {}
+    return next((each["value"] for each in result["baselines"] if each["name"] == "majority class"), None)
+
+
+def _opened(choice: Choice, keep_sealed: bool, listener: Listener, data: Data | None) -> list[str]:
+    """What is said of the one that is taken; its test set is opened, unless it is to stay sealed."""
+    model, run = choice.asked.answer[0], choice.run
+    others = len(choice.asked.answer) - 1
+    said = f"{model} is taken: the fastest of {others + 1} that cannot be told apart" if others else f"{model} is taken"
+    sealed = 0 if run is None else run.facts["split"]["test"]["n"]
+    if run is None or not sealed:
+        return [f"{said}; there is no test set"]
+    if keep_sealed:
+        return [f"{said}; its {sealed:,} test pictures stay sealed"]
+    if (run.result or {})["subset"] != "test":
+        for note in run.evaluate(open_test=True, moved=data).notes:
+            listener.say(note)
+    told = (runs.open_run(run.folder).result or {})["numbers"][0]
+    times = times_opened(run.folder, sealed_set(run.facts)["digest"])
+    return [f"{said}; on the test set, opened {often(times)}: {brief(Number(**told))}"]
+
+
+def _write(folder: Path, asked: Asked) -> None:
+    durable.write_json(folder / CHOICE, dataclasses.asdict(asked))

@@ -1,0 +1,90 @@
+"""A network for a budget, by whole trainings: who goes is worse by a test; the test set is opened once, at the end."""
+
+import os
+import signal
+import threading
+
+import numpy as np
+import pytest
+
+import striate
+from small import Notes, photographs
+from striate.base.errors import RunError, Terminated, UsageError
+from striate.runs.choice import open_choice
+from striate.runs.compared import Answers
+from striate.tasks.measures import Hits
+from striate.training.choosing import worse
+
+
+def answering(right, n=400):
+    return Answers(Hits("accuracy", np.arange(n) < right), None)
+
+
+def test_only_what_a_test_says_is_worse_goes_and_what_is_at_chance_stays_at_first():
+    found = {"best": answering(390), "near": answering(388), "far": answering(300), "chance": answering(40)}
+    told = worse(found)
+    assert list(told) == ["far", "chance"]
+    assert told["far"].startswith("far is beaten by best on the same 400 validation pictures: 75.0 % against 97.5 %")
+    assert list(worse(found, chance=0.1)) == ["far"]
+    # 8 that the best alone has are p = 0.0078: enough between two, and not among seven
+    close = {"best": answering(390), "other": answering(382)}
+    assert list(worse(close)) == ["other"]
+    assert worse({**close, **{f"as good {n}": answering(390) for n in range(5)}}) == {}
+
+
+@pytest.mark.slow
+def test_a_choice_is_stopped_and_gone_on_with_and_opens_one_test_set_once(tmp_path):
+    folder, runs = photographs(tmp_path / "photos", each=20), tmp_path / "runs"
+    asked = {"max_params": "75K", "epochs": 6, "batch": 8, "max_latency": "10s", "runs": runs, "threads": 1}
+
+    class Impatient(Notes):
+        def say(self, text):
+            super().say(text)
+            if text.startswith("rung 2"):
+                threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+
+    with pytest.raises(Terminated):
+        striate.choose(folder, listener=Impatient(), **asked)
+    (place,) = (path for path in runs.iterdir() if path.is_dir())
+    assert not (runs / "test-openings.jsonl").exists()
+    notes = Notes()
+    found = striate.choose(resume=place, listener=notes)
+    assert [rung.epochs for rung in found.asked.rungs] == [4, 6]
+    assert {each.model for each in found.asked.candidates} == {"lenet5", "lenet5_1998"}
+    assert found.asked.removed["resnet18"].startswith("parameters 11.2 M, above 75.0 K")
+    assert found.run.folder.name == f"{found.asked.answer[0]}-rung-2"
+    assert found.run.result["subset"] == "test"
+    assert len((runs / "test-openings.jsonl").read_text().splitlines()) == 1
+    for each in place.iterdir():
+        if each.is_dir() and each != found.run.folder:
+            assert not (each / "kept" / "test.safetensors").exists()
+            assert striate.open_run(each).result["subset"] == "val"
+    assert (found.run.folder / "report.html").exists()
+    assert "flatters" in str(found.table())
+    assert open_choice(place).asked == found.asked
+    with pytest.raises(RunError, match="one was taken already"):
+        striate.choose(resume=place, quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"max_latency": "fast"}, "max_latency: 'fast' is no time such as 20ms"),
+        ({"max_latency": "0ms"}, "max_latency: '0ms' is no time"),
+        ({"max_params": "5X"}, "max_params: '5X' is not a number such as 5M"),
+        ({"max_memory": "4"}, "max_memory: '4' is no amount of memory"),
+        ({"time": -1.0}, "time: -1.0 is no limit"),
+        ({"time": float("nan")}, "time: nan is no limit"),
+        ({"model": "lenet5"}, "model: it is what is to be chosen"),
+        ({"resume": "there", "time": "2h"}, "resume: a choice goes on with what it was asked, not with time"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(given, told):
+    data = None if "resume" in given else "digits"
+    with pytest.raises(UsageError, match=told):
+        striate.choose(data, quiet=True, **given)
+
+
+def test_a_folder_without_a_choice_is_told(tmp_path):
+    with pytest.raises(RunError, match=r"no choice: there is no choice\.json in it"):
+        striate.choose(resume=tmp_path, quiet=True)
