@@ -20,6 +20,7 @@ from striate.shell.asked import typed
 from striate.shell.output import print_json, tell, tell_lines
 from striate.shell.streams import guarded
 from striate.shell.verbs.audit import audit
+from striate.shell.verbs.choose import choose
 from striate.shell.verbs.counting import count
 from striate.shell.verbs.draw import draw
 from striate.shell.verbs.embed import between, embed
@@ -100,6 +101,7 @@ def _exact(verb: Callable[..., None]) -> Callable[..., None]:
 for verb in (
     train,
     study,
+    choose,
     audit,
     evaluate,
     predict,
@@ -132,9 +134,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if platform.system() not in PROMISED and speaks():
         tell(ELSEWHERE, file=sys.stderr)
     try:
-        with guarded(
-            lasting=words[:1] in (["train"], ["study"])
-        ):  # a training outlives the terminal that it was started from
+        # a training outlives the terminal that it was started from
+        with guarded(lasting=words[:1] in (["train"], ["study"], ["choose"])):
             _answer(words, debug, as_json)
     except BrokenPipeError:  # the reader of our output has left; nothing more to say to it
         sys.exit(128 + signal.SIGPIPE)

@@ -102,7 +102,7 @@ def thin(found: Sequence[Candidate]) -> tuple[list[Candidate], dict[str, str]]:
             removed[each.model] = f"{best.model} is as fast here and has the lower published error"
     for family in {each.family for each in found}:
         own = [each for each in found if each.family == family and each.model not in removed]
-        ends = {smallest, min(own, key=_latency), max(own, key=lambda each: each.multiply_adds)} if own else {}
+        ends = {smallest, min(own, key=_latency), max(own, key=_size)} if own else {}
         for each in own:
             if each not in ends:
                 removed[each.model] = f"{family} has {OF_A_FAMILY} others, one faster and one larger"
@@ -116,6 +116,10 @@ def thin(found: Sequence[Candidate]) -> tuple[list[Candidate], dict[str, str]]:
 
 def _latency(candidate: Candidate) -> float:
     return candidate.latency
+
+
+def _size(candidate: Candidate) -> tuple[int, float]:
+    return candidate.multiply_adds, candidate.latency
 
 
 def _beats(one: Candidate, other: Candidate) -> bool:
