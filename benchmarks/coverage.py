@@ -1,22 +1,27 @@
-"""How often intervals of 95 % hold the true value, where pictures come in groups: many draws of a known truth.
+"""How often intervals of 95 % hold the true value, and how often tests tell a difference where there is none.
 
-    python benchmarks/coverage.py --write
+    python benchmarks/coverage.py --rounds 100 --parts pictures --write
 
-What is drawn: groups of 30 pictures, or of sizes that differ (log-normal, deviation 0.8); each group has a chance of
-its own to be answered rightly, from a beta distribution whose spread gives the intraclass correlation. Beside each
-interval by groups stands the one that takes every picture for independent.
+Each is many draws of a known truth. Parts: `pictures` (each is independent), `tests` (over seeds, over folds, among
+many), `groups` (pictures of one group go together).
 """
 
 import argparse
 import datetime
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+from scipy import stats
+from scipy.special import log_softmax
 
 from digits import machine, publish, table
+from striate.evaluate import intervals
+from striate.evaluate.folds import folds_apart, over_folds
+from striate.evaluate.holm import holm
 from striate.evaluate.numbers import number
 from striate.evaluate.paired import paired
-from striate.tasks.measures import AUC, Dice, Hits, Mean, Measure, Recalls, Statistic
+from striate.evaluate.seeds import flipped, mean_over_seeds, over_seeds
+from striate.tasks.measures import AUC, Calibration, Dice, Hits, Mean, Measure, Recalls, Statistic
 
 EACH = 30
 Drawn = tuple[Measure, float, np.ndarray]
@@ -63,21 +68,22 @@ def balanced(generator: Generator, of: np.ndarray, alike: float) -> Drawn:
     return Recalls("", np.where(classes == 1, rare, common), classes), 0.75, of
 
 
-def log_loss(generator: Generator, of: np.ndarray, alike: float) -> Drawn:
+def skewed(generator: Generator, of: np.ndarray, alike: float) -> Drawn:
     """A mean of skewed values, of which a part is the group's."""
     own, shared = generator.exponential(size=len(of)), generator.exponential(size=of.max() + 1)[of]
-    return (
-        Mean("", tuple(np.sqrt(1 - alike) * own + np.sqrt(alike) * shared)),
-        float(np.sqrt(1 - alike) + np.sqrt(alike)),
-        of,
-    )
+    values = np.sqrt(1 - alike) * own + np.sqrt(alike) * shared
+    return Mean("", tuple(values), skewed=True), float(np.sqrt(1 - alike) + np.sqrt(alike)), of
 
 
 def iou(generator: Generator, of: np.ndarray, alike: float) -> Drawn:
     """Pixels of all pictures together: each of a size of its own."""
     whole = generator.integers(20, 400, len(of))
     hits = generator.binomial(whole, chances(generator, of.max() + 1, 0.8, alike)[of])
-    return Statistic("", np.stack([hits, whole], 1).astype(float), lambda sums: sums[:, 0] / sums[:, 1]), 0.8, of
+    return Statistic("", np.stack([hits, whole], 1).astype(float), ratio), 0.8, of
+
+
+def ratio(sums: np.ndarray) -> np.ndarray:
+    return sums[:, 0] / sums[:, 1]
 
 
 def auc(generator: Generator, of: np.ndarray, alike: float) -> Drawn:
@@ -89,11 +95,191 @@ def auc(generator: Generator, of: np.ndarray, alike: float) -> Drawn:
     return AUC("", noise + positive, positive), 0.7602499389065233, of
 
 
-DRAWS: dict[str, Callable[[Generator, np.ndarray, float], Drawn]] = {
+def psnr(generator: Generator, of: np.ndarray, alike: float) -> Drawn:
+    """In dB, of pictures that are easier and harder: a tail to the right."""
+    return Mean("", tuple(24 + generator.gamma(4, 1.5, len(of)))), 30.0, of
+
+
+def losses(generator: Generator, n: int, margin: float) -> np.ndarray:
+    """Log losses of a network of ten classes whose margins vary from picture to picture."""
+    logits = 2 * generator.normal(size=(n, 10))
+    logits[:, 0] += margin + 2.5 * generator.normal(size=n)
+    return -log_softmax(logits, 1)[:, 0]
+
+
+def log_loss(margin: float) -> Callable[[Generator, np.ndarray, float], Drawn]:
+    true = float(np.mean([losses(np.random.default_rng(seed), 10**5, margin).mean() for seed in range(20)]))
+    return lambda generator, of, alike: (Mean("", tuple(losses(generator, len(of), margin)), skewed=True), true, of)
+
+
+def sure(generator: Generator, n: int) -> np.ndarray:
+    """Confidence of a network that is right about 95 times of 100."""
+    logits = 1.5 * generator.normal(size=(n, 10))
+    logits[:, 0] += 4.5 + 1.5 * generator.normal(size=n)
+    return np.exp(log_softmax(logits, 1)).max(1)
+
+
+def calibration(temperature: float) -> Callable[[Generator, np.ndarray, float], Drawn]:
+    """What is right so often as confidence by another temperature says."""
+
+    def truly(confidence: np.ndarray) -> np.ndarray:
+        return (1 + ((1 - confidence) / confidence) ** (1 / temperature)) ** -1
+
+    confidence = sure(np.random.default_rng(0), 10**6)
+    true = float(np.sqrt(np.mean((truly(confidence) - confidence) ** 2)))
+
+    def draw(generator: Generator, of: np.ndarray, alike: float) -> Drawn:
+        own = sure(generator, len(of))
+        return Calibration("", own, generator.random(len(of)) < truly(own)), true, of
+
+    return draw
+
+
+GROUPED = {
     "accuracy 0.8": accuracy,
     "accuracy 0.95": lambda generator, of, alike: accuracy(generator, of, alike, 0.95),
-    "recall 0.8": recall, "F1": f1, "balanced accuracy": balanced, "log loss": log_loss, "IoU": iou, "AUC": auc,
+    "recall 0.8": recall, "F1": f1, "balanced accuracy": balanced, "skewed mean": skewed, "IoU": iou, "AUC": auc,
 }  # fmt: skip
+ALONE = {
+    **GROUPED, "PSNR": psnr, "log loss, 9 of 10 right": log_loss(6.0), "log loss, 99 of 100 right": log_loss(9.0),
+    "ECE, calibrated": calibration(1.0), "ECE, sure by 1.3": calibration(1.3), "ECE, sure by 2": calibration(2.0),
+}  # fmt: skip
+
+
+def beside(measure: Mean | Calibration, generator: Generator) -> tuple[float, float]:
+    """What would be printed without more thought: the normal interval, or percentiles of a bootstrap."""
+    if isinstance(measure, Mean):
+        return intervals.normal(np.array(measure.values))[1:]
+    draws = generator.integers(0, len(measure.right), (200, len(measure.right)))
+    gaps = (measure.right - measure.confidence)[draws]
+    parts = np.minimum((10 * measure.confidence[draws]).astype(int), 9)
+    errors = sum(np.abs((gaps * (parts == part)).sum(1)) for part in range(10)) / len(measure.right)
+    low, high = np.quantile(errors, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def alone(name: str, n: int, rounds: int) -> list[str]:
+    generator, found, plain = np.random.default_rng(1), [], []
+    for draw in range(rounds * {"IoU": 1, "ECE": 3}.get(name[:3], 10)):
+        measure, true, _ = ALONE[name](generator, np.arange(n), 0.3)
+        told = number(measure, "")
+        found.append((told.low <= true <= told.high, true < told.low, true > told.high))
+        if isinstance(measure, Mean) or (isinstance(measure, Calibration) and draw < rounds):
+            low, high = beside(measure, generator)
+            plain.append(low <= true <= high)
+    return [f"{len(found):,}", *percents(np.mean(found, 0)), *(percents([np.mean(plain)]) if plain else [""])]
+
+
+def two(kind: str, generator: Generator, n: int) -> tuple[Measure, Measure, float]:
+    """Measures of the same pictures, some of them hard for both, and the true difference."""
+    hard = generator.normal(size=n)
+    noise = generator.normal(size=(2, n))
+    if kind == "accuracy":
+        ends = np.sqrt(2) * stats.norm.ppf([0.9, 0.87])
+        return Hits("", hard + noise[0] < ends[0]), Hits("", hard + noise[1] < ends[1]), 0.03
+    if kind == "IoU":
+        whole = generator.integers(20, 400, n)
+        one, other = (
+            generator.binomial(whole, stats.norm.cdf(up - hard / 2 + each / 2))
+            for up, each in zip((1.0, 0.9), noise, strict=True)
+        )
+        true = np.diff(stats.norm.cdf(np.array([0.9, 1.0]) / np.sqrt(1.5)))[0]
+        return *(Statistic("", np.stack([each, whole], 1) / 1, ratio) for each in (one, other)), float(true)
+    if kind == "AUC":
+        positive = np.arange(n) % 2 == 0
+        one, other = (hard + each + up * positive for each, up in zip(noise, (1.5, 1.0), strict=True))
+        return AUC("", one, positive), AUC("", other, positive), float(np.diff(stats.norm.cdf([0.5, 0.75]))[0])
+    if kind == "PSNR":
+        return Mean("", tuple(30 + hard + noise[0])), Mean("", tuple(29.8 + hard + noise[1])), 0.2
+    each = [np.logaddexp(0, -margin - 2 * hard - 1.5 * own) for margin, own in zip((3.0, 3.5), noise, strict=True)]
+    points, weights = np.polynomial.hermite_e.hermegauss(199)
+    means = [np.logaddexp(0, -margin - 2.5 * points) @ weights / weights.sum() for margin in (3.0, 3.5)]
+    return *(Mean("", tuple(values), skewed=True) for values in each), float(means[0] - means[1])
+
+
+def apart(kind: str, n: int, rounds: int) -> list[str]:
+    generator, found = np.random.default_rng(2), []
+    for _ in range(rounds * (10 if kind in ("accuracy", "AUC") else 1)):
+        one, other, true = two(kind, generator, n)
+        told = paired(one, other)
+        found.append((told.low <= true <= told.high, true < told.low, true > told.high))
+    return [f"{len(found):,}", *percents(np.mean(found, 0))]
+
+
+def trained(generator: Generator, hard: np.ndarray, seeds: int, deviation: float) -> list[Measure]:
+    """A network of accuracy 0.95 whose seeds lie so far apart; some pictures are hard for any, some for it alone."""
+    own = 3 * hard + generator.normal(size=len(hard))
+    shares = np.clip(0.95 + deviation * generator.normal(size=seeds), 0.5, 0.999)
+    noise = own + 1.5 * generator.normal(size=(seeds, len(hard)))
+    return [Hits("", row / np.sqrt(12.25) < stats.norm.ppf(share)) for row, share in zip(noise, shares, strict=True)]
+
+
+def seeds(n: int, count: int, deviation: float, rounds: int) -> list[str]:
+    """How often each test tells two networks of equal accuracy apart; how often the interval of a mean holds it."""
+    found = []
+    for draw in range(rounds):
+        generator = np.random.default_rng(draw)
+        hard = generator.normal(size=n)
+        one, other = (trained(generator, hard, count, deviation) for _ in range(2))
+        rows = [np.stack([each.right for each in net]).astype(float) for net in (one, other)]
+        both = Hits("", rows[0].ravel() > 0), Hits("", rows[1].ravel() > 0)
+        mean = mean_over_seeds(one, "")
+        found.append((
+            over_seeds(one, other).p <= 0.05, flipped(rows[0].mean(0) - rows[1].mean(0))[0] <= 0.05,
+            paired(*both).p <= 0.05, mean.low <= 0.95 <= mean.high,
+        ))  # fmt: skip
+    return percents(np.mean(found, 0))
+
+
+def folds(n: int, count: int, repeats: int, rounds: int) -> list[str]:
+    """Nearest means of two classes in eight dimensions; its rival sees others of them that tell as much.
+
+    The interval is to hold the accuracy of what is trained on as many pictures; the two differ by nothing.
+    """
+    generator, shift = np.random.default_rng(3), 0.4
+    tested, found, truths = n / count, [], []
+    for _ in range(rounds):
+        truth = np.arange(n) % 2
+        pictures = generator.normal(size=(n, 8)) + shift * (2 * truth[:, None] - 1)
+        scores = np.empty((2, count * repeats))
+        for repeat in range(repeats):
+            fold = generator.permutation(n) % count
+            for place in range(count):
+                own = fold != place
+                for which, columns in enumerate((slice(0, 6), slice(2, 8))):
+                    means = [pictures[own & (truth == kind)][:, columns].mean(0) for kind in (0, 1)]
+                    ahead = (pictures[~own][:, columns] - (means[0] + means[1]) / 2) @ (means[1] - means[0])
+                    scores[which, repeat * count + place] = ((ahead > 0) == truth[~own]).mean()
+                    if not which:
+                        way, middle = means[1] - means[0], (means[0] + means[1]) / 2
+                        ends = [(sign * shift - middle) @ way / np.linalg.norm(way) for sign in (-1, 1)]
+                        truths.append((stats.norm.cdf(ends[1]) + stats.norm.sf(ends[0])) / 2)
+        told, plain = folds_apart(*scores, tested, n - tested), stats.ttest_rel(*scores).pvalue
+        found.append((*over_folds(scores[0], tested, n - tested)[1:], (told is None or told.p) <= 0.05, plain <= 0.05))
+    lows, highs, corrected, plain = np.array(found).T
+    held = (lows <= np.mean(truths)) & (np.mean(truths) <= highs)
+    return percents([held.mean(), corrected.mean(), plain.mean()])
+
+
+def many(n: int, networks: int, rounds: int) -> list[str]:
+    """How often any pair of networks is told apart, where all are equally right."""
+    generator, found = np.random.default_rng(4), []
+    for _ in range(rounds):
+        hard, end = generator.normal(size=n), np.sqrt(2) * stats.norm.ppf(0.9)
+        nets = [Hits("", hard + generator.normal(size=n) < end) for _ in range(networks)]
+        ps = [paired(nets[one], nets[other]).p for one in range(networks) for other in range(one)]
+        found.append((ps[0] <= 0.05, min(holm(ps)) <= 0.05, min(ps) <= 0.05))
+    return percents(np.mean(found, 0))
+
+
+def held(name: str, groups: int, alike: float, uneven: bool, rounds: int) -> list[float]:
+    """How often the interval by groups and that of independent pictures hold the truth, and the width of the first."""
+    generator, found = np.random.default_rng(1), []
+    for _ in range(rounds):
+        measure, true, of = GROUPED[name](generator, members(generator, groups, uneven), alike)
+        by, alone = number(measure, "", of), number(measure, "")
+        found.append((by.low <= true <= by.high, alone.low <= true <= alone.high, by.high - by.low))
+    return list(np.mean(found, 0))
 
 
 def difference(generator: Generator, of: np.ndarray, alike: float, rival: float) -> tuple[Hits, Hits]:
@@ -103,17 +289,7 @@ def difference(generator: Generator, of: np.ndarray, alike: float, rival: float)
     return Hits("", one), Hits("", np.where(same, one, other))
 
 
-def held(name: str, groups: int, alike: float, uneven: bool, rounds: int) -> list[float]:
-    """How often the interval by groups and that of independent pictures hold the truth, and the width of the first."""
-    generator, found = np.random.default_rng(1), []
-    for _ in range(rounds):
-        measure, true, of = DRAWS[name](generator, members(generator, groups, uneven), alike)
-        by, alone = number(measure, "", of), number(measure, "")
-        found.append((by.low <= true <= by.high, alone.low <= true <= alone.high, by.high - by.low))
-    return list(np.mean(found, 0))
-
-
-def differences(groups: int, alike: float, uneven: bool, rounds: int) -> list[float]:
+def differences(groups: int, alike: float, uneven: bool, rounds: int) -> list[str]:
     """The interval of a difference by groups, and by pictures; then how often p < 0.05 where there is none."""
     generator, found = np.random.default_rng(2), []
     for _ in range(rounds):
@@ -123,57 +299,86 @@ def differences(groups: int, alike: float, uneven: bool, rounds: int) -> list[fl
         equal = difference(generator, of, alike, 0.8)
         ps = paired(*equal, of).p, paired(*equal).p
         found.append((by.low <= 0.05 <= by.high, alone.low <= 0.05 <= alone.high, *(p < 0.05 for p in ps)))
-    return list(np.mean(found, 0))
+    return percents(np.mean(found, 0))
 
 
-def rows(rounds: int) -> Iterator[tuple[object, ...]]:
-    for name in DRAWS:
-        for groups in (8, 20, 50, 200):
-            for alike in (0.1, 0.3, 0.5):
-                cells = [held(name, groups, alike, uneven, rounds) for uneven in (False, True)]
-                (even, alone, width), (other, _, _) = cells
-                yield (
-                    name,
-                    groups,
-                    alike,
-                    f"{100 * even:.1f}",
-                    f"{100 * other:.1f}",
-                    f"{100 * alone:.1f}",
-                    f"{width:.3f}",
-                )
+def percents(shares: Sequence[float]) -> list[str]:
+    return [f"{100 * each:.1f}" for each in shares]
+
+
+def of_pictures(rounds: int) -> Iterator[str]:
+    sizes = (60, 400, 1000)
+    yield "## Intervals, where each picture is independent\n"
+    yield "Held: how often the interval holds the true value; it lay below or above in the others. Plain: the normal"
+    yield "interval of a mean, and percentiles of a bootstrap of the plain ECE (ten equal widths, absolute gaps).\n"
+    head = ("what", "n", "draws", "held, %", "below, %", "above, %", "plain, %")
+    yield table(head, [(name, n, *alone(name, n, rounds)) for name in ALONE for n in sizes])
+    yield "\n## Differences on the same pictures\n"
+    kinds = ("accuracy", "PSNR", "log loss", "IoU", "AUC")
+    yield table(head[:6], [(kind, n, *apart(kind, n, rounds)) for kind in kinds for n in sizes])
+
+
+def of_tests(rounds: int) -> Iterator[str]:
+    yield "\n## Over seeds: two networks of accuracy 95 %, equally good\n"
+    yield "How often p <= 0.05, and how often the interval of one network's mean over seeds holds 95 %. Deviation: of"
+    yield "the accuracy of trainings that differ by the seed alone. Beside `over_seeds`: signs flipped picture by"
+    yield "picture, and McNemar's test of all seeds' answers together; neither is used.\n"
+    head = ("n", "seeds", "deviation, points", "over seeds, %", "flips alone, %", "pooled McNemar, %", "mean held, %")
+    cells = [(n, count, sd) for n in (60, 400, 2000) for count in (2, 3, 5) for sd in (0.0, 0.3, 1.0)]
+    cells += [(10000, 3, sd) for sd in (0.0, 0.3, 1.0)]
+    yield table(head, [(n, count, f"{sd:g}", *seeds(n, count, sd / 100, rounds)) for n, count, sd in cells])
+    yield "\n## Over folds: nearest means of two classes\n"
+    yield "How often the interval of the mean holds the accuracy of what is trained on as many pictures, and how often"
+    yield "two that see different features, which tell as much, are told apart; beside it Student's test of folds.\n"
+    cells = [(n, count, repeats) for n in (100, 500) for count, repeats in ((5, 1), (10, 1), (5, 2), (5, 4))]
+    head = ("pictures", "folds", "repeats", "held, %", "corrected t, %", "plain t, %")
+    yield table(head, [(*cell, *folds(*cell, 4 * rounds)) for cell in cells])
+    yield "\n## Many pairs: networks that are right in 90 % each\n"
+    yield "How often the first pair is told apart by McNemar's test, any of all pairs after Holm, and any without it.\n"
+    cells = [(n, networks) for n in (60, 400, 2000) for networks in (3, 5)]
+    yield table(("n", "networks", "one pair, %", "Holm, %", "without, %"), [(*c, *many(*c, 4 * rounds)) for c in cells])
+
+
+def of_groups(rounds: int) -> Iterator[str]:
+    yield "\n## Pictures in groups\n"
+    yield f"Groups of {EACH} pictures, or of sizes that differ (log-normal, deviation 0.8); each has a chance of its"
+    yield "own to be answered rightly, from a beta distribution whose spread gives the intraclass correlation. Beside"
+    yield "each interval by groups stands the one that takes every picture for independent.\n"
+    cells = [(name, groups, alike) for name in GROUPED for groups in (8, 20, 50, 200) for alike in (0.1, 0.5)]
+    rows = []
+    for cell in cells:
+        each = -(-rounds // 5) if cell[0] == "IoU" else 2 * rounds
+        (even, alone, width), (other, _, _) = (held(*cell, uneven, each) for uneven in (False, True))
+        rows.append((*cell[:2], f"{cell[2]:g}", *percents((even, other, alone)), f"{width:.3f}"))
+    yield table(("what", "groups", "correlation", "even, %", "uneven, %", "pictures alone, %", "width"), rows)
+    yield "\nDifferences of two accuracies, paired: how often the interval holds the truth, and how often p is below"
+    yield "0.05 where there is no difference.\n"
+    heads = ("groups", "correlation", "sizes", "by groups, %", "by pictures, %", "p < 0.05 by groups, %", "McNemar, %")
+    cells = [(g, alike, sizes) for g in (8, 20, 50, 200) for alike in (0.1, 0.5) for sizes in ("even", "uneven")]
+    yield table(heads, [(c[0], f"{c[1]:g}", c[2], *differences(*c[:2], c[2] == "uneven", rounds)) for c in cells])
+
+
+PARTS = {"pictures": of_pictures, "tests": of_tests, "groups": of_groups}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--write", action="store_true")
     asked = parser.parse_args()
     rounds = asked.rounds
-    head = ("what", "groups", "correlation", "even, %", "uneven, %", "pictures alone, %", "width")
-    apart = [
-        (groups, alike, sizes, *(f"{100 * each:.1f}" for each in differences(groups, alike, sizes == "uneven", rounds)))
-        for groups in (8, 20, 50, 200)
-        for alike in (0.1, 0.3, 0.5)
-        for sizes in ("even", "uneven")
-    ]
-    heads = ("groups", "correlation", "sizes", "by groups, %", "by pictures, %", "p < 0.05 by groups, %", "McNemar, %")
     lines = [
-        f"# What intervals of 95 % hold where pictures come in groups, {datetime.date.today()}",
+        f"# What intervals hold, and what tests tell, {datetime.date.today()}",
         "",
-        f"`python benchmarks/coverage.py --rounds {rounds} --write`, on {machine()}.",
+        f"`python benchmarks/coverage.py --rounds {rounds} --parts {' '.join(asked.parts)} --write`, on {machine()}.",
         "",
-        *(line for line in str(__doc__).split("--write")[1].strip().splitlines()),
+        f"Each share is of {rounds:,} draws of a known truth, or of more where a draw is quick: of {rounds:,} luck "
+        f"moves 95 % by {196 * (0.95 * 0.05 / rounds) ** 0.5:.1f} points, of ten times as many by a third of that.",
         "",
-        f"Each share is of {rounds:,} draws: luck moves 95 % by {196 * (0.95 * 0.05 / rounds) ** 0.5:.1f} points.",
-        "",
-        table(head, rows(rounds)),
-        "",
-        "Differences of two accuracies, paired: how often the interval holds the truth, and how often p is below 0.05",
-        "where there is no difference.",
-        "",
-        table(heads, apart),
+        *(line for part in asked.parts for line in PARTS[part](rounds)),
     ]
-    publish("coverage", lines, asked.write)
+    publish("-".join(["coverage", *asked.parts]), lines, asked.write)
 
 
 if __name__ == "__main__":

@@ -237,6 +237,15 @@ def test_each_network_of_an_ensemble_keeps_its_own_temperature(runs, pictures):
         np.testing.assert_allclose(probabilities(one.predict(pictures)), expected, atol=1e-6)
 
 
+def test_what_several_have_settled_together_is_the_temperature_of_all(runs, pictures):
+    both = together([run.predictor for run in runs])
+    settled = both.learned(dataclasses.replace(both.task, temperature=2.0))
+    logits = np.log(probabilities(both.predict(pictures))) / 2
+    expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    np.testing.assert_allclose(probabilities(settled.calibrated().predict(pictures)), expected, rtol=1e-5)
+    assert probabilities(settled.predict(pictures)).tolist() == probabilities(both.predict(pictures)).tolist()
+
+
 def test_probabilities_are_calibrated_where_that_is_asked_for_and_no_answer_changes(runs, pictures):
     run = runs[0]
     plain, sure = run.predict(pictures), run.predict(pictures, calibrated=True)
