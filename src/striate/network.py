@@ -71,6 +71,17 @@ def network_for(name: str, task: Task, channels: int, options: Mapping[str, Any]
     return network
 
 
+def answered(outputs: Callable[[Tensor], Tensor], shape: Sequence[int]) -> bool:
+    """Whether a network has an answer for pictures of this shape, which is tried."""
+    try:
+        outputs(torch.zeros(*shape))
+    except (RuntimeError, ValueError) as error:
+        if devices.out_of_memory(error):
+            raise
+        return False
+    return True
+
+
 def autocast(device: torch.device, bfloat16: bool) -> contextlib.AbstractContextManager[Any]:
     """Of the forward pass; weights stay float32."""
     return torch.autocast(device.type, torch.bfloat16) if bfloat16 else contextlib.nullcontext()

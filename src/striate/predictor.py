@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, final
 
@@ -24,10 +24,10 @@ from striate.data.picture.laid import Array, Pixels
 from striate.data.picture.layers import layers_of
 from striate.data.picture.pixels import PIXELS as PIXELS_READ
 from striate.data.picture.pixels import check_most
-from striate.data.preprocess import Preprocess, Views, scaled
+from striate.data.preprocess import LARGEST, Preprocess, Views, scaled
 from striate.data.sources.given import Picture, content, name_of, pictures_of
 from striate.data.sources.holes import Holes, holes_in
-from striate.network import autocast, batch_of, in_parts, inside, refuse_not_finite, starts
+from striate.network import answered, autocast, batch_of, in_parts, inside, refuse_not_finite, starts
 from striate.tasks.prediction import Prediction as Prediction
 from striate.tasks.task import Answer, LabelTask, PictureTask, Task, fills, of_pictures
 
@@ -99,8 +99,7 @@ class Predictor:
         return dataclasses.replace(self, members=(dataclasses.replace(self.members[0], task=task),))
 
     def calibrated(self) -> "Predictor":
-        """The same networks with probabilities by the temperature that each one's validation has settled, or that of
-        all together."""
+        """The same networks, probabilities by the temperature that validation settled of each, or of all together."""
         if self.together is not None:
             return self.learned(self.together.calibrated())
         members = (dataclasses.replace(each, task=each.task.calibrated()) for each in self.members)
@@ -126,32 +125,22 @@ class Predictor:
         `scales`: each network looks at canvases of all these sides instead of its own, and the answers are averaged, as
         Simonyan and Zisserman 2014, section 4.2, and He et al. 2015, section 3.4, did. A UsageError where one cannot.
         """
-        if (views == "ten" or scales) and of_pictures(self.task):
-            cause, given = "looks at parts of a picture are not joined to a whole one", "--looks one"
-            cause, given = ("a picture is answered in its own scale", "leaving it out") if scales else (cause, given)
-            raise UsageError("scales" if scales else "looks", cause, given)
+        if of_pictures(self.task) and (scales or views == "ten"):
+            cause = "looks at parts of a picture, or in other scales, are not joined to a whole one"
+            raise UsageError("scales" if scales else "looks", cause, "leaving it out")
         looks = [
             dataclasses.replace(each, preprocess=dataclasses.replace(each.preprocess, views=views, size=size))
             for each in self.members
             for size in scales or (each.preprocess.size,)
         ]
         for look in looks if scales else ():
-            self._refuse_size(look)
+            way = look.preprocess
+            if not 1 <= way.sides[0] <= LARGEST:
+                raise UsageError("scales", f"{way.sides[0]} is out of range", f"sides from 1 to {LARGEST}")
+            if not answered(partial(self.outputs, look), (1, way.channels, *way.sides)):
+                hint = "other scales, or a network that averages its last maps, such as resnet20"
+                raise UsageError("scales", f"this network has no answer for a canvas of {by(way.sides)}", hint)
         return dataclasses.replace(self, members=tuple(looks))
-
-    def _refuse_size(self, member: Member) -> None:
-        """A UsageError where a network has no answer for a canvas of this size, which is tried."""
-        way, most = member.preprocess, 4096
-        hint = "other scales, or a network that averages its last maps, such as resnet20"
-        if not 1 <= way.sides[0] <= most:
-            raise UsageError("scales", f"{way.sides[0]} is out of range", f"sides from 1 to {most}")
-        try:
-            self.outputs(member, torch.zeros(1, way.channels, *way.sides))
-        except (RuntimeError, ValueError) as error:
-            if devices.out_of_memory(error):
-                raise
-            cause = f"{type(member.network).__name__} has no answer for a canvas of {by(way.sides)}"
-            raise UsageError("scales", cause, hint) from None
 
     def answers(self, batches: Sequence[Batch]) -> tuple[Tensor, Batch]:
         """One answer a picture, (n, ...), and the batch with one row a picture, both where float64 can be had.

@@ -26,7 +26,8 @@ VERSION = 2
 # ITU-R BT.601 luma, as Pillow and JPEG weigh colours.
 LUMA = (0.299, 0.587, 0.114)
 Views = Literal["one", "ten"]
-Side = Annotated[int, Range(224, least=1, most=4096)]
+LARGEST = 4096  # pixels of a canvas from side to side
+Side = Annotated[int, Range(224, least=1, most=LARGEST)]
 Share = Annotated[float, Range(0.5, least=0, most=1)]
 
 
