@@ -156,6 +156,10 @@ def test_folds_are_told_one_by_one_and_compared_by_a_test_that_knows_they_share_
     assert {run.result["subset"] for run in study.runs.values()} == {"test"}
     page = (study.folder / "report.html").read_text()
     assert all(f"fold {place}" in page for place in (1, 2, 3))
+    for model in wanted.models:
+        lines = (study.folder / f"out-of-fold-{model}.csv").read_text().splitlines()
+        assert len(lines) == 1 + 240
+        assert lines[0].startswith("sample,fold,truth,answer")
     assert f"{result.models[0].model} fold by fold: " in study.told()[0]
 
 

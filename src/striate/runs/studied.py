@@ -19,6 +19,11 @@ FORMAT, MOST = 1, 2**26  # of study.json; bytes of a file
 RESULT = "result.json"
 
 
+def in_files(model: str) -> str:
+    """A network's name as files are called: timm:NAME and others have what some file systems do not know."""
+    return model.replace(":", "-").replace("/", "-")
+
+
 @final
 @dataclass(frozen=True)
 class Training:
@@ -68,7 +73,7 @@ class Asked:
 
     def _name(self, model: str, seed: int, repeat: int, fold: int) -> str:
         """resnet20-seed-0, lenet5-fold-2, lenet5-repeat-1-fold-2: what is the same for all is not told."""
-        parts = [model.replace(":", "-").replace("/", "-")]
+        parts = [in_files(model)]
         parts += [f"seed-{seed}"] if self.folds is None or len(self.seeds) > 1 else []
         parts += [f"repeat-{repeat + 1}"] if self.repeats > 1 else []
         return "-".join([*parts, *([f"fold-{fold + 1}"] if self.folds else [])])

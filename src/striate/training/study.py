@@ -19,6 +19,7 @@ from striate.models.catalog import find
 from striate.runs import evaluation, lock, run, studied
 from striate.runs.kept import answered_by
 from striate.runs.openings import STUDY, opening_of, record_opening, sealed_set, times_opened
+from striate.runs.out_of_fold import out_of_fold
 from striate.runs.ranking import Ranking, ranked
 from striate.runs.run import Run
 from striate.runs.studied import Asked, Result, Row
@@ -116,6 +117,8 @@ def decide(
         opened = {name: run.open_run(each.folder) for name, each in runs.items()}
         tested = ranked(study.asked, opened, "test")
         more = {"openings": max(1, times_opened(study.folder, sealed_set(next(iter(opened.values())).facts)["digest"]))}
+    if study.asked.folds is not None:
+        _pool(study, runs, listener)
     first = next(iter(runs.values()))
     result = Result(
         subset=subset,  # type: ignore[arg-type]
@@ -129,6 +132,17 @@ def decide(
     )
     durable.write_json(study.folder / studied.RESULT, dataclasses.asdict(result))
     return result
+
+
+def _pool(study: Study, runs: Mapping[str, Run], listener: Listener) -> None:
+    """A table of each network's answers for what its folds held out, where all of these ended."""
+    for model in study.asked.models:
+        own = [runs[each.name] for each in study.asked.trainings if each.model == model and each.name in runs]
+        name = f"out-of-fold-{studied.in_files(model)}.csv"
+        try:
+            out_of_fold(own).write(study.folder / name)
+        except StriateError as error:
+            listener.say(f"no {name}: {error.cause}")
 
 
 def _open(study: Study, runs: Mapping[str, Run], listener: Listener, data: Data | None) -> None:
