@@ -60,7 +60,7 @@ def test_two_then_one_then_two_processes_over_two_kills_train_what_one_trains(tm
     for folder in (broken, whole):
         folder.mkdir(parents=True)
     alone = started(1, trains, whole, 0, -1, None, False)
-    assert ended(started(2, trains, broken, 1, 2, signal.SIGKILL, False), 30) == [4, -signal.SIGKILL]
+    assert ended(started(2, trains, broken, 1, 2, signal.SIGKILL, False)) == [4, -signal.SIGKILL]
     (run,) = broken.glob(RUN)
     said = (broken.parent / "said 0").read_text()
     assert said == f"{run}: one of its other processes has ended. Try: striate train --resume {run}"
@@ -76,15 +76,18 @@ def test_two_then_one_then_two_processes_over_two_kills_train_what_one_trains(tm
     assert (then, now) == ([True, False], [False, True]), "it is said that their number changed"
 
 
-def test_a_process_that_is_silent_ends_the_others(tmp_path, monkeypatch):
+@pytest.mark.parametrize("silent", [0, pytest.param(1, marks=pytest.mark.whole)])
+def test_a_process_that_is_silent_ends_the_others(tmp_path, monkeypatch, silent):
+    """Also the first one, which keeps the place where they met."""
     monkeypatch.setattr(pulse, "EVERY", 1.0)
     (tmp_path / "runs").mkdir()
-    first, second = started(2, trains, tmp_path / "runs", 1, 2, signal.SIGSTOP, False, 1)
-    first.join(30)
+    members = started(2, trains, tmp_path / "runs", silent, 2, signal.SIGSTOP, False, 1)
+    left = members[1 - silent]
+    left.join(60)
     try:
-        assert first.exitcode == 4
+        assert left.exitcode == 4
     finally:
-        for each in (first, second):
+        for each in members:
             each.kill()
             each.join()
 
@@ -94,7 +97,7 @@ def test_why_another_process_ended_is_said_by_the_first(tmp_path):
         raise DataError("pictures/7.png", "cannot be read any more", "another disk")
 
     (tmp_path / "runs").mkdir()
-    assert ended(started(2, trains, tmp_path / "runs", 1, 2, fail, False, 1), 30) == [4, 3]
+    assert ended(started(2, trains, tmp_path / "runs", 1, 2, fail, False, 1)) == [4, 3]
     assert "its process 1 has ended: pictures/7.png: cannot be read any more. Try" in (tmp_path / "said 0").read_text()
 
 

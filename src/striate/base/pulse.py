@@ -20,35 +20,46 @@ LEFT = "left"
 
 @final
 class Pulse:
-    """A thread of this process; `speaks`: it says in one sentence why it ends all."""
+    """Two threads of this process: one asks, and may wait for ever for an answer; one counts how long there is no news.
+
+    `speaks`: it says in one sentence why it ends all.
+    """
 
     def __init__(self, store: "Store", rank: int, world: int, speaks: bool) -> None:
         self._store, self._rank, self._next, self._speaks = store, rank, (rank + 1) % world, speaks
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="pulse", daemon=True)
-        self._thread.start()
+        self._over, self._news, self._missed_most = threading.Event(), 0, UNMET
+        self._asking, self._counting = (
+            threading.Thread(target=work, name="pulse", daemon=True) for work in (self._ask, self._count)
+        )
+        self._asking.start()
+        self._counting.start()
 
     def end(self) -> None:
         """This process leaves the group, and is not missed."""
         self._over.set()
-        self._thread.join(10 * EVERY)
+        self._counting.join()
+        self._asking.join(EVERY)
 
-    def _beat(self) -> None:
-        heard, missed, beats = b"", 0, 0
+    def _ask(self) -> None:
+        heard, beats, place = b"", 0, f"pulse {self._next}"
         try:
             while not self._over.wait(EVERY if beats else 0):
                 beats += 1
                 self._store.set(f"pulse {self._rank}", str(beats))
-                place = f"pulse {self._next}"
                 now = self._store.get(place) if self._store.check([place]) else b""
-                missed = 0 if now == LEFT.encode() or now != heard else missed + 1
-                heard = now
-                if missed >= (MISSED if heard else UNMET):
-                    self._give_up(f"process {self._next} has not been heard of for {missed * EVERY:.0f} seconds")
+                if now not in (b"", heard) or now == LEFT.encode():
+                    heard, self._news, self._missed_most = now, self._news + 1, MISSED
             self._store.set(f"pulse {self._rank}", LEFT)
         except RuntimeError:  # the store is gone, and with it the process that kept it
             if not self._over.is_set():
                 self._give_up("the place where the processes met is gone")
+
+    def _count(self) -> None:
+        missed = known = 0
+        while not self._over.wait(EVERY):
+            missed, known = (0 if self._news > known else missed + 1), self._news
+            if missed >= self._missed_most:
+                self._give_up(f"process {self._next} has not been heard of for {missed * EVERY:.0f} seconds")
 
     def _give_up(self, cause: str) -> None:
         """The thread that trains may wait for the others for ever: this process ends as if it were killed."""
