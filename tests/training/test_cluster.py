@@ -12,6 +12,7 @@ from small import Notes
 from striate.base.errors import MachineError
 from striate.training.execution import Carried
 from striate.training.many import train_many
+from striate.training.recipe import recipe_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("many"), pytest.mark.filterwarnings("default")]
 
@@ -23,8 +24,9 @@ def cluster():
         yield cluster
 
 
-def test_two_workers_of_which_one_is_killed_give_the_bits_of_this_machine(tmp_path, pictures, cluster):
-    asked = recipes(pictures, 5)
+def test_five_folds_on_two_workers_of_which_one_is_killed_have_the_bits_of_this_machine(tmp_path, cluster):
+    values = {"data": "digits", "epochs": 2, "keep_sealed": True}
+    asked = {f"fold-{fold}": recipe_of(fold=f"{fold}/5", **values) for fold in range(1, 6)}
     here = train_many(asked, tmp_path / "here", Carried(threads=1), Notes())
     killed = []
 
@@ -44,6 +46,7 @@ def test_two_workers_of_which_one_is_killed_give_the_bits_of_this_machine(tmp_pa
     assert killed
     assert {each.cause for each in there.values()} == {""}
     assert found(there) == found(here)
+    assert {each.run.result["subset"] for each in there.values()} == {"held"}
 
 
 def test_a_scheduler_that_does_not_answer_is_told(tmp_path, pictures):
