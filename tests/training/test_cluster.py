@@ -31,8 +31,7 @@ def test_five_folds_on_two_workers_of_which_one_is_killed_have_the_bits_of_this_
     killed = []
 
     def kill():
-        name = next(iter(asked))
-        until(lambda: in_the_middle(tmp_path / "there", name))
+        until(lambda: any(in_the_middle(tmp_path / "there", name) for name in asked))
         worker = cluster.workers[0]
         killed.append(worker.pid)
         os.kill(worker.pid, signal.SIGKILL)

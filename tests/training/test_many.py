@@ -50,7 +50,7 @@ def in_the_middle(folder, name):
     return bool(saved) and lock.is_held(folder / name) and not (folder / name / "result.json").exists()
 
 
-def until(true, seconds=120):
+def until(true, seconds=600):
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "nothing came of it"
