@@ -25,6 +25,7 @@ RECIPE = {"epochs": 1, "batch": 16, "size": 16, "model": "resnet20", "keep_seale
 # What tells when and where something was done, and which bytes the sealed pictures have.
 APART = {
     "id", "began", "seconds", "timings", "command", "path", "root", "fingerprint", "test", "study", "report", "latency",
+    "spent",
 }  # fmt: skip
 
 
@@ -70,8 +71,16 @@ def study(home: Path, data: Path) -> None:
     (home / "said.txt").write_text(str(striate.compare(*open_study(folder).runs.values())))
 
 
+def choice(home: Path, data: Path) -> None:
+    """Two networks in a budget, and which one is taken."""
+    limits = {"max_params": "65K", "epochs": 1, "batch": 16, "keep_sealed": True}
+    (home / "said.txt").write_text(
+        str(striate.choose(data, runs=home / "made", threads=1, quiet=True, **limits).asked.answer)
+    )
+
+
 # A row for each way that leads from data to something that is told; they may leave what they like in `home`.
-WAYS = (training, study)
+WAYS = (training, study, choice)
 
 
 def everything(home: Path) -> dict[str, object]:

@@ -42,19 +42,20 @@ def candidates(
     """
     kind = registry.found(plan.task.name)[0]
     names = [name for name, entry in catalog().items() if entry.task in kind.networks]
+    rates = None if limits.time is None else machine.rates("cpu")
     found: list[Candidate] = []
     removed: dict[str, str] = {}
     for done, name in enumerate(names, start=1):
         listener.progress("counting and timing networks", done, len(names))
         try:
-            found.append(_candidate(name, recipe, plan, limits))
+            found.append(_candidate(name, recipe, plan, limits, rates))
         except (Removed, StriateError) as error:
             removed[name] = error.cause if isinstance(error, StriateError) else str(error)
     kept, thinned = thin(found)
     return kept, removed | thinned
 
 
-def _candidate(name: str, recipe: Recipe, plan: Plan, limits: Limits) -> Candidate:
+def _candidate(name: str, recipe: Recipe, plan: Plan, limits: Limits, rates: machine.Rates | None) -> Candidate:
     """What is known of a network that keeps within the limits; else `Removed`, by what is known soonest."""
     entry = find(name)
     size = plan.recipe.size if "size" in plan.chosen and not entry.fixed else recipe.size
@@ -64,9 +65,10 @@ def _candidate(name: str, recipe: Recipe, plan: Plan, limits: Limits) -> Candida
     _within("parameters", parameters, limits.parameters, roughly)
     shape = (plan.task.channels(fit.recipe.channels or 3)[0], *sides(fit.recipe.size or entry.input[-1]))
     macs = count(fit.net, shape).macs
-    pictures = len(plan.units.within(plan.split.train)) * (fit.recipe.epochs or 1)
-    least = machine.rates("cpu").least(STEP * macs * pictures, 0, bfloat16=plan.machine.bfloat16)
-    _within("least time of its training", least, limits.time, duration)
+    if rates is not None:
+        pictures = len(plan.units.within(plan.split.train)) * (fit.recipe.epochs or 1)
+        least = rates.least(STEP * macs * pictures, 0, bfloat16=plan.machine.bfloat16)
+        _within("least time of its training", least, limits.time, duration)
     if limits.memory is not None:
         peak = peak_of(fit.net, shape, fit.recipe.batch or 1, autocast=plan.machine.bfloat16)
         _within("memory of a training step", peak.bytes, limits.memory, readable_bytes)
