@@ -171,7 +171,7 @@ def test_as_a_person_types_it(tmp_path, capsys):
     )  # fmt: skip
     folder = tmp_path / "digits-study-1"
     assert code == 0, err
-    assert [each["network"] for each in rows(out.partition("\naccuracy")[0])] == [
+    assert [each["network"] for each in rows(out[out.index("network\t") :].partition("\naccuracy")[0])] == [
         row.model for row in open_study(folder).result.models
     ]
     assert re.search(r"(beats|cannot be told apart from) \w+ on the same 359 validation pictures", out)

@@ -10,11 +10,12 @@ import numpy as np
 from striate.base import words
 from striate.base.errors import RunError
 from striate.evaluate.contrasts import Contrast, contrasts, known
-from striate.evaluate.folds import METHOD, folds_apart, over_folds
-from striate.evaluate.numbers import OF_FOLDS, Number, is_mean
+from striate.evaluate.folds import folds_apart
+from striate.evaluate.numbers import Number, is_mean
 from striate.evaluate.paired import Paired
 from striate.evaluate.seeds import mean_over_seeds, over_seeds
 from striate.runs.compared import Answers, answers
+from striate.runs.out_of_fold import mean_over_folds
 from striate.runs.run import Run
 from striate.runs.studied import Asked, Result, Row, Training
 
@@ -74,25 +75,14 @@ def _over_seeds(asked: Asked, kept: Mapping[Training, Answers], subset: str) -> 
 def _over_folds(asked: Asked, kept: Mapping[Training, Answers], tested: float, trained: float) -> Ranking:
     """Each fold's value, the mean over seeds of it, and Nadeau and Bengio's interval of the mean over folds."""
     values: dict[str, dict[str, float]] = {}
-    for model in asked.models:
-        by_fold: dict[str, list[float]] = {}
-        for each, found in kept.items():
-            if each.model == model:
-                by_fold.setdefault(str(each.fold), []).append(_value(found.number("held")))
-        if by_fold:
-            values[model] = {fold: float(np.mean(own)) for fold, own in by_fold.items()}
-    one = next(iter(kept.values())).number("held")
-    mean = is_mean(one.method)
     numbers = {}
-    for model, own in values.items():
-        value, low, high = over_folds(np.array([*own.values()]), tested, trained)
-        if not mean:
-            low, high = max(0.0, low), min(1.0, high)
-        ends = [None if math.isnan(each) else each for each in (value, low, high)]
-        told = ends if None not in ends else [None, None, None]
-        n = sum(found.number("held").n for each, found in kept.items() if each.model == model)
-        method = OF_FOLDS if mean else METHOD
-        numbers[model] = Number(one.name, told[0], n, "held", told[1], told[2], method)
+    for model in asked.models:
+        own = [(str(each.fold), found.number("held")) for each, found in kept.items() if each.model == model]
+        if own:
+            numbers[model] = mean_over_folds(own, tested, trained)
+            by_fold = {fold: [_value(each) for place, each in own if place == fold] for fold, _ in own}
+            values[model] = {fold: float(np.mean(several)) for fold, several in by_fold.items()}
+    mean = is_mean(next(iter(kept.values())).number("held").method)
     order = _order(numbers)
 
     def between(first: str, second: str) -> tuple[tuple[float, float], Paired | None, int]:

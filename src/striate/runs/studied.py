@@ -110,7 +110,6 @@ class Result:
     models: tuple[Row, ...]
     pairs: tuple[Mapping[str, Any], ...]
     test_pairs: tuple[Mapping[str, Any], ...] = ()
-    pooled: Number | None = None
     failed: Mapping[str, str]
     openings: Count | None = None
     sealed: Count = 0
