@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from striate.evaluate.contrasts import contrasts, p_of
 from striate.evaluate.holm import holm
 from striate.evaluate.paired import Paired, paired
+from striate.runs.ranking import shown
 from striate.tasks.measures import Hits
 
 rights = st.lists(st.lists(st.booleans(), min_size=40, max_size=40), min_size=2, max_size=5)
@@ -77,3 +78,11 @@ def test_two_of_which_nothing_can_be_told_are_not_told_apart():
     (found,) = contrasts(["a", "b"], lambda one, other: ((math.nan, math.nan), None, 0), "val", mean=True)
     assert str(found) == "a cannot be told apart from b: too few, or too much alike, to tell"
     assert (found.p, found.short_of, found.as_dict()["values"]) == (1.0, None, [None, None])
+
+
+def test_of_many_the_first_is_told_beside_each_other_one_wherever_it_stands():
+    numbers = np.random.default_rng(0)
+    found = of([numbers.random(60) < share for share in (0.9, 0.8, 0.7, 0.6, 0.5)])
+    told = shown(found, ["c", "a", "b", "d", "e"])
+    assert sorted((each.one, each.other) for each in told) == [("c", "a"), ("c", "b"), ("c", "d"), ("c", "e")]
+    assert shown(found, ["a", "b", "c", "d"]) == found

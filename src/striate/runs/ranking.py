@@ -107,7 +107,10 @@ def _order(numbers: Mapping[str, Number]) -> list[str]:
 
 def shown(pairs: Sequence[Contrast], models: Sequence[str]) -> list[Contrast]:
     """Those a person is told of: all, or of many networks the first beside each other one."""
-    return [each for each in pairs if len(models) <= EVERY or each.one == models[0]]
+    if len(models) <= EVERY:
+        return list(pairs)
+    first = models[0]  # of the test it may be another one's second
+    return [each if each.one == first else each.turned() for each in pairs if first in (each.one, each.other)]
 
 
 def of_fold(row: Row, value: float | None) -> str:
