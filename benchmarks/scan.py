@@ -32,7 +32,7 @@ def status(name):
 began, before = float(sys.argv[1]), status("VmRSS")
 import striate
 from striate.base.errors import Interrupted
-from striate.face import Silent
+from striate.training.execution import Silent
 class First(Silent):
     told = None
     def say(self, text):

@@ -9,7 +9,7 @@ from striate.tasks import registry
 
 SRC = Path(__file__).parents[1] / "src" / "striate"
 KNOWN = {"registry", "task", "measures", "prediction"}
-ROOMS = ("training", "runs", "evaluate", "report", "shell", "data", "predictor.py", "face.py")
+ROOMS = ("training", "runs", "evaluate", "report", "shell", "data", "predictor.py", "face")
 FILES = sorted(
     path for room in ROOMS for path in ([SRC / room] if room.endswith(".py") else (SRC / room).rglob("*.py"))
 )

@@ -6,7 +6,7 @@ from PIL import Image
 
 from small import Notes, digest, photographs, photographs_with_masks, train
 from striate.base.errors import UsageError
-from striate.face import write_report
+from striate.face.finished import write_report
 from striate.predictor import together
 from striate.training.execution import Execution
 from striate.training.recipe import read_toml, recipe_of

@@ -13,14 +13,14 @@ os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 if TYPE_CHECKING:
     from striate.cost.count import count as count
-    from striate.face import audit as audit
-    from striate.face import choose as choose
-    from striate.face import compare as compare
-    from striate.face import ensemble as ensemble
-    from striate.face import out_of_fold as out_of_fold
-    from striate.face import study as study
-    from striate.face import train as train
-    from striate.face import write_report as write_report
+    from striate.face.auditing import audit as audit
+    from striate.face.finished import compare as compare
+    from striate.face.finished import ensemble as ensemble
+    from striate.face.finished import out_of_fold as out_of_fold
+    from striate.face.finished import write_report as write_report
+    from striate.face.many import choose as choose
+    from striate.face.many import study as study
+    from striate.face.training import train as train
     from striate.models.build import build as build
     from striate.models.catalog import catalog as catalog
     from striate.runs.run import list_runs as list_runs
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
     from striate.runs.study import open_study as open_study
 
 _PLACES = {
-    "audit": "striate.face",
+    "audit": "striate.face.auditing",
     "build": "striate.models.build",
     "catalog": "striate.models.catalog",
-    "compare": "striate.face",
-    "choose": "striate.face",
+    "compare": "striate.face.finished",
+    "choose": "striate.face.many",
     "count": "striate.cost.count",
-    "ensemble": "striate.face",
+    "ensemble": "striate.face.finished",
     "list_runs": "striate.runs.run",
     "open_run": "striate.runs.run",
     "open_study": "striate.runs.study",
-    "out_of_fold": "striate.face",
-    "study": "striate.face",
-    "train": "striate.face",
-    "write_report": "striate.face",
+    "out_of_fold": "striate.face.finished",
+    "study": "striate.face.many",
+    "train": "striate.face.training",
+    "write_report": "striate.face.finished",
 }
 __all__ = [
     "audit", "build", "catalog", "compare", "count", "ensemble", "list_runs", "open_run", "open_study", "out_of_fold",

@@ -14,12 +14,12 @@ from striate.training.recipe import Recipe
 
 def _audit(data: str, /, *, page: Path | None = None, force: Force = False, json: Json = False, **reading: Any) -> None:
     refuse_force(force, page)
-    from striate import face
     from striate.base.screen import Screen
+    from striate.face.auditing import looked_through
 
     given = {name: value for name, value in reading.items() if value is not None}
     with Screen(quiet=True) as screen:
-        found = face.looked_through(data, page, force, screen, given)
+        found = looked_through(data, page, force, screen, given)
     if json:
         print_json({**found.as_dict(), "page": None if page is None else str(page)})
         return

@@ -26,8 +26,8 @@ def _choose(
     command: str = "",
     **recipe: Any,
 ) -> None:
-    from striate import face
     from striate.base.screen import Screen
+    from striate.face.many import carry_out_choice
     from striate.training.execution import Carried, Execution
 
     if resume is not None and data is not None:
@@ -35,7 +35,7 @@ def _choose(
     limits = {"max_latency": max_latency, "max_params": max_params, "max_memory": max_memory, "time": time}
     with Screen(quiet=json) as screen:
         carried = Carried(on, jobs, threads, Execution(runs, command=command))
-        found = face.carry_out_choice(data, resume, limits, recipe, carried, screen)
+        found = carry_out_choice(data, resume, limits, recipe, carried, screen)
     if json:
         print_json(found.as_dict())
         return

@@ -34,11 +34,11 @@ def ensemble(
     runs
         Where run folders are made.
     """
-    from striate import face
     from striate.base.screen import Screen
+    from striate.face.finished import put_together
 
     with Screen(quiet=json) as screen:
-        run = face.put_together(members, weigh, average, keep_sealed, runs, screen, command)
+        run = put_together(members, weigh, average, keep_sealed, runs, screen, command)
     if json:
         print_json({"run": str(run.folder), "report": str(run.folder / "report.html"), "result": run.result})
         return

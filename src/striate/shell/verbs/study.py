@@ -32,8 +32,8 @@ def _study(
     command: str = "",
     **recipe: Any,
 ) -> None:
-    from striate import face
     from striate.base.screen import Screen
+    from striate.face.many import carry_out_study
     from striate.report.study import networks
     from striate.training.execution import Carried, Execution
 
@@ -43,7 +43,7 @@ def _study(
     with Screen(quiet=json) as screen:
         disk = None if canvases is None else parse_bytes(canvases, "--canvases")
         execution = Execution(runs, workers, memory, save_every, None, command, not no_cache, disk)
-        found = face.carry_out_study(data, resume, asked, recipe, Carried(on, jobs, threads, execution), screen)
+        found = carry_out_study(data, resume, asked, recipe, Carried(on, jobs, threads, execution), screen)
     result, page = found.result, found.folder / "report.html"
     if json or result is None:
         print_json({"study": str(found.folder), "report": str(page), "result": result and result.as_dict()})

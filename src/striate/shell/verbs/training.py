@@ -32,8 +32,8 @@ def _train(
     command: str = "",
     **recipe: Any,
 ) -> None:
-    from striate import face
     from striate.base.screen import Screen
+    from striate.face.training import carry_out
     from striate.training.execution import Execution
 
     if resume is not None and data is not None:
@@ -43,7 +43,7 @@ def _train(
     with Screen(quiet=json) as screen:
         disk = None if canvases is None else parse_bytes(canvases, "--canvases")
         execution = Execution(runs, workers, memory, save_every, tensorboard, command, not no_cache, disk, keep_epochs)
-        run = face.carry_out(data if moved is None else moved, resume, recipe, execution, screen)
+        run = carry_out(data if moved is None else moved, resume, recipe, execution, screen)
     if run is None:  # not the first of several processes
         return
     if json:

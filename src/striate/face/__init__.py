@@ -1,0 +1,1 @@
+"""The public calls that join floors. What is asked is read before torch is imported, which takes seconds."""
