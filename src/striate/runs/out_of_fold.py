@@ -23,7 +23,6 @@ from striate.runs import subsets
 from striate.runs.compared import asked_of
 from striate.runs.openings import sealed_set
 from striate.runs.run import Run
-from striate.tasks.classify import Classify
 from striate.tasks.task import Rows, Task
 
 FILE = "out-of-fold.csv"
@@ -73,10 +72,10 @@ class OutOfFold:
     @property
     def suspects(self) -> tuple[Suspect, ...] | None:
         """Labels that are doubted, by place in split.csv, the most doubted first; None where no classes are told."""
-        if not isinstance(self.task, Classify):
+        believed = self.task.believed(self.rows)
+        if believed is None:
             return None
-        answers, labels = self.rows[:, :-1], self.rows[:, -1].astype(np.int64)
-        found = suspects(self.task.probabilities(answers), labels, self.task.classes)
+        found = suspects(*believed, self.task.classes)
         return tuple(replace(each, place=int(self.samples[each.place])) for each in found)
 
 

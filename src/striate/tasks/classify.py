@@ -17,6 +17,7 @@ from striate.base.sections import Card, Cards, Matrix, NumberTable, Section
 from striate.base.tables import Table
 from striate.data.feed import Batch
 from striate.data.picture.laid import Array, Pixels
+from striate.data.samples import Indices
 from striate.layers import Heads
 from striate.tasks import reliability
 from striate.tasks.measures import Calibration, Dice, Hits, Mean, Measure, Recalls
@@ -117,6 +118,10 @@ class Classify(Usual):
         ])  # fmt: skip
         logs = torch.logsumexp(each + shares.log().view(-1, *[1] * outputs[0].ndim), 0)
         return logs * float(tasks[0].divisor)
+
+    def believed(self, kept: Rows) -> tuple[Rows, Indices]:
+        logits, targets = _split(kept)
+        return self.probabilities(logits), targets
 
     def joined_rows(self, kept: Sequence[Rows], weights: Sequence[float], tasks: Sequence[Any]) -> Rows:
         logits = self.joined([torch.from_numpy(_split(rows)[0].T) for rows in kept], weights, tasks)

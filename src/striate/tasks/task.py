@@ -153,6 +153,11 @@ class AnyTask(Protocol):
         """
         ...
 
+    def believed(self, kept: Rows) -> tuple[Rows, Indices] | None:
+        """The probability of each class, (n, classes), and the class that each picture was given, (n,); None where
+        whole pictures are given none."""
+        ...
+
     def joined_rows(self, kept: Sequence[Rows], weights: Sequence[float], tasks: Sequence["Task"]) -> Rows | None:
         """The rows of several networks together, from those of each: of the same pictures in one order.
 
@@ -246,6 +251,9 @@ class Usual:
         return targets
 
     def partner(self, pictures: int) -> nn.Module | None:
+        return None
+
+    def believed(self, kept: Rows) -> tuple[Rows, Indices] | None:
         return None
 
     def joined_rows(self, kept: Sequence[Rows], weights: Sequence[float], tasks: Sequence[Any]) -> Rows | None:
