@@ -67,7 +67,8 @@ def test_groups_are_kept_together_counted_and_drawn_also_after_a_stop(tmp_path: 
     assert again.numbers["numbers"] == whole.result["numbers"]
     material = collect.collect(whole)
     assert any("Intervals and tests draw groups." in note for note in material.notes)
-    assert material.sections[1].blocks[0].rows[0][2]["recall"]["groups"] <= counts["test"]
+    (classes,) = (each for each in material.sections if each.name == "classes")
+    assert classes.blocks[0].rows[0][2]["recall"]["groups"] <= counts["test"]
 
 
 def test_the_split_of_a_run_is_that_of_another_and_no_subset_may_part_a_group(tmp_path: Path) -> None:

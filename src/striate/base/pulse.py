@@ -65,5 +65,6 @@ class Pulse:
         """The thread that trains may wait for the others for ever: this process ends as if it were killed."""
         if self._speaks:
             hint = "striate train --resume with its run folder goes on where it was saved"
-            print(f"error[run]: several processes: {cause}. Try: {hint}", file=sys.stderr, flush=True)
+            sys.stderr.write(f"error[run]: several processes: {cause}. Try: {hint}\n")
+            sys.stderr.flush()
         os._exit(4)

@@ -1,6 +1,7 @@
 """Where a run comes from, as a page says it: when it began, what was typed, how long it took, on what."""
 
 import ast
+import re
 import shlex
 from collections.abc import Mapping
 from pathlib import PurePosixPath, PureWindowsPath
@@ -34,7 +35,7 @@ def name_of(path: str) -> str:
 def _without_folders(command: str) -> str:
     """A command line, or a call of Python's, with the names of paths alone; nothing where it is neither."""
     try:
-        if not command.startswith("striate.") or not command.endswith(")"):
+        if not re.match(r"striate\.\w+\(", command):
             return " ".join(map(_typed, shlex.split(command)))
         tree = ast.parse(command, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):

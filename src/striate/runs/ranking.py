@@ -130,7 +130,7 @@ def sentences(result: Result) -> list[str]:
     pairs = shown([known(each) for each in result.pairs], models)
     said += [f"{each}." for each in pairs]
     if result.pairs and len(pairs) < len(result.pairs):
-        said.append(f"All {len(result.pairs)} pairs stand on the page.")
+        said.append(f"The page has all: {words.many(len(result.pairs), 'pair')}.")
     if result.subset == "val":
         said.append("Decided on validation pictures, which also chose each epoch: their numbers flatter all alike.")
     if result.openings is not None:

@@ -149,7 +149,7 @@ class Run:
     def _refuse_several(self) -> None:
         """A RunError of an ensemble, for what means one network."""
         if self.several:
-            cause = f"an ensemble of {len(self.facts[MEMBERS])} networks, and this takes one"
+            cause = f"an ensemble of {words.many(len(self.facts[MEMBERS]), 'network')}, and this takes one"
             raise RunError(self.folder, cause, f"the run of one of them, such as {self.facts[MEMBERS][0]['run']}")
 
     @cached_property
