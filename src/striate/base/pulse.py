@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch._C._distributed_c10d import Store
 
 EVERY = 3.0  # seconds between two beats
+SOON = 0.05  # the same until the next one is heard
 MISSED = 6  # beats of one's own without one of the next: a machine that sleeps as a whole misses none
 UNMET = 200  # the same before its first one, while it still starts
 LEFT = "left"
@@ -43,7 +44,7 @@ class Pulse:
     def _ask(self) -> None:
         heard, beats, place = b"", 0, f"pulse {self._next}"
         try:
-            while not self._over.wait(EVERY if beats else 0):
+            while not self._over.wait(EVERY if heard else SOON if beats else 0):
                 beats += 1
                 self._store.set(f"pulse {self._rank}", str(beats))
                 now = self._store.get(place) if self._store.check([place]) else b""
