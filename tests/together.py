@@ -1,4 +1,4 @@
-"""Several processes that work as one, forked from a test: they have torch loaded already."""
+"""Several processes that work as one, for a test: they have torch loaded already."""
 
 import multiprocessing
 import os
@@ -6,7 +6,9 @@ import signal
 import socket
 import traceback
 
-from striate.base import processes
+import cloudpickle
+
+from striate.base import processes, pulse
 
 
 def free_port():
@@ -15,25 +17,34 @@ def free_port():
         return taken.getsockname()[1]
 
 
-def started(count, work, *given):
-    """Processes of one group, each of which calls work(*given)."""
-    port, context = free_port(), multiprocessing.get_context("fork")
+def started(count, work, *given, beat=None):
+    """Processes of one group, each of which calls work(*given); `beat`: seconds between those of a pulse.
 
-    def member(rank):
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_DFL)
-        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "RANK": str(rank), "LOCAL_RANK": str(rank)}
-        os.environ |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
-        try:
-            work(*given)
-        except Exception:
-            traceback.print_exc()
-            raise
-
-    members = [context.Process(target=member, args=(rank,)) for rank in range(count)]
+    They are copies of a process that has no threads: whoever is copied in the middle of a test's own may wait for ever.
+    """
+    context, port = multiprocessing.get_context("forkserver"), free_port()
+    context.set_forkserver_preload(
+        ["striate.training.train", "torch._dynamo", "sklearn.datasets", "sklearn.svm", "pytest"]
+    )
+    told = cloudpickle.dumps((work, given))
+    members = [context.Process(target=_member, args=(rank, count, port, beat, told)) for rank in range(count)]
     for each in members:
         each.start()
     return members
+
+
+def _member(rank, count, port, beat, told):
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "RANK": str(rank), "LOCAL_RANK": str(rank)}
+    os.environ |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
+    pulse.EVERY = beat or pulse.EVERY
+    work, given = cloudpickle.loads(told)
+    try:
+        work(*given)
+    except Exception:
+        traceback.print_exc()
+        raise
 
 
 def ended(members, seconds=300):

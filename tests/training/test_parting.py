@@ -77,11 +77,10 @@ def test_two_then_one_then_two_processes_over_two_kills_train_what_one_trains(tm
 
 
 @pytest.mark.parametrize("silent", [0, pytest.param(1, marks=pytest.mark.whole)])
-def test_a_process_that_is_silent_ends_the_others(tmp_path, monkeypatch, silent):
+def test_a_process_that_is_silent_ends_the_others(tmp_path, silent):
     """Also the first one, which keeps the place where they met."""
-    monkeypatch.setattr(pulse, "EVERY", 1.0)
     (tmp_path / "runs").mkdir()
-    members = started(2, trains, tmp_path / "runs", silent, 2, signal.SIGSTOP, False, 1)
+    members = started(2, trains, tmp_path / "runs", silent, 2, signal.SIGSTOP, False, 1, beat=1.0)
     left = members[1 - silent]
     left.join(60)
     try:
@@ -101,9 +100,10 @@ def test_why_another_process_ended_is_said_by_the_first(tmp_path):
     assert "its process 1 has ended: pictures/7.png: cannot be read any more. Try" in (tmp_path / "said 0").read_text()
 
 
-def test_one_that_waits_long_is_waited_for(tmp_path, monkeypatch):
+def test_one_that_waits_long_is_waited_for(tmp_path):
     """Longer than a silent one would be: what counts is that it lives."""
-    monkeypatch.setattr(pulse, "EVERY", 0.5)
     (tmp_path / "runs").mkdir()
-    members = started(2, trains, tmp_path / "runs", 1, 2, lambda: time.sleep((pulse.MISSED + 2) * 0.5), False, 1)
+    members = started(
+        2, trains, tmp_path / "runs", 1, 2, lambda: time.sleep(0.5 * (pulse.MISSED + 2)), False, 1, beat=0.5
+    )
     assert ended(members) == [0, 0]
