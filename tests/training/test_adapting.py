@@ -35,7 +35,9 @@ def before(tmp_path_factory):
     return train(tmp_path_factory.mktemp("runs"), optimizer="adamw", split="90/10/0", **recipe)
 
 
-@pytest.mark.parametrize(("each", "epochs"), [(10, 40), (30, 20), (100, 10)])
+@pytest.mark.parametrize(
+    ("each", "epochs"), [(10, 40), *(pytest.param(*each, marks=pytest.mark.whole) for each in ((30, 20), (100, 10)))]
+)
 def test_fine_tuned_beats_from_scratch_where_pictures_are_few(tmp_path, before, each, epochs):
     """At 10 a class it must, by a paired interval over the test pictures; with more it must not be beaten."""
     pictures, labels, subsets = digits(range(5, 10), each)

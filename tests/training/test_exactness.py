@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:This DataLoad
 # Of the digits one class is good, and 1,600 pictures would be for the test.
 CASES = [case for case in itertools.product(TASKS, SOURCES) if case != ("anomaly", "digits")]
 # Each task and each source once; the other pairs are of the whole.
-SHOWN = {("classify", "folder"), ("inpaint", "digits"), ("segment", "table"), ("anomaly", "arrays")}
+SHOWN = {("classify", "digits"), ("inpaint", "folder"), ("segment", "table"), ("anomaly", "arrays")}
 SAMPLED = [pytest.param(*case, marks=() if case in SHOWN else pytest.mark.whole) for case in CASES]
 # The other names of a task differ in what is given and asked, and not in what the loop does.
 OTHERS = [(name, "folder") for name in registry.tasks() if name not in TASKS]

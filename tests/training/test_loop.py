@@ -226,7 +226,9 @@ def test_a_compiled_network_with_heads_takes_the_same_step(tmp_path, monkeypatch
     torch.testing.assert_close(compiled[1], plain[1])
 
 
-@pytest.mark.parametrize(("model", "size"), [("googlenet", 79), ("googlenet_bn", 32)])
+@pytest.mark.parametrize(
+    ("model", "size"), [pytest.param("googlenet", 79, marks=pytest.mark.whole), ("googlenet_bn", 32)]
+)
 def test_a_network_with_auxiliary_heads_trains_and_resumes_to_the_same_bits(tmp_path, model, size):
     data = photographs(tmp_path / "pictures", classes=2, each=10)
     values = {"data": str(data), "model": model, "size": size, "batch": 4, "epochs": 2, "rate": 1e-3, "seed": 3}
