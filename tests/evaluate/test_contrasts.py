@@ -46,7 +46,7 @@ def test_in_words_what_is_not_told_says_how_many_pictures_it_would_take():
     told = [str(each) for each in of([right, few, some])]
     assert told[1] == (
         "a beats c on the same 300 validation pictures: 100.0 % against 86.7 %, 13.3 points more "
-        "(95 % interval 9.7 to 17.6; p < 0.001 among 3 pairs)"
+        "(95 % interval of this pair alone 9.7 to 17.6; p < 0.001 among 3 pairs)"
     )
     one = of([some, np.roll(some, 37)])[0]
     assert (one.verdict, "that may be chance" in str(one), "no difference" in str(one)) == (
@@ -55,14 +55,14 @@ def test_in_words_what_is_not_told_says_how_many_pictures_it_would_take():
     near = np.ones(300, bool)
     near[:36] = False
     near[295:] = False
-    assert "to tell so small a difference takes about" in str(of([some, near])[0])
+    assert "to tell such a difference takes about" in str(of([some, near])[0])
 
 
 def test_where_seeds_vary_too_so_many_times_more_of_them_are_asked_for():
     found = Paired(0.01, -0.01, 0.03, 300, "sign flips and Student over seeds", p=0.3)
     (told,) = contrasts(["a", "b"], lambda one, other: ((0.9, 0.89), found, 3), "test", mean=False)
     assert told.takes == f"about {told.short_of:,} pictures and {math.ceil(3 * told.short_of / 300)} seeds"
-    assert str(told).endswith(f"to tell so small a difference takes {told.takes}")
+    assert str(told).endswith(f"to tell such a difference takes {told.takes}")
 
 
 @pytest.mark.parametrize("low", [-0.3, 0.0, 0.02])

@@ -151,7 +151,7 @@ def sentence(table: tuple[int, int, int, int], name: str = "RBF support vector m
          "(p < 0.001)."),
         ((341, 9, 2, 8), "It cannot be told apart from the {} on the same 360 test pictures: 97.2 % against 95.3 %, "
          "1.9 points more (95 % interval -0.1 to 4.2); right where that one is wrong 9 times, the other way round 2 "
-         "times (p = 0.065). That may be chance: to tell so small a difference takes about 900 pictures."),
+         "times (p = 0.065). That may be chance: to tell such a difference takes about 900 pictures."),
     ],
 )  # fmt: skip
 def test_a_sentence_claims_what_the_interval_does(table: tuple[int, int, int, int], words: str) -> None:

@@ -100,12 +100,11 @@ class Contrast:
         those = f"{self.found.n:,} {words.subset(self.subset)} pictures"
         those += "" if self.found.groups is None else f" in {self.found.groups:,} groups"
         told = f"{self.one} {self.verdict} {self.other} on the same {those}: {one} against {other}, {self.more}"
-        told += f" (95 % interval {self.interval}; {self.sure}{f' among {self.pairs} pairs' * (self.pairs > 1)})"
+        alone, among = (" of this pair alone", f" among {self.pairs} pairs") if self.pairs > 1 else ("", "")
+        told += f" (95 % interval{alone} {self.interval}; {self.sure}{among})"
         if self.verdict != "cannot be told apart from":
             return told
-        return f"{told}; that may be chance" + (
-            f": to tell so small a difference takes {self.takes}" if self.takes else ""
-        )
+        return f"{told}; that may be chance" + (f": to tell such a difference takes {self.takes}" if self.takes else "")
 
     def _shown(self, value: float) -> str:
         return words.decimal(value, 2) if self.mean else words.share(value, self.found.n if self.found else 0)

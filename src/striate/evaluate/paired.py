@@ -179,7 +179,7 @@ def _more(number: str, unit: str) -> str:
 def _needed(found: Paired) -> str:
     many = needed(found)
     what = "pictures" if found.groups is None else "groups"
-    return "" if many is None else f": to tell so small a difference takes about {many:,} {what}"
+    return "" if many is None else f": to tell such a difference takes about {many:,} {what}"
 
 
 def needed(found: Paired) -> int | None:
