@@ -38,6 +38,11 @@ class Number:
     groups: Count | None = None
 
     @property
+    def or_nan(self) -> float:
+        """The value, NaN where it is undefined."""
+        return math.nan if self.value is None else self.value
+
+    @property
     def told_n(self) -> str:
         """600, or 600 in 20 groups."""
         return f"{self.n}" if self.groups is None else f"{self.n} in {words.many(self.groups, 'group')}"

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 
 def listening(quiet: bool, listener: Listener | None = None) -> contextlib.AbstractContextManager[Listener]:
-    """Who is told: `listener`, nobody, or a screen while it lasts."""
+    """Who is told: `listener`, nobody, or a screen while it lasts; a UsageError for the first two at once."""
+    if listener is not None and quiet:
+        raise UsageError("quiet", "a listener is told in any case", "either of them")
     if listener is not None or quiet:
         return contextlib.nullcontext(listener or Silent())
     return Screen()

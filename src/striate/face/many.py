@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from striate.base import processes
 from striate.base.errors import UsageError
 from striate.base.paths import path_of
-from striate.base.screen import Screen
 from striate.base.units import parse_amount, parse_bytes, parse_seconds
 from striate.data.load import Data
-from striate.face.asked import called, in_memory, recipe_for
+from striate.face.asked import called, in_memory, listening, recipe_for
 from striate.face.finished import write_report
-from striate.training.execution import Carried, Execution, Listener, Silent
+from striate.training.execution import Carried, Execution, Listener
 
 if TYPE_CHECKING:
     from striate.runs.choice import Choice
@@ -56,12 +55,8 @@ def study(
     disk = parse_bytes(canvases, "canvases") if isinstance(canvases, str) else canvases
     execution = Execution(path_of(runs), workers, memory, save_every, None, called(data, told, "study"), cache, disk)
     carried = Carried(on, jobs, threads, execution)
-    if listener is not None and quiet:
-        raise UsageError("quiet", "a listener is told in any case", "either of them")
-    if listener is not None or quiet:
-        return carry_out_study(data, resume, asked, recipe, carried, listener or Silent())
-    with Screen() as screen:
-        return carry_out_study(data, resume, asked, recipe, carried, screen)
+    with listening(quiet, listener) as who:
+        return carry_out_study(data, resume, asked, recipe, carried, who)
 
 
 def carry_out_study(
@@ -121,10 +116,8 @@ def choose(
     """
     limits = {"max_latency": max_latency, "max_params": max_params, "max_memory": max_memory, "time": time}
     carried = Carried(on, jobs, threads, Execution(path_of(runs)))
-    if listener is not None or quiet:
-        return carry_out_choice(data, resume, limits, recipe, carried, listener or Silent())
-    with Screen() as screen:
-        return carry_out_choice(data, resume, limits, recipe, carried, screen)
+    with listening(quiet, listener) as who:
+        return carry_out_choice(data, resume, limits, recipe, carried, who)
 
 
 def carry_out_choice(

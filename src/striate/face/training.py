@@ -54,8 +54,6 @@ def train(
     written = called(data, {"resume": resume} | recipe)
     disk = parse_bytes(canvases, "canvases") if isinstance(canvases, str) else canvases
     execution = Execution(path_of(runs), workers, memory, save_every, board, written, cache, disk, keep_epochs)
-    if listener is not None and quiet:
-        raise UsageError("quiet", "a listener is told in any case", "either of them")
     with listening(quiet, listener) as told:
         return carry_out(data, resume, recipe, execution, told)
 

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
-import numpy as np
-
 from striate.base.errors import Option, RunError, UsageError, escaped
 from striate.base.tables import Table, html_table
 from striate.base.words import subset as called
@@ -94,15 +92,11 @@ def compare(runs: Sequence[Run]) -> Compared:
     numbers = {name: each.number(subset) for name, each in found.items()}
 
     def between(one: str, other: str) -> tuple[tuple[float, float], Paired | None, int]:
-        values = (_value(numbers[one]), _value(numbers[other]))
+        values = (numbers[one].or_nan, numbers[other].or_nan)
         return values, paired(found[one].measure, found[other].measure, found[one].groups), 1
 
     pairs = contrasts(names, between, subset, is_mean(next(iter(numbers.values())).method))
     return Compared(subset, numbers, tuple(pairs), _notes(runs, subset))
-
-
-def _value(told: Number) -> float:
-    return np.nan if told.value is None else told.value
 
 
 def _shared(runs: Sequence[Run]) -> str:

@@ -1,7 +1,6 @@
 """What several runs make together becomes a run folder: measured beside each of them, its test set opened once."""
 
 import dataclasses
-import re
 import secrets
 import shutil
 from collections import Counter
@@ -17,7 +16,7 @@ import torch
 
 from striate.base import durable, words
 from striate.base.errors import RunError, UsageError
-from striate.base.words import SUBSETS, fitting, many, often
+from striate.base.words import SUBSETS, many, often
 from striate.data import splits
 from striate.data.feed import Progress as Watched
 from striate.data.samples import Indices, Samples
@@ -30,8 +29,6 @@ from striate.runs.own import read_own
 from striate.runs.run import Run, create, write_facts
 from striate.tasks import registry
 from striate.tasks.task import Task
-
-MOST_OF_NAME = 150  # bytes of the data's name in the folder's
 
 
 @final
@@ -146,8 +143,7 @@ def written(joined: Joined, asked: Asked) -> Run:
         cause = "these runs share no validation pictures, so that without a test set nothing measures them together"
         raise UsageError("keep_sealed", cause, "opening it" if sealed else "runs of one split")
     joined.predictor.try_out()
-    name = fitting(re.sub("[:/@]", "-", joined.runs[0].facts["data"]["name"]), MOST_OF_NAME)
-    folder = create(asked.root, f"{name}-ensemble")
+    folder = create(asked.root, joined.runs[0].facts["data"]["name"], "ensemble")
     try:
         return _filled(folder, joined, sealed, asked)
     finally:

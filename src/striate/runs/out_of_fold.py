@@ -177,7 +177,7 @@ def mean_over_folds(numbers: Sequence[tuple[str, Number]], tested: float, traine
     """
     by_fold: dict[str, list[float]] = {}
     for fold, each in numbers:
-        by_fold.setdefault(fold, []).append(math.nan if each.value is None else each.value)
+        by_fold.setdefault(fold, []).append(each.or_nan)
     one, n = numbers[0][1], sum(each.n for _, each in numbers)
     value, low, high = over_folds(np.array([np.mean(values) for values in by_fold.values()]), tested, trained)
     if math.isnan(value) or math.isnan(low):

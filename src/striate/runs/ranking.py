@@ -66,7 +66,7 @@ def _over_seeds(asked: Asked, kept: Mapping[Training, Answers], subset: str) -> 
         firsts, seconds = ([own[model][place].measure for place in shared] for model in (one, other))
         if not shared:
             return (math.nan, math.nan), None, 0
-        first, second = (_value(mean_over_seeds(each, subset, groups)) for each in (firsts, seconds))
+        first, second = (mean_over_seeds(each, subset, groups).or_nan for each in (firsts, seconds))
         return (first, second), over_seeds(firsts, seconds, groups), len(shared)
 
     return Ranking({model: numbers[model] for model in order}, {}, tuple(contrasts(order, between, subset, mean)))
@@ -80,7 +80,7 @@ def _over_folds(asked: Asked, kept: Mapping[Training, Answers], tested: float, t
         own = [(str(each.fold), found.number("held")) for each, found in kept.items() if each.model == model]
         if own:
             numbers[model] = mean_over_folds(own, tested, trained)
-            by_fold = {fold: [_value(each) for place, each in own if place == fold] for fold, _ in own}
+            by_fold = {fold: [each.or_nan for place, each in own if place == fold] for fold, _ in own}
             values[model] = {fold: float(np.mean(several)) for fold, several in by_fold.items()}
     mean = is_mean(next(iter(kept.values())).number("held").method)
     order = _order(numbers)
@@ -94,10 +94,6 @@ def _over_folds(asked: Asked, kept: Mapping[Training, Answers], tested: float, t
 
     folds = {model: tuple(None if math.isnan(each) else each for each in values[model].values()) for model in order}
     return Ranking({model: numbers[model] for model in order}, folds, tuple(contrasts(order, between, "held", mean)))
-
-
-def _value(told: Number) -> float:
-    return math.nan if told.value is None else told.value
 
 
 def _order(numbers: Mapping[str, Number]) -> list[str]:

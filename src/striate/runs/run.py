@@ -37,6 +37,9 @@ from striate.tasks.task import Task
 
 MEMBERS = "members"
 
+# Bytes of the data's name in a folder's: with the network's, file systems take 255.
+MOST_OF_NAME = 150
+
 
 @final
 @dataclass(frozen=True)
@@ -326,8 +329,9 @@ def _open_or_damaged(path: Path) -> Run:
         return Run(path, {"status": "damaged", "cause": error.cause})
 
 
-def create(root: Path, name: str) -> Path:
-    """A new folder `root`/name-N; two processes never get the same."""
+def create(root: Path, data: str, what: str) -> Path:
+    """A new folder `root`/DATA-WHAT-N; two processes never get the same. Some file systems know no colon in names."""
+    name = f"{words.fitting(re.sub('[:/@]', '-', data), MOST_OF_NAME)}-{what.replace(':', '-')}"
     try:
         root.mkdir(parents=True, exist_ok=True)
         numbers = [

@@ -7,7 +7,6 @@ validation pictures says that it is worse than the best; the test set is opened 
 import dataclasses
 import json
 import math
-import re
 import secrets
 import time
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import joblib
 
-from striate.base import durable, words
+from striate.base import durable
 from striate.base.errors import RunError
 from striate.base.words import duration, many, often
 from striate.data.load import Data
@@ -30,7 +29,7 @@ from striate.runs.run import Run
 from striate.training.candidates import STEP, candidates
 from striate.training.execution import Carried, Listener
 from striate.training.many import train_many
-from striate.training.plan import MOST_OF_NAME, plan_of, refuse_inside
+from striate.training.plan import plan_of, refuse_inside
 from striate.training.recipe import Recipe, recipe_of
 
 # Of the epochs of the last rung, those of each, and the least: after fewer the order says little of the networks.
@@ -51,8 +50,7 @@ def start_choice(
         listener.say(f"not tried: {model}: {why}")
     if not found:
         raise RunError("choose", "no network keeps within these limits", "wider ones; what each takes stands above")
-    name = f"{words.fitting(re.sub('[:/@]', '-', plan.samples.name), MOST_OF_NAME)}-choice"
-    folder = runs.create(carried.execution.runs, name)
+    folder = runs.create(carried.execution.runs, plan.samples.name, "choice")
     same = dataclasses.replace(recipe, data=plan.data, task=plan.recipe.task, epochs=plan.recipe.epochs)
     asked = Asked(
         format=1,

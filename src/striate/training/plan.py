@@ -5,7 +5,6 @@ A `Job` has the network, the pictures and the preprocessing besides, ready for i
 
 import dataclasses
 import math
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any, final
 import torch
 from torch import nn
 
-from striate.base import durable, processes, words
+from striate.base import durable, processes
 from striate.base.errors import DataError, MachineError, Option, UsageError
 from striate.base.paths import path_of
 from striate.base.randomness import key
@@ -53,9 +52,6 @@ from striate.training.finetune import Tuning
 from striate.training.initial import Beginning
 from striate.training.machine import Machine
 from striate.training.recipe import OF_TASKS, Recipe, resolve, suiting
-
-# Bytes of the data's name in a run's: with the network's, file systems take 255.
-MOST_OF_NAME = 150
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -297,13 +293,8 @@ def new_folder(plan: Plan, execution: Execution, named: Path | None = None) -> P
     if named is not None:
         durable.make_folder(named)
         return named
-    name = named_after(plan.samples, str(plan.recipe.model))
-    return Path(processes.from_first(str(run.create(root, name)) if plan.machine.first else ""))
-
-
-def named_after(samples: Samples, what: str) -> str:
-    """A folder's name: some file systems know no colons, as of timm:NAME."""
-    return f"{words.fitting(re.sub('[:/@]', '-', samples.name), MOST_OF_NAME)}-{what.replace(':', '-')}"
+    model = str(plan.recipe.model)
+    return Path(processes.from_first(str(run.create(root, plan.samples.name, model)) if plan.machine.first else ""))
 
 
 def refuse_inside(plan: Plan, option: str, place: Path) -> None:

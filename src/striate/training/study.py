@@ -28,7 +28,7 @@ from striate.training import machine as machines
 from striate.training.execution import Carried, Listener
 from striate.training.machine import Clock
 from striate.training.many import train_many
-from striate.training.plan import Plan, named_after, plan_of, refuse_inside
+from striate.training.plan import Plan, plan_of, refuse_inside
 from striate.training.recipe import Recipe, recipe_of
 
 
@@ -70,7 +70,7 @@ def start_study(
         began=clock.began,
         command=execution.command,
     )
-    folder = run.create(execution.runs, named_after(first.samples, "study"))
+    folder = run.create(execution.runs, first.samples.name, "study")
     durable.write_json(folder / STUDY, {"format": studied.FORMAT, **dataclasses.asdict(asked)})
     listener.say(f"{folder}: {len(asked.trainings)} trainings")
     return resume_study(Study(folder, asked), carried, listener, data)

@@ -68,7 +68,4 @@ choose.__signature__ = options_of(_choose, {  # type: ignore[attr-defined]
     "time": "Most time that all of it may take, about, such as 2h.",
     "resume": "Go on with this choice; what is done is not done again.",
     "runs": "Where the folder of the choice is made.",
-    "on": "A Dask cluster: dask:tcp://HOST:PORT; this machine as a rule.",
-    "jobs": "Trainings at the same time; as a rule as many as fit.",
-    "threads": "Of each training; measured and chosen as a rule.",
 }, besides=("model",))  # fmt: skip

@@ -79,7 +79,4 @@ study.__signature__ = options_of(_study, {  # type: ignore[attr-defined]
     "repeats": "With --folds: as often, each time cut anew.",
     "resume": "Go on with this study; what is done is not done again.",
     "runs": "Where the study's folder is made.",
-    "on": "A Dask cluster: dask:tcp://HOST:PORT; this machine as a rule.",
-    "jobs": "Trainings at the same time; as a rule as many as fit.",
-    "threads": "Of each training; measured and chosen as a rule.",
 }, besides=("model", "fold"))  # fmt: skip

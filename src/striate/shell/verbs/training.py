@@ -56,6 +56,9 @@ def _train(
 
 HELPS = {
     "moved": "With --resume: where the data lie now.",
+    "on": "A Dask cluster: dask:tcp://HOST:PORT; this machine as a rule.",
+    "jobs": "Trainings at the same time; as a rule as many as fit.",
+    "threads": "Of each training; measured and chosen as a rule.",
     "workers": "Processes that read pictures.",
     "memory": "Keep all pictures in memory, or read them anew each time.",
     "save_every": "Seconds between saves; each is complete.",
