@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from striate.base.errors import DataError
@@ -27,10 +27,10 @@ class Listing:
     source: str
     root: Path | None
     names: Sequence[str]
-    labels: tuple[int, ...] | None
-    classes: tuple[str, ...]
-    subsets: tuple[str, ...] | None
-    ignored: Mapping[str, tuple[str, ...]]
+    labels: tuple[int, ...] | None = None
+    classes: tuple[str, ...] = ()
+    subsets: tuple[str, ...] | None = None
+    ignored: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     pairs: Pairs | None = None
     groups: tuple[str, ...] | None = None

@@ -103,6 +103,11 @@ class _Wanted:
     meaning: tuple[str | None, int | None, Kind]
     progress: Callable[[int, int], None] | None
 
+    @property
+    def of_labels(self) -> dict[str, bool]:
+        """What every source with labels is asked."""
+        return {"labelled": self.labelled, "learnable": self.learnable, "merge_classes": self.merge_classes}
+
     def refuse_masks(self, where: object) -> None:
         """A DataError for a source that has none."""
         if self.masked:
@@ -139,33 +144,24 @@ def _listing(data: str | os.PathLike[str], wanted: _Wanted) -> Listing:
 
 def _table(path: Path, wanted: _Wanted) -> Listing:
     meaning = legend_in(path.parent, *wanted.meaning) if wanted.masked else None
-    return list_table(
-        path, labelled=wanted.labelled, masked=meaning, learnable=wanted.learnable, follow_links=wanted.follow_links,
-        merge_classes=wanted.merge_classes,
-    )  # fmt: skip
+    return list_table(path, **wanted.of_labels, masked=meaning, follow_links=wanted.follow_links)
 
 
 def _hub(data: str | Path, wanted: _Wanted) -> Listing:
     """A data set of the hub by its name, or a folder that was saved."""
     wanted.refuse_masks(data)
-    asked = {"labelled": wanted.labelled, "learnable": wanted.learnable, "merge_classes": wanted.merge_classes}
-    return hub.list_saved(data, **asked) if isinstance(data, Path) else hub.list_hub(data, **asked)
+    of = wanted.of_labels
+    return hub.list_saved(data, **of) if isinstance(data, Path) else hub.list_hub(data, **of)
 
 
 def _zip(path: Path, wanted: _Wanted) -> Listing:
     wanted.refuse_masks(path)
-    return zipped.list_zip(
-        path, labelled=wanted.labelled, learnable=wanted.learnable, merge_classes=wanted.merge_classes,
-        layout=wanted.layout,
-    )  # fmt: skip
+    return zipped.list_zip(path, **wanted.of_labels, layout=wanted.layout)
 
 
 def _shards(address: str, wanted: _Wanted) -> Listing:
     wanted.refuse_masks(address)
-    return list_shards(
-        address, labelled=wanted.labelled, learnable=wanted.learnable, merge_classes=wanted.merge_classes,
-        layout=wanted.layout, progress=wanted.progress,
-    )  # fmt: skip
+    return list_shards(address, **wanted.of_labels, layout=wanted.layout, progress=wanted.progress)
 
 
 def _folder(root: Path, wanted: _Wanted) -> Listing:

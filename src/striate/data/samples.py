@@ -48,27 +48,14 @@ class Read(Protocol):
 @final
 @dataclass(frozen=True)
 class Checked:
-    """What a source holds, as long as it is what was scanned."""
+    """What a source holds, as long as it is what was scanned; without `digests`, where nothing was, as it is."""
 
     contents: Contents
-    digests: Sequence[str]
+    digests: Sequence[str] | None = None
 
     def __call__(self, index: int) -> bytes | Pixels:
-        return checked(self.contents(index, MOST_PIXELS), self.digests[index], self.where(index))
-
-    def where(self, index: int) -> str:
-        return self.contents.where(index)
-
-
-@final
-@dataclass(frozen=True)
-class Unchecked:
-    """What a source holds when it is asked, where nothing was scanned."""
-
-    contents: Contents
-
-    def __call__(self, index: int) -> bytes | Pixels:
-        return self.contents(index, MOST_PIXELS)
+        held = self.contents(index, MOST_PIXELS)
+        return held if self.digests is None else checked(held, self.digests[index], self.where(index))
 
     def where(self, index: int) -> str:
         return self.contents.where(index)

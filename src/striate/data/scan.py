@@ -23,7 +23,7 @@ from striate.data.picture.laid import Array, Pixels
 from striate.data.picture.layers import Layers
 from striate.data.picture.pixels import MOST_PIXELS, PIXELS
 from striate.data.picture.sketch import stacked
-from striate.data.samples import Checked, Groups, Indices, InMemory, Read, Samples, Skip, Unchecked, digest_of, met
+from striate.data.samples import Checked, Groups, Indices, InMemory, Read, Samples, Skip, digest_of, met
 from striate.data.targets import HeldMasks, Labels, Nothing, ReadMask, Targets
 
 # No picture within the limits takes that long; what a picture is, no clock decides.
@@ -101,7 +101,7 @@ def unopened(listing: Listing, contents: Contents, *, max_bad: float, learnable:
     verdicts.stop_if_too_bad(listing, seen, max_bad)
 
     def read(use: Sequence[int], digests: Sequence[str]) -> tuple[Read, ReadMask | None]:
-        return Unchecked(contents.taken(use)), None
+        return Checked(contents.taken(use)), None
 
     return _samples(listing, seen, read, learnable=learnable, allow_leak=True, split_by="name")
 

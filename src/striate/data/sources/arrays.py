@@ -1,7 +1,6 @@
 """Pictures and labels that Python code has in memory already."""
 
 from collections.abc import Sequence
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -43,8 +42,6 @@ def from_arrays(
         names=names,
         labels=strata,
         classes=classes,
-        subsets=None,
-        ignored=MappingProxyType({}),
         pairs=None if legend is None else Pairs(names, None, legend),
     )
     return looked_at(listing, seen, values, learnable=learnable)

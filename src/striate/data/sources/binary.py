@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from types import MappingProxyType
 from typing import Any, final
 
 import numpy as np
@@ -97,7 +96,6 @@ def list_binary(path: Path) -> tuple[Listing, Pixels]:
         labels=tuple(used.index(names[label]) for label in labels.tolist()),
         classes=tuple(used),
         subsets=tuple(rows[index][1] for index in order) if len(parts) > 1 else None,
-        ignored=MappingProxyType({}),
         notes=tuple(notes),
     )
     return listing, np.concatenate([part.pictures for part in parts.values()])[order]

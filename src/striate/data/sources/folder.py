@@ -94,8 +94,6 @@ def in_any_folders(root: Path, found: Found, *, layout: Layout) -> Listing:
         source="folder",
         root=root,
         names=tuple(name for name, top in zip(found.files, tops, strict=True) if top or not split),
-        labels=None,
-        classes=(),
         subsets=tuple(top for top in tops if top) if split else None,
         ignored=found.told,
     )

@@ -10,7 +10,6 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, final
 
 from striate.base.errors import DataError, UsageError
@@ -146,7 +145,6 @@ def _listing(where: Path | str, found: Any, labelled: bool, learnable: bool, mer
         labels=places,
         classes=classes,
         subsets=ordered({name: [subsets[name]] * len(split) for name, split in splits.items()}) if subsets else None,
-        ignored=MappingProxyType({}),
         notes=(*notes, *odd),
         groups=None if groups is None else ordered(groups),
         contents=Held(str(where), [_pictures(split, columns["path"]) for split in splits.values()], starts, order),

@@ -72,8 +72,6 @@ def list_pairs(
         source="folder",
         root=root,
         names=tuple(images[key] for key in keys),
-        labels=None,
-        classes=(),
         subsets=tuple(key[0] for key in keys) if split else None,
         ignored=found.told,
         notes=(told,) if unused else (),

@@ -121,8 +121,6 @@ def list_shards(
         source="shards",
         root=None,
         names=tuple(each.name for each in samples),
-        labels=None,
-        classes=(),
         subsets=tuple(subsets[each.shard] for each in samples) if subsets else None,
         ignored=MappingProxyType({cause: tuple(names) for cause, names in sorted(ignored.items()) if names}),
         notes=tuple(notes),

@@ -66,7 +66,6 @@ def list_table(
         labels=labels,
         classes=classes,
         subsets=subsets,
-        ignored=MappingProxyType({}),
         notes=(*notes, *odd),
         pairs=None if masked is None else Pairs(said_of["mask"], said_of.get("objects"), masked),
         groups=said_of.get("group"),
