@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Literal, final
 
-from striate.base import words
 from striate.evaluate.folds import METHOD
 from striate.evaluate.holm import holm
 from striate.evaluate.intervals import Z
-from striate.evaluate.paired import Paired, needed
+from striate.evaluate.numbers import as_told
+from striate.evaluate.paired import Paired, needed, sure
 
 LEVEL = 0.05
 Between = Callable[[str, str], tuple[tuple[float, float], Paired | None, int]]
@@ -58,56 +58,44 @@ class Contrast:
     @property
     def more(self) -> str:
         """1.4 points more; empty where nothing can be told."""
-        if self.found is None:
-            return ""
-        told = self._shown(self.found.difference).removesuffix(" %")
-        if float(told.replace(",", "")) == 0:
-            return "no difference"
-        return f"{told.removeprefix('-')}{'' if self.mean else ' points'} {'less' if told.startswith('-') else 'more'}"
+        return "" if self.found is None else self.found.more(self.mean)
 
     @property
     def interval(self) -> str:
         """0.3 to 2.5, at 95 %."""
-        if self.found is None:
-            return ""
-        return " to ".join(self._shown(each).removesuffix(" %") for each in (self.found.low, self.found.high))
+        return "" if self.found is None else self.found.interval(self.mean)
 
     @property
     def sure(self) -> str:
-        return "p < 0.001" if self.p < 0.001 else f"p = {self.p:.2g}"
+        return sure(self.p)
 
     @property
     def short_of(self) -> int | None:
         """So many pictures, or groups, and as many times the seeds, would tell the difference, where it is not told."""
         if self.found is None or self.p < LEVEL or self.found.method == METHOD:
             return None
-        n, most = self.found.n if self.found.groups is None else self.found.groups, needed(self.found)
-        return None if most is None or most <= n else most
+        most = needed(self.found)
+        return None if most is None or most <= self.found.units[0] else most
 
     @property
     def takes(self) -> str:
         """about 1,200 pictures and 10 seeds; empty where nothing is short."""
         if self.found is None or (most := self.short_of) is None:
             return ""
-        n, what = (self.found.n, "pictures") if self.found.groups is None else (self.found.groups, "groups")
+        n, what = self.found.units
         more = f" and {math.ceil(self.seeds * most / n):,} seeds" if self.seeds > 1 else ""
         return f"about {most:,} {what}{more}"
 
     def __str__(self) -> str:
         if self.found is None:
             return f"{self.one} {self.verdict} {self.other}: too few, or too much alike, to tell"
-        one, other = map(self._shown, self.values)
-        those = f"{self.found.n:,} {words.subset(self.subset)} pictures"
-        those += "" if self.found.groups is None else f" in {self.found.groups:,} groups"
-        told = f"{self.one} {self.verdict} {self.other} on the same {those}: {one} against {other}, {self.more}"
+        values = " against ".join(as_told(each, self.found.n, self.mean) for each in self.values)
+        told = f"{self.one} {self.verdict} {self.other} on the same {self.found.pictures(self.subset)}: {values}, "
         alone, among = (" of this pair alone", f" among {self.pairs} pairs") if self.pairs > 1 else ("", "")
-        told += f" (95 % interval{alone} {self.interval}; {self.sure}{among})"
+        told += f"{self.more} (95 % interval{alone} {self.interval}; {self.sure}{among})"
         if self.verdict != "cannot be told apart from":
             return told
         return f"{told}; that may be chance" + (f": to tell such a difference takes {self.takes}" if self.takes else "")
-
-    def _shown(self, value: float) -> str:
-        return words.decimal(value, 2) if self.mean else words.share(value, self.found.n if self.found else 0)
 
 
 def known(fields: Mapping[str, Any]) -> Contrast:

@@ -83,6 +83,11 @@ def is_mean(method: str) -> bool:
     return method in (NORMAL, STUDENT, HALL, BOTH, OF_FOLDS)
 
 
+def as_told(value: float, n: int, mean: bool, least: int = 2) -> str:
+    """A mean with at least so many decimals; a share as percent, with no more digits than `n` pictures tell apart."""
+    return decimal(value, least) if mean else words.share(value, n)
+
+
 def number(measure: Measure, subset: str, groups: Groups | None = None) -> Number:
     """The measure with the interval of its kind; `groups` (n,): those of equal numbers are one independent unit."""
     n, among, found, method = _alone(measure) if groups is None else _grouped(measure, groups)

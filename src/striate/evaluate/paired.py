@@ -14,7 +14,7 @@ from striate.base.options import Range
 from striate.evaluate import grouped, intervals
 from striate.evaluate.grouped import Groups
 from striate.evaluate.intervals import Found, Values
-from striate.evaluate.numbers import is_mean, number
+from striate.evaluate.numbers import as_told, is_mean, number
 from striate.tasks.measures import AUC, Hits, Mean, Measure, Statistic
 
 # The 80 % quantile of the standard normal distribution: the power that is promised where more pictures are asked for.
@@ -42,6 +42,27 @@ class Paired:
 
     def as_dict(self) -> dict[str, Any]:
         return {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
+
+    @property
+    def units(self) -> tuple[int, str]:
+        """How many are independent, and what these are."""
+        return (self.n, "pictures") if self.groups is None else (self.groups, "groups")
+
+    def pictures(self, subset: str) -> str:
+        """1,200 test pictures in 20 groups."""
+        grouped = "" if self.groups is None else f" in {self.groups:,} groups"
+        return f"{self.n:,} {words.subset(subset)} pictures{grouped}"
+
+    def more(self, mean: bool) -> str:
+        """1.4 points more; `mean`: of means, and not of shares."""
+        told = as_told(self.difference, self.n, mean).removesuffix(" %")
+        if float(told.replace(",", "")) == 0:
+            return "no difference"
+        return f"{told.removeprefix('-')}{'' if mean else ' points'} {'less' if told.startswith('-') else 'more'}"
+
+    def interval(self, mean: bool) -> str:
+        """0.3 to 2.5, at 95 %."""
+        return " to ".join(as_told(each, self.n, mean).removesuffix(" %") for each in (self.low, self.high))
 
 
 def paired(one: Measure, other: Measure, groups: Groups | None = None) -> Paired | None:
@@ -142,44 +163,23 @@ def strongest(result: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def told(own: Mapping[str, Any], rival: Mapping[str, Any]) -> str:
     """In words, from records of result.json; nothing is claimed that the interval leaves open."""
-    found = Paired(**rival["paired"])
-    subset, name = words.subset(own["subset"]), words.with_article(rival["name"])
-
-    def value(number: float) -> str:
-        return words.decimal(number, 2) if is_mean(own["method"]) else words.share(number, found.n)
-
-    def between(number: float) -> str:
-        return value(number).removesuffix(" %")
-
-    unit = "" if is_mean(own["method"]) else " points"
+    found, mean = Paired(**rival["paired"]), is_mean(own["method"])
     verb = "beats" if found.low > 0 else "is beaten by" if found.high < 0 else "cannot be told apart from"
-    told = f"{value(own['value'])} against {value(rival['value'])}, {_more(between(found.difference), unit)}"
-    told += f" (95 % interval {between(found.low)} to {between(found.high)})"
+    values = " against ".join(as_told(each["value"], found.n, mean) for each in (own, rival))
+    told = f"It {verb} {words.with_article(rival['name'])} on the same {found.pictures(own['subset'])}: {values}, "
+    told += f"{found.more(mean)} (95 % interval {found.interval(mean)})"
     if found.p is not None and found.better is not None and found.worse is not None:
-        sure = "p < 0.001" if found.p < 0.001 else f"p = {found.p:.2g}"
-        told += f"; right where that one is wrong {_times(found.better)}, "
-        told += f"the other way round {_times(found.worse)} ({sure})"
-    those = f"{found.n:,} {subset} pictures" + (f" in {found.groups:,} groups" if found.groups else "")
-    sentence = f"It {verb} {name} on the same {those}: {told}."
-    if found.low <= 0 <= found.high:
-        sentence += f" That may be chance{_needed(found)}."
-    return sentence
-
-
-def _times(count: int) -> str:
-    return f"{count:,} {words.plural('time', count)}"
-
-
-def _more(number: str, unit: str) -> str:
-    if float(number.replace(",", "")) == 0:
-        return "no difference"
-    return f"{number.removeprefix('-')}{unit} {'less' if number.startswith('-') else 'more'}"
-
-
-def _needed(found: Paired) -> str:
+        better, worse = (words.many(count, "time") for count in (found.better, found.worse))
+        told += f"; right where that one is wrong {better}, the other way round {worse} ({sure(found.p)})"
+    if not found.low <= 0 <= found.high:
+        return f"{told}."
     many = needed(found)
-    what = "pictures" if found.groups is None else "groups"
-    return "" if many is None else f": to tell such a difference takes about {many:,} {what}"
+    takes = "" if many is None else f": to tell such a difference takes about {many:,} {found.units[1]}"
+    return f"{told}. That may be chance{takes}."
+
+
+def sure(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
 def needed(found: Paired) -> int | None:
@@ -189,6 +189,6 @@ def needed(found: Paired) -> int | None:
     """
     if not found.difference:
         return None
-    half, n = (found.high - found.low) / 2, found.n if found.groups is None else found.groups
+    half, n = (found.high - found.low) / 2, found.units[0]
     many = n * (half / found.difference * (1 + POWER / intervals.Z)) ** 2
     return int(round(many, 1 - math.floor(math.log10(many)))) if n < many < MOST else None

@@ -19,7 +19,7 @@ from striate.base.errors import RunError, printable
 from striate.base.outputs import Output, known_by
 from striate.base.sections import Block, Curve, Matrix, NumberTable, Reliability, Section
 from striate.evaluate import paired
-from striate.evaluate.numbers import is_mean
+from striate.evaluate.numbers import as_told, is_mean
 from striate.evaluate.result import doubts
 from striate.report import figures
 from striate.report.origin import name_of
@@ -175,9 +175,7 @@ def _value(value: float, n: int, method: str) -> str:
     """A mean plainly, a proportion as percent."""
     if not math.isfinite(value):
         return "undefined"
-    if is_mean(method):
-        return words.decimal(value, 3)
-    return words.share(value, n)
+    return as_told(value, n, is_mean(method), 3)
 
 
 def _number(record: Mapping[str, Any]) -> Number:

@@ -9,7 +9,7 @@ from striate.base.errors import RunError
 from striate.base.sections import Block, Section
 from striate.base.tables import Table
 from striate.evaluate.contrasts import Contrast, known
-from striate.evaluate.numbers import Number, is_mean
+from striate.evaluate.numbers import Number, as_told, is_mean
 from striate.report import page
 from striate.report.front import Point, front
 from striate.report.origin import name_of
@@ -72,10 +72,7 @@ def brief(told: Number | None) -> str:
     """98.1 % (96.0 to 99.1)."""
     if told is None or told.value is None or told.low is None or told.high is None:
         return "undefined"
-    if is_mean(told.method):
-        value, low, high = (words.decimal(each, 2) for each in (told.value, told.low, told.high))
-        return f"{value} ({low} to {high})"
-    value, low, high = (words.share(each, told.n) for each in (told.value, told.low, told.high))
+    value, low, high = (as_told(each, told.n, is_mean(told.method)) for each in (told.value, told.low, told.high))
     return f"{value} ({low.removesuffix(' %')} to {high.removesuffix(' %')})"
 
 

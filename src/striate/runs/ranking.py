@@ -11,7 +11,7 @@ from striate.base import words
 from striate.base.errors import RunError
 from striate.evaluate.contrasts import Contrast, contrasts, known
 from striate.evaluate.folds import folds_apart
-from striate.evaluate.numbers import Number, is_mean
+from striate.evaluate.numbers import Number, as_told, is_mean
 from striate.evaluate.paired import Paired
 from striate.evaluate.seeds import mean_over_seeds, over_seeds
 from striate.runs.compared import Answers, answers
@@ -111,9 +111,7 @@ def shown(pairs: Sequence[Contrast], models: Sequence[str]) -> list[Contrast]:
 
 def of_fold(row: Row, value: float | None) -> str:
     """The value of one fold, as it is told."""
-    if value is None:
-        return "undefined"
-    return words.decimal(value, 2) if is_mean(row.number.method) else words.share(value, row.number.n)
+    return "undefined" if value is None else as_told(value, row.number.n, is_mean(row.number.method))
 
 
 def sentences(result: Result) -> list[str]:
