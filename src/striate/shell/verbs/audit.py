@@ -9,10 +9,19 @@ from cyclopts import Group, Parameter
 
 from striate.data.asked import AUDITED
 from striate.shell.output import Force, Json, print_json, print_table, refuse_force, tell
+from striate.shell.recipes import taking
 from striate.training.recipe import Recipe
 
 
-def _audit(data: str, /, *, page: Path | None = None, force: Force = False, json: Json = False, **reading: Any) -> None:
+def audit(data: str, /, *, page: Path | None = None, force: Force = False, json: Json = False, **reading: Any) -> None:
+    """Look pictures through before training: broken files, near-duplicates, leaks, conflicts, balance, odd ones.
+
+    Example: striate audit digits
+
+    Example: striate audit photos/ --page audit.html
+
+    Example: striate audit runs/digits-lenet5-1
+    """
     refuse_force(force, page)
     from striate.base.screen import Screen
     from striate.face.auditing import looked_through
@@ -35,9 +44,9 @@ def _audit(data: str, /, *, page: Path | None = None, force: Force = False, json
     tell(f"page    {page}" if page else f"with small pictures: striate audit {data} --page audit.html")
 
 
-def _options_of_audit() -> inspect.Signature:
+def _parameters() -> list[inspect.Parameter]:
     """Its own parameters, then the keys of a recipe that say how data are read."""
-    *own, _ = inspect.signature(_audit).parameters.values()
+    *own, _ = inspect.signature(audit).parameters.values()
     helps = {
         "data": "What `striate train` takes, with labels, masks or neither; or a run folder, for its own split; "
         "or a folder of runs that are all folds of the data, which doubt labels.",
@@ -57,19 +66,7 @@ def _options_of_audit() -> inspect.Signature:
         told.append(
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, parameter])
         )
-    return inspect.Signature(told)
+    return told
 
 
-def audit(*arguments: Any, **options: Any) -> None:
-    """Look pictures through before training: broken files, near-duplicates, leaks, conflicts, balance, odd ones.
-
-    Example: striate audit digits
-
-    Example: striate audit photos/ --page audit.html
-
-    Example: striate audit runs/digits-lenet5-1
-    """
-    _audit(*arguments, **options)
-
-
-audit.__signature__ = _options_of_audit()  # type: ignore[attr-defined]
+taking(audit, _parameters())

@@ -6,10 +6,19 @@ from typing import Any
 
 from striate.base.errors import UsageError
 from striate.shell.output import print_json, print_table, tell
-from striate.shell.verbs.training import HELPS, options_of
+from striate.shell.recipes import with_recipe
 
 
-def _choose(
+@with_recipe({
+    "data": "What `striate train` takes: a built-in set, a folder, a table, or a recipe without a model.",
+    "max_latency": "Most time that one picture may take here, such as 20ms.",
+    "max_params": "Most parameters, such as 5M.",
+    "max_memory": "Most memory of a training step, such as 4GiB.",
+    "time": "Most time that all of it may take, about, such as 2h.",
+    "resume": "Go on with this choice; what is done is not done again.",
+    "runs": "Where the folder of the choice is made.",
+}, besides=("model",))  # fmt: skip
+def choose(
     data: str | None = None,
     /,
     *,
@@ -26,6 +35,12 @@ def _choose(
     command: str = "",
     **recipe: Any,
 ) -> None:
+    """Choose the network that suits the data within limits, by trainings of rising length and paired tests.
+
+    Example: striate choose digits --max-params 100K --epochs 6
+
+    Example: striate choose photos/ --max-params 65K --max-memory 4GiB --time 2h --epochs 4 --keep-sealed
+    """
     from striate.base.screen import Screen
     from striate.face.many import carry_out_choice
     from striate.training.execution import Carried, Execution
@@ -40,32 +55,10 @@ def _choose(
         print_json(found.as_dict())
         return
     table = found.table()
-    print_table(table.head, [[str(cell) for cell in row] for row in table.rows], right=(2, 3, 4))
+    print_table(table.head, table.rows, right=(2, 3, 4))
     for note in table.notes:
         tell(note)
     tell(f"choice  {found.folder}")
     if found.run is not None:
         tell(f"report  {found.run.folder / 'report.html'}")
         tell(f"ask it: striate predict {shlex.quote(str(found.run.folder))} PICTURES")
-
-
-def choose(*arguments: Any, **options: Any) -> None:
-    """Choose the network that suits the data within limits, by trainings of rising length and paired tests.
-
-    Example: striate choose digits --max-params 100K --epochs 6
-
-    Example: striate choose photos/ --max-params 65K --max-memory 4GiB --time 2h --epochs 4 --keep-sealed
-    """
-    _choose(*arguments, **options)
-
-
-choose.__signature__ = options_of(_choose, {  # type: ignore[attr-defined]
-    **HELPS,
-    "data": "What `striate train` takes: a built-in set, a folder, a table, or a recipe without a model.",
-    "max_latency": "Most time that one picture may take here, such as 20ms.",
-    "max_params": "Most parameters, such as 5M.",
-    "max_memory": "Most memory of a training step, such as 4GiB.",
-    "time": "Most time that all of it may take, about, such as 2h.",
-    "resume": "Go on with this choice; what is done is not done again.",
-    "runs": "Where the folder of the choice is made.",
-}, besides=("model",))  # fmt: skip

@@ -7,10 +7,19 @@ from typing import Any, Literal
 from striate.base.errors import UsageError
 from striate.base.units import parse_bytes
 from striate.shell.output import print_json, print_table, tell
-from striate.shell.verbs.training import HELPS, options_of
+from striate.shell.recipes import with_recipe
 
 
-def _study(
+@with_recipe({
+    "data": "What `striate train` takes: a built-in set, a folder, a table, or a recipe.",
+    "models": "Names of the catalogue; without any, the network that suits the data.",
+    "seeds": "Trainings of each network, with so many seeds from --seed on.",
+    "folds": "Hold out each picture that is not sealed once, in so many parts.",
+    "repeats": "With --folds: as often, each time cut anew.",
+    "resume": "Go on with this study; what is done is not done again.",
+    "runs": "Where the study's folder is made.",
+}, besides=("model", "fold"))  # fmt: skip
+def study(
     data: str | None = None,
     /,
     *,
@@ -32,6 +41,12 @@ def _study(
     command: str = "",
     **recipe: Any,
 ) -> None:
+    """Train networks, seeds and folds on the same splits, and tell which differences are more than chance.
+
+    Example: striate study digits --models lenet5 resnet20 --seeds 3 --epochs 5
+
+    Example: striate study photos/ --models resnet20 plain20 --size 32 --epochs 2 --folds 3 --keep-sealed
+    """
     from striate.base.screen import Screen
     from striate.face.many import carry_out_study
     from striate.report.study import networks
@@ -49,34 +64,10 @@ def _study(
         print_json({"study": str(found.folder), "report": str(page), "result": result and result.as_dict()})
         return
     table = networks(result)
-    print_table(
-        table.head, [[str(cell) for cell in row] for row in table.rows], table.to_the_right(), spared=("front",)
-    )
+    print_table(table.head, table.rows, table.to_the_right(), spared=("front",))
     for line in (*table.notes, *found.told()):
         tell(line)
     if result.failed:
         tell(f"those that failed are tried again by: striate study --resume {shlex.quote(str(found.folder))}")
     tell(f"study   {found.folder}")
     tell(f"report  {page}")
-
-
-def study(*arguments: Any, **options: Any) -> None:
-    """Train networks, seeds and folds on the same splits, and tell which differences are more than chance.
-
-    Example: striate study digits --models lenet5 resnet20 --seeds 3 --epochs 5
-
-    Example: striate study photos/ --models resnet20 plain20 --size 32 --epochs 2 --folds 3 --keep-sealed
-    """
-    _study(*arguments, **options)
-
-
-study.__signature__ = options_of(_study, {  # type: ignore[attr-defined]
-    **HELPS,
-    "data": "What `striate train` takes: a built-in set, a folder, a table, or a recipe.",
-    "models": "Names of the catalogue; without any, the network that suits the data.",
-    "seeds": "Trainings of each network, with so many seeds from --seed on.",
-    "folds": "Hold out each picture that is not sealed once, in so many parts.",
-    "repeats": "With --folds: as often, each time cut anew.",
-    "resume": "Go on with this study; what is done is not done again.",
-    "runs": "Where the study's folder is made.",
-}, besides=("model", "fold"))  # fmt: skip
