@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, final
+from typing import Any
 
 import torch
 from torch import nn
@@ -19,10 +19,9 @@ from striate.base import durable, processes
 from striate.base.errors import DataError, MachineError, Option, UsageError
 from striate.base.paths import path_of
 from striate.base.randomness import key
-from striate.base.units import sides
 from striate.data import groups, splits
 from striate.data.asked import READING
-from striate.data.augment import Augment, Augmenter, canvas_for, preset
+from striate.data.augment import Augmenter, canvas_for
 from striate.data.feed import Feed, cut_batches, open_feed
 from striate.data.kept import Shelf
 from striate.data.load import Data, have_masks, read_samples, reading_workers
@@ -33,9 +32,6 @@ from striate.data.samples import Samples
 from striate.data.scan import sized
 from striate.data.sources.address import in_full
 from striate.data.units import Units, units_of
-from striate.models.catalog import check_size, find, options_of, usual_size
-from striate.models.entry import Entry
-from striate.network import network_for
 from striate.runs import run, subsets
 from striate.runs.own import read_own
 from striate.runs.run import Run
@@ -49,9 +45,11 @@ from striate.training.dividing import divided
 from striate.training.execution import Execution as Execution
 from striate.training.execution import Listener as Listener
 from striate.training.finetune import Tuning
+from striate.training.fitted import Fitted, asked_of, augment_of, fitted_of, task_of
+from striate.training.fitted import fitting as fitting
 from striate.training.initial import Beginning
 from striate.training.machine import Machine
-from striate.training.recipe import OF_TASKS, Recipe, resolve, suiting
+from striate.training.recipe import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,19 +117,15 @@ def plan_of(
     if start is not None:
         recipe = dataclasses.replace(recipe, **start.suits(vars(recipe)))
     given, recipe = recipe, recipe if before is not None else finetune.chosen(recipe)
-    asked = _asked(recipe, before is None and have_masks(source))
-    fitted = _fitted(asked)  # a wrong option is told before any picture is read
+    asked = asked_of(recipe, before is None and have_masks(source))
+    fitted = fitted_of(asked)  # a wrong option is told before any picture is read
     if before is None and asked.model is not None:
         effects.refuse_idle(asked, fitted.recipe, fitted.lost)
-    task, machine = _task(fitted.recipe, ("one", "two")), machines.choose(recipe.device, recipe.precision)
+    task, machine = task_of(fitted.recipe, ("one", "two")), machines.choose(recipe.device, recipe.precision)
     reading: dict[str, Any] = {
-        "workers": execution.workers,
-        "labelled": task.labelled,
-        "masked": task.masked,
-        "cache": execution.cache,
-        "say": listener.say,
-        "progress": partial(listener.progress, "scanning pictures"),
-    }
+        "workers": execution.workers, "labelled": task.labelled, "masked": task.masked, "cache": execution.cache,
+        "say": listener.say, "progress": partial(listener.progress, "scanning pictures"),
+    }  # fmt: skip
     if before is None:
         reading |= {"learnable": not task.one_class, **{name: getattr(fitted.recipe, name) for name in READING}}
         samples = read_samples(source, **reading)
@@ -147,11 +141,10 @@ def plan_of(
         split, samples = subsets.read_split(before.folder, before.facts, samples)
         chosen, by = before.facts.get("chosen", {}), before.facts.get("groups", {}).get("by", "")
     recipe, entry, options = fitted.recipe, fitted.entry, fitted.options
-    task = _task(recipe, samples.targets.classes)
+    task = task_of(recipe, samples.targets.classes)
     white = samples.white(split.train) if before is None else before.preprocess.white
     samples = _with_white(samples, split, white)
-    blank = canvases.blank(recipe, entry, options, task, samples, fitted.lost)
-    blank = dataclasses.replace(blank, white=white)
+    blank = dataclasses.replace(canvases.blank(recipe, entry, options, task, samples, fitted.lost), white=white)
     plan = Plan(
         recipe=dataclasses.replace(recipe, size=blank.size, context=blank.context or None),
         data=samples.name if samples.source in ("builtin", "arrays", "hub") else in_full(recipe.data),
@@ -172,10 +165,10 @@ def plan_of(
 
 
 def _cut(
-    asked: Recipe, samples: Samples, fitted: "Fitted", machine: Machine
-) -> tuple["Fitted", Samples, splits.Split, Mapping[str, str]]:
+    asked: Recipe, samples: Samples, fitted: Fitted, machine: Machine
+) -> tuple[Fitted, Samples, splits.Split, Mapping[str, str]]:
     """The samples split, and what suits the training pictures, with the reason of each choice."""
-    task = _task(fitted.recipe, samples.targets.classes)
+    task = task_of(fitted.recipe, samples.targets.classes)
     asked, samples, split = divided(asked, samples, task)
     if samples.split_by == "name" and (of_pictures(task) or fitted.recipe.resize == "tiles"):
         who = f"the task {task.name} needs" if of_pictures(task) else "tiles need"
@@ -184,91 +177,9 @@ def _cut(
     choices: Sequence[Choice] = ()
     if not of_pictures(task) and samples.source != "builtin":
         choices = defaults.chosen(asked, samples, split.train, machine.device.type != "cpu")
-    fitted = _fitted(asked, choices)
+    fitted = fitted_of(asked, choices)
     effects.refuse_idle(asked, fitted.recipe, fitted.lost)
     return fitted, samples, split, {each.key: each.why for each in choices}
-
-
-@final
-@dataclass(frozen=True)
-class Fitted:
-    """A recipe with everything filled in, the network that it names, on tensors without storage, and its options.
-
-    `lost`: pixels at each border of a canvas that the network has no answer for.
-    """
-
-    recipe: Recipe
-    entry: Entry
-    options: dict[str, Any]
-    net: nn.Module
-    lost: int
-
-
-def fitting(recipe: Recipe, classes: tuple[str, ...]) -> "Fitted":
-    """What a recipe comes to for pictures of these classes, before any is read; a UsageError for what cannot be."""
-    return _fitted(_asked(recipe, False), classes=classes)
-
-
-def _asked(recipe: Recipe, masks: bool) -> Recipe:
-    """The recipe with its task; `masks`: that is what the data say of their pictures."""
-    suggested = suiting(recipe.data)
-    named = recipe.task or (
-        registry.of_masks()
-        if masks and recipe.model is None
-        else registry.learning(find(recipe.model or suggested["model"]).task)
-    )
-    kind, _ = registry.found(named)
-    if masks and kind.labelled and not kind.masked:
-        cause = f"{recipe.data} has pictures and masks, and no classes to {named}"
-        raise UsageError("task", cause, (Option("task", registry.of_masks()), ", or a network that was made for it"))
-    reads = {each.name for each in dataclasses.fields(kind)}
-    for name in OF_TASKS:
-        if name not in reads and getattr(recipe, name) is not None:
-            raise UsageError(name, f"it means nothing to the task {named}", "leaving it out")
-    return dataclasses.replace(recipe, task=named)
-
-
-def _filled(asked: Recipe, choices: Sequence[Choice]) -> tuple[Recipe, Entry]:
-    """The recipe with what suits the data, the task and the network; and that network."""
-    named = str(asked.task)
-    kind, suits, suggested = registry.found(named)[0], registry.suiting(named), suiting(asked.data)
-    values = {**suggested, **{each.key: each.value for each in choices}, **suits}
-    entry = find(asked.model or values["model"])
-    if entry.task not in kind.networks:
-        cause = f"{entry.name} is a network to {entry.task}, and the task is to {named}"
-        other = "" if values["model"] == entry.name else f"{values['model']}, or "
-        raise UsageError("model", cause, f"{other}--task {entry.task}")
-    reads = {each.name for each in dataclasses.fields(kind)}
-    values |= {**entry.recipe, "model": entry.name}
-    values.pop("model_options", None)
-    # options that suit a network suit those of its kind, as far as they have them
-    sources = (
-        each for each in (suits, suggested) if "model_options" in each and find(each["model"]).task == entry.task
-    )
-    fitting = {
-        key: value for key, value in next(sources, {}).get("model_options", {}).items() if key in options_of(entry)
-    }
-    recipe = dataclasses.replace(asked, model_options={**fitting, **asked.model_options})
-    recipe = resolve(recipe, {key: value for key, value in values.items() if key not in OF_TASKS or key in reads})
-    if not kind.mixes and augment_of(recipe).mixes:
-        raise UsageError("mixup", f"pictures are not mixed in the task {named}", "--mixup 0 --cutmix 0")
-    return dataclasses.replace(recipe, channels=recipe.channels or (3 if entry.input[0] == 3 else 1)), entry
-
-
-def _fitted(asked: Recipe, choices: Sequence[Choice] = (), classes: tuple[str, ...] = ("one", "two")) -> Fitted:
-    """A UsageError for options that cannot be meant."""
-    recipe, entry = _filled(asked, choices)
-    dropout = {} if recipe.dropout is None else {"dropout": recipe.dropout}
-    options, channels = {**recipe.model_options, **dropout}, recipe.channels or 3
-    size = recipe.size or usual_size(entry, **options)
-    check_size(entry, *sides(size), **options)
-    task = _task(recipe, classes)
-    with torch.device("meta"):
-        net = network_for(entry.name, task, channels, options)
-        lost = canvases.lost(net, task, entry, channels, size)
-    canvases.refuse_other_ways(recipe, task)
-    canvases.refuse_layers(recipe, task)
-    return Fitted(finetune.fitted(asked, recipe, net), entry, options, net, lost)
 
 
 def _with_white(samples: Samples, split: splits.Split, white: int) -> Samples:
@@ -279,11 +190,6 @@ def _with_white(samples: Samples, split: splits.Split, white: int) -> Samples:
     note = f"16-bit pictures reach {top:,} in training: levels 0 to {white:,} become 0 to 255 (--depth 16 keeps all)"
     note += f"; {beyond:,} of validation and test reach further, and are white there" if beyond else ""
     return dataclasses.replace(samples, notes=(*samples.notes, note))
-
-
-def _task(recipe: Recipe, classes: tuple[str, ...]) -> Task:
-    values = {name: getattr(recipe, name) for name in OF_TASKS}
-    return registry.task_named(str(recipe.task), classes, recipe.task_options, values)
 
 
 def new_folder(plan: Plan, execution: Execution, named: Path | None = None) -> Path:
@@ -348,12 +254,6 @@ def job_of(plan: Plan, folder: Path, execution: Execution, listener: Listener) -
         workers=workers,
         partner=None if partner is None else machines.channels_last(partner, plan.machine),
     )
-
-
-def augment_of(recipe: Recipe) -> Augment:
-    """The preset with the recipe's own values over it."""
-    names = {each.name for each in dataclasses.fields(Augment)}
-    return preset(str(recipe.augment), **{name: getattr(recipe, name) for name in names})
 
 
 def facts_of(job: Job) -> dict[str, Any]:
