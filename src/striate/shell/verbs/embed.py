@@ -3,19 +3,19 @@
 import io
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from striate.base.errors import DataError, UsageError, encodable
+from striate.base.errors import UsageError, encodable
 from striate.base.foreign import missing_package
 from striate.base.outputs import MARK as DRAWN
 from striate.base.outputs import Output, known_by, marked
-from striate.base.words import many
 from striate.data.picture.pixels import PIXELS, check_most
 from striate.shell.output import Device, Force, Json, print_json, tell
-from striate.shell.verbs.runs import Folder, MaxPixels, read_for
+from striate.shell.verbs.runs import Folder, MaxPixels, none_read, opened_with, read_for, refuse_none
 
 if TYPE_CHECKING:
     from striate.data.picture.laid import Pixels
@@ -55,38 +55,29 @@ def embed(
     pool
         mean: maps are averaged over their places; none: every number is kept, as of an autoencoder when left out.
     """
-    if not pictures:
-        raise UsageError("pictures", "none are named", f"striate embed {run} PICTURES...")
+    refuse_none(pictures, f"striate embed {run}")
     if out is None and drawn is None:
         raise UsageError("out", "nothing would be written", "--out NAME.npz, or --map NAME.svg")
     _refuse_name("--out", out, ".npz", ".parquet")
     _refuse_name("--map", drawn, ".svg")
     check_most(max_pixels)
-    import striate
     from striate.base.screen import Screen
 
     with Screen(quiet=True) as screen:
-        opened = striate.open_run(run)
-        for warning in opened.warnings:
-            screen.say(warning)
+        opened = opened_with(screen, run)
         outputs = [
             _output(option, path, mark, pictures, opened, force)
             for option, path, mark in (("--out", out, MARK), ("--map", drawn, DRAWN)) if path is not None
         ]  # fmt: skip
         found = opened.embed(
-            pictures,
-            pool=pool,
-            max_pixels=max_pixels,
-            device=device,
-            progress=lambda done, total: screen.progress("pictures", done, total),
+            pictures, pool=pool, max_pixels=max_pixels, device=device, progress=partial(screen.progress, "pictures")
         )
     failed = [(name, status) for name, status in zip(found.names, found.status, strict=True) if status != "ok"]
     notes = [*(f"{name}: {status}" for name, status in failed), *found.notes]
     for note in notes:
         tell(note, file=sys.stderr)
     if len(failed) == len(found.names):
-        cause = f"of {many(len(failed), 'picture')} none could be read"
-        raise DataError(pictures[0], cause, "JPEG, PNG or other pictures")
+        raise none_read(pictures[0], len(failed))
     pictured, numbers = found.vectors.shape
     _write(run, outputs, [_file(each.path, found, opened.name) for each in outputs],
            {"pictures": pictured, "numbers": numbers, "notes": notes}, json)  # fmt: skip

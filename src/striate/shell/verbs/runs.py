@@ -14,6 +14,7 @@ from striate.shell.output import Device, Force, Json, print_json, print_result, 
 
 if TYPE_CHECKING:
     from striate.base.outputs import Output
+    from striate.base.screen import Screen
     from striate.predictor import Prediction
     from striate.runs.run import Run
     from striate.tasks.task import Task
@@ -124,24 +125,20 @@ def predict(
     force
         Write the table over any file, and pictures beside those that are there.
     """
-    if not pictures:
-        raise UsageError("pictures", "none are named", f"striate predict {run} PICTURES...")
+    refuse_none(pictures, f"striate predict {run}")
     if top is not None and top < 1:
         raise UsageError("top", f"{top} is out of range", "a number of at least 1")
     if out is None and (masks or overlays):
         raise UsageError("masks" if masks else "overlays", "no folder to write them to", "--out with a new folder")
     check_most(max_pixels)
     refuse_force(force, csv, out)
-    import striate
     from striate.base import devices, durable
     from striate.base.screen import Screen
     from striate.data.sources.folder import list_pictures
     from striate.shell import pictures as answered
 
     with Screen(quiet=True) as screen:
-        opened = striate.open_run(run)
-        for warning in opened.warnings:
-            screen.say(warning)
+        opened = opened_with(screen, run)
         answering = opened.calibrated if calibrated else opened.predictor
         predictor = answering.looking(looks, scales).on(devices.named(device))
         paths = list_pictures(pictures)
@@ -163,8 +160,26 @@ def predict(
     elif csv is None:
         print_table(*_in_short(head, rows))
     if not any(status == "ok" for _, status, *_ in rows):
-        cause = f"of {many(len(rows), 'picture')} none could be read"
-        raise DataError(pictures[0], cause, "JPEG, PNG or other pictures")
+        raise none_read(pictures[0], len(rows))
+
+
+def refuse_none(pictures: Sequence[str], call: str) -> None:
+    if not pictures:
+        raise UsageError("pictures", "none are named", f"{call} PICTURES...")
+
+
+def none_read(first: str, count: int) -> DataError:
+    return DataError(first, f"of {many(count, 'picture')} none could be read", "JPEG, PNG or other pictures")
+
+
+def opened_with(screen: "Screen", run: Path) -> "Run":
+    """The run, and what a user of its answers should know said."""
+    import striate
+
+    opened = striate.open_run(run)
+    for warning in opened.warnings:
+        screen.say(warning)
+    return opened
 
 
 def _table(csv: Path, task: "Task", read: Sequence[tuple[str, Path]], force: bool) -> "Output":
