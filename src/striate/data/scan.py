@@ -169,8 +169,7 @@ def _samples(
     if learnable and listing.labels is not None:
         verdicts.stop_if_unlearnable(listing, listing.labels, use)
     left_out = (f"{len(names):,} ignored: {cause}: {some(names, 3)}" for cause, names in listing.ignored.items())
-    notes = [*listing.notes, *left_out]
-    notes += verdicts.picture_notes(listing, seen, use)
+    notes = [*listing.notes, *left_out, *verdicts.picture_notes(listing, seen, use)]
     notes += [BY_NAME] if split_by == "name" else verdicts.copies(listing, seen, use, allow_leak)
     targets: Targets = Nothing(len(use))
     if listing.labels is not None:

@@ -209,17 +209,11 @@ class Classify(Usual):
             right = {each.name: each.right for each in self.measures(kept) if isinstance(each, Hits)}
             shares = {"top-1 error": ~right["accuracy"], "top-5 error": ~right["top-5 accuracy"]}
             told["errors"] = [Hits(name, wrong) for name, wrong in shares.items()]
-        few = {"confusion": confusion.tolist()} if len(self.classes) <= FEW else {}
-        return (
-            told
-            | {
-                "classes": [
-                    {"class": name, "support": int(confusion[index].sum()), **measures}
-                    for index, (name, measures) in enumerate(self.by_class(kept))
-                ],
-            }
-            | few
-        )
+        told["classes"] = [
+            {"class": name, "support": int(support), **measures}
+            for support, (name, measures) in zip(confusion.sum(1), self.by_class(kept), strict=True)
+        ]
+        return told | ({"confusion": confusion.tolist()} if len(self.classes) <= FEW else {})
 
     def confusion(self, kept: Rows) -> Array:
         """Counts (classes, classes): rows truth, columns answers."""
