@@ -28,6 +28,7 @@ from striate.base.errors import MachineError, RunError, escaped
 
 MANIFEST = "manifest.json"
 MOST_OF_MANIFEST = 2**20
+_RUN = ("=", "+", "-", "@")  # how what a spreadsheet would run begins
 
 
 def write(path: Path, data: bytes | Iterable[bytes]) -> None:
@@ -94,6 +95,11 @@ def write_json(path: Path, value: Any) -> None:
 
 def to_json(value: Any) -> bytes:
     return (json.dumps(utf8.exact(value), indent=2, allow_nan=False) + "\n").encode()
+
+
+def as_read(value: Any) -> Any:
+    """A value as a file of JSON gives it back: lists for tuples."""
+    return json.loads(to_json(value))
 
 
 def write_csv(path: Path, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -304,4 +310,9 @@ def _cell(value: object) -> object:
     if not isinstance(value, str) or (value.isalnum() and value.isascii()):  # a million digests need no second look
         return value
     text = escaped(value)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+    return f"'{text}" if text.startswith(_RUN) else text
+
+
+def unquoted(cell: str) -> str:
+    """A cell as it was before the apostrophe that keeps a spreadsheet from running it."""
+    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(_RUN) else cell

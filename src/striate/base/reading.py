@@ -6,7 +6,6 @@ import json
 import math
 import os
 import stat
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -63,18 +62,19 @@ def parsed(data: bytes, path: Path) -> Any:
         raise RunError(path, f"cannot be read ({error})", DAMAGED) from None
 
 
-def read_table(path: Path, most: int) -> Iterator[list[str]]:
-    """The lines of comma-separated values, the head first; each as long as the head."""
+def read_table(path: Path, most: int) -> tuple[list[str], list[list[str]]]:
+    """The head of comma-separated values, and the other lines, each as long as the head."""
+    rows = []
     try:
         lines = csv.reader(io.StringIO(read_bytes(path, most).decode("utf-8"), newline=""), strict=True)
-        head: Sequence[str] | None = None
+        head = next(lines, [])
         for line in lines:
-            if head is not None and len(line) != len(head):
+            if len(line) != len(head):
                 raise ValueError(f"line {lines.line_num} has {many(len(line), 'field')}, and the head {len(head)}")
-            head = line if head is None else head
-            yield line
+            rows.append(line)
     except (ValueError, csv.Error) as error:
         raise RunError(path, f"cannot be read ({error})", DAMAGED) from None
+    return head, rows
 
 
 def refuse_link(path: Path) -> None:

@@ -67,13 +67,9 @@ def answers(run: Run, subset: str) -> Answers:
     kept, lines = run.kept.get(subset), run.lines
     if kept is None:
         raise RunError(run.folder, f"nothing was kept of its {called(subset)} pictures", "a fresh run")
-    order = sorted(range(len(kept.samples)), key=lambda row: _content(lines[kept.samples[row]]))
+    order = sorted(range(len(kept.samples)), key=lambda row: lines[kept.samples[row]].content)
     groups = subsets.groups_of(lines, kept.samples[order])
     return Answers(run.task.measures(kept.rows[order])[0], groups)
-
-
-def _content(line: subsets.Line) -> tuple[str, str]:
-    return line.digest, line.label
 
 
 def compare(runs: Sequence[Run]) -> Compared:

@@ -59,8 +59,8 @@ def _told(folder: Path, facts: Mapping[str, Any], samples: Samples) -> str:
     now = {line.name: line for line in _lines(samples)}
     kinds = {kind: names for kind, names in _differences(was, now).items() if names}
     sealed = [line for line in was.values() if line.subset == "test"]
-    there = {_content(line) for line in now.values()}
-    harmed = sum(_content(line) not in there for line in sealed)
+    there = {line.content for line in now.values()}
+    harmed = sum(line.content not in there for line in sealed)
     whole = f"the {len(sealed)} sealed pictures are whole"
     whole = f"{harmed} of {len(sealed)} sealed pictures are not as they were" if harmed else whole
     counts = ", ".join(f"{len(names)} {kind}" for kind, names in kinds.items()) or "in other subsets"
@@ -73,10 +73,6 @@ def _lines(samples: Samples) -> Iterator[Line]:
     for place, (name, digest) in enumerate(zip(samples.names, samples.digests, strict=True)):
         label = samples.targets.content(place).decode("utf-8", "surrogateescape")
         yield Line(printable(name, 4096), digest, printable(label, 4096), "")
-
-
-def _content(line: Line) -> tuple[str, str]:
-    return line.digest, line.label
 
 
 def _differences(was: Mapping[str, Line], now: Mapping[str, Line]) -> dict[str, list[str]]:

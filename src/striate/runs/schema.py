@@ -315,7 +315,7 @@ def read_result(folder: Path, facts: Mapping[str, Any]) -> Mapping[str, Any]:
 def read_epochs(folder: Path) -> list[dict[str, float]]:
     """epochs.csv, a dict per row."""
     path = folder / "epochs.csv"
-    head, *lines = list(reading.read_table(path, MOST)) or [[]]
+    head, lines = reading.read_table(path, MOST)
     if head[:1] != ["epoch"] or len(set(head)) < len(head):
         raise RunError(path, "its head is not one that a training writes", DAMAGED)
     try:
@@ -333,7 +333,7 @@ def read_rates(folder: Path) -> Mapping[str, tuple[float, ...]]:
     path = folder / "rates.csv"
     if not os.path.lexists(path):
         return {}
-    head, *lines = list(reading.read_table(path, MOST)) or [[]]
+    head, lines = reading.read_table(path, MOST)
     try:
         columns = list(zip(*(map(float, line) for line in lines), strict=True))
     except ValueError as error:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from striate.base import durable, reading
+from striate.base.durable import unquoted
 from striate.base.errors import RunError
 from striate.base.words import SUBSETS, many, subset
 from striate.data.packed import Digests, Names
@@ -35,6 +36,11 @@ class Line:
     label: str
     subset: str
     group: str = ""
+
+    @property
+    def content(self) -> tuple[str, str]:
+        """What the picture holds and is said to be, whatever it is called."""
+        return self.digest, self.label
 
 
 def write_split(folder: Path, samples: Samples, split: Split) -> None:
@@ -93,7 +99,7 @@ def by_content(folder: Path, facts: Mapping[str, Any]) -> dict[str, str]:
     if not os.path.lexists(path):
         cause = "split by name: until this training is done nobody can tell which pictures are of its sealed test set"
         raise RunError(folder, cause, "resuming it")
-    (head, *rows), count = list(reading.read_table(path, schema.MOST_LINES)) or [[]], facts["split"]["test"]["n"]
+    (head, rows), count = reading.read_table(path, schema.MOST_LINES), facts["split"]["test"]["n"]
     if head != ["sha256"] or len(rows) != count or not all(DIGEST.fullmatch(row[0]) for row in rows):
         raise RunError(path, "its lines are not those that a training writes", HINT)
     return {**seen(folder), **{row[0]: "test" for row in rows}}
@@ -104,7 +110,7 @@ def seen(folder: Path) -> dict[str, str]:
     path = folder / SEEN
     if not os.path.lexists(path):
         return {}
-    _, *rows = list(reading.read_table(path, schema.MOST_LINES)) or [[]]
+    _, rows = reading.read_table(path, schema.MOST_LINES)
     if not all(len(row) == 2 and DIGEST.fullmatch(row[0]) and row[1] in ("train", "val") for row in rows):
         raise RunError(path, "its lines are not those that a training writes", HINT)
     return {digest: subset for digest, subset in rows}  # noqa: C416 - a list of lists
@@ -113,10 +119,13 @@ def seen(folder: Path) -> dict[str, str]:
 def lines(folder: Path, facts: Mapping[str, Any]) -> list[Line]:
     """A RunError where the file cannot be read, or is not of the run with these facts."""
     path = folder / NAME
-    head, *rows = list(reading.read_table(path, schema.MOST_LINES)) or [[]]
+    head, rows = reading.read_table(path, schema.MOST_LINES)
     if tuple(head) != _HEAD:
         raise RunError(path, "its head is not one that a training writes", HINT)
-    found = [Line(_own(name), sha256, _own(label), subset, _own(group)) for name, sha256, label, group, subset in rows]
+    found = [
+        Line(unquoted(name), sha256, unquoted(label), subset, unquoted(group))
+        for name, sha256, label, group, subset in rows
+    ]
     for place, line in enumerate(found, start=2):
         if not DIGEST.fullmatch(line.digest):
             raise RunError(path, f"line {place} has no digest", HINT)
@@ -128,11 +137,6 @@ def lines(folder: Path, facts: Mapping[str, Any]) -> list[Line]:
     if _partition(groups_of(found, np.arange(len(found)))) != digest:
         raise RunError(path, "its groups are not those that run.json tells of", HINT)
     return found
-
-
-def _own(cell: str) -> str:
-    """A cell without the apostrophe that keeps a spreadsheet from running it."""
-    return cell[1:] if cell[:1] == "'" and cell[1:2] in tuple("=+-@") else cell
 
 
 def read_split(folder: Path, facts: Mapping[str, Any], samples: Samples) -> tuple[Split, Samples]:

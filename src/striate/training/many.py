@@ -6,7 +6,6 @@ named, and the rest go on.
 
 import contextlib
 import dataclasses
-import json
 import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
@@ -145,7 +144,7 @@ def _unusual(recipe: Recipe) -> dict[str, Any]:
     """What a recipe sets, as JSON has it."""
     usual = dataclasses.asdict(Recipe(data=""))
     given = {key: value for key, value in dataclasses.asdict(recipe).items() if value != usual[key]}
-    found: dict[str, Any] = json.loads(durable.to_json(given))
+    found: dict[str, Any] = durable.as_read(given)
     return found
 
 

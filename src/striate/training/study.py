@@ -1,7 +1,6 @@
 """One recipe for networks, seeds and folds: trained, decided without the test set, which is then opened once."""
 
 import dataclasses
-import json
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -64,7 +63,7 @@ def start_study(
         folds=folds,
         repeats=repeats,
         keep_sealed=recipe.keep_sealed,
-        recipe=_plain(dataclasses.replace(recipe, data=first.data, keep_sealed=True)),
+        recipe=durable.as_read(dataclasses.asdict(dataclasses.replace(recipe, data=first.data, keep_sealed=True))),
         data=first.samples.name,
         task=first.task.name,
         began=clock.began,
@@ -242,9 +241,3 @@ def _refuse_apart(plans: Sequence[Plan]) -> None:
         if first.task.name != other.task.name:
             names = f"{first.recipe.model} learns to {first.task.name}, and {other.recipe.model} to {other.task.name}"
             raise UsageError("models", names, "networks of one task, or --task")
-
-
-def _plain(recipe: Recipe) -> dict[str, Any]:
-    """As JSON gives it back."""
-    plain: dict[str, Any] = json.loads(durable.to_json(dataclasses.asdict(recipe)))
-    return plain

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
 
+from striate.base.durable import unquoted
 from striate.base.errors import DataError, Option, UsageError, printable
 from striate.base.paths import path_of
 from striate.base.words import many, some
@@ -55,9 +56,7 @@ def _said(path: Path) -> dict[str, str]:
     said: dict[str, str] = {}
     for number, row in sheet.rows:
         cell, told = (row[place].strip() if place < len(row) else "" for place in (at, of))
-        # an apostrophe keeps a spreadsheet from running what begins like a formula
-        name = cell[1:] if cell[:1] == "'" and cell[1:2] in tuple("=+-@") else cell
-        name, subset = PurePosixPath(name).as_posix(), SUBSETS.get(told.lower())
+        name, subset = PurePosixPath(unquoted(cell)).as_posix(), SUBSETS.get(told.lower())
         where = f"{sheet.unit} {number}"
         if not cell or subset is None:
             raise DataError(path, f"{where}: {cell!r} in {told!r}", "a path, and train, val or test, in each")
