@@ -7,7 +7,6 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from striate.base.errors import StriateError
 from striate.base.outputs import Output
@@ -16,6 +15,7 @@ from striate.base.tables import Table
 from striate.base.words import many, some
 from striate.data.audit import Audit, Cluster
 from striate.data.picture import decode
+from striate.data.picture.four import image_of
 from striate.data.picture.laid import Pixels
 from striate.data.picture.layers import Layers, layers_of, read, visible
 from striate.data.picture.pixels import MOST_PIXELS
@@ -62,11 +62,10 @@ def _pixels(samples: Samples, place: int, layers: Layers | None) -> Pixels:
 
 def _small(pixels: Pixels) -> Pixels:
     """No larger than it is shown, so that many of them need little memory."""
-    grey = pixels.shape[2] == 1
-    image = Image.fromarray(np.ascontiguousarray(pixels[..., 0] if grey else pixels))
+    image = image_of(np.ascontiguousarray(pixels))
     image.thumbnail((AMONG_SEVERAL, AMONG_SEVERAL))
     small = np.asarray(image)
-    return small[..., None] if grey else small
+    return small if small.ndim == 3 else small[..., None]
 
 
 def _sections(audit: Audit, thumbnail: Thumbnail) -> Iterable[Section]:

@@ -11,11 +11,11 @@ from xml.etree import ElementTree
 
 import numpy as np
 from markupsafe import Markup
-from PIL import Image
 
 from striate.base.errors import printable
 from striate.base.figures import svg
 from striate.base.sections import Curve, Reliability
+from striate.data.picture.four import image_of
 from striate.evaluate.intervals import wilson
 
 # A stand-in colour that matplotlib can draw, and the style sheet's name for it: figures follow the theme.
@@ -54,6 +54,7 @@ STYLE = {
     "lines.linewidth": 1.8,
 }
 
+RULE: Mapping[str, Any] = {"color": SOFT, "linewidth": 1, "linestyle": (0, (3, 3)), "zorder": 1}
 LONGEST_SIDE, AMONG_SEVERAL = 96, 144  # of a thumbnail, in pixels; of one that stands beside others of its sample
 MOST_TICKS = 48  # names along one side of a large confusion matrix
 FLAT = 0.08  # of the height of a figure: flatter is no curve
@@ -120,22 +121,13 @@ def curve(
             axes.plot(epochs, values, mark + "-", color=paint, markersize=4)
             held = [value for epoch, value in zip(epochs, values, strict=True) if epoch == best[0]]
             axes.plot([best[0]] * len(held), held, "o", color=paint, markersize=5)
-        axes.axvline(best[0], color=SOFT, linewidth=1, linestyle=(0, (3, 3)), zorder=1)
+        axes.axvline(best[0], **RULE)
         pad = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
         axes.set_ylim(low - pad, high + pad)
         left, right = axes.get_xlim()
         for border, arrow, down in ((high, "^", -5), (low, "v", 5)):
             _beyond(axes, epochs, series, (border, arrow, down), told)
-        late = best[0] > (left + right) / 2
-        axes.annotate(
-            best[1],
-            (best[0], 1),
-            (-4 if late else 4, 3),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            ha="right" if late else "left",
-            color=SOFT,
-        )
+        _bear(axes, best[1], best[0], best[0] > (left + right) / 2)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
         axes.yaxis.set_major_locator(MaxNLocator(5))
         axes.yaxis.set_major_formatter(lambda value, _: told(value))
@@ -156,19 +148,20 @@ def rising(
         axes.minorticks_off()
         axes.plot(rates, losses, "-", color=SOFT, linewidth=0.8, alpha=0.5)
         axes.plot(rates, smooth, "-", color=FIRST)
-        axes.axvline(chosen, color=SOFT, linewidth=1, linestyle=(0, (3, 3)), zorder=1)
+        axes.axvline(chosen, **RULE)
         pad = 0.1 * (high - low) or 1.0
         axes.set_ylim(low - pad, high + pad)
-        axes.annotate(
-            f"{chosen:g}",
-            (chosen, 1),
-            (4, 3),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            color=SOFT,
-        )
+        _bear(axes, f"{chosen:g}", chosen)
 
     return figure(340, 200, (50, 10, 24, 22), label, draw)
+
+
+def _bear(axes: Any, words: str, at: float, late: bool = False) -> None:
+    """The words of a rule beside its upper end: on its left where it stands late."""
+    axes.annotate(
+        words, (at, 1), (-4 if late else 4, 3), xycoords=("data", "axes fraction"), textcoords="offset points",
+        ha="right" if late else "left", color=SOFT,
+    )  # fmt: skip
 
 
 def ends(values: np.ndarray) -> tuple[float, float]:
@@ -213,7 +206,7 @@ def shares(block: Curve) -> Markup:
     """One share against another, on the whole scale, over the diagonal."""
 
     def draw(axes: Any) -> None:
-        axes.plot([0, 1], [0, 1], color=SOFT, linewidth=1, linestyle=(0, (3, 3)), zorder=1)
+        axes.plot([0, 1], [0, 1], **RULE)
         axes.plot(block.x, block.y, color=FIRST, clip_on=False)
         axes.plot(*([each] for each in block.at), "o", color=SECOND, markersize=7, clip_on=False, zorder=3)
         late = block.at[0] > 0.5
@@ -230,7 +223,7 @@ def reliability(block: Reliability) -> Markup:
     """The share that is right against confidence, with Wilson's intervals, over the diagonal."""
 
     def draw(axes: Any) -> None:
-        axes.plot([0, 1], [0, 1], color=SOFT, linewidth=1, linestyle=(0, (3, 3)), zorder=1)
+        axes.plot([0, 1], [0, 1], **RULE)
         for place, ((name, parts), colour) in enumerate(zip(block.lines.items(), (FIRST, SECOND), strict=False)):
             confidence = [sure for sure, _, _ in parts]
             shares, lows, highs = zip(*(wilson(right, n) for _, right, n in parts), strict=True)
@@ -296,8 +289,7 @@ def shades(matrix: np.ndarray) -> np.ndarray:
 
 def picture(pixels: np.ndarray, longest: int = LONGEST_SIDE) -> Markup:
     """A uint8 picture (height, width, 1 or 3) as a PNG data URI, at most so many pixels long, without metadata."""
-    grey = pixels.shape[2] == 1
-    image = Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if grey else pixels))
+    image = image_of(np.ascontiguousarray(pixels))
     image.thumbnail((longest, longest))
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from striate.data.picture.four import image_of
 from striate.data.picture.laid import Array
 from striate.data.picture.layers import visible
 
@@ -27,7 +28,7 @@ def sketch(pixels: Array) -> bytes:
     """
     seen = visible(pixels)
     grey = seen.shape[2] == 1
-    image = Image.fromarray(np.ascontiguousarray(seen[..., 0] if grey else seen))
+    image = image_of(np.ascontiguousarray(seen))
     small = image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0)
     if grey:
         luma, colours = small, bytes([128]) * _CHROMA

@@ -189,8 +189,9 @@ def _file(path: Path, found: "Embedded", run: str) -> bytes:
 def _strip(pictures: "Pixels") -> bytes:
     """Pictures beside each other as one PNG, the first and last apart."""
     import numpy as np
-    from PIL import Image
     from PIL.PngImagePlugin import PngInfo
+
+    from striate.data.picture.four import image_of
 
     larger = -(-LEAST // min(pictures.shape[1:3]))
     pictures = pictures.repeat(larger, 1).repeat(larger, 2)
@@ -199,5 +200,5 @@ def _strip(pictures: "Pixels") -> bytes:
     row = np.concatenate([first, gap, *middle, gap, last], 1)
     known, buffer = PngInfo(), io.BytesIO()
     known.add_text("Software", MARK)
-    Image.fromarray(row[:, :, 0] if row.shape[2] == 1 else row).save(buffer, "PNG", pnginfo=known)
+    image_of(row).save(buffer, "PNG", pnginfo=known)
     return buffer.getvalue()
