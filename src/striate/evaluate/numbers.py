@@ -47,26 +47,26 @@ class Number:
         """600, or 600 in 20 groups."""
         return f"{self.n}" if self.groups is None else f"{self.n} in {words.many(self.groups, 'group')}"
 
+    def _told(self, least: int) -> list[str]:
+        """The value and both ends, means with at least so many decimals and shares in per cent; or nothing."""
+        known = [each for each in (self.value, self.low, self.high) if each is not None]
+        told = [decimal(each, least) if is_mean(self.method) else f"{100 * each:.2f}" for each in known]
+        return told if len(told) == 3 else []
+
     def __str__(self) -> str:
-        if self.value is None or self.low is None or self.high is None:
+        if not (told := self._told(4)):
             return f"{self.name}: undefined (n = {self.told_n}, {self.subset})"
-        if is_mean(self.method):
-            shown, low, high = (decimal(each, 4) for each in (self.value, self.low, self.high))
-        else:
-            shown, low, high = (f"{100 * each:.2f} %" for each in (self.value, self.low, self.high))
-        return f"{self.name} {shown} (95 % interval {low} to {high}, n = {self.told_n}, {self.subset})"
+        value, low, high = (each + " %" * (not is_mean(self.method)) for each in told)
+        return f"{self.name} {value} (95 % interval {low} to {high}, n = {self.told_n}, {self.subset})"
 
     @property
     def brief(self) -> str:
         """test accuracy 94.99 % (92.21 to 96.81, n = 359); the interval is that of 95 %."""
-        told = f"{words.subset(self.subset)} {self.name}"
-        if self.value is None or self.low is None or self.high is None:
-            return f"{told}: undefined (n = {self.told_n})"
-        if is_mean(self.method):
-            value, low, high = (decimal(each, 3) for each in (self.value, self.low, self.high))
-        else:
-            value, low, high = (f"{100 * each:.2f}" for each in (self.value, self.low, self.high))
-        return f"{told} {value}{' %' * (not is_mean(self.method))} ({low} to {high}, n = {self.told_n})"
+        name = f"{words.subset(self.subset)} {self.name}"
+        if not (told := self._told(3)):
+            return f"{name}: undefined (n = {self.told_n})"
+        value, low, high = told
+        return f"{name} {value}{' %' * (not is_mean(self.method))} ({low} to {high}, n = {self.told_n})"
 
     def as_dict(self) -> dict[str, Any]:
         """As in result.json: without groups where there are none."""

@@ -107,11 +107,6 @@ def _shared(folder: Path, digest: str, new: dict[str, dict[str, Any]]) -> tuple[
     return len(whole), failures
 
 
-def counted_in(folder: Path) -> Path:
-    """The folder of the widest list that counts the openings of the run in `folder`."""
-    return _lists(folder)[-1].parent
-
-
 def _lists(folder: Path) -> tuple[Path, ...]:
     beside = folder.resolve().parent
     within = (beside / STUDY).is_file() or (beside / CHOICE).is_file()
