@@ -160,7 +160,7 @@ def matmul(rows: Any, inner: Any, columns: Any, *, times: Any = 1, bias: bool = 
     return work(macs=[macs], macs_valid=[macs], additions=[((times,), (rows, columns))][: int(bias)])
 
 
-def attention(query: Sizes, key: Sizes, value: Sizes, *, backward: bool = False, bias: bool = False) -> Work:
+def attention(query: Sizes, key: Sizes, value: Sizes, *, backward: bool = False) -> Work:
     """softmax(query key^T / sqrt(e)) value, for (..., l, e), (..., s, e), (..., s, v); nothing is skipped for a mask.
 
     Backward computes the softmax again, then the gradients of value, softmax, query and key: five products.
@@ -173,14 +173,9 @@ def attention(query: Sizes, key: Sizes, value: Sizes, *, backward: bool = False,
         macs = [*macs, (scores, (width,)), (scores, (width,)), (scores, (out,))]
         spared: list[Term] = [(scores, (5,)), (rows, (2, out)), ((-1,), rows)]
         return work(macs=macs, macs_valid=macs, additions=spared, transcendental=[(scores,)])
-    additions: list[Term] = [(scores, (4 + bias,)), ((-1,), rows)]  # scale, subtract the largest, add up, divide
-    return work(
-        macs=macs,
-        macs_valid=macs,
-        additions=additions,
-        comparisons=[(scores,), ((-1,), rows)],
-        transcendental=[(scores,)],
-    )
+    additions: list[Term] = [(scores, (4,)), ((-1,), rows)]  # scale, subtract the largest, add up, divide
+    compared: list[Term] = [(scores,), ((-1,), rows)]
+    return work(macs=macs, macs_valid=macs, additions=additions, comparisons=compared, transcendental=[(scores,)])
 
 
 def windows(given: Sizes, result: Sizes, along: Sequence[tuple[int, int, int, int]]) -> Term:

@@ -81,7 +81,7 @@ def _named(samples: Samples, by: str) -> tuple[Groups, tuple[str, ...]]:
     parts = [each[1] if each else None for each in found]
     if strange := [name for name, part in zip(samples.names, parts, strict=True) if part is None]:
         cause = f"'{by}' finds no group in {len(strange):,} of {many(len(parts), 'path')}: {some(strange, 3)}"
-        raise DataError(samples.root or samples.name, cause, "an expression that fits every path")
+        raise DataError(samples.where, cause, "an expression that fits every path")
     names, numbers = np.unique(np.array(parts, dtype=object), return_inverse=True)
     return numbers.astype(np.int64), tuple(names)
 

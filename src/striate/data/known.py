@@ -60,16 +60,8 @@ def looks_or_known(
 def _decides(listing: Listing, manner: Manner) -> list[object]:
     legend = dataclasses.asdict(listing.pairs.legend) if listing.pairs else None
     layers = None if manner.layers is None else dataclasses.asdict(manner.layers)
-    return [
-        listing.source,
-        listing.name,
-        str(listing.root),
-        manner.check,
-        manner.max_pixels,
-        manner.sketched,
-        layers,
-        legend,
-    ]
+    asked = [manner.check, manner.max_pixels, manner.sketched, layers, legend]
+    return [listing.source, listing.name, str(listing.root), *asked]
 
 
 @final

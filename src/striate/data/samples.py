@@ -157,6 +157,11 @@ class Samples:
         return len(self.names)
 
     @property
+    def where(self) -> Path | str:
+        """What an error names."""
+        return self.root or self.name
+
+    @property
     def in_memory(self) -> bool:
         return isinstance(self.read, InMemory)
 

@@ -142,14 +142,12 @@ def cut(
         return Split(train, val, np.sort(np.concatenate([test, np.flatnonzero(apart)])))
     if not allow_leak and (parted := straddling(samples, given)):
         cause = f"{many(len(parted), 'group')} in several subsets: {some(parted, 3)}"
-        raise DataError(
-            samples.root or samples.name, cause, ("moving each to one side, or ", Option("allow_leak", True))
-        )
+        raise DataError(samples.where, cause, ("moving each to one side, or ", Option("allow_leak", True)))
     provided = np.array(given)
     train, val, test = (np.flatnonzero(provided == name).astype(np.int64) for name in ("train", "val", "test"))
     if wrong := [samples.names[int(index)] for index in odd if provided[index] != "test"]:
         cause = f"{len(wrong):,} of train and val are for the test alone: {some(wrong, 3)}"
-        raise DataError(samples.root or samples.name, cause, "moving them to test/")
+        raise DataError(samples.where, cause, "moving them to test/")
     if len(val) == 0:
         kept = shares[0] / (shares[0] + shares[1])
         train, val, _ = _stratified(samples, train, (kept, 1 - kept, 0.0), seed, expected)
@@ -295,7 +293,7 @@ def _dealt(
         if missing := sorted(counts.keys() - set(kinds[found == side].tolist())):
             told = some(repr(samples.targets.strata_names[stratum]) for stratum in missing)
             cause = f"no way was found to deal {len(names):,} groups that leaves {told} in every subset"
-            raise DataError(samples.root or samples.name, cause, "more groups of it, or another --split-seed")
+            raise DataError(samples.where, cause, "more groups of it, or another --split-seed")
     return found
 
 
@@ -313,8 +311,5 @@ def _refuse_small(
     if small or whole < needed:
         listed = ", ".join(f"{name!r} has {count}" for name, count in list(small.items())[:10])
         hint = f"at least {needed} {kind} {each}" if small else f"at least {needed}"
-        raise DataError(
-            samples.root or samples.name,
-            f"too few {kind} for {what}: {listed or whole}",
-            f"{hint}, many more for a useful answer{other}",
-        )
+        cause = f"too few {kind} for {what}: {listed or whole}"
+        raise DataError(samples.where, cause, f"{hint}, many more for a useful answer{other}")

@@ -7,13 +7,16 @@ import sys
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 from cyclopts import Group, Parameter
 
 from striate.base import utf8
 from striate.base.errors import UsageError, escaped
 from striate.base.words import often
+
+if TYPE_CHECKING:
+    from striate.runs.run import Run
 
 EVERYWHERE = Group("Everywhere", sort_key=90)
 Json = Annotated[
@@ -68,6 +71,18 @@ def print_result(result: Mapping[str, Any], run: Path) -> None:
             return tell(f"there is no test set: {chosen}")
         tell(f"{chosen}; no test picture was looked at. To open the test set of {sealed}, which is counted:")
         tell(f"striate evaluate {shlex.quote(str(run))} --open-test")
+
+
+def print_run(run: "Run", json: bool, first: Sequence[str] = ()) -> None:
+    """A run that is done: as one JSON object, or `first`, its numbers and where they lie."""
+    report = run.folder / "report.html"
+    if json:
+        return print_json({"run": str(run.folder), "report": str(report), "result": run.result})
+    for line in first:
+        tell(line)
+    print_result(run.result or {}, run.folder)
+    tell(f"run     {run.folder}")
+    tell(f"report  {report}")
 
 
 def number(fields: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from striate.shell.output import Json, print_json, print_result, tell
+from striate.shell.output import Json, print_run
 
 
 def ensemble(
@@ -39,13 +39,7 @@ def ensemble(
 
     with Screen(quiet=json) as screen:
         run = put_together(members, weigh, average, keep_sealed, runs, screen, command)
-    if json:
-        print_json({"run": str(run.folder), "report": str(run.folder / "report.html"), "result": run.result})
-        return
-    for each in run.facts.get("members", ()):
-        tell(f"{each['run']}: {each['network']}, weight {each['weight']:.4f}")
-    for each in run.facts.get("averaged", ()):
-        tell(f"the mean of {each['of']}" if each is run.facts["averaged"][0] else f"    and of {each['of']}")
-    print_result(run.result or {}, run.folder)
-    tell(f"run     {run.folder}")
-    tell(f"report  {run.folder / 'report.html'}")
+    told = [f"{each['run']}: {each['network']}, weight {each['weight']:.4f}" for each in run.facts.get("members", ())]
+    for place, each in enumerate(run.facts.get("averaged", ())):
+        told.append(f"{'    and' if place else 'the mean'} of {each['of']}")
+    print_run(run, json, told)

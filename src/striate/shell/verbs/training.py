@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from striate.base.errors import UsageError
 from striate.base.units import parse_bytes
-from striate.shell.output import print_json, print_result, tell
+from striate.shell.output import print_run
 from striate.shell.recipes import with_recipe
 
 
@@ -57,11 +57,5 @@ def train(
         disk = None if canvases is None else parse_bytes(canvases, "--canvases")
         execution = Execution(runs, workers, memory, save_every, tensorboard, command, not no_cache, disk, keep_epochs)
         run = carry_out(data if moved is None else moved, resume, recipe, execution, screen)
-    if run is None:  # not the first of several processes
-        return
-    if json:
-        print_json({"run": str(run.folder), "report": str(run.folder / "report.html"), "result": run.result})
-        return
-    print_result(run.result or {}, run.folder)
-    tell(f"run     {run.folder}")
-    tell(f"report  {run.folder / 'report.html'}")
+    if run is not None:  # of the first of several processes
+        print_run(run, json)
