@@ -28,12 +28,7 @@ if TYPE_CHECKING:
 
 
 def audit(
-    data: Data,
-    *,
-    page: str | os.PathLike[str] | None = None,
-    force: bool = False,
-    quiet: bool = False,
-    **reading: Any,
+    data: Data, *, page: str | os.PathLike[str] | None = None, force: bool = False, quiet: bool = False, **reading: Any
 ) -> Audit:
     """Look pictures through before training: broken files, copies and near-duplicates, leaks, conflicts, balance.
 

@@ -130,11 +130,7 @@ def _hint(net: nn.Module, state: Mapping[str, Tensor], part: str) -> Hint:
 
 
 def fill(
-    net: nn.Module,
-    entry: Entry,
-    weights: str | os.PathLike[str],
-    options: Mapping[str, Any],
-    part: str | None = None,
+    net: nn.Module, entry: Entry, weights: str | os.PathLike[str], options: Mapping[str, Any], part: str | None = None
 ) -> Filled:
     """Give a network built from `entry` with `options` its `weights`: published ones, or those of a path.
 

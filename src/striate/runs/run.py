@@ -244,13 +244,7 @@ class Run:
         return embedding.embed(predictor, (self.folder, self.facts), pictures, pool, max_pixels, progress)
 
     def between(
-        self,
-        first: Any,
-        last: Any,
-        *,
-        steps: int = 7,
-        max_pixels: int = PIXELS,
-        device: str = "cpu",
+        self, first: Any, last: Any, *, steps: int = 7, max_pixels: int = PIXELS, device: str = "cpu"
     ) -> Between:
         """What an autoencoder's decoder makes of `steps` codes from one picture's to another's, between the two."""
         self._refuse_several()

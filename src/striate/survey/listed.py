@@ -50,11 +50,7 @@ class Beside:
 
 
 def listed(
-    pattern: str | None = None,
-    *,
-    family: str | None = None,
-    max_params: str | None = None,
-    max_macs: str | None = None,
+    pattern: str | None = None, *, family: str | None = None, max_params: str | None = None, max_macs: str | None = None
 ) -> list[Listed]:
     """The networks whose name matches `pattern` (with * and ?), of one family, within a budget such as "5M" or "1G".
 

@@ -255,10 +255,7 @@ class Reconstruct(Usual):
         )
         return [
             Section(name, title, told, (Cards(tuple(self._card(int(place), kept, shown) for place in places)),))
-            for name, title, places in (
-                ("worst", "Worst", order[: -SHOWN - 1 : -1]),
-                ("best", "Best", order[:SHOWN]),
-            )
+            for name, title, places in (("worst", "Worst", order[: -SHOWN - 1 : -1]), ("best", "Best", order[:SHOWN]))
         ]
 
     def _card(self, place: int, kept: Rows, shown: Shown) -> Card:

@@ -15,10 +15,7 @@ LEVELS = 256
 
 
 def rivals(
-    classes: int,
-    train: Iterable[Batch],
-    val: Iterable[Batch],
-    score: Callable[[Sequence[tuple[Tensor, Batch]]], float],
+    classes: int, train: Iterable[Batch], val: Iterable[Batch], score: Callable[[Sequence[tuple[Tensor, Batch]]], float]
 ) -> Mapping[str, Answers]:
     """Each by name: pictures (n, channels, h, w) in 0..1 -> ids (n, h, w)."""
     pixels, colours = _colours(classes, train)

@@ -26,17 +26,7 @@ from striate.training.disk import Disk
 from striate.training.finish import finish
 from striate.training.loop import fit
 from striate.training.machine import Clock, Machine
-from striate.training.plan import (
-    Execution,
-    Job,
-    Listener,
-    Plan,
-    facts_of,
-    job_of,
-    new_folder,
-    plan_of,
-    refuse_inside,
-)
+from striate.training.plan import Execution, Job, Listener, Plan, facts_of, job_of, new_folder, plan_of, refuse_inside
 from striate.training.ranged import with_rate
 from striate.training.recipe import Recipe, recipe_of
 from striate.training.signals import listening

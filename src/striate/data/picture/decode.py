@@ -244,11 +244,7 @@ def _turned(pixels: Pixels, turn: int | None) -> Pixels:
 
 
 def pixels_of(
-    given: Given,
-    where: str,
-    at_least: Size | None = None,
-    max_pixels: int = PIXELS,
-    white: int = levels.WHITE,
+    given: Given, where: str, at_least: Size | None = None, max_pixels: int = PIXELS, white: int = levels.WHITE
 ) -> Pixels:
     """Those of `read`; of a picture that Pillow has opened or made, which stays as it is, all; of pixels, these."""
     if isinstance(given, np.ndarray):

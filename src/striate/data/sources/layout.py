@@ -64,12 +64,7 @@ def _refuse_inner(root: Path, files: Sequence[str], learnable: bool) -> None:
 
 
 def check_classes(
-    root: Path,
-    rows: Sequence[Row],
-    known: set[str],
-    split: Mapping[str, str],
-    flat: set[str],
-    learnable: bool,
+    root: Path, rows: Sequence[Row], known: set[str], split: Mapping[str, str], flat: set[str], learnable: bool
 ) -> None:
     """Every class has pictures, every subset has classes, and none has classes that training lacks."""
     used: dict[str, set[str]] = {}

@@ -9,12 +9,7 @@ from striate.shell.output import Json, print_json, tell
 
 
 def formula(
-    model: asked.Model,
-    /,
-    *,
-    input: asked.Input = None,
-    model_options: asked.Options = None,
-    json: Json = False,
+    model: asked.Model, /, *, input: asked.Input = None, model_options: asked.Options = None, json: Json = False
 ) -> None:
     """Multiply-adds as a formula: for any size, and for sides that all strides divide.
 
