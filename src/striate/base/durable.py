@@ -294,16 +294,9 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _no_room(path: Path, size: int, error: OSError) -> MachineError:
-    return MachineError(
-        path,
-        f"{f'{size:,} bytes' if size else 'it'} could not be written ({error.strerror or error})",
-        _where_to_write(error),
-    )
-
-
-def _where_to_write(error: OSError) -> str:
+    cause = f"{f'{size:,} bytes' if size else 'it'} could not be written ({error.strerror or error})"
     missing = error.errno in (errno.ENOENT, errno.ENOTDIR)
-    return "a folder that exists" if missing else "a disk with room that you may write to"
+    return MachineError(path, cause, "a folder that exists" if missing else "a disk with room that you may write to")
 
 
 def _cell(value: object) -> object:

@@ -166,11 +166,8 @@ def _holder(seen: bytes) -> dict[str, Any] | None:
         found = json.loads(seen)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) and _is_pid(found.get("pid")) else None
-
-
-def _is_pid(value: Any) -> bool:
-    return isinstance(value, int) and 0 < value < 2**31
+    pid = found.get("pid") if isinstance(found, dict) else None
+    return found if isinstance(pid, int) and 0 < pid < 2**31 else None
 
 
 def _this_process() -> dict[str, Any]:

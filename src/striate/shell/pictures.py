@@ -49,11 +49,14 @@ class Folder:
         """A table of the classes, beside their masks."""
         if not self.classes:
             return []
-        told = (
-            enumerate(self.classes) if self.masks == "ids" else zip(_hex(len(self.classes)), self.classes, strict=True)
-        )
-        path = self._free("classes", ".csv")
-        durable.write_csv(path, ("value" if self.masks == "ids" else "colour", "class"), told)
+        from striate.data.picture.overlays import colours
+
+        path, count = self._free("classes", ".csv"), len(self.classes)
+        if self.masks == "ids":
+            durable.write_csv(path, ("value", "class"), enumerate(self.classes))
+        else:
+            values = ["#" + bytes(each).hex() for each in colours(count)]
+            durable.write_csv(path, ("colour", "class"), zip(values, self.classes, strict=True))
         return [str(path)]
 
     def _image(self, picture: "Array") -> Any:
@@ -104,9 +107,3 @@ def _image(pixels: "Array") -> Any:
     from PIL import Image
 
     return Image.fromarray(pixels[:, :, 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
-
-
-def _hex(count: int) -> list[str]:
-    from striate.data.picture.overlays import colours
-
-    return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in colours(count).tolist()]

@@ -38,7 +38,8 @@ def fitted(asked: Recipe, filled: Recipe, net: nn.Module) -> Recipe:
     if asked.finetune not in KINDS:
         return filled
     found: dict[str, Any] = {}
-    if _without_norm(asked, filled, net):
+    # the optimizer is open, and SGD, which is otherwise taken, has no rate that is known to suit
+    if asked.optimizer is None and filled.optimizer == "sgd" and not _has_norm(net):
         suits = {**WITHOUT_NORM, "rate": ADAMW[asked.finetune]}
         found |= {key: value for key, value in suits.items() if getattr(asked, key) is None}
     elif asked.rate is None:
@@ -68,11 +69,6 @@ def reasons(given: Recipe, asked: Recipe, filled: Recipe, net: nn.Module) -> dic
     if asked.clip is None and filled.clip is not None:
         found["clip"] = "gradients of a network without a norm may be of any size"
     return found
-
-
-def _without_norm(asked: Recipe, filled: Recipe, net: nn.Module) -> bool:
-    """Whether the optimizer is open, and SGD, which is otherwise taken, has no rate that is known to suit."""
-    return asked.optimizer is None and filled.optimizer == "sgd" and not _has_norm(net)
 
 
 def _has_norm(net: nn.Module) -> bool:

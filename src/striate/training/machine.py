@@ -58,13 +58,9 @@ def choose(device: str, precision: str) -> Machine:
     if chosen.type == "cuda":
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        fast = chosen.type == "cpu" and _fast_on_cpu()
+        multiplies = _capabilities().get("avx512_bf16") or _capabilities().get("amx_bf16")
+        fast = chosen.type == "cpu" and bool(multiplies)
     return Machine(chosen, fast if precision == "auto" else precision == "bfloat16", *processes.place())
-
-
-def _fast_on_cpu() -> bool:
-    """Whether the processor multiplies bfloat16 in hardware."""
-    return bool(_capabilities().get("avx512_bf16") or _capabilities().get("amx_bf16"))
 
 
 def processor() -> str:

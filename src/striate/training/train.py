@@ -50,7 +50,8 @@ def start_run(
         plan = plan_of(recipe, execution, listener, data)
         clock.mark("scan and split")
         folder = new_folder(plan, execution, folder)
-        _refuse_unseen(folder)
+        if not folder.is_dir():  # the first process has made it
+            raise MachineError(folder, "one of the machines does not see it", "--runs on a disk that all of them share")
         try:
             kept: dict[str, Any] = {
                 "id": secrets.token_hex(16),
@@ -96,12 +97,6 @@ def resume_run(folder: Path, execution: Execution, listener: Listener, data: Dat
         kept = {key: before.facts[key] for key in ("began", "command", "weights") if key in before.facts}
         kept |= {"id": before.facts.get("id") or secrets.token_hex(16), "earlier": earlier}  # a run of before has none
         return _carry_out(plan, folder, execution, listener, clock, kept, leave)
-
-
-def _refuse_unseen(folder: Path) -> None:
-    """A MachineError where this process's machine does not see what the first one writes."""
-    if not folder.is_dir():
-        raise MachineError(folder, "one of the machines does not see it", "--runs on a disk that all of them share")
 
 
 def _carry_out(
