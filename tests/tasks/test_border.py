@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from small import whole
 from striate.data.targets import held
-from striate.tasks.border import Bordered, border_weights
+from striate.tasks.border import border_weights, bordered
 
 
 def equation_2(objects: np.ndarray, w0: float, sigma: float) -> np.ndarray:
@@ -44,7 +44,7 @@ def test_masks_come_with_their_weights_and_are_otherwise_the_same(told) -> None:
     mask = np.array([[1, 0, 1, -1], [1, 0, 1, 0]], np.int32)
     objects = np.array([[4, 0, 9, 0], [4, 0, 9, 0]], np.int32)
     plain = held(("ground", "cell"), [mask], [objects] if told else None)
-    made = pickle.loads(pickle.dumps(Bordered(plain, 10, 5)))  # noqa: S301 - as worker processes get it
+    made = pickle.loads(pickle.dumps(bordered(plain, 10, 5)))  # noqa: S301 - as worker processes get it
     found = made.on(0, whole(2, 4))
     assert made.kinds == {**plain.kinds, "weight": "field"}
     assert (made.classes, made.content(0), made.strata_names) == (plain.classes, plain.content(0), ())

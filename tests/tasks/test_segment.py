@@ -17,7 +17,6 @@ from striate.data.feed import Batch
 from striate.data.targets import held
 from striate.evaluate.numbers import number
 from striate.evaluate.result import result
-from striate.tasks.border import Bordered
 from striate.tasks.measures import Measure, Statistic
 from striate.tasks.segment import FEW, Segment, Segmented
 from striate.tasks.task import Trial
@@ -218,7 +217,7 @@ def test_balanced_weights_make_each_class_count_alike_and_leave_the_mean_at_1() 
 def test_training_targets_have_border_weights_only_where_they_were_asked_for() -> None:
     plain = held(CLASSES, [MASKS[0]])
     assert TASK.weighed(plain) is plain
-    assert isinstance(Segment(CLASSES, border=10.0).weighed(plain), Bordered)
+    assert Segment(CLASSES, border=10.0).weighed(plain).kinds == {"mask": "ids", "weight": "field"}
 
 
 def test_what_is_said_is_the_likeliest_class_as_a_byte_where_it_fits_in_one() -> None:

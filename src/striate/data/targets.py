@@ -1,7 +1,7 @@
 """What each sample is to be answered with."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Protocol, final
@@ -162,7 +162,8 @@ class Masks:
 
     `contents` name what each mask holds and means, in printable words. `strata` tell pictures with foreground, which
     is any class but the first, from those without. `present`: the places of `classes` of which there is a pixel.
-    `places`: where each place that `read` gives stands among `classes`.
+    `places`: where each place that `read` gives stands among `classes`. `beside` makes the part "weight" of the others
+    on a canvas.
     """
 
     classes: tuple[str, ...]
@@ -172,10 +173,12 @@ class Masks:
     present: tuple[int, ...]
     objects: bool = False
     places: tuple[int, ...] | None = None
+    beside: Callable[[Mapping[str, Array]], Array] | None = None
 
     @property
     def kinds(self) -> Mapping[str, Kind]:
-        return {"mask": "ids", "objects": "ids"} if self.objects else {"mask": "ids"}
+        kinds: dict[str, Kind] = {"mask": "ids", "objects": "ids"} if self.objects else {"mask": "ids"}
+        return kinds if self.beside is None else {**kinds, "weight": "field"}
 
     @property
     def strata_names(self) -> tuple[str, ...]:
@@ -192,7 +195,8 @@ class Masks:
         return {name: np.asarray(part, np.int32) for name, part in parts.items()}
 
     def on(self, index: int, laid: Laid) -> Mapping[str, Array]:
-        return lay(self.own(index), self.kinds, laid)
+        parts = lay(self.own(index), self.kinds, laid)
+        return parts if self.beside is None else {**parts, "weight": self.beside(parts)}
 
     def named(self, classes: Sequence[str]) -> "Masks":
         """By class name, as labels are; a class of which there is no pixel need not be known."""

@@ -1,14 +1,14 @@
 """The weight map of Ronneberger et al. 2015, section 3: pixels in the gap between two objects count more."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import final
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from scipy import ndimage
 
-from striate.data.picture.laid import Array, Kind, Laid
-from striate.data.targets import Targets, Whole
+from striate.data.picture.laid import Array
+from striate.data.targets import Masks, Targets
 from striate.tasks.overlap import instances, objects_of
 
 # Deviations beyond which a gap is none: exp(-18) is 1.5e-8.
@@ -33,42 +33,13 @@ def border_weights(objects: Array, w0: float, sigma: float) -> Array:
     return np.where(objects > 0, 0, weights).astype(np.float32)
 
 
-@final
-@dataclass(frozen=True, eq=False)
-class Bordered:
+def bordered(targets: Targets, w0: float, sigma: float) -> Masks:
     """Masks with the part "weight" on each canvas: what equation 2 adds to the weight of each pixel's class."""
+    assert isinstance(targets, Masks)
+    return replace(targets, beside=partial(_weights, w0, sigma))
 
-    masks: Targets
-    w0: float
-    sigma: float
 
-    @property
-    def kinds(self) -> Mapping[str, Kind]:
-        return {**self.masks.kinds, "weight": "field"}
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        return self.masks.classes
-
-    @property
-    def strata(self) -> Whole:
-        return self.masks.strata
-
-    @property
-    def strata_names(self) -> tuple[str, ...]:
-        return self.masks.strata_names
-
-    def content(self, index: int) -> bytes:
-        return self.masks.content(index)
-
-    def own(self, index: int) -> Mapping[str, Array]:
-        return self.masks.own(index)
-
-    def on(self, index: int, laid: Laid) -> Mapping[str, Array]:
-        parts = self.masks.on(index, laid)
-        mask = np.maximum(parts["mask"], 0)
-        objects, _ = instances(parts["objects"], mask) if "objects" in parts else objects_of(mask)
-        return {**parts, "weight": border_weights(objects, self.w0, self.sigma)}
-
-    def named(self, classes: Sequence[str]) -> "Bordered":
-        return replace(self, masks=self.masks.named(classes))
+def _weights(w0: float, sigma: float, parts: Mapping[str, Array]) -> Array:
+    mask = np.maximum(parts["mask"], 0)
+    objects, _ = instances(parts["objects"], mask) if "objects" in parts else objects_of(mask)
+    return border_weights(objects, w0, sigma)

@@ -22,7 +22,7 @@ from striate.data.picture.overlays import NONE
 from striate.data.samples import Indices
 from striate.data.targets import Targets
 from striate.tasks import pixel_loss, segment_page, thresholds
-from striate.tasks.border import Bordered
+from striate.tasks.border import bordered
 from striate.tasks.measures import Mean, Measure, Statistic
 from striate.tasks.overlap import Objects, agreement, confusion, counted, instances, objects_of, regions
 from striate.tasks.task import PictureTask, Rows, Shown, Trial, Usual, option
@@ -102,7 +102,7 @@ class Segment(Usual):
 
     def weighed(self, targets: Targets) -> Targets:
         """With the border weights of each canvas, made where the picture is read."""
-        return Bordered(targets, self.border, self.sigma) if self.border else targets
+        return bordered(targets, self.border, self.sigma) if self.border else targets
 
     def measured(self, train: Iterator[Batch]) -> "Segment":
         """With the weight of each class, all pixels / (classes * its pixels): the mean over pixels is 1."""
