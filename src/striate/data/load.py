@@ -125,43 +125,25 @@ def laid_up(data: str | os.PathLike[str], layout: Layout) -> tuple[Sequence[str]
 
 def _listing(data: str | os.PathLike[str], wanted: _Wanted) -> Listing:
     """What a source says there is: the first that the name or the path fits."""
-    if isinstance(data, str) and data.startswith(HUB):
-        return _hub(data, wanted)
-    if isinstance(data, str) and data.startswith(SHARDS):
-        return _shards(data, wanted)
+    of = wanted.of_labels
+    if isinstance(data, str) and data.startswith((HUB, SHARDS)):
+        wanted.refuse_masks(data)
+        if data.startswith(HUB):
+            return hub.list_hub(data, **of)
+        return list_shards(data, **of, layout=wanted.layout, progress=wanted.progress)
     root = path_of(data)
     if not root.exists() and os.sep not in os.fspath(data):
         cause = f"no such folder, table or archive, nor a built-in set called {str(data)!r}"
         hint = near(str(data), builtin.NAMES, "", "{!r}, or ") + "the path of a folder, a table or an archive"
         raise DataError(root.resolve(), cause, hint)
-    if root.is_dir():
-        return _hub(root, wanted) if hub.is_saved(root) else _folder(root, wanted)
-    suffix = root.suffix.lower()
-    if suffix in SUFFIXES:
-        return _table(root, wanted)
-    return _zip(root, wanted) if suffix == zipped.SUFFIX else _folder(root, wanted)
-
-
-def _table(path: Path, wanted: _Wanted) -> Listing:
-    meaning = legend_in(path.parent, *wanted.meaning) if wanted.masked else None
-    return list_table(path, **wanted.of_labels, masked=meaning, follow_links=wanted.follow_links)
-
-
-def _hub(data: str | Path, wanted: _Wanted) -> Listing:
-    """A data set of the hub by its name, or a folder that was saved."""
-    wanted.refuse_masks(data)
-    of = wanted.of_labels
-    return hub.list_saved(data, **of) if isinstance(data, Path) else hub.list_hub(data, **of)
-
-
-def _zip(path: Path, wanted: _Wanted) -> Listing:
-    wanted.refuse_masks(path)
-    return zipped.list_zip(path, **wanted.of_labels, layout=wanted.layout)
-
-
-def _shards(address: str, wanted: _Wanted) -> Listing:
-    wanted.refuse_masks(address)
-    return list_shards(address, **wanted.of_labels, layout=wanted.layout, progress=wanted.progress)
+    suffix, folder = root.suffix.lower(), root.is_dir()
+    if not folder and suffix in SUFFIXES:
+        meaning = legend_in(root.parent, *wanted.meaning) if wanted.masked else None
+        return list_table(root, **of, masked=meaning, follow_links=wanted.follow_links)
+    if hub.is_saved(root) if folder else suffix == zipped.SUFFIX:
+        wanted.refuse_masks(root)
+        return hub.list_saved(root, **of) if folder else zipped.list_zip(root, **of, layout=wanted.layout)
+    return _folder(root, wanted)
 
 
 def _folder(root: Path, wanted: _Wanted) -> Listing:
