@@ -224,8 +224,7 @@ def summed(value: float, device: "torch.device") -> float:
     if place()[1] == 1:
         return value
     total = torch.tensor(value, dtype=torch.float64, device=device)
-    with _together():
-        torch.distributed.all_reduce(total)
+    add_up(total)
     return float(total)
 
 
@@ -235,21 +234,15 @@ def any_says(flag: bool, device: "torch.device") -> bool:
 
     if place()[1] == 1:
         return flag
-    asked = torch.tensor(int(flag), device=device)
-    with _together():
-        torch.distributed.all_reduce(asked, op=torch.distributed.ReduceOp.MAX)
-    return bool(asked)
+    return bool(_most(torch.tensor(int(flag), device=device)))
 
 
 def stacked(own: "Tensor") -> "Tensor":
     """Every process's tensor of the same shape, in the order of processes: (processes, ...)."""
-    import torch
-
     rank, world = place()
     whole = own.new_zeros(world, *own.shape)
     whole[rank] = own
-    with _together():
-        torch.distributed.all_reduce(whole)
+    add_up(whole)
     return whole
 
 
@@ -261,6 +254,15 @@ def add_up(tensor: "Tensor") -> None:
         torch.distributed.all_reduce(tensor)
 
 
+def _most(tensor: "Tensor") -> int:
+    """The largest of all processes' whole numbers."""
+    import torch
+
+    with _together():
+        torch.distributed.all_reduce(tensor, op=torch.distributed.ReduceOp.MAX)
+    return int(tensor)
+
+
 def gathered(own: "Tensor | None", first: int, count: int, device: "torch.device") -> "Tensor":
     """Every process's rows (n, k), `own` from place `first` on, as one tensor (count, k) of float64 in all of them.
 
@@ -270,12 +272,9 @@ def gathered(own: "Tensor | None", first: int, count: int, device: "torch.device
 
     if place()[1] == 1:
         return torch.empty(0, 0, dtype=torch.float64, device=device) if own is None else own
-    width = torch.tensor([0 if own is None else own.shape[1]], device=device)
-    with _together():
-        torch.distributed.all_reduce(width, op=torch.distributed.ReduceOp.MAX)
-    whole = torch.zeros(count, int(width), dtype=torch.float64, device=device)
+    width = _most(torch.tensor([0 if own is None else own.shape[1]], device=device))
+    whole = torch.zeros(count, width, dtype=torch.float64, device=device)
     if own is not None:
         whole[first : first + len(own)] = own
-    with _together():
-        torch.distributed.all_reduce(whole)
+    add_up(whole)
     return whole

@@ -69,14 +69,11 @@ class _Keys:
     """What the files of a place are, whatever is in them; empty where that cannot be known."""
 
     def __init__(self, listing: Listing, contents: Contents) -> None:
-        nothing = (None,) * len(listing.names)
-        pairs, self._root, self._contents = listing.pairs, listing.root or Path(), contents
-        self._masks: Sequence[str | None] = pairs.masks if pairs else nothing
-        self._objects: Sequence[str | None] = (pairs.objects if pairs else None) or nothing
+        self._pairs, self._root, self._contents = listing.pairs, listing.root or Path(), contents
 
     def __call__(self, place: int) -> bytes:
-        beside = [identity_of(self._root / each) for each in (self._masks[place], self._objects[place]) if each]
-        every = [self._contents.identity(place), *beside]
+        beside = self._pairs.of(place) if self._pairs else ()
+        every = [self._contents.identity(place), *(identity_of(self._root / each) for each in beside if each)]
         if None in every:
             return b""
         return hashlib.blake2b(repr(every).encode(), digest_size=16).digest()

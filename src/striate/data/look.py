@@ -14,7 +14,7 @@ from striate.base.processes import Afresh
 from striate.data import masks
 from striate.data.contents import Contents
 from striate.data.listing import Listing
-from striate.data.masks import Legend, Seen
+from striate.data.masks import Beside, Legend, Seen
 from striate.data.picture import decode
 from striate.data.picture import layers as layered
 from striate.data.picture.laid import Pixels
@@ -67,17 +67,13 @@ class Manner:
 
 def looks(listing: Listing, contents: Contents, manner: Manner, workers: int, places: Sequence[int]) -> Iterator[Look]:
     """One look for each of these places of a listing, in this order, by `workers` processes or by this one."""
-    pairs, count = listing.pairs, len(listing.names)
-    root = Path(str(listing.root))
-    look = partial(_chunk, manner, root, pairs.legend if pairs else None)
-    nothing: Sequence[str | None] = (None,) * count
-    masked, objects = (pairs.masks, pairs.objects or nothing) if pairs else (nothing, nothing)
+    pairs = listing.pairs
+    look = partial(_chunk, manner, Path(str(listing.root)), pairs.legend if pairs else None)
     step = _CHUNK if len(places) < _MANY else 4 * _CHUNK
     parts = [places[start : start + step] for start in range(0, len(places), step)]
     columns = (
         (contents.taken(part) for part in parts),
-        ([masked[place] for place in part] for part in parts),
-        ([objects[place] for place in part] for part in parts),
+        ([pairs.of(place) if pairs else None for place in part] for part in parts),
     )
     if not workers:
         for chunk in map(look, *columns):
@@ -93,20 +89,15 @@ def looks(listing: Listing, contents: Contents, manner: Manner, workers: int, pl
 
 
 def _chunk(
-    manner: Manner,
-    root: Path,
-    legend: Legend | None,
-    contents: Contents,
-    masked: Sequence[str | None],
-    objects: Sequence[str | None],
+    manner: Manner, root: Path, legend: Legend | None, contents: Contents, beside: Sequence[Beside | None]
 ) -> list[Look]:
     """A look at each; a MachineError where one takes too long."""
     taken, failed, before = list[Look](), list[BaseException](), -1
 
     def work() -> None:
         try:
-            for place, (mask, of_objects) in enumerate(zip(masked, objects, strict=True)):
-                taken.append(_look(manner, root, legend, contents, place, mask, of_objects))
+            for place, each in enumerate(beside):
+                taken.append(_look(manner, root, legend, contents, place, each))
         except BaseException as error:
             failed.append(error)
 
@@ -119,27 +110,21 @@ def _chunk(
             thread.join(manner.seconds)
     if failed:
         raise failed[0]
-    if len(taken) < len(masked):
+    if len(taken) < len(beside):
         cause = f"decoding it takes more than {manner.seconds:g} s"
         raise MachineError(contents.where(len(taken)), cause, "less load, or taking this file out")
     return taken
 
 
 def _look(
-    manner: Manner,
-    root: Path,
-    legend: Legend | None,
-    contents: Contents,
-    place: int,
-    mask: str | None,
-    objects: str | None,
+    manner: Manner, root: Path, legend: Legend | None, contents: Contents, place: int, beside: Beside | None
 ) -> Look:
     """What decoding a picture and its mask says; every defect becomes a cause."""
     try:
         look = look_at(contents(place, manner.max_pixels), contents.where(place), manner)
-        if legend is None or mask is None:
+        if legend is None or beside is None:
             return look
-        found = masks.look(root, mask, objects, look.size, legend, manner.max_pixels)
+        found = masks.look(root, beside, look.size, legend, manner.max_pixels)
         return replace(look, mask=found, notes=look.notes + found.notes)
     except DataError as error:
         return Look(cause=error.cause, options=error.options)

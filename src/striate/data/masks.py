@@ -19,6 +19,7 @@ from striate.data.samples import checked
 from striate.data.targets import Masks, ReadMask
 
 Kind = Literal["classes", "objects"]
+Beside = tuple[str, str | None]  # names of a picture's mask and of its object ids
 _OBJECTS = ("background", "object")
 # One mask with more different values, or all with more classes, is rather of objects, or a photograph.
 MOST_VALUES, MANY_CLASSES, _MOST_CLASSES, _MOST_MAPPED = 1_000, 50, 1 << 16, 20
@@ -137,11 +138,15 @@ class Pairs:
     legend: Legend
     told: str = ""
 
+    def of(self, place: int) -> Beside:
+        """The mask of a picture and its object ids, where there are any."""
+        return self.masks[place], None if self.objects is None else self.objects[place]
 
-def look(root: Path, name: str, objects: str | None, size: tuple[int, int], legend: Legend, max_pixels: int) -> Seen:
+
+def look(root: Path, beside: Beside, size: tuple[int, int], legend: Legend, max_pixels: int) -> Seen:
     """What the mask of a picture of this size is; a DataError where it cannot be used. The caller holds `quiet`."""
     digests, notes, first = [], list[str](), None
-    for what, each in (("mask", name), ("picture of object ids", objects)):
+    for what, each in zip(("mask", "picture of object ids"), beside, strict=True):
         if each is None:
             continue
         if not each:

@@ -130,15 +130,8 @@ class Reading:
         blank, room = self._looks.preprocess, shared_memory()
         pictures = max(map(len, groups), default=0) * (10 if blank.views == "ten" else 1)
         # two of each worker are ready, one is in use, and one is on its way
-        needed = (
-            pictures
-            * blank.channels
-            * blank.depth
-            // 8
-            * math.prod(blank.frame)
-            * (2 * self._workers + 2)
-            * processes.together_here()
-        )
+        each = blank.channels * blank.depth // 8 * math.prod(blank.frame)
+        needed = pictures * each * (2 * self._workers + 2) * processes.together_here()
         if self._workers and room < _LEAST:
             self._alone("there is hardly any shared memory")
         elif self._workers and self._shares and needed > room / 2:
