@@ -43,6 +43,11 @@ FORBIDDEN_CALLS = {
     "eval", "exec", "torch.load", "torch.save", "torch.jit.load", "torch.export.load", "torch.hub.load",
     "torch.hub.load_state_dict_from_url", "os.system",
 }  # fmt: skip
+# What processes exchange by these functions of torch.distributed is unpickled where it comes in.
+UNPICKLING = {
+    "broadcast_object_list", "scatter_object_list", "all_gather_object", "gather_object", "send_object_list",
+    "recv_object_list",
+}  # fmt: skip
 READS_FOREIGN_FILES = "models/weights.py"
 
 
@@ -60,6 +65,9 @@ def offences(source, name):
                 continue
             yield from {ast.unparse(node.func)} & FORBIDDEN_CALLS
             yield from {each.arg for each in node.keywords} & {"allow_pickle", "shell"}
+        if isinstance(node, ast.Name | ast.Attribute | ast.alias):
+            called = node.name if isinstance(node, ast.alias) else ast.unparse(node)
+            yield from {called.rpartition(".")[2]} & UNPICKLING
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "src").rglob("*.py")), ids=lambda path: path.name)
@@ -79,6 +87,8 @@ def test_nothing_is_unpickled_or_evaluated(path):
         ("from torch import load", READS_FOREIGN_FILES, ["torch.load"]),
         ("import pickle", READS_FOREIGN_FILES, ["pickle"]),
         ("eval(p)", "cli.py", ["eval"]),
+        ("distributed.broadcast_object_list(p)", "base/processes.py", ["broadcast_object_list"]),
+        ("from torch.distributed import gather_object", "base/processes.py", ["gather_object"]),
     ],
 )
 def test_what_could_run_foreign_code_is_found(source, name, found):

@@ -11,6 +11,7 @@ from pathlib import Path
 from subprocess import PIPE
 
 import pytest
+from torch.distributed import distributed_c10d
 
 from small import ONE, Notes, data_of, smaller, train
 from striate.base import processes
@@ -28,6 +29,7 @@ pytestmark = pytest.mark.slow
 def shares(folder, task, data):
     """Trains and writes which samples each process was given at each step."""
     samples.WINDOW = 8  # so that few pictures in shards make several windows
+    distributed_c10d._unpickler = None  # nothing that they exchange is unpickled
     recipe = recipe_of(data=data, task=task, epochs=2, precision="float32", device="cpu", **smaller(task, good="0"))
     seen, execution = [], planning.Execution(runs=folder)
     with processes.group("cpu"):
@@ -63,6 +65,19 @@ def test_two_processes_see_the_samples_of_one_in_the_same_order(tmp_path, task):
     assert ends[0] == ends[1] != {}
     for each in (first, second):  # a thread of the group that outlives it asks for an interpreter that is gone
         assert not [name for name in each["threads"] if "gloo" in name or "pulse" in name]
+
+
+def hear(said, heard):
+    with processes.group("cpu"):
+        rank, _ = processes.place()
+        found = [processes.from_first(text if rank == 0 else "") for text in said]
+    (heard / str(rank)).write_text(json.dumps(found))
+
+
+def test_what_the_first_process_says_is_heard_by_all_letter_for_letter(tmp_path):
+    said = ["", "runs/digits-1", "naïve 画像 \U0001f5bc", "a name of no encoding \udcff", "0.1", "x" * 70_000]
+    assert ended(started(3, hear, said, tmp_path)) == [0, 0, 0]
+    assert [json.loads((tmp_path / str(rank)).read_text()) for rank in range(3)] == [said] * 3
 
 
 def nodes(folder, *words):
