@@ -67,8 +67,30 @@ def study(home: Path, data: Path) -> None:
         keep_sealed=True,
     )  # fmt: skip
     folder = small.study(home / "study", None, wanted).folder
-    assert striate.study(resume=folder, quiet=True).result is not None
+    assert striate.study(resume=folder, threads=1, quiet=True).result is not None
     (home / "said.txt").write_text(str(striate.compare(*open_study(folder).runs.values())))
+
+
+def folds(home: Path, data: Path) -> None:
+    """A list of folds, all together, by which labels are doubted, with the pages of the list, a fold and the audit."""
+    wanted = Asked(
+        id="0" * 32, models=("resnet20",), seeds=(0,), folds=2, recipe={**RECIPE, "data": str(data)}, data="photos",
+        task="classify", keep_sealed=True,
+    )  # fmt: skip
+    study = striate.study(resume=small.study(home / "study", None, wanted).folder, threads=1, quiet=True)
+    held_out = striate.out_of_fold(*study.runs.values(), table=home / "held-out.csv")
+    striate.write_report(next(iter(study.runs.values())))
+    audit = striate.audit(study.folder, page=home / "audit.html", quiet=True)
+    assert audit.suspects
+    (home / "said.txt").write_text(f"{held_out}\n{audit.suspects}\n{study.runs}")
+
+
+def ensembles(home: Path, data: Path) -> None:
+    """Of answers, weighted on validation, and of weights, with their pages; and what they answer when asked."""
+    made = [trained(home, data, f"run {seed}", seed=seed, keep_epochs=2, epochs=2) for seed in (0, 1)]
+    how = {"runs": home, "keep_sealed": True, "quiet": True}
+    joined = [striate.ensemble(*made, weigh="validation", **how), striate.ensemble(made[0], average="weights", **how)]
+    (home / "said.txt").write_text(str([run.evaluate().numbers for run in joined]))
 
 
 def choice(home: Path, data: Path) -> None:
@@ -80,7 +102,7 @@ def choice(home: Path, data: Path) -> None:
 
 
 # A row for each way that leads from data to something that is told; they may leave what they like in `home`.
-WAYS = (training, study, choice)
+WAYS = (training, study, folds, ensembles, choice)
 
 
 def everything(home: Path) -> dict[str, object]:

@@ -9,6 +9,7 @@ import traceback
 import cloudpickle
 
 from striate.base import processes, pulse
+from striate.runs.openings import NAME
 
 
 def free_port():
@@ -75,3 +76,20 @@ class Watched:
         for batch in self._pictures.batches(groups):
             self._seen.append(batch.indices.tolist())
             yield batch
+
+
+def killed_after(folder, writes, work, *given):
+    """Calls work(*given) in a process that is killed after so many writes since `folder` tells of an opening."""
+    assert ended(started(1, _dying, folder / NAME, writes, work, given)) == [-signal.SIGKILL]
+
+
+def _dying(opened, writes, work, given):
+    real, left = os.fsync, iter(range(writes))
+
+    def sync(handle):
+        if opened.exists() and next(left, None) is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        real(handle)
+
+    os.fsync = sync
+    work(*given)

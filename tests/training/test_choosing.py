@@ -1,6 +1,8 @@
 """A network for a budget, by whole trainings: who goes is worse by a test; the test set is opened once, at the end."""
 
+import json
 import os
+import shutil
 import signal
 import threading
 
@@ -9,11 +11,14 @@ import pytest
 
 import striate
 from small import Notes, photographs
+from striate.base import durable
 from striate.base.errors import RunError, Terminated, UsageError
 from striate.runs.choice import open_choice
 from striate.runs.compared import Answers
+from striate.runs.openings import CHOICE, NAME
 from striate.tasks.measures import Hits
 from striate.training.choosing import worse
+from together import killed_after
 
 
 def answering(right, n=400):
@@ -64,6 +69,35 @@ def test_a_choice_is_stopped_and_gone_on_with_and_opens_one_test_set_once(tmp_pa
     assert open_choice(place).asked == found.asked
     with pytest.raises(RunError, match="one was taken already"):
         striate.choose(resume=place, quiet=True)
+
+
+def go_on(folder):
+    striate.choose(resume=folder, quiet=True)
+
+
+@pytest.mark.slow
+def test_killed_in_the_middle_of_the_opening_it_is_the_same_opening_and_every_row_is_there(tmp_path):
+    """Sealed until all but the opening is done; what is left then is killed twice."""
+    photos = photographs(tmp_path / "photos")
+    asked = {"max_params": "65K", "epochs": 1, "batch": 8, "threads": 1, "keep_sealed": True, "quiet": True}
+    whole = striate.choose(photos, runs=tmp_path / "runs", **asked).folder
+    facts = json.loads((whole / CHOICE).read_text())
+    durable.write_json(whole / CHOICE, {**facts, "told": [], "recipe": {**facts["recipe"], "keep_sealed": False}})
+    killed = shutil.copytree(whole.parent, tmp_path / "killed") / whole.name
+    go_on(whole)
+    for writes in (0, 8):  # before the first row, and when these are kept and not yet told
+        killed_after(killed, writes, go_on, killed)
+        taken = open_choice(killed).run
+        assert (taken.result["subset"], open_choice(killed).asked.told) == ("val", ())
+    assert (taken.folder / "kept" / "test.safetensors").exists()
+    go_on(killed)
+    lists = [path.read_text() for home in (whole, killed) for path in (home / NAME, home.parent / NAME)]
+    assert len({json.loads(line)["id"] for told in lists for line in told.splitlines() if "test_set" in line}) == 1
+    one, other = (open_choice(home) for home in (whole, killed))
+    assert (other.run.result, other.asked.told) == (one.run.result, one.asked.told)
+    assert one.run.result["openings"] == 1
+    kept = [choice.run.folder / "kept" / "test.safetensors" for choice in (one, other)]
+    assert kept[0].read_bytes() == kept[1].read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from striate.runs import studied
 from striate.runs.openings import NAME, STUDY
 from striate.runs.studied import Asked
 from striate.runs.study import open_study
+from together import killed_after
 from typed import call, rows
 
 PICTURES = load_digits().images[:300].astype(np.uint8) * 15
@@ -94,18 +95,32 @@ def test_networks_are_compared_over_their_seeds_and_the_test_set_is_opened_once_
     assert ids(stopped.parent) == {opened}
 
 
+def go_on(folder):
+    striate.study(DATA, resume=folder, threads=1, quiet=True)
+
+
+def rows_of_test(folder):
+    return {path.parent.parent.name: path.read_bytes() for path in folder.glob("*/kept/test.safetensors")}
+
+
 @pytest.mark.slow
-def test_killed_between_the_opening_and_the_result_it_is_the_same_opening(stopped, trained):
-    striate.study(DATA, resume=stopped, quiet=True)
-    opened, page = ids(stopped), (stopped / "result.json").read_bytes()
-    (stopped / "result.json").unlink()
-    shutil.rmtree(stopped / "resnet20-seed-1")  # as it was before it was asked
-    shutil.copytree(trained / "resnet20-seed-1", stopped / "resnet20-seed-1")
-    study = striate.study(DATA, resume=stopped, quiet=True)
-    assert ids(stopped) == ids(stopped.parent) == opened
-    again = json.loads(page)
-    assert [each["found"] for each in study.result.test_pairs] == [each["found"] for each in again["test_pairs"]]
+def test_killed_in_the_middle_of_the_opening_it_is_the_same_opening_and_every_row_is_there(stopped, tmp_path):
+    whole = shutil.copytree(stopped.parent, tmp_path / "whole") / stopped.name
+    go_on(whole)
+    expected, answered = json.loads((whole / "result.json").read_text()), []
+    for writes in (0, 20, 20):  # of about 64: before the first row, and then with each kill a part
+        killed_after(stopped, writes, go_on, stopped)
+        answered.append(len(rows_of_test(stopped)))
+        assert not (stopped / "result.json").exists()
+    assert 0 == answered[0] < answered[1] < answered[2] < 4, answered
+    go_on(stopped)
+    assert ids(stopped) == ids(stopped.parent) == ids(whole)
+    assert len(ids(whole)) == 1
+    assert rows_of_test(stopped) == rows_of_test(whole)
+    study = open_study(stopped)
+    assert {(run.result["subset"], run.result["openings"]) for run in study.runs.values()} == {("test", 1)}
     assert study.result.openings == 1
+    assert [each["found"] for each in study.result.test_pairs] == [each["found"] for each in expected["test_pairs"]]
 
 
 @pytest.mark.slow
