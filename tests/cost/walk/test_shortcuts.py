@@ -67,6 +67,7 @@ def test_sums_gates_and_concatenations_return_what_torch_returns(shape, layout):
     x = tensor(shape, layout, torch.float32, "meta")
     y, row = torch.empty_like(x), torch.empty(1, device="meta").expand(shape)
     cases = [(aten.add.Tensor, (x, y)), (aten.add.Tensor, (x, row)), (aten.add.Tensor, (row, row))]
+    cases += [(aten.relu.default, (each,)) for each in (x, row, x.transpose(0, 1), x[:, ::2])]
     cases += [(aten.threshold_backward.default, (x, y, 0)), (aten.threshold_backward.default, (row, y, 0))]
     cases += [(aten.cat.default, ([x, y, x], 1)), (aten.cat.default, ([x, y], 0)), (aten.cat.default, ([x, y],))]
     for operator, args in cases:
@@ -78,6 +79,8 @@ def test_the_frequent_cases_are_quick():
     x = torch.empty(2, 3, 4, 5, device="meta")
     assert SHORTCUTS[aten.add.Tensor]((x, x)) is not NotImplemented
     assert SHORTCUTS[aten.cat.default](([x, x], 1)) is not NotImplemented
+    assert SHORTCUTS[aten.relu.default]((x,)) is not NotImplemented
+    assert SHORTCUTS[aten.relu.default]((x > 0,)) is NotImplemented, "torch refuses it"
     assert SHORTCUTS[aten.threshold_backward.default]((x, x, 0)) is not NotImplemented
 
 

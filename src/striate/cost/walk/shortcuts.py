@@ -67,6 +67,11 @@ def _like_both(args: tuple[Any, ...]) -> Any:
     return torch.empty_like(one)
 
 
+def _relu(args: tuple[Any, ...]) -> Any:
+    """Of numbers with a sign: torch refuses others."""
+    return torch.empty_like(args[0]) if args[0].is_floating_point() else NotImplemented
+
+
 def _cat(args: tuple[Any, ...]) -> Any:
     """Contiguous tensors of four dimensions, along their channels: torch keeps other layouts by rules of its own."""
     parts, axis = args[0], args[1] if len(args) > 1 else 0
@@ -91,6 +96,7 @@ SHORTCUTS: Mapping[object, Shortcut] = {
     aten.convolution_backward.default: _convolution_backward,
     aten.native_batch_norm.default: _batch_norm,
     aten.native_batch_norm_backward.default: _batch_norm_backward,
+    aten.relu.default: _relu,
     aten.threshold_backward.default: _like_both,
     aten.add.Tensor: _like_both,
     aten.cat.default: _cat,
