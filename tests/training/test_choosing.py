@@ -1,5 +1,6 @@
 """A network for a budget, by whole trainings: who goes is worse by a test; the test set is opened once, at the end."""
 
+import html
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from striate.base import durable
 from striate.base.errors import RunError, Terminated, UsageError
 from striate.runs.choice import open_choice
 from striate.runs.compared import Answers
+from striate.runs.listed import listed as listing
 from striate.runs.openings import CHOICE, NAME
 from striate.tasks.measures import Hits
 from striate.training.choosing import worse
@@ -51,6 +53,10 @@ def test_a_choice_is_stopped_and_gone_on_with_and_opens_one_test_set_once(tmp_pa
     with pytest.raises(Terminated):
         striate.choose(folder, listener=Impatient(), **asked)
     (place,) = (path for path in runs.iterdir() if path.is_dir())
+    (listed,) = listing(runs)
+    assert (listed.status, listed.model, listed.told) == ("stopped", "2 networks to choose from", "rung 2")
+    with pytest.raises(RunError, match="none was taken yet"):
+        striate.write_report(place)
     assert not (runs / "test-openings.jsonl").exists()
     notes = Notes()
     found = striate.choose(resume=place, listener=notes)
@@ -65,6 +71,18 @@ def test_a_choice_is_stopped_and_gone_on_with_and_opens_one_test_set_once(tmp_pa
             assert not (each / "kept" / "test.safetensors").exists()
             assert striate.open_run(each).result["subset"] == "val"
     assert (found.run.folder / "report.html").exists()
+    assert found.asked.command.startswith("striate.choose('")
+    assert "max_params='75K'" in found.asked.command
+    (listed,) = listing(runs)
+    assert (listed.status, listed.model) == ("done", f"{found.asked.answer[0]} of 2 networks")
+    assert listed.told == repr(found).removesuffix(")").partition("photos, ")[2]
+    assert listed.told.startswith("test accuracy ")
+    page = striate.write_report(found).read_text()
+    assert page == (place / "report.html").read_text()
+    told = [*found.asked.answer, *found.table().notes, "11.2 M, above 75.0 K", "max_latency", "6 epochs"]
+    assert [each for each in told if html.escape(each) not in page] == []
+    for rung in found.asked.rungs:
+        assert [why for why in rung.went.values() if html.escape(why) not in page] == []
     assert "flatters" in str(found.table())
     assert open_choice(place).asked == found.asked
     with pytest.raises(RunError, match="one was taken already"):
@@ -117,6 +135,12 @@ def test_what_cannot_be_meant_is_refused(given, told):
     data = None if "resume" in given else "digits"
     with pytest.raises(UsageError, match=told):
         striate.choose(data, quiet=True, **given)
+
+
+def test_processes_of_torchrun_are_refused(monkeypatch):
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    with pytest.raises(UsageError, match="torchrun: these trainings get processes of their own"):
+        striate.choose("digits", quiet=True)
 
 
 def test_a_folder_without_a_choice_is_told(tmp_path):

@@ -12,7 +12,7 @@ from striate.base.paths import path_of
 from striate.data.asked import MEANT
 from striate.data.load import Data, read_samples
 from striate.face.asked import call, listening, opened_run, written
-from striate.runs.openings import STUDY
+from striate.runs.openings import CHOICE, STUDY
 from striate.training.execution import Listener
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def write_report(run: str | os.PathLike[str] | Run, data: Data | None = None, *, force: bool = False) -> Path:
-    """Write the page of a finished run, or of a study, again, from what is in its folder; where it lies.
+    """Write the page of a finished run, a study or a choice again, from what is in its folder; where it lies.
 
     No test set is opened. `data` are the pictures, where the run was trained on arrays; others are a RunError.
     So is a report.html that is a link, or no page of striate's, unless `force` says to replace it.
@@ -35,6 +35,11 @@ def write_report(run: str | os.PathLike[str] | Run, data: Data | None = None, *,
         from striate.runs.study import open_study
 
         return write(open_study(run), force=force)
+    if (path_of(os.fspath(run)) / CHOICE).is_file():
+        from striate.report import choice as page
+        from striate.runs.choice import open_choice
+
+        return page.write(open_choice(run), force=force)
     opened = opened_run(run)
     if data is None:
         return collect.write(opened, force=force)

@@ -72,8 +72,7 @@ def carry_out_study(
     if resume is not None and (recipe or given):
         cause = f"a study goes on with what it was asked, not with {', '.join([*given, *recipe])}"
         raise UsageError("resume", cause, f"--resume {resume} alone")
-    if processes.together_here() > 1:
-        raise UsageError("torchrun", "a study starts processes of its own", "striate study alone; --jobs, --on")
+    _refuse_together("study")
     held = data if in_memory(data) else None
     wanted = None if resume is not None else recipe_for(data, recipe)
     from striate.report.study import write
@@ -115,7 +114,8 @@ def choose(
     `keep_sealed`. `resume` names the folder of a choice to go on with; `on`, `jobs` and `threads` as for `study`.
     """
     limits = {"max_latency": max_latency, "max_params": max_params, "max_memory": max_memory, "time": time}
-    carried = Carried(on, jobs, threads, Execution(path_of(runs)))
+    told = {"resume": resume, **limits, **recipe}
+    carried = Carried(on, jobs, threads, Execution(path_of(runs), command=called(data, told, "choose")))
     with listening(quiet, listener) as who:
         return carry_out_choice(data, resume, limits, recipe, carried, who)
 
@@ -134,6 +134,7 @@ def carry_out_choice(
         raise UsageError("resume", cause, f"--resume {resume} alone")
     if recipe.get("model") is not None:
         raise UsageError("model", "it is what is to be chosen", f"striate train DATA --model {recipe['model']}")
+    _refuse_together("choose")
     held = data if in_memory(data) else None
     asked = None if resume is not None else recipe_for(data, recipe)
     readers = {
@@ -146,7 +147,9 @@ def carry_out_choice(
     for key, value in read.items():
         if value is not None and not 0 < value < math.inf:
             raise UsageError(key, f"{value} is no limit", "a number above 0")
-    from striate.runs.choice import Limits, open_choice
+    from striate.report.choice import write
+    from striate.runs.choice import open_choice
+    from striate.runs.chosen import Limits
     from striate.training.choosing import resume_choice, start_choice
 
     if asked is None:
@@ -157,4 +160,13 @@ def carry_out_choice(
         found = start_choice(asked, wanted, carried, listener, held)
     if found.run is not None:
         write_report(found.run, held)
+    write(found)
     return found
+
+
+def _refuse_together(verb: str) -> None:
+    """A UsageError under `torchrun`."""
+    if processes.together_here() > 1:
+        raise UsageError(
+            "torchrun", "these trainings get processes of their own", f"striate {verb} alone; --jobs, --on"
+        )

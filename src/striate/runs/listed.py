@@ -13,8 +13,8 @@ from striate.base.errors import RunError, escaped
 from striate.base.tables import Table, html_table
 from striate.base.words import duration
 from striate.evaluate.numbers import known
-from striate.runs import lock, schema, studied
-from striate.runs.openings import STUDY
+from striate.runs import chosen, lock, schema, studied
+from striate.runs.openings import CHOICE, STUDY
 
 Order = Literal["date", "name", "model", "duration", "result"]
 # What a list shows of a result.
@@ -85,12 +85,12 @@ def listed(root: Path, order: Order = "date") -> list[Listed]:
 
 
 def folders(root: Path) -> list[Path]:
-    """Every run folder and every study in `root`, by name; 9 is before 10."""
+    """Every run folder, every study and every choice in `root`, by name; 9 is before 10."""
     try:
         names = sorted(root.iterdir(), key=_natural) if root.is_dir() else []
     except OSError as error:
         raise RunError(root, f"cannot be listed ({error.strerror})", "a folder that you may read") from None
-    return [path for path in names if any(os.path.lexists(path / name) for name in ("run.json", STUDY))]
+    return [path for path in names if any(os.path.lexists(path / name) for name in ("run.json", STUDY, CHOICE))]
 
 
 def status_of(folder: Path, facts: Mapping[str, Any]) -> str:
@@ -103,6 +103,8 @@ def look(folder: Path, facts: Mapping[str, Any] | None = None) -> Listed:
     """One run, of these facts or those on disk; one that cannot be read is damaged, says why, and hides no other."""
     if facts is None and os.path.lexists(folder / STUDY):
         return of_study(folder)
+    if facts is None and os.path.lexists(folder / CHOICE):
+        return of_choice(folder)
     try:
         facts = facts or schema.glance(folder)
         if facts["status"] == "damaged":
@@ -149,6 +151,28 @@ def of_study(folder: Path) -> Listed:
         command=asked.command,
         result=number and {"subset": number["subset"], "n": number["n"], "numbers": [number]},
         cause=f"{done} of {words.many(len(asked.trainings), 'training')} done",
+    )
+
+
+def of_choice(folder: Path) -> Listed:
+    """A choice in one line: how many networks there were, and the number of the one that was taken."""
+    try:
+        asked = chosen.read_asked(folder)
+    except RunError as error:
+        return Listed(str(folder), "damaged", cause=f"{Path(error.where).name}: {error.cause}")
+    taken = look(folder / asked.run) if asked.told else None
+    among = f"{words.many(len(asked.candidates), 'network')} to choose from"
+    return Listed(
+        run=str(folder),
+        status="done" if taken else "running" if lock.is_held(folder) else "stopped",
+        model=f"{asked.answer[0]} of {words.many(len(asked.candidates), 'network')}" if taken else among,
+        task=asked.task,
+        data=asked.data,
+        began=asked.began,
+        seconds=asked.spent,
+        command=asked.command,
+        result=taken and taken.result,
+        cause=taken.cause if taken else f"rung {len(asked.rungs)}",
     )
 
 

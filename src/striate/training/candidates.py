@@ -16,7 +16,7 @@ from striate.cost.count import count
 from striate.models.catalog import catalog, find
 from striate.models.entry import published_error
 from striate.network import network_for
-from striate.runs.choice import Candidate, Limits
+from striate.runs.chosen import Candidate, Limits
 from striate.tasks import registry
 from striate.training.execution import Listener
 from striate.training.plan import Plan, fitting

@@ -22,12 +22,14 @@ from striate.evaluate.contrasts import Contrast, p_of
 from striate.evaluate.numbers import Number, is_mean
 from striate.evaluate.paired import paired
 from striate.runs import run as runs
-from striate.runs.choice import Asked, Choice, Limits, Rung, brief, name_of, open_choice
+from striate.runs.choice import Choice, brief, open_choice
+from striate.runs.chosen import Asked, Limits, Rung, name_of
 from striate.runs.compared import Answers, answers
 from striate.runs.openings import CHOICE, sealed_set, times_opened
 from striate.runs.run import Run
 from striate.training.candidates import STEP, candidates
 from striate.training.execution import Carried, Listener
+from striate.training.machine import Clock
 from striate.training.many import train_many
 from striate.training.plan import plan_of, refuse_inside
 from striate.training.recipe import Recipe, recipe_of
@@ -42,7 +44,7 @@ def start_choice(
     recipe: Recipe, limits: Limits, carried: Carried, listener: Listener, data: Data | None = None
 ) -> Choice:
     """Choose a network for the data of `recipe`, which names none, in a new folder."""
-    began = time.monotonic()
+    clock, began = Clock(), time.monotonic()
     plan = plan_of(recipe, carried.execution, listener, data)
     refuse_inside(plan, "runs", carried.execution.runs)
     found, removed = candidates(recipe, plan, limits, listener)
@@ -61,6 +63,10 @@ def start_choice(
         candidates=tuple(found),
         removed=removed,
         spent=time.monotonic() - began,
+        data=plan.samples.name,
+        task=plan.task.name,
+        began=clock.began,
+        command=carried.execution.command,
     )
     _write(folder, asked)
     listener.say(f"{folder}: {many(len(found), 'network')} to choose from: {', '.join(each.model for each in found)}")
@@ -102,18 +108,17 @@ def _climbed(
         {name_of(model, place): _shortened(recipe, model, epochs) for model in rung.models},
         choice.folder, carried, listener, data,
     )  # fmt: skip
-    causes = {model: ended[name_of(model, place)].cause for model in rung.models}
-    left = {model: f"{model} failed: {cause}" for model, cause in causes.items() if cause}
-    trained = {
-        model: runs.open_run(choice.folder / name_of(model, place)) for model in rung.models if model not in left
-    }
-    if not trained:
-        raise RunError(choice.folder, f"no training ended: {next(iter(left.values()))}", "another recipe")
-    left |= worse({model: answers(run, "val") for model, run in trained.items()}, _chance(trained) if more else None)
-    for why in left.values():
-        listener.say(f"{why}: it goes no further")
-    rungs = (*asked.rungs[:-1], dataclasses.replace(rung, left=left, ended=True))
-    return dataclasses.replace(asked, rungs=rungs, spent=asked.spent + time.monotonic() - began)
+    failed = {model: cause for model in rung.models if (cause := ended[name_of(model, place)].cause)}
+    rung = dataclasses.replace(rung, failed=failed)
+    if not rung.done:
+        raise RunError(choice.folder, f"no training ended: {next(iter(failed.values()))}", "another recipe")
+    trained = {model: runs.open_run(choice.folder / name_of(model, place)) for model in rung.done}
+    left = worse({model: answers(run, "val") for model, run in trained.items()}, _chance(trained) if more else None)
+    rung = dataclasses.replace(rung, left=left, ended=True)
+    for model in [*failed, *left]:
+        listener.say(f"{rung.went[model]}: it goes no further")
+    spent = asked.spent + time.monotonic() - began
+    return dataclasses.replace(asked, rungs=(*asked.rungs[:-1], rung), spent=spent)
 
 
 def _next(choice: Choice, epochs: int, more: int) -> Rung:

@@ -59,6 +59,7 @@ def choose(
     for note in table.notes:
         tell(note)
     tell(f"choice  {found.folder}")
+    tell(f"report  {found.folder / 'report.html'}")
     if found.run is not None:
-        tell(f"report  {found.run.folder / 'report.html'}")
+        tell(f"run     {found.run.folder}")
         tell(f"ask it: striate predict {shlex.quote(str(found.run.folder))} PICTURES")

@@ -224,7 +224,7 @@ def _in_short(head: Sequence[str], rows: Sequence[Sequence[object]]) -> tuple[li
 
 
 def report(run: Folder, /, *, force: Force = False, json: Json = False) -> None:
-    """Write the page of a finished run or study again, from what is on disk; no test set is opened.
+    """Write the page of a finished run, study or choice again, from what is on disk; no test set is opened.
 
     Example: striate report runs/digits-lenet5-1
     """

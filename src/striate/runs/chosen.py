@@ -1,0 +1,114 @@
+"""choice.json: which networks were thought of, what was tried of them, and why they went. Importing this imports no
+torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, final
+
+from striate.base import declared, reading
+from striate.base.declared import Count, Text
+from striate.base.errors import RunError
+from striate.base.options import Range
+from striate.runs.openings import CHOICE
+from striate.runs.studied import in_files
+
+MOST = 2**24  # bytes of choice.json
+Seconds = Annotated[float, Range(1, least=0)]
+
+
+@final
+@dataclass(frozen=True)
+class Limits:
+    """What a network may take: seconds of a picture here, parameters, bytes of a training step; and seconds in all."""
+
+    latency: Seconds | None = None
+    parameters: Annotated[float, Range(1, least=1)] | None = None
+    memory: Count | None = None
+    time: Seconds | None = None
+
+
+@final
+@dataclass(frozen=True)
+class Candidate:
+    """What is known of a network before it is trained; `error` is its published one on ImageNet, in per cent."""
+
+    model: Text
+    family: Text
+    parameters: Count
+    multiply_adds: Count
+    latency: Seconds
+    error: float | None = None
+
+
+@final
+@dataclass(frozen=True)
+class Rung:
+    """Trainings of one length, each with its own whole schedule: who is trained, for whom there is no time, who is
+    worse than the best, and who failed, and why."""
+
+    epochs: Count
+    models: tuple[Text, ...]
+    late: Mapping[str, Text] = field(default_factory=dict)
+    left: Mapping[str, Text] = field(default_factory=dict)
+    failed: Mapping[str, Text] = field(default_factory=dict)
+    ended: bool = False
+
+    @property
+    def done(self) -> list[str]:
+        return [each for each in self.models if each not in self.failed]
+
+    @property
+    def kept(self) -> list[str]:
+        """Those that go on."""
+        return [each for each in self.done if each not in self.left]
+
+    @property
+    def went(self) -> Mapping[str, str]:
+        """Who goes no further, and why."""
+        failed = {model: f"{model} failed: {cause}" for model, cause in self.failed.items()}
+        return {**self.late, **failed, **self.left}
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """choice.json: `removed` says why of networks that were not tried; `answer` are those that cannot be told from the
+    best, the fastest first, which is taken; `told` what was said of it, once all is done. An epoch has `pictures`; of
+    choices of before, name and task of the data, when they began and what was typed are not known."""
+
+    format: Literal[1]
+    id: Text
+    recipe: Mapping[str, Any]
+    limits: Limits
+    pictures: Count
+    candidates: tuple[Candidate, ...]
+    removed: Mapping[str, str]
+    rungs: tuple[Rung, ...] = ()
+    answer: tuple[Text, ...] = ()
+    told: tuple[Text, ...] = ()
+    spent: Seconds = 0.0
+    data: Text = ""
+    task: Text = ""
+    began: Text = ""
+    command: Text = ""
+
+    @property
+    def run(self) -> str:
+        """The name of the training of the one that is taken, once that is known."""
+        return name_of(self.answer[0], len(self.rungs))
+
+
+def name_of(model: str, rung: int) -> str:
+    """The name of a network's training on a rung, which is counted from 1."""
+    return f"{in_files(model)}-rung-{rung}"
+
+
+def read_asked(folder: Path) -> Asked:
+    """choice.json; a RunError where there is none, or it is damaged."""
+    path = folder / CHOICE
+    if not path.is_file():
+        raise RunError(folder, f"no choice: there is no {CHOICE} in it", "the folder that `striate choose` told")
+    reading.refuse_link(path)
+    found: Asked = declared.read(Asked, reading.read_json(path, MOST), path)
+    return found
