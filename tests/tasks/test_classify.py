@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from striate.layers import Heads
 from striate.tasks import registry
 from striate.tasks.classify import Classify, confusion_matrix, confusions, majority, worst
 from striate.tasks.measures import Measure
+from striate.tasks.task import Trial
 
 CLASSES = tuple("abcdefgh")
 
@@ -127,6 +129,25 @@ def test_the_better_epoch_has_the_higher_accuracy_then_the_lower_loss() -> None:
 def test_the_majority_is_that_of_training_and_counted_on_the_targets() -> None:
     found = majority(np.array([2, 2, 0]), np.array([0, 2, 2, 1]))
     assert found.right.tolist() == [False, True, True, False]
+
+
+def test_a_linear_model_answers_the_pictures_in_the_order_that_they_are_asked_in() -> None:
+    """Bright above or below: a line tells them, and not where the truth is said to be another one."""
+    truth = np.arange(40) % 2
+    pictures = torch.rand(40, 1, 16, 16, generator=torch.Generator().manual_seed(1)) / 4
+    for place, each in enumerate(truth):
+        pictures[place, 0, 8 * each : 8 * each + 8] += 0.5
+    said = truth.copy()
+    said[[33, 38]] = 1 - said[[33, 38]]
+    samples = SimpleNamespace(targets=SimpleNamespace(strata=said))
+
+    def batches(indices):
+        yield dataclasses.replace(batch(torch.zeros(len(indices))), pictures=pictures[indices])
+
+    asked = np.arange(39, 29, -1)
+    found = Classify(("upper", "lower")).linear(Trial(samples, np.arange(20), np.arange(20, 30), asked, batches))
+    assert found.name == "logistic regression"
+    assert found.right.tolist() == [each not in (33, 38) for each in asked]
 
 
 def test_the_worst_are_wrong_answers_the_surest_first() -> None:

@@ -15,7 +15,7 @@ from small import Notes, photographs
 from striate.base import durable
 from striate.base.errors import RunError, Terminated, UsageError
 from striate.runs.choice import open_choice
-from striate.runs.compared import Answers
+from striate.runs.compared import Answers, places
 from striate.runs.listed import listed as listing
 from striate.runs.openings import CHOICE, NAME
 from striate.tasks.measures import Hits
@@ -79,6 +79,14 @@ def test_a_choice_is_stopped_and_gone_on_with_and_opens_one_test_set_once(tmp_pa
     assert listed.told.startswith("test accuracy ")
     page = striate.write_report(found).read_text()
     assert page == (place / "report.html").read_text()
+    linear = found.asked.linear
+    assert linear.number.name == "logistic regression"
+    assert linear.number.n == linear.pair["found"]["n"] == found.run.result["validation"][0]["n"]
+    assert str(linear) in found.table().notes
+    asked = [found.run.lines[place] for place in places(found.run, "val")]
+    assert [each.subset for each in asked] == ["val"] * linear.number.n
+    assert [each.digest for each in asked] == sorted(each.digest for each in asked)
+    assert (found.table().rows[0][0] == "logistic regression") is linear.as_good
     told = [*found.asked.answer, *found.table().notes, "11.2 M, above 75.0 K", "max_latency", "6 epochs"]
     assert [each for each in told if html.escape(each) not in page] == []
     for rung in found.asked.rungs:

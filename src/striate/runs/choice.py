@@ -1,5 +1,6 @@
 """The folder of a choice: which networks were thought of, what was tried of them, and which one was taken."""
 
+import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,9 @@ class Choice:
     def table(self) -> Table:
         """The answer: networks that cannot be told from the best, the fastest first."""
         known = {each.model: each for each in self.asked.candidates}
-        rows = []
+        rows, linear = [], self.asked.linear
+        if linear is not None and linear.as_good:
+            rows.append((linear.number.name, brief(linear.number), "", "", ""))
         for model in self.asked.answer:
             each, number = known[model], brief(_number(self.of(model)))
             rows.append(
@@ -62,12 +65,14 @@ class Choice:
             )
         chosen = many(len(self.asked.candidates), "network")
         notes = [f"Chosen from {chosen} on validation: the number flatters whoever is chosen.", *self.asked.told]
+        notes += [] if linear is None else [str(linear)]
         return Table(("network", "validation", "latency", "parameters", "multiply-adds"), rows, notes=notes)
 
     def as_dict(self) -> dict[str, Any]:
         return {
             "choice": str(self.folder),
             "answer": list(self.asked.answer),
+            "linear": None if self.asked.linear is None else dataclasses.asdict(self.asked.linear),
             "taken": None if self.run is None else str(self.run.folder),
             "candidates": len(self.asked.candidates),
             "result": None if self.run is None else self.run.result,

@@ -10,6 +10,8 @@ from striate.base import declared, reading
 from striate.base.declared import Count, Text
 from striate.base.errors import RunError
 from striate.base.options import Range
+from striate.evaluate.contrasts import known
+from striate.evaluate.numbers import Number
 from striate.runs.openings import CHOICE
 from striate.runs.studied import in_files
 
@@ -71,6 +73,24 @@ class Rung:
 
 
 @final
+@dataclass(frozen=True)
+class Linear:
+    """A linear classifier on validation; `pair` is the record of what lies between the best network and it."""
+
+    number: Number
+    pair: Mapping[str, Any]
+
+    @property
+    def as_good(self) -> bool:
+        """Whether no network is known to be better."""
+        return known(self.pair).verdict != "beats"
+
+    def __str__(self) -> str:
+        told = f"A linear classifier, of pixels at 16x16: {known(self.pair)}."
+        return f"{told} No network is known to be needed." if self.as_good else told
+
+
+@final
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     """choice.json: `removed` says why of networks that were not tried; `answer` are those that cannot be told from the
@@ -86,6 +106,7 @@ class Asked:
     removed: Mapping[str, str]
     rungs: tuple[Rung, ...] = ()
     answer: tuple[Text, ...] = ()
+    linear: Linear | None = None
     told: tuple[Text, ...] = ()
     spent: Seconds = 0.0
     data: Text = ""

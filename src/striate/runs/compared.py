@@ -8,11 +8,12 @@ from typing import Any, final
 from striate.base.errors import Option, RunError, UsageError, escaped
 from striate.base.tables import Table, html_table
 from striate.base.words import subset as called
-from striate.data.samples import Groups
-from striate.evaluate.contrasts import Contrast, contrasts
+from striate.data.samples import Groups, Indices
+from striate.evaluate.contrasts import Contrast, contrasts, p_of
 from striate.evaluate.numbers import Number, is_mean, number
 from striate.evaluate.paired import Paired, paired
 from striate.runs import subsets
+from striate.runs.kept import Kept
 from striate.runs.openings import sealed_set
 from striate.runs.run import Run
 from striate.tasks.measures import Measure
@@ -64,12 +65,30 @@ class Answers:
 
 def answers(run: Run, subset: str) -> Answers:
     """A RunError where nothing was kept of that subset."""
+    kept, lines, order = _ordered(run, subset)
+    groups = subsets.groups_of(lines, kept.samples[order])
+    return Answers(run.task.measures(kept.rows[order])[0], groups)
+
+
+def contrast(names: tuple[str, str], one: Answers, other: Answers, subset: str, pairs: int) -> Contrast:
+    """What lies between two, by a test at 5 % divided by `pairs`."""
+    found, numbers = paired(one.measure, other.measure, one.groups), [each.number(subset) for each in (one, other)]
+    p = 1.0 if found is None else min(1.0, pairs * p_of(found))
+    values = (numbers[0].or_nan, numbers[1].or_nan)
+    return Contrast(*names, values, found, p, pairs, is_mean(numbers[0].method), subset)
+
+
+def places(run: Run, subset: str) -> Indices:
+    """Of the pictures that `answers` is of, in their order, the places among the samples."""
+    kept, _, order = _ordered(run, subset)
+    return kept.samples[order]
+
+
+def _ordered(run: Run, subset: str) -> tuple[Kept, list[subsets.Line], list[int]]:
     kept, lines = run.kept.get(subset), run.lines
     if kept is None:
         raise RunError(run.folder, f"nothing was kept of its {called(subset)} pictures", "a fresh run")
-    order = sorted(range(len(kept.samples)), key=lambda row: lines[kept.samples[row]].content)
-    groups = subsets.groups_of(lines, kept.samples[order])
-    return Answers(run.task.measures(kept.rows[order])[0], groups)
+    return kept, lines, sorted(range(len(kept.samples)), key=lambda row: lines[kept.samples[row]].content)
 
 
 def compare(runs: Sequence[Run]) -> Compared:

@@ -39,10 +39,22 @@ def rivals(
     progress: Progress = unwatched,
 ) -> Sequence[Measure]:
     """The baselines on the same pictures; `progress` gets (done, all) as they are read."""
-    return predictor.task.baselines(Trial(
+    return predictor.task.baselines(trial_of(predictor, samples, split, indices, workers, progress))
+
+
+def trial_of(
+    predictor: Predictor,
+    samples: Samples,
+    split: Split,
+    indices: Indices,
+    workers: int | None = None,
+    progress: Progress = unwatched,
+) -> Trial:
+    """What rivals of a network may know, who answer the same pictures."""
+    return Trial(
         samples, split.train, split.val, indices,
         lambda some: watched(rows.as_given(predictor, samples, some, workers), len(some), progress),
-    ))  # fmt: skip
+    )  # fmt: skip
 
 
 def members_beside(

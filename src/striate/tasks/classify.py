@@ -19,7 +19,7 @@ from striate.data.feed import Batch
 from striate.data.picture.laid import Array, Pixels
 from striate.data.samples import Indices
 from striate.layers import Heads
-from striate.tasks import reliability
+from striate.tasks import linear, reliability
 from striate.tasks.measures import Calibration, Dice, Hits, Mean, Measure, Recalls
 from striate.tasks.mixture import mixture
 from striate.tasks.task import LabelTask, Rows, Shown, Trial, Usual, option
@@ -286,6 +286,12 @@ class Classify(Usual):
             answers = machine.predict(_small(trial.batches(trial.tested)))
             found.append(Hits("RBF support vector machine", answers == labels[trial.tested]))
         return found
+
+    def linear(self, trial: Trial) -> Measure | None:
+        """Logistic regression on pictures of 16x16; of more than 50,000 training pictures on so many, evenly taken."""
+        labels, train = trial.samples.targets.strata, trial.train[:: -(-len(trial.train) // linear.MOST)]
+        answers = linear.answers(_small(trial.batches(train)), labels[train], _small(trial.batches(trial.tested)))
+        return Hits("logistic regression", answers == labels[trial.tested])
 
     def sections(self, kept: Rows, result: Mapping[str, Any], shown: Shown) -> list[Section]:
         """The confusion matrix, the reliability diagram, the numbers of each class, and the worst mistakes."""

@@ -230,6 +230,10 @@ class AnyTask(Protocol):
         """The first measure of what a user would try before a network, on the same pictures in their order."""
         ...
 
+    def linear(self, trial: Trial) -> Measure | None:
+        """The same of a linear model on pixels; None where there is none."""
+        ...
+
     def sections(self, kept: Rows, result: Mapping[str, Any], shown: Shown) -> Sequence[Section]:
         """What a page says of these rows; `result` is result.json."""
         ...
@@ -273,6 +277,9 @@ class Usual:
 
     def breakdown(self, kept: Rows) -> Mapping[str, Any]:
         return {}
+
+    def linear(self, trial: Trial) -> Measure | None:
+        return None
 
     def listing(self: AnyTask, top: int) -> "Task":
         raise UsageError("top", f"the task {self.name} lists no classes", "leaving it out")

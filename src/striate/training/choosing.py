@@ -16,16 +16,13 @@ import joblib
 
 from striate.base import durable
 from striate.base.errors import RunError
-from striate.base.words import duration, many, often
+from striate.base.words import duration, many
 from striate.data.load import Data
-from striate.evaluate.contrasts import Contrast, p_of
-from striate.evaluate.numbers import Number, is_mean
-from striate.evaluate.paired import paired
 from striate.runs import run as runs
-from striate.runs.choice import Choice, brief, open_choice
+from striate.runs.choice import Choice, open_choice
 from striate.runs.chosen import Asked, Limits, Rung, name_of
-from striate.runs.compared import Answers, answers
-from striate.runs.openings import CHOICE, sealed_set, times_opened
+from striate.runs.compared import Answers, answers, contrast
+from striate.runs.openings import CHOICE
 from striate.runs.run import Run
 from striate.training.candidates import STEP, candidates
 from striate.training.execution import Carried, Listener
@@ -33,6 +30,7 @@ from striate.training.machine import Clock
 from striate.training.many import train_many
 from striate.training.plan import plan_of, refuse_inside
 from striate.training.recipe import Recipe, recipe_of
+from striate.training.taken import linear_beside, opened
 
 # Of the epochs of the last rung, those of each, and the least: after fewer the order says little of the networks.
 LENGTHS, LEAST = (1 / 9, 1 / 3, 1.0), 4
@@ -87,8 +85,12 @@ def resume_choice(choice: Choice, carried: Carried, listener: Listener, data: Da
             _write(folder, asked)
     known = {each.model: each.latency for each in asked.candidates}
     asked = dataclasses.replace(asked, answer=tuple(sorted(asked.rungs[-1].kept, key=lambda each: known[each])))
-    told = _opened(Choice(folder, asked), recipe.keep_sealed, listener, data)
-    _write(folder, dataclasses.replace(asked, told=tuple(told)))
+    if asked.linear is None:
+        trained = {model: Choice(folder, asked).of(model) for model in asked.rungs[-1].kept}
+        asked = dataclasses.replace(asked, linear=linear_beside(trained, listener, data))
+        _write(folder, asked)
+    told = opened(Choice(folder, asked), recipe.keep_sealed, listener, data)
+    _write(folder, dataclasses.replace(asked, told=(told,)))
     return open_choice(folder)
 
 
@@ -157,11 +159,10 @@ def worse(found: Mapping[str, Answers], chance: float | None = None) -> dict[str
     values = {model: -math.inf if each.value is None else each.value for model, each in numbers.items()}
     best, told = max(values, key=lambda model: values[model]), {}
     for model, each in found.items():
-        between, low = paired(each.measure, found[best].measure, each.groups), numbers[model].low
-        if model == best or between is None or (chance is not None and low is not None and low <= chance):
+        low = numbers[model].low
+        if model == best or (chance is not None and low is not None and low <= chance):
             continue
-        p, mean = min(1.0, len(found) * p_of(between)), is_mean(numbers[best].method)
-        pair = Contrast(model, best, (values[model], values[best]), between, p, len(found), mean, "val")
+        pair = contrast((model, best), each, found[best], "val", len(found))
         if pair.verdict == "is beaten by":
             told[model] = str(pair)
     return told
@@ -171,24 +172,6 @@ def _chance(trained: Mapping[str, Run]) -> float | None:
     """What answering without looking comes to, where the task knows it."""
     result = next(iter(trained.values())).result or {}
     return next((each["value"] for each in result["baselines"] if each["name"] == "majority class"), None)
-
-
-def _opened(choice: Choice, keep_sealed: bool, listener: Listener, data: Data | None) -> list[str]:
-    """What is said of the one that is taken; its test set is opened, unless it is to stay sealed."""
-    model, run = choice.asked.answer[0], choice.run
-    others = len(choice.asked.answer) - 1
-    said = f"{model} is taken: the fastest of {others + 1} that cannot be told apart" if others else f"{model} is taken"
-    sealed = 0 if run is None else run.facts["split"]["test"]["n"]
-    if run is None or not sealed:
-        return [f"{said}; there is no test set"]
-    if keep_sealed:
-        return [f"{said}; its {sealed:,} test pictures stay sealed"]
-    if (run.result or {})["subset"] != "test":
-        for note in run.evaluate(open_test=True, moved=data).notes:
-            listener.say(note)
-    told = (runs.open_run(run.folder).result or {})["numbers"][0]
-    times = times_opened(run.folder, sealed_set(run.facts)["digest"])
-    return [f"{said}; on the test set, opened {often(times)}: {brief(Number(**told))}"]
 
 
 def _write(folder: Path, asked: Asked) -> None:

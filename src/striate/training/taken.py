@@ -1,0 +1,59 @@
+"""What is said of the network that is taken: whether a linear classifier is as good, other seeds, its test set."""
+
+from collections.abc import Mapping
+from functools import partial
+
+from striate.base.words import often
+from striate.data.load import Data
+from striate.evaluate.numbers import Number, number
+from striate.runs import run as runs
+from striate.runs.choice import Choice, brief
+from striate.runs.chosen import Linear
+from striate.runs.compared import Answers, answers, contrast, places
+from striate.runs.finished import trial_of
+from striate.runs.openings import sealed_set, times_opened
+from striate.runs.own import read_own
+from striate.runs.run import Run
+from striate.runs.subsets import read_split
+from striate.training.execution import Listener
+
+
+def best_of(trained: Mapping[str, Run]) -> str:
+    """The network of the highest number on validation."""
+    values = {model: answers(run, "val").number("val").value for model, run in trained.items()}
+    return max(values, key=lambda model: -float("inf") if (value := values[model]) is None else value)
+
+
+def linear_beside(trained: Mapping[str, Run], listener: Listener, data: Data | None) -> Linear | None:
+    """A linear classifier and the best of these, on the same validation pictures; None where the task has none."""
+    best = best_of(trained)
+    run = trained[best]
+    task, asked = run.task, places(run, "val")
+    samples = read_own(run.folder, run.facts, data, labelled=task.labelled, masked=task.masked)
+    split, samples = read_split(run.folder, run.facts, samples)
+    watching = partial(listener.progress, "trying a linear classifier")
+    measure = task.linear(trial_of(run.predictor, samples, split, asked, progress=watching))
+    if measure is None:
+        return None
+    own = answers(run, "val")
+    rival = Answers(measure, own.groups)
+    pair = contrast((best, measure.name), own, rival, "val", len(trained))
+    return Linear(number(measure, "val", own.groups), pair.as_dict())
+
+
+def opened(choice: Choice, keep_sealed: bool, listener: Listener, data: Data | None) -> str:
+    """What is said of the one that is taken; its test set is opened, unless it is to stay sealed."""
+    model, run = choice.asked.answer[0], choice.run
+    others = len(choice.asked.answer) - 1
+    said = f"{model} is taken: the fastest of {others + 1} that cannot be told apart" if others else f"{model} is taken"
+    sealed = 0 if run is None else run.facts["split"]["test"]["n"]
+    if run is None or not sealed:
+        return f"{said}; there is no test set"
+    if keep_sealed:
+        return f"{said}; its {sealed:,} test pictures stay sealed"
+    if (run.result or {})["subset"] != "test":
+        for note in run.evaluate(open_test=True, moved=data).notes:
+            listener.say(note)
+    told = (runs.open_run(run.folder).result or {})["numbers"][0]
+    times = times_opened(run.folder, sealed_set(run.facts)["digest"])
+    return f"{said}; on the test set, opened {often(times)}: {brief(Number(**told))}"
