@@ -15,11 +15,13 @@ from small import Notes, photographs
 from striate.base import durable
 from striate.base.errors import RunError, Terminated, UsageError
 from striate.runs.choice import open_choice
+from striate.runs.chosen import name_of
 from striate.runs.compared import Answers, places
 from striate.runs.listed import listed as listing
 from striate.runs.openings import CHOICE, NAME
 from striate.tasks.measures import Hits
 from striate.training.choosing import worse
+from striate.training.foreseen import had
 from together import killed_after
 
 
@@ -42,7 +44,15 @@ def test_only_what_a_test_says_is_worse_goes_and_what_is_at_chance_stays_at_firs
 @pytest.mark.slow
 def test_a_choice_is_stopped_and_gone_on_with_and_opens_one_test_set_once(tmp_path):
     folder, runs = photographs(tmp_path / "photos", each=20), tmp_path / "runs"
-    asked = {"max_params": "75K", "epochs": 6, "batch": 8, "max_latency": "10s", "runs": runs, "threads": 1}
+    asked = {
+        "max_params": "75K",
+        "epochs": 6,
+        "batch": 8,
+        "max_latency": "10s",
+        "time": "1h",
+        "runs": runs,
+        "threads": 1,
+    }
 
     class Impatient(Notes):
         def say(self, text):
@@ -93,6 +103,13 @@ def test_a_choice_is_stopped_and_gone_on_with_and_opens_one_test_set_once(tmp_pa
         assert [why for why in rung.went.values() if html.escape(why) not in page] == []
     assert "flatters" in str(found.table())
     assert open_choice(place).asked == found.asked
+    for number, rung in enumerate(found.asked.rungs, start=1):
+        seconds = [had(place / name_of(model, number)) for model in rung.done]
+        assert seconds == [striate.open_run(place / name_of(model, number)).facts["seconds"] for model in rung.done]
+        # two at once, and what there was before a kill counts by half then
+        assert rung.took >= max(seconds) / 2
+        assert 0 < rung.foreseen < 3600
+    assert found.asked.spent >= sum(rung.took for rung in found.asked.rungs)
     with pytest.raises(RunError, match="one was taken already"):
         striate.choose(resume=place, quiet=True)
 

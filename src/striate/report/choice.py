@@ -16,7 +16,7 @@ from striate.report.front import Point, front
 from striate.report.origin import name_of
 from striate.report.study import NAME, brief
 from striate.runs.choice import Choice
-from striate.runs.chosen import Limits
+from striate.runs.chosen import Limits, Rung
 
 
 def write(choice: Choice, *, force: bool = False) -> Path:
@@ -91,7 +91,7 @@ def _sections(choice: Choice, numbers: list[dict[str, Number]]) -> Iterable[Sect
         "Each number is of a training of its own with a whole schedule, on validation, with its 95 % interval. One "
         "goes no further where a paired test says that it is worse than the best, or where there is no time for it.",
         (
-            Table(head, rows, right=range(1, len(head))),
+            Table(head, rows, right=range(1, len(head)), notes=[_took(*each) for each in enumerate(asked.rungs, 1)]),
             Table(("rung", "network", "why it went no further"), went, otherwise="All stayed."),
         ),
     )  # fmt: skip
@@ -104,6 +104,11 @@ def _sections(choice: Choice, numbers: list[dict[str, Number]]) -> Iterable[Sect
         "asked", "Asked", "The limits, and one recipe for all; what suits each network was filled in.",
         (Table(("key", "value"), [*_limits(asked.limits), *recipe]),),
     )  # fmt: skip
+
+
+def _took(place: int, rung: Rung) -> str:
+    told = f"Rung {place}, of {words.many(rung.epochs, 'epoch')}, took {words.duration(rung.took)}"
+    return f"{told}." if rung.foreseen is None else f"{told}; foreseen were {words.duration(rung.foreseen)}."
 
 
 def _limits(limits: Limits) -> list[tuple[str, str]]:

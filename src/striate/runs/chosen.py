@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, final
 
 from striate.base import declared, reading
-from striate.base.declared import Count, Text
+from striate.base.declared import OPEN, Count, Text
 from striate.base.errors import RunError
 from striate.base.options import Range
 from striate.evaluate.contrasts import known
@@ -47,7 +47,7 @@ class Candidate:
 @dataclass(frozen=True)
 class Rung:
     """Trainings of one length, each with its own whole schedule: who is trained, for whom there is no time, who is
-    worse than the best, and who failed, and why."""
+    worse than the best, and who failed, and why; and the seconds that it was to take, and that it took."""
 
     epochs: Count
     models: tuple[Text, ...]
@@ -55,6 +55,8 @@ class Rung:
     left: Mapping[str, Text] = field(default_factory=dict)
     failed: Mapping[str, Text] = field(default_factory=dict)
     ended: bool = False
+    foreseen: Seconds | None = None
+    took: Seconds = 0.0
 
     @property
     def done(self) -> list[str]:
@@ -94,14 +96,13 @@ class Linear:
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     """choice.json: `removed` says why of networks that were not tried; `answer` are those that cannot be told from the
-    best, the fastest first, which is taken; `told` what was said of it, once all is done. An epoch has `pictures`; of
+    best, the fastest first, which is taken; `told` what was said of it, once all is done. `spent` are seconds; of
     choices of before, name and task of the data, when they began and what was typed are not known."""
 
     format: Literal[1]
     id: Text
     recipe: Mapping[str, Any]
     limits: Limits
-    pictures: Count
     candidates: tuple[Candidate, ...]
     removed: Mapping[str, str]
     rungs: tuple[Rung, ...] = ()
@@ -131,5 +132,5 @@ def read_asked(folder: Path) -> Asked:
     if not path.is_file():
         raise RunError(folder, f"no choice: there is no {CHOICE} in it", "the folder that `striate choose` told")
     reading.refuse_link(path)
-    found: Asked = declared.read(Asked, reading.read_json(path, MOST), path)
+    found: Asked = declared.read(Annotated[Asked, OPEN], reading.read_json(path, MOST), path)
     return found

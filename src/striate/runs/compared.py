@@ -1,6 +1,7 @@
 """Runs beside each other on the same pictures, by the rows that they kept: no picture is read, no test set opened."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
@@ -61,6 +62,12 @@ class Answers:
 
     def number(self, subset: str) -> Number:
         return number(self.measure, subset, self.groups)
+
+    @property
+    def value(self) -> float:
+        """What is compared; minus infinity where it is undefined."""
+        told = self.number("").value
+        return -math.inf if told is None else told
 
 
 def answers(run: Run, subset: str) -> Answers:

@@ -35,31 +35,44 @@ ALIKE = ("data", "task", "model", "model_options", "task_options", "size", "chan
 @final
 @dataclass(frozen=True)
 class Taken:
-    """Steps of an epoch times epochs; the seconds of one by the number of threads; bytes of the process; its device."""
+    """Steps of an epoch times epochs; the seconds of one by the number of threads; bytes of the process; its device;
+    seconds until the first step, and pictures of validation for each of training."""
 
     steps: int
     seconds: Mapping[int, float]
     memory: int
     device: str
+    begun: float = 0.0
+    validated: float = 0.0
+
+    def whole(self, threads: int) -> float:
+        """Seconds of the whole training, about: a picture of validation takes a third of one of training."""
+        known = max((each for each in self.seconds if each <= threads), default=min(self.seconds))
+        return self.begun + self.steps * self.seconds[known] * (1 + self.validated / 3)
 
 
-def abreast(asked: Sequence[Asked], data: Data | None) -> tuple[int, int, str]:
-    """Trainings at once and threads of each with which this list is done soonest here, and why.
+def abreast(found: Sequence[Taken | None]) -> tuple[int, int, str]:
+    """Trainings at once and threads of each with which a list is done soonest here, and why; None: nothing is known."""
+    known = [(each, 1) for each in found if each is not None]
+    return soonest(known, len(found), int(joblib.cpu_count()), free_memory(torch.device("cpu")))
 
-    One recipe of each kind is tried, in a process of its own. What fails there is left to its own training to tell.
+
+def tried(asked: Sequence[Asked], data: Data | None) -> list[Taken | None]:
+    """What each takes. One recipe of each kind is tried, in a process of its own.
+
+    What fails there is left to its own training to tell.
     """
-    kinds: dict[str, tuple[Asked, int]] = {}
+    kinds: dict[str, Taken | None] = {}
+    found = []
     for each in asked:
         kind = repr([getattr(each.recipe, name) for name in ALIKE])
-        kinds[kind] = (each, kinds.get(kind, (each, 0))[1] + 1)
-    tried = []
-    for each, count in kinds.values():
-        folder = each.folder.with_name(f".striate-{secrets.token_hex(8)}.partial")
-        taken = apart(_tried, dataclasses.replace(each, folder=folder), data)[1]
-        shutil.rmtree(folder, ignore_errors=True)
-        if isinstance(taken, Taken):
-            tried.append((taken, count))
-    return soonest(tried, len(asked), int(joblib.cpu_count()), free_memory(torch.device("cpu")))
+        if kind not in kinds:
+            folder = each.folder.with_name(f".striate-{secrets.token_hex(8)}.partial")
+            taken = apart(_tried, dataclasses.replace(each, folder=folder), data)[1]
+            shutil.rmtree(folder, ignore_errors=True)
+            kinds[kind] = taken if isinstance(taken, Taken) else None
+        found.append(kinds[kind])
+    return found
 
 
 def soonest(tried: Sequence[tuple[Taken, int]], count: int, cores: int, free: int) -> tuple[int, int, str]:
@@ -90,6 +103,7 @@ def _numbers(cores: int) -> list[int]:
 
 def _tried(asked: Asked, data: Data | None) -> Taken:
     """Some steps of a training that is thrown away."""
+    beginning = time.perf_counter()
     plan = plan_of(asked.recipe, asked.execution, Silent(), data)
     asked.folder.mkdir()
     with machines.repeatable(plan.machine.device):
@@ -102,6 +116,7 @@ def _tried(asked: Asked, data: Data | None) -> Taken:
         groups = cut_batches(order_of(job, train, 0), job.batch)
         first = np.append(groups[0], groups[0][:1]) if job.augmenter.mixes else groups[0]
         (batch,) = job.train.batches([first])
+        begun = time.perf_counter() - beginning
         device = job.machine.device.type
         seconds = {}
         for threads in _numbers(joblib.cpu_count()) if device == "cpu" else [1]:
@@ -113,4 +128,5 @@ def _tried(asked: Asked, data: Data | None) -> Taken:
                 steps += 1
             seconds[threads] = (time.perf_counter() - began) / steps
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return Taken(len(groups) * (job.recipe.epochs or 1), seconds, peak, device)
+    validated = len(job.split.val) / len(job.split.train)
+    return Taken(len(groups) * (job.recipe.epochs or 1), seconds, peak, device, begun, validated)

@@ -12,8 +12,6 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-import joblib
-
 from striate.base import durable
 from striate.base.errors import RunError
 from striate.base.words import duration, many
@@ -24,10 +22,11 @@ from striate.runs.chosen import Asked, Limits, Rung, name_of
 from striate.runs.compared import Answers, answers, contrast
 from striate.runs.openings import CHOICE
 from striate.runs.run import Run
-from striate.training.candidates import STEP, candidates
+from striate.training.candidates import candidates
 from striate.training.execution import Carried, Listener
+from striate.training.foreseen import by_steps, had, longer, together
 from striate.training.machine import Clock
-from striate.training.many import train_many
+from striate.training.many import jobs_of, train_many
 from striate.training.plan import plan_of, refuse_inside
 from striate.training.recipe import Recipe, recipe_of
 from striate.training.taken import linear_beside, opened
@@ -57,7 +56,6 @@ def start_choice(
         id=secrets.token_hex(16),
         recipe=json.loads(durable.to_json(dataclasses.asdict(same))),
         limits=limits,
-        pictures=len(plan.units.within(plan.split.train)),
         candidates=tuple(found),
         removed=removed,
         spent=time.monotonic() - began,
@@ -100,9 +98,13 @@ def _climbed(
     """After the next rung, which is the one that was begun, if any; `more` follow."""
     asked, began = choice.asked, time.monotonic()
     if not asked.rungs or asked.rungs[-1].ended:
-        asked = dataclasses.replace(asked, rungs=(*asked.rungs, _next(choice, epochs, more)))
+        seconds, carried = _foreseen(choice, recipe, epochs, carried, listener, data)
+        jobs = carried.jobs or (jobs_of(choice.folder) if asked.rungs else 1)
+        rung = _next(asked, seconds, epochs, more, jobs)
+        asked = dataclasses.replace(asked, rungs=(*asked.rungs, rung))
         _write(choice.folder, asked)
     rung, place = asked.rungs[-1], len(asked.rungs)
+    before = sum(had(choice.folder / name_of(model, place)) for model in rung.models)  # of trainings before a kill
     for model, why in rung.late.items():
         listener.say(f"{model} goes no further: {why}")
     listener.say(f"rung {place}: {many(len(rung.models), 'network')}, {many(epochs, 'epoch')} each")
@@ -116,32 +118,45 @@ def _climbed(
         raise RunError(choice.folder, f"no training ended: {next(iter(failed.values()))}", "another recipe")
     trained = {model: runs.open_run(choice.folder / name_of(model, place)) for model in rung.done}
     left = worse({model: answers(run, "val") for model, run in trained.items()}, _chance(trained) if more else None)
-    rung = dataclasses.replace(rung, left=left, ended=True)
+    took = before / jobs_of(choice.folder) + time.monotonic() - began
+    rung = dataclasses.replace(rung, left=left, ended=True, took=took)
     for model in [*failed, *left]:
         listener.say(f"{rung.went[model]}: it goes no further")
-    spent = asked.spent + time.monotonic() - began
-    return dataclasses.replace(asked, rungs=(*asked.rungs[:-1], rung), spent=spent)
+    if rung.foreseen is not None:
+        listener.say(f"rung {place} took {duration(took)}, and {duration(rung.foreseen)} were foreseen")
+    return dataclasses.replace(asked, rungs=(*asked.rungs[:-1], rung), spent=asked.spent + took)
 
 
-def _next(choice: Choice, epochs: int, more: int) -> Rung:
-    """Who is trained next: all that are left while there is time, at first the fastest first, then the best first."""
-    asked, limit = choice.asked, choice.asked.limits.time
-    seconds = {each.model: STEP * each.latency * asked.pictures * epochs for each in asked.candidates}
+def _foreseen(
+    choice: Choice, recipe: Recipe, epochs: int, carried: Carried, listener: Listener, data: Data | None
+) -> tuple[dict[str, float], Carried]:
+    """Seconds of each training of the next rung, by network, in the order in which they are to be trained: the best
+    first, and at first, where nobody asked for an order, the fastest first. And how they are carried out."""
+    asked = choice.asked
     if asked.rungs:
         kept = {model: choice.of(model) for model in asked.rungs[-1].kept}
-        values = {model: answers(run, "val").number("val").value or 0.0 for model, run in kept.items()}
-        took = {model: (run.facts.get("seconds") or 0.0) / asked.rungs[-1].epochs for model, run in kept.items()}
-        seconds = {model: took[model] * epochs for model in sorted(kept, key=lambda each: -values[each])}
-    left, taken = math.inf if limit is None else (limit - asked.spent) * SHARES[-1 - more], 0.0
-    at_once = joblib.cpu_count()
+        values = {model: answers(run, "val").value for model, run in kept.items()}
+        return {model: longer(kept[model], epochs) for model in sorted(kept, key=lambda each: -values[each])}, carried
+    models = [each.model for each in asked.candidates]
+    if asked.limits.time is None:
+        return dict.fromkeys(models, 0.0), carried
+    recipes = {name_of(model, 1): _shortened(recipe, model, epochs) for model in models}
+    seconds, carried = by_steps(recipes, choice.folder, carried, listener, data)
+    return dict(zip(models, seconds.values(), strict=True)), carried
+
+
+def _next(asked: Asked, seconds: Mapping[str, float], epochs: int, more: int, jobs: int) -> Rung:
+    """Who is trained next: the first of `seconds`, as many as there is time for; `more` rungs follow."""
+    limit = asked.limits.time
+    left = math.inf if limit is None else (limit - asked.spent) * SHARES[-1 - more]
     models, late = list[str](), dict[str, str]()
     for model, each in seconds.items():
-        if not models or taken + each / at_once <= left:
+        if not models or together([*(seconds[other] for other in models), each], jobs) <= left:
             models.append(model)
-            taken += each / at_once
         else:
             late[model] = f"{many(epochs, 'epoch')} take about {duration(each)}, and there is no time for it"
-    return Rung(epochs, tuple(models), late)
+    foreseen = together([seconds[model] for model in models], jobs) or None
+    return Rung(epochs, tuple(models), late, foreseen=foreseen)
 
 
 def _shortened(recipe: Recipe, model: str, epochs: int) -> Recipe:
@@ -155,11 +170,9 @@ def _shortened(recipe: Recipe, model: str, epochs: int) -> Recipe:
 def worse(found: Mapping[str, Answers], chance: float | None = None) -> dict[str, str]:
     """Those that are worse than the best of them on the same pictures, by a test at 5 % divided by their number, and
     how much; but none whose interval holds `chance`: it may have left it only later."""
-    numbers = {model: each.number("val") for model, each in found.items()}
-    values = {model: -math.inf if each.value is None else each.value for model, each in numbers.items()}
-    best, told = max(values, key=lambda model: values[model]), {}
+    best, told = max(found, key=lambda model: found[model].value), {}
     for model, each in found.items():
-        low = numbers[model].low
+        low = each.number("val").low
         if model == best or (chance is not None and low is not None and low <= chance):
             continue
         pair = contrast((model, best), each, found[best], "val", len(found))

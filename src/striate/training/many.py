@@ -23,7 +23,7 @@ from striate.base.words import many
 from striate.data.load import Data
 from striate.runs import lock
 from striate.runs.run import Run, open_run
-from striate.training.abreast import abreast
+from striate.training.abreast import abreast, tried
 from striate.training.apart import GRACE, Asked, train_apart
 from striate.training.execution import DASK, MOST_AT_ONCE, Listener
 from striate.training.execution import Carried as Carried
@@ -130,7 +130,7 @@ def _recorded(
         threads, jobs = before.threads, jobs or before.jobs
     elif threads is None and not carried.on:
         listener.progress("trying how many at once", 0, 1)
-        fitting, threads, why = abreast(list(asked.values()), data)
+        fitting, threads, why = abreast(tried(list(asked.values()), data))
         jobs = jobs or fitting
         listener.say(f"{jobs} at once, {many(threads, 'thread')} each: {why}")
     threads = threads or 1  # a cluster's worker has as many trainings at once as it has threads
@@ -138,6 +138,11 @@ def _recorded(
     record = Record(1, threads, jobs, {**trainings, **now})
     durable.write_json(path, dataclasses.asdict(record))
     return record
+
+
+def jobs_of(folder: Path) -> int:
+    """How many trainings of the list in `folder` go at once."""
+    return _read(folder / RECORD).jobs
 
 
 def _unusual(recipe: Recipe) -> dict[str, Any]:

@@ -20,8 +20,7 @@ from striate.training.execution import Listener
 
 def best_of(trained: Mapping[str, Run]) -> str:
     """The network of the highest number on validation."""
-    values = {model: answers(run, "val").number("val").value for model, run in trained.items()}
-    return max(values, key=lambda model: -float("inf") if (value := values[model]) is None else value)
+    return max(trained, key=lambda model: answers(trained[model], "val").value)
 
 
 def linear_beside(trained: Mapping[str, Run], listener: Listener, data: Data | None) -> Linear | None:
