@@ -18,7 +18,7 @@ from pathlib import Path
 import striate
 from striate.base.screen import Screen
 from striate.evaluate.seeds import mean_over_seeds
-from striate.runs.choice import brief
+from striate.runs.chosen import brief
 from striate.runs.compared import answers
 from striate.training.execution import Carried
 from striate.training.many import train_many

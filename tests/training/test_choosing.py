@@ -1,5 +1,6 @@
 """A network for a budget, by whole trainings: who goes is worse by a test; the test set is opened once, at the end."""
 
+import dataclasses
 import html
 import json
 import os
@@ -14,14 +15,17 @@ import striate
 from small import Notes, photographs
 from striate.base import durable
 from striate.base.errors import RunError, Terminated, UsageError
-from striate.runs.choice import open_choice
-from striate.runs.chosen import name_of
+from striate.runs.choice import Choice, open_choice
+from striate.runs.chosen import Limits, name_of
 from striate.runs.compared import Answers, places
 from striate.runs.listed import listed as listing
 from striate.runs.openings import CHOICE, NAME
 from striate.tasks.measures import Hits
 from striate.training.choosing import worse
+from striate.training.execution import Carried
 from striate.training.foreseen import had
+from striate.training.recipe import recipe_of
+from striate.training.taken import with_more_seeds
 from together import killed_after
 
 
@@ -89,6 +93,19 @@ def test_a_choice_is_stopped_and_gone_on_with_and_opens_one_test_set_once(tmp_pa
     assert listed.told.startswith("test accuracy ")
     page = striate.write_report(found).read_text()
     assert page == (place / "report.html").read_text()
+    seeds = found.asked.seeds
+    assert (seeds.model, seeds.alone, len(seeds.numbers)) == (found.asked.answer[0], "", 3)
+    assert seeds.numbers[0].value == found.run.result["validation"][0]["value"]
+    others = [striate.open_run(place / f"{seeds.model}-seed-{seed}") for seed in (1, 2)]
+    assert [each.result["numbers"][0]["value"] for each in others] == [each.value for each in seeds.numbers[1:]]
+    assert {**others[0].recipe, "seed": 0} == found.run.recipe
+    assert seeds.mean.value == pytest.approx(np.mean([each.value for each in seeds.numbers]))
+    assert str(seeds) in found.table().notes
+    late = Choice(place, dataclasses.replace(found.asked, limits=Limits(time=1.0)))
+    alone, took = with_more_seeds(late, recipe_of(**found.run.recipe), Carried(), Notes(), None)
+    assert (len(alone.numbers), took) == (1, 0.0)
+    assert alone.mean == alone.numbers[0] == seeds.numbers[0]
+    assert "there is no time for them" in str(alone)
     linear = found.asked.linear
     assert linear.number.name == "logistic regression"
     assert linear.number.n == linear.pair["found"]["n"] == found.run.result["validation"][0]["n"]

@@ -10,9 +10,9 @@ from striate.base.errors import escaped
 from striate.base.paths import path_of
 from striate.base.tables import Table, html_table
 from striate.base.units import roughly
-from striate.base.words import decimal, many, share
-from striate.evaluate.numbers import Number, is_mean
-from striate.runs.chosen import Asked, name_of, read_asked
+from striate.base.words import many
+from striate.evaluate.numbers import Number
+from striate.runs.chosen import Asked, brief, name_of, read_asked
 from striate.runs.compared import answers
 from striate.runs.listed import look
 from striate.runs.run import Run, open_run
@@ -65,13 +65,14 @@ class Choice:
             )
         chosen = many(len(self.asked.candidates), "network")
         notes = [f"Chosen from {chosen} on validation: the number flatters whoever is chosen.", *self.asked.told]
-        notes += [] if linear is None else [str(linear)]
+        notes += [str(each) for each in (self.asked.seeds, linear) if each is not None]
         return Table(("network", "validation", "latency", "parameters", "multiply-adds"), rows, notes=notes)
 
     def as_dict(self) -> dict[str, Any]:
         return {
             "choice": str(self.folder),
             "answer": list(self.asked.answer),
+            "seeds": None if self.asked.seeds is None else dataclasses.asdict(self.asked.seeds),
             "linear": None if self.asked.linear is None else dataclasses.asdict(self.asked.linear),
             "taken": None if self.run is None else str(self.run.folder),
             "candidates": len(self.asked.candidates),
@@ -88,13 +89,3 @@ def open_choice(folder: str | os.PathLike[str]) -> Choice:
 def _number(run: Run) -> Number:
     """The first measure on validation."""
     return answers(run, "val").number("val")
-
-
-def brief(told: Number) -> str:
-    """accuracy 98.1 % (96.0 % to 99.1 %, n = 359)."""
-    if told.value is None or told.low is None or told.high is None:
-        return f"{told.name} undefined"
-    ends = (told.value, told.low, told.high)
-    mean = is_mean(told.method)
-    value, low, high = (decimal(each, 2) if mean else share(each, told.n) for each in ends)
-    return f"{told.name} {value} ({low} to {high}, n = {told.n:,})"

@@ -29,7 +29,7 @@ from striate.training.machine import Clock
 from striate.training.many import jobs_of, train_many
 from striate.training.plan import plan_of, refuse_inside
 from striate.training.recipe import Recipe, recipe_of
-from striate.training.taken import linear_beside, opened
+from striate.training.taken import linear_beside, opened, with_more_seeds
 
 # Of the epochs of the last rung, those of each, and the least: after fewer the order says little of the networks.
 LENGTHS, LEAST = (1 / 9, 1 / 3, 1.0), 4
@@ -86,6 +86,11 @@ def resume_choice(choice: Choice, carried: Carried, listener: Listener, data: Da
     if asked.linear is None:
         trained = {model: Choice(folder, asked).of(model) for model in asked.rungs[-1].kept}
         asked = dataclasses.replace(asked, linear=linear_beside(trained, listener, data))
+        _write(folder, asked)
+    if asked.seeds is None:
+        again = _shortened(recipe, asked.answer[0], whole)
+        seeds, took = with_more_seeds(Choice(folder, asked), again, carried, listener, data)
+        asked = dataclasses.replace(asked, seeds=seeds, spent=asked.spent + took)
         _write(folder, asked)
     told = opened(Choice(folder, asked), recipe.keep_sealed, listener, data)
     _write(folder, dataclasses.replace(asked, told=(told,)))

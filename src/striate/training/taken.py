@@ -1,26 +1,58 @@
 """What is said of the network that is taken: whether a linear classifier is as good, other seeds, its test set."""
 
+import dataclasses
+import time
 from collections.abc import Mapping
 from functools import partial
 
-from striate.base.words import often
+from striate.base.words import duration, often
 from striate.data.load import Data
 from striate.evaluate.numbers import Number, number
+from striate.evaluate.seeds import mean_over_seeds
 from striate.runs import run as runs
-from striate.runs.choice import Choice, brief
-from striate.runs.chosen import Linear
+from striate.runs.choice import Choice
+from striate.runs.chosen import Linear, Seeds, brief
 from striate.runs.compared import Answers, answers, contrast, places
 from striate.runs.finished import trial_of
 from striate.runs.openings import sealed_set, times_opened
 from striate.runs.own import read_own
 from striate.runs.run import Run
+from striate.runs.studied import in_files
 from striate.runs.subsets import read_split
-from striate.training.execution import Listener
+from striate.training.execution import Carried, Listener
+from striate.training.foreseen import had, longer, together
+from striate.training.many import jobs_of, train_many
+from striate.training.recipe import Recipe
+
+SEEDS = 2  # that the one that is taken is trained with besides: the number of one flatters
 
 
 def best_of(trained: Mapping[str, Run]) -> str:
     """The network of the highest number on validation."""
     return max(trained, key=lambda model: answers(trained[model], "val").value)
+
+
+def with_more_seeds(
+    choice: Choice, recipe: Recipe, carried: Carried, listener: Listener, data: Data | None
+) -> tuple[Seeds, float]:
+    """The network that is taken, whose recipe this is, with other seeds where there is time; and seconds of these."""
+    asked, folder, first, began = choice.asked, choice.folder, choice.of(choice.asked.answer[0]), time.monotonic()
+    model, own, jobs = choice.asked.answer[0], answers(first, "val"), carried.jobs or jobs_of(folder)
+    recipes = {
+        f"{in_files(model)}-seed-{seed}": dataclasses.replace(recipe, seed=seed)
+        for seed in range(recipe.seed + 1, recipe.seed + 1 + SEEDS)
+    }
+    before = sum(had(folder / name) for name in recipes) / jobs
+    takes = together([longer(first, len(first.epochs))] * SEEDS, jobs) - before
+    if asked.limits.time is not None and takes > asked.limits.time - asked.spent - before:
+        why = f"{SEEDS} more trainings take about {duration(takes)}, and there is no time for them"
+        return Seeds(model, (own.number("val"),), own.number("val"), why), 0.0
+    listener.say(f"{model} again, with {SEEDS} other seeds")
+    ended = train_many(recipes, folder, carried, listener, data)
+    found = [own, *(answers(each.run, "val") for each in ended.values() if each.run is not None and not each.cause)]
+    alone = "" if len(found) > 1 else f"the others failed: {next(iter(ended.values())).cause}"
+    mean = mean_over_seeds([each.measure for each in found], "val", own.groups)
+    return Seeds(model, tuple(each.number("val") for each in found), mean, alone), before + time.monotonic() - began
 
 
 def linear_beside(trained: Mapping[str, Run], listener: Listener, data: Data | None) -> Linear | None:
