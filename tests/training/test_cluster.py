@@ -1,7 +1,9 @@
 """A real cluster of Dask on loopback: the same bits as without, and a worker that dies ends no list."""
 
 import os
+import shutil
 import signal
+import subprocess
 import threading
 
 import pytest
@@ -51,3 +53,39 @@ def test_five_folds_on_two_workers_of_which_one_is_killed_have_the_bits_of_this_
 def test_a_scheduler_that_does_not_answer_is_told(tmp_path, pictures):
     with pytest.raises(MachineError, match=r"no scheduler of Dask answers there .*dask scheduler"):
         train_many(recipes(pictures, 1), tmp_path, Carried(on="dask:tcp://127.0.0.1:1"), Notes())
+
+
+@pytest.fixture
+def certificates(tmp_path):
+    """An authority, a key and a certificate of it, as Dask's configuration names them."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl makes the certificates")
+    key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
+    for command in (
+        f"openssl req -x509 {key} -days 2 -subj /CN=authority -keyout authority.key -out authority.pem",
+        f"openssl req {key} -subj /CN=cluster -keyout cluster.key -out cluster.csr",
+        "openssl x509 -req -in cluster.csr -CA authority.pem -CAkey authority.key -CAcreateserial -out cluster.pem",
+    ):
+        subprocess.run(command.split(), cwd=tmp_path, check=True, capture_output=True)
+    own = {"cert": str(tmp_path / "cluster.pem"), "key": str(tmp_path / "cluster.key")}
+    told = {"ca-file": str(tmp_path / "authority.pem"), "scheduler": own, "worker": own, "client": own}
+    encrypted = {f"distributed.comm.tls.{name}": value for name, value in told.items()}
+    return {"distributed.comm.require-encryption": True, **encrypted}
+
+
+def test_a_cluster_with_certificates_takes_whoever_has_one(tmp_path, pictures, certificates):
+    dask, distributed = pytest.importorskip("dask"), pytest.importorskip("distributed")
+    how = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
+    with (
+        dask.config.set(certificates),
+        distributed.LocalCluster(protocol="tls", security=distributed.Security(), **how) as cluster,
+    ):
+        on = Carried(on=f"dask:{cluster.scheduler_address}", threads=1)
+        assert on.on.startswith("dask:tls://127.0.0.1:")
+        ended = train_many(recipes(pictures, 1), tmp_path / "list", on, Notes())
+        assert ended["seed-0"].run.status == "done", ended
+        with (
+            dask.config.set({"distributed.comm.tls.client": {"cert": None, "key": None}}),
+            pytest.raises(MachineError, match=r"no scheduler of Dask answers there .*certificates, as docs/many.md"),
+        ):
+            train_many(recipes(pictures, 1), tmp_path / "without", on, Notes())

@@ -192,9 +192,11 @@ def _pool(on: str, jobs: int) -> Iterator[Executor]:
     address = on.removeprefix(DASK)
     try:
         client = Client(address, timeout=CONNECTING)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError) as error:  # the last two: no certificates; TLS is required
         cause = f"no scheduler of Dask answers there ({raised(error)})"
-        raise MachineError(f"--on {on}", cause, "dask scheduler, and for each worker dask worker ADDRESS") from error
+        hint = "dask scheduler, and for each worker dask worker ADDRESS"
+        hint += "; with certificates, as docs/many.md says" if address.startswith("tls") else ""
+        raise MachineError(f"--on {on}", cause, hint) from error
     with client:
         pool = client.get_executor(pure=False)
         try:
