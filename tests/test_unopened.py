@@ -25,7 +25,7 @@ RECIPE = {"epochs": 1, "batch": 16, "size": 16, "model": "resnet20", "keep_seale
 # What tells when and where something was done, and which bytes the sealed pictures have.
 APART = {
     "id", "began", "seconds", "timings", "command", "path", "root", "fingerprint", "test", "study", "report", "latency",
-    "spent", "foreseen", "took",
+    "spent", "foreseen", "took", "within",
 }  # fmt: skip
 
 

@@ -78,7 +78,7 @@ def _sections(choice: Choice, numbers: list[dict[str, Number]]) -> Iterable[Sect
     )  # fmt: skip
     lengths = [words.many(rung.epochs, "epoch") for rung in asked.rungs]
     rows = [
-        (each.model, f"{1e3 * each.latency:.3g} ms", roughly(each.parameters), roughly(each.multiply_adds),
+        (each.model, each.told, roughly(each.parameters), roughly(each.multiply_adds),
          *(brief(found[each.model]) if each.model in found else "" for found in numbers))
         for each in asked.candidates
     ]  # fmt: skip

@@ -60,9 +60,7 @@ class Choice:
             rows.append((linear.number.name, brief(linear.number), "", "", ""))
         for model in self.asked.answer:
             each, number = known[model], brief(_number(self.of(model)))
-            rows.append(
-                (model, number, f"{1e3 * each.latency:.3g} ms", roughly(each.parameters), roughly(each.multiply_adds))
-            )
+            rows.append((model, number, each.told, roughly(each.parameters), roughly(each.multiply_adds)))
         chosen = many(len(self.asked.candidates), "network")
         notes = [f"Chosen from {chosen} on validation: the number flatters whoever is chosen.", *self.asked.told]
         notes += [str(each) for each in (self.asked.seeds, linear) if each is not None]

@@ -1,7 +1,7 @@
 """choice.json: which networks were thought of, what was tried of them, and why they went. Importing this imports no
 torch."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, final
@@ -17,6 +17,7 @@ from striate.runs.openings import CHOICE
 from striate.runs.studied import in_files
 
 MOST = 2**24  # bytes of choice.json
+TRUSTED = 0.2  # how far repeated times may lie apart, as a share of the least
 Seconds = Annotated[float, Range(1, least=0)]
 
 
@@ -34,7 +35,10 @@ class Limits:
 @final
 @dataclass(frozen=True)
 class Candidate:
-    """What is known of a network before it is trained; `error` is its published one on ImageNet, in per cent."""
+    """What is known of a network before it is trained; `error` is its published one on ImageNet, in per cent.
+
+    `within`: the least and the most of the times that `latency` is the median of.
+    """
 
     model: Text
     family: Text
@@ -42,6 +46,31 @@ class Candidate:
     multiply_adds: Count
     latency: Seconds
     error: float | None = None
+    within: tuple[Seconds, ...] = ()
+
+    @property
+    def least(self) -> float:
+        return min(self.within, default=self.latency)
+
+    @property
+    def most(self) -> float:
+        return max(self.within, default=self.latency)
+
+    @property
+    def told(self) -> str:
+        """1.2 ms; or 1.2 ms (0.9 to 1.8), where times spread too much to trust one."""
+        spread = f" ({1e3 * self.least:.3g} to {1e3 * self.most:.3g})" if self.most > (1 + TRUSTED) * self.least else ""
+        return f"{1e3 * self.latency:.3g} ms{spread}"
+
+
+def fastest_first(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Of those whose times overlap with those of the fastest the one of fewest multiply-adds is first, and so on."""
+    left, ordered = sorted(candidates, key=lambda each: each.latency), list[Candidate]()
+    while left:
+        alike = [each for each in left if each.least <= left[0].most]
+        ordered.append(min(alike, key=lambda each: (each.multiply_adds, each.latency)))
+        left.remove(ordered[-1])
+    return ordered
 
 
 @final

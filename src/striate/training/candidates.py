@@ -2,21 +2,22 @@
 
 import dataclasses
 import math
+import statistics
 from collections.abc import Callable, Sequence
 from typing import Any, final
 
 import torch
 
-from striate.base.errors import StriateError
+from striate.base.errors import RunError, StriateError
 from striate.base.units import readable_bytes, roughly, sides
-from striate.base.words import duration
+from striate.base.words import duration, some
 from striate.cost import machine
 from striate.cost.budget import peak_of
 from striate.cost.count import count
 from striate.models.catalog import catalog, find
 from striate.models.entry import published_error
 from striate.network import network_for
-from striate.runs.chosen import Candidate, Limits
+from striate.runs.chosen import TRUSTED, Candidate, Limits, fastest_first
 from striate.tasks import registry
 from striate.training.execution import Listener
 from striate.training.plan import Plan, fitting
@@ -28,9 +29,17 @@ MOST, OF_A_FAMILY = 12, 2
 STEP = 3
 
 
-@final
+# A time is the median of some passes; times are measured until the last few agree, or so often.
+AGREEING, TRIES, PASSES = 3, 8, 3
+
+
 class Removed(Exception):
     """A network is none of the candidates, and why."""
+
+
+@final
+class Undecided(Removed):
+    """Whether its latency keeps within the limit cannot be told."""
 
 
 def candidates(
@@ -45,12 +54,19 @@ def candidates(
     rates = None if limits.time is None else machine.rates("cpu")
     found: list[Candidate] = []
     removed: dict[str, str] = {}
+    undecided = ""
     for done, name in enumerate(names, start=1):
         listener.progress("counting and timing networks", done, len(names))
         try:
             found.append(_candidate(name, recipe, plan, limits, rates))
         except (Removed, StriateError) as error:
             removed[name] = error.cause if isinstance(error, StriateError) else str(error)
+            undecided = f"{name}: {error}" if isinstance(error, Undecided) else undecided
+    if undecided and not found:
+        raise RunError("max_latency", undecided, "a machine that does nothing else, or another limit")
+    if doubtful := [each.model for each in found if each.most > (1 + TRUSTED) * each.least]:
+        cause = f"times of {some(doubtful, 3)} lie more than {100 * TRUSTED:.0f} % apart, measured {TRIES} times"
+        listener.say(f"{cause}: this machine is busy, and networks whose times overlap count as equally fast")
     kept, thinned = thin(found)
     return kept, removed | thinned
 
@@ -73,11 +89,25 @@ def _candidate(name: str, recipe: Recipe, plan: Plan, limits: Limits, rates: mac
         peak = peak_of(fit.net, shape, fit.recipe.batch or 1, autocast=plan.machine.bfloat16)
         _within("memory of a training step", peak.bytes, limits.memory, readable_bytes)
     net = network_for(name, plan.task, fit.recipe.channels or 3, fit.options).eval()
-    latency = machine.seconds(net, [torch.zeros(1, *shape)], [])[""]
+    latency, *within = timed(lambda: machine.seconds(net, [torch.zeros(1, *shape)], [], repeats=PASSES)[""])
+    if limits.latency is not None and within[0] <= limits.latency < within[1] > (1 + TRUSTED) * within[0]:
+        told = " to ".join(map(_milliseconds, within))
+        raise Undecided(f"latency here {told}, and {_milliseconds(limits.latency)} lies between: it cannot be told")
     _within("latency here", latency, limits.latency, _milliseconds)
     error = published_error(entry)
     family = entry.builder.rpartition(":")[2]
-    return Candidate(name, family, parameters, macs, latency, None if error is None else error[0])
+    return Candidate(name, family, parameters, macs, latency, None if error is None else error[0], tuple(within))
+
+
+def timed(measured: Callable[[], float]) -> tuple[float, float, float]:
+    """The median, the least and the most of times that agree; of all, where none do in so many tries."""
+    tries: list[float] = []
+    while len(tries) < TRIES:
+        tries.append(measured())
+        last = tries[-AGREEING:]
+        if len(last) == AGREEING and max(last) <= (1 + TRUSTED) * min(last):
+            return statistics.median(last), min(last), max(last)
+    return statistics.median(tries), min(tries), max(tries)
 
 
 def _within(what: str, value: float, most: float | None, told: Callable[[Any], str]) -> None:
@@ -108,7 +138,7 @@ def thin(found: Sequence[Candidate]) -> tuple[list[Candidate], dict[str, str]]:
         for each in own:
             if each not in ends:
                 removed[each.model] = f"{family} has {OF_A_FAMILY} others, one faster and one larger"
-    kept = sorted((each for each in found if each.model not in removed), key=_latency)
+    kept = fastest_first(each for each in found if each.model not in removed)
     while len(kept) > MOST:
         place = min(range(1, len(kept) - 1), key=lambda at: _alone(kept, at) if kept[at] is not smallest else math.inf)
         removed[kept[place].model] = f"{MOST} are tried, and others are about as fast"
@@ -128,8 +158,8 @@ def _beats(one: Candidate, other: Candidate) -> bool:
     """As fast, as cheap and in print no worse, and better in one of these; of unknown errors nothing is said."""
     if one.error is None or other.error is None:
         return False
-    ours, theirs = (one.latency, one.multiply_adds, one.error), (other.latency, other.multiply_adds, other.error)
-    return ours != theirs and all(own <= rival for own, rival in zip(ours, theirs, strict=True))
+    no_worse = one.least <= other.most and one.multiply_adds <= other.multiply_adds and one.error <= other.error
+    return no_worse and (one.most < other.least or one.multiply_adds < other.multiply_adds or one.error < other.error)
 
 
 def _alone(kept: Sequence[Candidate], at: int) -> float:

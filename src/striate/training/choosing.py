@@ -18,7 +18,7 @@ from striate.base.words import duration, many
 from striate.data.load import Data
 from striate.runs import run as runs
 from striate.runs.choice import Choice, open_choice
-from striate.runs.chosen import Asked, Limits, Rung, name_of
+from striate.runs.chosen import Asked, Limits, Rung, fastest_first, name_of
 from striate.runs.compared import Answers, answers, contrast
 from striate.runs.openings import CHOICE
 from striate.runs.run import Run
@@ -81,8 +81,8 @@ def resume_choice(choice: Choice, carried: Carried, listener: Listener, data: Da
         if len(asked.rungs) < place or not asked.rungs[place - 1].ended:
             asked = _climbed(Choice(folder, asked), recipe, epochs, len(lengths) - place, carried, listener, data)
             _write(folder, asked)
-    known = {each.model: each.latency for each in asked.candidates}
-    asked = dataclasses.replace(asked, answer=tuple(sorted(asked.rungs[-1].kept, key=lambda each: known[each])))
+    ordered = fastest_first(each for each in asked.candidates if each.model in asked.rungs[-1].kept)
+    asked = dataclasses.replace(asked, answer=tuple(each.model for each in ordered))
     if asked.linear is None:
         trained = {model: Choice(folder, asked).of(model) for model in asked.rungs[-1].kept}
         asked = dataclasses.replace(asked, linear=linear_beside(trained, listener, data))
