@@ -185,6 +185,14 @@ def test_processes_of_torchrun_are_refused(monkeypatch):
         striate.choose("digits", quiet=True)
 
 
+def test_where_validation_tells_no_network_from_another_none_is_chosen(tmp_path):
+    folder = photographs(tmp_path / "photos", each=8)
+    asked = {"task": "anomaly", "task_options": {"good": "class 0"}, "runs": tmp_path / "runs", "quiet": True}
+    with pytest.raises(UsageError, match="task: validation of anomaly holds good pictures alone"):
+        striate.choose(folder, **asked)
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_folder_without_a_choice_is_told(tmp_path):
     with pytest.raises(RunError, match=r"no choice: there is no choice\.json in it"):
         striate.choose(resume=tmp_path, quiet=True)

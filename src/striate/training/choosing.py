@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from striate.base import durable
-from striate.base.errors import RunError
+from striate.base.errors import RunError, UsageError
 from striate.base.words import duration, many
 from striate.data.load import Data
 from striate.runs import run as runs
@@ -44,6 +44,9 @@ def start_choice(
     clock, began = Clock(), time.monotonic()
     plan = plan_of(recipe, carried.execution, listener, data)
     refuse_inside(plan, "runs", carried.execution.runs)
+    if plan.task.one_class:
+        cause = f"validation of {plan.task.name} holds good pictures alone, which tell no network from another"
+        raise UsageError("task", cause, "striate study DATA --models, or striate train DATA --model")
     found, removed = candidates(recipe, plan, limits, listener)
     for model, why in removed.items():
         listener.say(f"not tried: {model}: {why}")
@@ -106,9 +109,9 @@ def _climbed(
         seconds, carried = _foreseen(choice, recipe, epochs, carried, listener, data)
         jobs = carried.jobs or (jobs_of(choice.folder) if asked.rungs else 1)
         rung = _next(asked, seconds, epochs, more, jobs)
-        asked = dataclasses.replace(asked, rungs=(*asked.rungs, rung))
+        asked = dataclasses.replace(asked, rungs=(*asked.rungs, rung), spent=asked.spent + time.monotonic() - began)
         _write(choice.folder, asked)
-    rung, place = asked.rungs[-1], len(asked.rungs)
+    rung, place, began = asked.rungs[-1], len(asked.rungs), time.monotonic()
     before = sum(had(choice.folder / name_of(model, place)) for model in rung.models)  # of trainings before a kill
     for model, why in rung.late.items():
         listener.say(f"{model} goes no further: {why}")
