@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 
 import pytest
 from hypothesis import settings
@@ -18,3 +19,14 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if not {"slow", "whole"} & {mark.name for mark in item.iter_markers()}:
             item.add_marker(pytest.mark.quick)
+
+
+@pytest.fixture(autouse=True)
+def _left_as_found():
+    """The number of threads decides bits, and the environment what processes do that later tests start."""
+    torch, environment = sys.modules.get("torch"), dict(os.environ)
+    threads = torch and torch.get_num_threads()
+    yield
+    left = {name for name, value in os.environ.items() if environment.get(name) != value} - {"PYTEST_CURRENT_TEST"}
+    assert not left, f"left in the environment: {left}"
+    assert not torch or torch.get_num_threads() == threads

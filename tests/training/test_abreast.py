@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,8 +48,16 @@ def test_there_are_never_more_threads_than_cores_nor_more_at_once_than_trainings
         assert jobs == 1 or 5 * jobs <= free
 
 
+@pytest.fixture
+def threads():
+    """What is tried in a process of its own elsewhere is tried in this one here."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.mark.slow
-def test_steps_of_the_very_network_are_tried(tmp_path):
+def test_steps_of_the_very_network_are_tried(tmp_path, threads):
     data = photographs(tmp_path / "photos")
     for more in ({}, {"mixup": 0.5}, {"rate": "auto"}):
         recipe = recipe_of(data=str(data), model="resnet20", size=32, epochs=3, batch=9, **more)

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import threading
+from unittest.mock import patch
 
 import pytest
 from test_many import OFTEN, found, in_the_middle, recipes, until
@@ -17,6 +18,13 @@ from striate.training.many import train_many
 from striate.training.recipe import recipe_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("many"), pytest.mark.filterwarnings("default")]
+
+
+@pytest.fixture(autouse=True)
+def own_environment():
+    """Dask starts its workers by what it writes into the environment of this process."""
+    with patch.dict(os.environ):
+        yield
 
 
 @pytest.fixture

@@ -84,8 +84,8 @@ def flipped(values: Values) -> tuple[float, Found]:
     if largest < NONE:
         return 1.0, (value, value, value)
     if value < 0:  # whichever is named first, the same signs are drawn
-        p, (_, low, high) = flipped(-values)
-        return p, (value, -high, -low)
+        p, (_, least, most) = flipped(-values)
+        return p, (value, -most, -least)
     each, counts = np.unique(np.round(values / largest, 12), return_counts=True)
     total, generator = float((each * counts).sum()), np.random.default_rng(key(0, "signs"))
     step = max(1, AT_ONCE // len(each))
