@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from small import train
+
 pytestmark = pytest.mark.slow
 
 RUN = """
@@ -67,9 +69,7 @@ ASKED = [
 
 
 def test_a_list_of_runs_costs_no_torch(tmp_path):
-    run = tmp_path / "runs" / "digits-lenet5-1"
-    code = f"import striate; striate.train('digits', epochs=1, runs={str(run.parent)!r}, quiet=True)"
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    train(tmp_path / "runs", epochs=1)
     told = subprocess.run(
         [sys.executable, "-c", RUN], input="runs\nruns --sort result", capture_output=True, text=True, cwd=tmp_path
     )
