@@ -19,33 +19,41 @@ def free_port():
 
 
 def started(count, work, *given, beat=None):
-    """Processes of one group, each of which calls work(*given); `beat`: seconds between those of a pulse.
+    """Processes of one group, each of which calls work(*given); `beat`: seconds between those of a pulse."""
+    port = free_port()
+    return [begun(_member, rank, count, port, beat, work, given) for rank in range(count)]
 
-    They are copies of a process that has no threads: whoever is copied in the middle of a test's own may wait for ever.
+
+def begun(work, *given):
+    """A process of its own that calls work(*given).
+
+    It is a copy of one that has no threads: whoever is copied in the middle of a test's own may wait for ever.
     """
-    context, port = multiprocessing.get_context("forkserver"), free_port()
+    context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
         ["striate.training.train", "torch._dynamo", "sklearn.datasets", "sklearn.svm", "pytest"]
     )
-    told = cloudpickle.dumps((work, given))
-    members = [context.Process(target=_member, args=(rank, count, port, beat, told)) for rank in range(count)]
-    for each in members:
-        each.start()
-    return members
+    process = context.Process(target=_called, args=(cloudpickle.dumps((work, given)),))
+    process.start()
+    return process
 
 
-def _member(rank, count, port, beat, told):
+def _called(told):
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "RANK": str(rank), "LOCAL_RANK": str(rank)}
-    os.environ |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
-    pulse.EVERY = beat or pulse.EVERY
     work, given = cloudpickle.loads(told)
     try:
         work(*given)
     except Exception:
         traceback.print_exc()
         raise
+
+
+def _member(rank, count, port, beat, work, given):
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "RANK": str(rank), "LOCAL_RANK": str(rank)}
+    os.environ |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
+    pulse.EVERY = beat or pulse.EVERY
+    work(*given)
 
 
 def ended(members, seconds=300):

@@ -9,6 +9,8 @@ import sys
 import pytest
 
 from striate.runs import checkpoint
+from striate.shell.cli import main
+from together import begun, ended
 
 pytestmark = pytest.mark.slow
 
@@ -19,17 +21,18 @@ SMALL = 2_000_000
 def test_a_save_that_cannot_be_written_is_survived_once_and_stops_the_second_time(tmp_path):
     """A limit on file size makes the optimizer's file fail like a full disk; the weights alone would fit."""
 
-    def limited():
+    def limited(*words):
+        for number, name in ((1, "out"), (2, "err")):
+            os.dup2(os.open(tmp_path / name, os.O_WRONLY | os.O_CREAT), number)
         resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
+        main(list(words))
 
-    command = [sys.executable, "-m", "striate", "train", "digits", "--epochs", "3", "--save-every", "0"]
-    done = subprocess.run(
-        [*command, "--runs", str(tmp_path)], capture_output=True, text=True, preexec_fn=limited
-    )  # momentum and variance together pass the limit
-    assert done.returncode == 5, done.stderr
-    assert "not saved" in done.stdout
-    assert "could not be written" in done.stderr
-    folder = tmp_path / "digits-lenet5-1" / "checkpoints"
+    words = ("train", "digits", "--epochs", "3", "--save-every", "0", "--runs", str(tmp_path / "runs"))
+    codes = ended([begun(limited, *words)])  # momentum and variance together pass the limit
+    assert codes == [5], (tmp_path / "err").read_text()
+    assert "not saved" in (tmp_path / "out").read_text()
+    assert "could not be written" in (tmp_path / "err").read_text()
+    folder = tmp_path / "runs" / "digits-lenet5-1" / "checkpoints"
     kept, notes = checkpoint.read_newest(folder)
     assert (kept.step, notes) == (0, [])
     assert [path.name for path in folder.iterdir()] == ["step-000000000"]

@@ -15,18 +15,13 @@ from typing import Any
 import pytest
 
 from striate.runs.run import open_run
+from striate.shell.cli import main
+from together import begun, ended
 from typed import call
 
 pytestmark = pytest.mark.slow
-TRAIN = [sys.executable, "-m", "striate", "train", "digits", "--save-every", "0"]
-
-
-def _begun(runs: Path, **how: Any) -> "subprocess.Popen[bytes]":
-    """A training that has made a step."""
-    process = subprocess.Popen([*TRAIN, "--epochs", "1", "--runs", str(runs)], **how)
-    while process.poll() is None and not list(runs.glob("*/checkpoints/step-*[1-9]")):
-        time.sleep(0.01)
-    return process
+WORDS = ["train", "digits", "--save-every", "0"]
+TRAIN = [sys.executable, "-m", "striate", *WORDS]
 
 
 @pytest.mark.parametrize("trouble", ["readers that left", "a full disk"])
@@ -74,11 +69,17 @@ def test_a_terminal_that_hangs_up_is_a_stop_like_any_other(tmp_path: Path) -> No
 
 def test_a_hang_up_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
     """As nohup starts a program."""
-    process = _begun(
-        tmp_path, stdout=subprocess.DEVNULL, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    )
-    process.send_signal(signal.SIGHUP)
-    assert process.wait() == 0
+
+    def ignoring() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        main([*WORDS, "--epochs", "1", "--runs", str(tmp_path)])
+
+    process = begun(ignoring)
+    while process.is_alive() and not list(tmp_path.glob("*/checkpoints/step-*[1-9]")):
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGHUP)
+    assert ended([process]) == [0]
     (run,) = tmp_path.glob("digits-*")
     assert json.loads((run / "run.json").read_text())["status"] == "done"
 
