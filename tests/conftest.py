@@ -8,6 +8,8 @@ import pytest
 from hypothesis import settings
 
 os.environ["STRIATE_CACHE"] = ""  # a test that is about the cache has its own
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each program that a test starts would compile the package anew
+sys.dont_write_bytecode = False
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two processes of two threads would wait for each other on two cores
 settings.register_profile("any machine", deadline=None)  # a slow one is no failure
 settings.load_profile("any machine")
