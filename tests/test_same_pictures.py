@@ -4,10 +4,8 @@ A new source is one function in `SOURCES`, which packs the folder of class folde
 """
 
 import csv
-import json
+import os
 import signal
-import subprocess
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,11 +17,12 @@ import pytest
 from pyarrow import parquet
 
 from shards import shards_of
-from small import Notes, digest, photographs
+from small import Notes, digest, photographs, train
 from striate.data.load import read_samples
 from striate.runs.run import open_run
 from striate.training.execution import Execution
 from striate.training.train import resume_run
+from together import begun, ended
 
 pytestmark = [
     pytest.mark.slow,
@@ -91,26 +90,6 @@ SOURCES: dict[str, Callable[[Path, Path], Any]] = {
     "zip": zipped,
     "shards": lambda folder, home: shards_of(folder, home / "tars", 3),
 }
-# Trains on the first of its data, and then on each in a process that is killed in the middle of the second epoch.
-KILLED = """
-import json, os, signal, sys
-sys.path[:0] = sys.argv[1:2]
-from small import Notes, train
-
-class Killed(Notes):
-    def progress(self, name, done, total, left=None):
-        if name.startswith("epoch 2 of") and done == 1:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-jobs, execution, recipe = map(json.loads, sys.argv[2:])
-train(jobs[0][1] + "/whole", data=jobs[0][0], **recipe)
-for data, runs in jobs:
-    process = os.fork()
-    if not process:
-        train(runs + "/killed", data=data, listener=Killed(), execution=execution, **recipe)
-        os._exit(0)
-    print(os.waitpid(process, 0)[1])
-"""
 
 
 @pytest.fixture(scope="module")
@@ -128,11 +107,19 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def runs(packed: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """For each source the run of a training that was killed; and "whole", one on the folder that nothing stopped."""
     homes = {source: tmp_path_factory.mktemp("runs") for source in packed}
-    jobs = [(packed[source], str(homes[source])) for source in packed]
-    told = [json.dumps(each) for each in (jobs, {"memory": "streamed", "save_every": 0.0, "workers": 0}, RECIPE)]
-    command = [sys.executable, "-c", KILLED, str(Path(__file__).parent), *told]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [str(signal.SIGKILL.value)] * len(jobs), done.stderr
+
+    def trains(data: str, home: Path) -> None:
+        class Killed(Notes):
+            def progress(self, name: str, done: int, total: int, left: float | None = None) -> None:
+                if name.startswith("epoch 2 of") and done == 1:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        streamed = {"memory": "streamed", "save_every": 0.0, "workers": 0}
+        train(home / "killed", data=data, listener=Killed(), execution=streamed, **RECIPE)
+
+    codes = [ended([begun(trains, packed[source], homes[source])]) for source in packed]
+    assert codes == [[-signal.SIGKILL]] * len(packed)
+    train(homes["folder"] / "whole", data=packed["folder"], **RECIPE)
     found = {source: home / "killed" for source, home in homes.items()} | {"whole": homes["folder"] / "whole"}
     return {name: next(each for each in home.iterdir() if each.is_dir()) for name, home in found.items()}
 
