@@ -1,14 +1,15 @@
 """How often intervals of 95 % hold the true value, and how often tests tell a difference where there is none.
 
-    python benchmarks/coverage.py --rounds 100 --parts pictures --write
+    python benchmarks/coverage.py --draws 1000 --parts pictures --write
 
-Each is many draws of a known truth. Parts: `pictures` (each is independent), `tests` (over seeds, over folds, among
-many), `groups` (pictures of one group go together).
+Each is many draws of a known truth. Parts: `pictures` (each is independent), `pairs` (of networks on the same ones),
+`seeds`, `tests` (over folds, among many pairs), `groups` (pictures of one group go together).
 """
 
 import argparse
 import datetime
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 from scipy import stats
@@ -16,6 +17,7 @@ from scipy.special import log_softmax
 
 from digits import machine, publish, table
 from striate.evaluate import intervals
+from striate.evaluate.contrasts import LEVEL, p_of
 from striate.evaluate.folds import folds_apart, over_folds
 from striate.evaluate.holm import holm
 from striate.evaluate.numbers import number
@@ -24,6 +26,9 @@ from striate.evaluate.seeds import flipped, mean_over_seeds, over_seeds
 from striate.tasks.measures import AUC, Calibration, Dice, Hits, Mean, Measure, Recalls, Statistic
 
 EACH = 30
+SIZES = (60, 400, 1000)
+# The draws of a bootstrap are the same for as many pictures: making them anew takes most of the time.
+intervals.resampled = lru_cache(1)(lambda n, made=intervals.resampled: list(made(n)))
 Drawn = tuple[Measure, float, np.ndarray]
 Generator = np.random.Generator
 
@@ -158,52 +163,65 @@ def beside(measure: Mean | Calibration, generator: Generator) -> tuple[float, fl
     return float(low), float(high)
 
 
-def alone(name: str, n: int, rounds: int) -> list[str]:
+def alone(name: str, n: int, draws: int) -> list[str]:
     generator, found, plain = np.random.default_rng(1), [], []
-    for draw in range(rounds * {"IoU": 1, "ECE": 3}.get(name[:3], 10)):
+    for _ in range(draws):
         measure, true, _ = ALONE[name](generator, np.arange(n), 0.3)
         told = number(measure, "")
         found.append((told.low <= true <= told.high, true < told.low, true > told.high))
-        if isinstance(measure, Mean) or (isinstance(measure, Calibration) and draw < rounds):
+        if isinstance(measure, Mean | Calibration):
             low, high = beside(measure, generator)
             plain.append(low <= true <= high)
-    return [f"{len(found):,}", *percents(np.mean(found, 0)), *(percents([np.mean(plain)]) if plain else [""])]
+    return [*percents(np.mean(found, 0)), *(percents([np.mean(plain)]) if plain else [""])]
 
 
-def two(kind: str, generator: Generator, n: int) -> tuple[Measure, Measure, float]:
+# Of two networks: shares; means in dB; margins, and how many times as sure; how far scores of the two kinds lie apart.
+BOTH = {
+    "accuracy": (0.9, 0.87), "PSNR": (30.0, 29.8),
+    "log loss": ((3.0, 1.0), (3.5, 1.0)), "log loss, 99 of 100 right": ((6.0, 1.0), (6.5, 1.0)),
+    "log loss, one surer": ((3.0, 2.0), (3.0, 1.0)),
+    "IoU": (1.0, 0.9), "AUC": (1.5, 1.0),
+}  # fmt: skip
+
+
+def two(kind: str, generator: Generator, n: int, equal: bool = False) -> tuple[Measure, Measure, float]:
     """Measures of the same pictures, some of them hard for both, and the true difference."""
+    own, rival = BOTH[kind]
+    rival = own if equal else rival
     hard = generator.normal(size=n)
-    noise = generator.normal(size=(2, n))
+    noise, ends = generator.normal(size=(2, n)), np.array([own, rival])
     if kind == "accuracy":
-        ends = np.sqrt(2) * stats.norm.ppf([0.9, 0.87])
-        return Hits("", hard + noise[0] < ends[0]), Hits("", hard + noise[1] < ends[1]), 0.03
+        right = hard + noise < np.sqrt(2) * stats.norm.ppf(ends)[:, None]
+        return Hits("", right[0]), Hits("", right[1]), ends[0] - ends[1]
     if kind == "IoU":
         whole = generator.integers(20, 400, n)
-        one, other = (
-            generator.binomial(whole, stats.norm.cdf(up - hard / 2 + each / 2))
-            for up, each in zip((1.0, 0.9), noise, strict=True)
-        )
-        true = np.diff(stats.norm.cdf(np.array([0.9, 1.0]) / np.sqrt(1.5)))[0]
-        return *(Statistic("", np.stack([each, whole], 1) / 1, ratio) for each in (one, other)), float(true)
+        hits = generator.binomial(whole, stats.norm.cdf(ends[:, None] - hard / 2 + noise / 2))
+        one, other = (Statistic("", np.stack([each, whole], 1) / 1, ratio) for each in hits)
+        return one, other, float(-np.diff(stats.norm.cdf(ends / np.sqrt(1.5)))[0])
     if kind == "AUC":
         positive = np.arange(n) % 2 == 0
-        one, other = (hard + each + up * positive for each, up in zip(noise, (1.5, 1.0), strict=True))
-        return AUC("", one, positive), AUC("", other, positive), float(np.diff(stats.norm.cdf([0.5, 0.75]))[0])
+        one, other = (AUC("", scores, positive) for scores in hard + noise + ends[:, None] * positive)
+        return one, other, float(-np.diff(stats.norm.cdf(ends / 2))[0])
     if kind == "PSNR":
-        return Mean("", tuple(30 + hard + noise[0])), Mean("", tuple(29.8 + hard + noise[1])), 0.2
-    each = [np.logaddexp(0, -margin - 2 * hard - 1.5 * own) for margin, own in zip((3.0, 3.5), noise, strict=True)]
+        values = ends[:, None] + hard + noise
+        return Mean("", tuple(values[0])), Mean("", tuple(values[1])), ends[0] - ends[1]
+    values = [
+        np.logaddexp(0, -sure * (end + 2 * hard + 1.5 * luck)) for (end, sure), luck in zip(ends, noise, strict=True)
+    ]
     points, weights = np.polynomial.hermite_e.hermegauss(199)
-    means = [np.logaddexp(0, -margin - 2.5 * points) @ weights / weights.sum() for margin in (3.0, 3.5)]
-    return *(Mean("", tuple(values), skewed=True) for values in each), float(means[0] - means[1])
+    means = [np.logaddexp(0, -sure * (end + 2.5 * points)) @ weights / weights.sum() for end, sure in ends]
+    one, other = (Mean("", tuple(each), skewed=True) for each in values)
+    return one, other, float(means[0] - means[1])
 
 
-def apart(kind: str, n: int, rounds: int) -> list[str]:
+def apart(kind: str, n: int, draws: int) -> list[str]:
+    """How often the interval of a difference holds it; how often two that are equal are told apart."""
     generator, found = np.random.default_rng(2), []
-    for _ in range(rounds * (10 if kind in ("accuracy", "AUC") else 1)):
+    for _ in range(draws):
         one, other, true = two(kind, generator, n)
-        told = paired(one, other)
-        found.append((told.low <= true <= told.high, true < told.low, true > told.high))
-    return [f"{len(found):,}", *percents(np.mean(found, 0))]
+        held, equal = paired(one, other), paired(*two(kind, generator, n, equal=True)[:2])
+        found.append((held.low <= true <= held.high, true < held.low, true > held.high, p_of(equal) <= LEVEL))
+    return percents(np.mean(found, 0))
 
 
 def trained(generator: Generator, hard: np.ndarray, seeds: int, deviation: float) -> list[Measure]:
@@ -214,31 +232,31 @@ def trained(generator: Generator, hard: np.ndarray, seeds: int, deviation: float
     return [Hits("", row / np.sqrt(12.25) < stats.norm.ppf(share)) for row, share in zip(noise, shares, strict=True)]
 
 
-def seeds(n: int, count: int, deviation: float, rounds: int) -> list[str]:
+def seeds(n: int, count: int, deviation: float, draws: int) -> list[str]:
     """How often each test tells two networks of equal accuracy apart; how often the interval of a mean holds it."""
-    found = []
-    for draw in range(rounds):
+    found, unused = [], []
+    for draw in range(draws):
         generator = np.random.default_rng(draw)
         hard = generator.normal(size=n)
         one, other = (trained(generator, hard, count, deviation) for _ in range(2))
         rows = [np.stack([each.right for each in net]).astype(float) for net in (one, other)]
-        both = Hits("", rows[0].ravel() > 0), Hits("", rows[1].ravel() > 0)
-        mean = mean_over_seeds(one, "")
-        found.append((
-            over_seeds(one, other).p <= 0.05, flipped(rows[0].mean(0) - rows[1].mean(0))[0] <= 0.05,
-            paired(*both).p <= 0.05, mean.low <= 0.95 <= mean.high,
-        ))  # fmt: skip
-    return percents(np.mean(found, 0))
+        apart, mean = rows[0].mean(0) - rows[1].mean(0), mean_over_seeds(one, "")
+        far = abs(apart.mean()) > 1.5 * apart.std() / n**0.5  # nearer than that no test at 5 % tells them apart
+        found.append((far and over_seeds(one, other).p <= LEVEL, mean.low <= 0.95 <= mean.high))
+        if draw < draws / 10:
+            both = Hits("", rows[0].ravel() > 0), Hits("", rows[1].ravel() > 0)
+            unused.append((flipped(apart)[0] <= LEVEL, paired(*both).p <= LEVEL))
+    return percents([*np.mean(found, 0), *np.mean(unused, 0)])
 
 
-def folds(n: int, count: int, repeats: int, rounds: int) -> list[str]:
+def folds(n: int, count: int, repeats: int, draws: int) -> list[str]:
     """Nearest means of two classes in eight dimensions; its rival sees others of them that tell as much.
 
     The interval is to hold the accuracy of what is trained on as many pictures; the two differ by nothing.
     """
     generator, shift = np.random.default_rng(3), 0.4
     tested, found, truths = n / count, [], []
-    for _ in range(rounds):
+    for _ in range(draws):
         truth = np.arange(n) % 2
         pictures = generator.normal(size=(n, 8)) + shift * (2 * truth[:, None] - 1)
         scores = np.empty((2, count * repeats))
@@ -261,10 +279,10 @@ def folds(n: int, count: int, repeats: int, rounds: int) -> list[str]:
     return percents([held.mean(), corrected.mean(), plain.mean()])
 
 
-def many(n: int, networks: int, rounds: int) -> list[str]:
+def many(n: int, networks: int, draws: int) -> list[str]:
     """How often any pair of networks is told apart, where all are equally right."""
     generator, found = np.random.default_rng(4), []
-    for _ in range(rounds):
+    for _ in range(draws):
         hard, end = generator.normal(size=n), np.sqrt(2) * stats.norm.ppf(0.9)
         nets = [Hits("", hard + generator.normal(size=n) < end) for _ in range(networks)]
         ps = [paired(nets[one], nets[other]).p for one in range(networks) for other in range(one)]
@@ -272,14 +290,17 @@ def many(n: int, networks: int, rounds: int) -> list[str]:
     return percents(np.mean(found, 0))
 
 
-def held(name: str, groups: int, alike: float, uneven: bool, rounds: int) -> list[float]:
-    """How often the interval by groups and that of independent pictures hold the truth, and the width of the first."""
-    generator, found = np.random.default_rng(1), []
-    for _ in range(rounds):
+def held(name: str, groups: int, alike: float, uneven: bool, draws: int) -> list[float]:
+    """How often the interval by groups holds the truth, its width, and how often that of pictures alone holds it."""
+    generator, found, plain = np.random.default_rng(1), [], []
+    for draw in range(draws):
         measure, true, of = GROUPED[name](generator, members(generator, groups, uneven), alike)
-        by, alone = number(measure, "", of), number(measure, "")
-        found.append((by.low <= true <= by.high, alone.low <= true <= alone.high, by.high - by.low))
-    return list(np.mean(found, 0))
+        by = number(measure, "", of)
+        found.append((by.low <= true <= by.high, by.high - by.low))
+        if draw < draws / 5 and not uneven:
+            alone = number(measure, "")
+            plain.append(alone.low <= true <= alone.high)
+    return [*np.mean(found, 0), np.mean(plain or 0)]
 
 
 def difference(generator: Generator, of: np.ndarray, alike: float, rival: float) -> tuple[Hits, Hits]:
@@ -289,10 +310,10 @@ def difference(generator: Generator, of: np.ndarray, alike: float, rival: float)
     return Hits("", one), Hits("", np.where(same, one, other))
 
 
-def differences(groups: int, alike: float, uneven: bool, rounds: int) -> list[str]:
+def differences(groups: int, alike: float, uneven: bool, draws: int) -> list[str]:
     """The interval of a difference by groups, and by pictures; then how often p < 0.05 where there is none."""
     generator, found = np.random.default_rng(2), []
-    for _ in range(rounds):
+    for _ in range(draws):
         of = members(generator, groups, uneven)
         one, other = difference(generator, of, alike, 0.7)
         by, alone = paired(one, other, of), paired(one, other)
@@ -306,77 +327,82 @@ def percents(shares: Sequence[float]) -> list[str]:
     return [f"{100 * each:.1f}" for each in shares]
 
 
-def of_pictures(rounds: int) -> Iterator[str]:
-    sizes = (60, 400, 1000)
+def of_pictures(draws: int) -> Iterator[str]:
     yield "## Intervals, where each picture is independent\n"
     yield "Held: how often the interval holds the true value; it lay below or above in the others. Plain: the normal"
     yield "interval of a mean, and percentiles of a bootstrap of the plain ECE (ten equal widths, absolute gaps).\n"
-    head = ("what", "n", "draws", "held, %", "below, %", "above, %", "plain, %")
-    yield table(head, [(name, n, *alone(name, n, rounds)) for name in ALONE for n in sizes])
-    yield "\n## Differences on the same pictures\n"
-    kinds = ("accuracy", "PSNR", "log loss", "IoU", "AUC")
-    yield table(head[:6], [(kind, n, *apart(kind, n, rounds)) for kind in kinds for n in sizes])
+    head = ("what", "n", "held, %", "below, %", "above, %", "plain, %")
+    yield table(head, [(name, n, *alone(name, n, draws)) for name in ALONE for n in SIZES])
 
 
-def of_tests(rounds: int) -> Iterator[str]:
+def of_pairs(draws: int) -> Iterator[str]:
+    yield "## Differences on the same pictures\n"
+    yield "Told apart: how often two that are equally good are, which is to be at most 5 %.\n"
+    head = ("what", "n", "held, %", "below, %", "above, %", "told apart, %")
+    yield table(head, [(kind, n, *apart(kind, n, draws)) for kind in BOTH for n in SIZES])
+
+
+def of_seeds(draws: int) -> Iterator[str]:
     yield "\n## Over seeds: two networks of accuracy 95 %, equally good\n"
     yield "How often p <= 0.05, and how often the interval of one network's mean over seeds holds 95 %. Deviation: of"
     yield "the accuracy of trainings that differ by the seed alone. Beside `over_seeds`: signs flipped picture by"
-    yield "picture, and McNemar's test of all seeds' answers together; neither is used.\n"
-    head = ("n", "seeds", "deviation, points", "over seeds, %", "flips alone, %", "pooled McNemar, %", "mean held, %")
-    cells = [(n, count, sd) for n in (60, 400, 2000) for count in (2, 3, 5) for sd in (0.0, 0.3, 1.0)]
-    cells += [(10000, 3, sd) for sd in (0.0, 0.3, 1.0)]
-    yield table(head, [(n, count, f"{sd:g}", *seeds(n, count, sd / 100, rounds)) for n, count, sd in cells])
+    yield "picture, and McNemar's test of all seeds' answers together (a tenth of the draws); neither is used.\n"
+    head = ("n", "seeds", "deviation, points", "over seeds, %", "mean held, %", "flips alone, %", "pooled McNemar, %")
+    cells = [(n, count, sd) for n in (60, 400, 2000, 10000) for count in (2, 3, 5) for sd in (0.0, 0.3, 1.0)]
+    cells = [each for each in cells if each[:2] != (10000, 5) and (each[0], each[2]) not in ((60, 0.3), (10000, 0.0))]
+    yield table(head, [(n, count, f"{sd:g}", *seeds(n, count, sd / 100, draws)) for n, count, sd in cells])
+
+
+def of_tests(draws: int) -> Iterator[str]:
     yield "\n## Over folds: nearest means of two classes\n"
     yield "How often the interval of the mean holds the accuracy of what is trained on as many pictures, and how often"
     yield "two that see different features, which tell as much, are told apart; beside it Student's test of folds.\n"
     cells = [(n, count, repeats) for n in (100, 500) for count, repeats in ((5, 1), (10, 1), (5, 2), (5, 4))]
     head = ("pictures", "folds", "repeats", "held, %", "corrected t, %", "plain t, %")
-    yield table(head, [(*cell, *folds(*cell, 4 * rounds)) for cell in cells])
+    yield table(head, [(*cell, *folds(*cell, draws)) for cell in cells])
     yield "\n## Many pairs: networks that are right in 90 % each\n"
     yield "How often the first pair is told apart by McNemar's test, any of all pairs after Holm, and any without it.\n"
     cells = [(n, networks) for n in (60, 400, 2000) for networks in (3, 5)]
-    yield table(("n", "networks", "one pair, %", "Holm, %", "without, %"), [(*c, *many(*c, 4 * rounds)) for c in cells])
+    yield table(("n", "networks", "one pair, %", "Holm, %", "without, %"), [(*c, *many(*c, draws)) for c in cells])
 
 
-def of_groups(rounds: int) -> Iterator[str]:
+def of_groups(draws: int) -> Iterator[str]:
     yield "\n## Pictures in groups\n"
     yield f"Groups of {EACH} pictures, or of sizes that differ (log-normal, deviation 0.8); each has a chance of its"
     yield "own to be answered rightly, from a beta distribution whose spread gives the intraclass correlation. Beside"
-    yield "each interval by groups stands the one that takes every picture for independent.\n"
+    yield "each interval by groups stands the one that takes every picture for independent (a fifth of the draws).\n"
     cells = [(name, groups, alike) for name in GROUPED for groups in (8, 20, 50, 200) for alike in (0.1, 0.5)]
     rows = []
     for cell in cells:
-        each = -(-rounds // 5) if cell[0] == "IoU" else 2 * rounds
-        (even, alone, width), (other, _, _) = (held(*cell, uneven, each) for uneven in (False, True))
+        (even, width, alone), (other, _, _) = (held(*cell, uneven, draws) for uneven in (False, True))
         rows.append((*cell[:2], f"{cell[2]:g}", *percents((even, other, alone)), f"{width:.3f}"))
     yield table(("what", "groups", "correlation", "even, %", "uneven, %", "pictures alone, %", "width"), rows)
     yield "\nDifferences of two accuracies, paired: how often the interval holds the truth, and how often p is below"
     yield "0.05 where there is no difference.\n"
     heads = ("groups", "correlation", "sizes", "by groups, %", "by pictures, %", "p < 0.05 by groups, %", "McNemar, %")
     cells = [(g, alike, sizes) for g in (8, 20, 50, 200) for alike in (0.1, 0.5) for sizes in ("even", "uneven")]
-    yield table(heads, [(c[0], f"{c[1]:g}", c[2], *differences(*c[:2], c[2] == "uneven", rounds)) for c in cells])
+    yield table(heads, [(c[0], f"{c[1]:g}", c[2], *differences(*c[:2], c[2] == "uneven", draws)) for c in cells])
 
 
-PARTS = {"pictures": of_pictures, "tests": of_tests, "groups": of_groups}
+PARTS = {"pictures": of_pictures, "pairs": of_pairs, "seeds": of_seeds, "tests": of_tests, "groups": of_groups}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--write", action="store_true")
     asked = parser.parse_args()
-    rounds = asked.rounds
+    draws = asked.draws
     lines = [
         f"# What intervals hold, and what tests tell, {datetime.date.today()}",
         "",
-        f"`python benchmarks/coverage.py --rounds {rounds} --parts {' '.join(asked.parts)} --write`, on {machine()}.",
+        f"`python benchmarks/coverage.py --draws {draws} --parts {' '.join(asked.parts)} --write`, on {machine()}.",
         "",
-        f"Each share is of {rounds:,} draws of a known truth, or of more where a draw is quick: of {rounds:,} luck "
-        f"moves 95 % by {196 * (0.95 * 0.05 / rounds) ** 0.5:.1f} points, of ten times as many by a third of that.",
+        f"Each share is of {draws:,} draws of a known truth: luck moves 95 % by "
+        f"{196 * (0.95 * 0.05 / draws) ** 0.5:.1f} points.",
         "",
-        *(line for part in asked.parts for line in PARTS[part](rounds)),
+        *(line for part in asked.parts for line in PARTS[part](draws)),
     ]
     publish("-".join(["coverage", *asked.parts]), lines, asked.write)
 

@@ -1,7 +1,7 @@
 """Values with their intervals at 95 %: (value, low, high), NaN where there is none."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -172,13 +172,8 @@ def bootstrap(rows: Values, of: Callable[[Values], Values]) -> Found:
     value = float(of(total)[0]) if n else math.nan
     if math.isnan(value) or n == 1:
         return value, value, value
-    generator, drawn = np.random.default_rng(key(0, "bootstrap")), []
-    for start in range(0, DRAWS, step := max(1, AT_ONCE // n)):
-        many = min(step, DRAWS - start)
-        places = generator.integers(0, n, (many, n)) + n * np.arange(many)[:, None]
-        counts = np.bincount(places.ravel(), minlength=many * n).reshape(many, n)
-        drawn.append(of(counts @ rows))
-    found, without = (values[np.isfinite(values)] for values in (np.concatenate(drawn), of(total - rows)))
+    drawn = np.concatenate([of(counts @ rows) for counts in resampled(n)])
+    found, without = (values[np.isfinite(values)] for values in (drawn, of(total - rows)))
     if not len(found):
         return value, value, value
     below = ((found < value).mean() + (found <= value).mean()) / 2
@@ -189,3 +184,12 @@ def bootstrap(rows: Values, of: Callable[[Values], Values]) -> Found:
         ends = bias + (bias + ends) / (1 - pull * (bias + ends))
     low, high = np.quantile(found, ndtr(ends))
     return value, min(float(low), value), max(float(high), value)
+
+
+def resampled(n: int) -> Iterator[Values]:
+    """How often each of n rows is drawn, (some, n) at a time: always the same draws."""
+    generator = np.random.default_rng(key(0, "bootstrap"))
+    for start in range(0, DRAWS, step := max(1, AT_ONCE // n)):
+        many = min(step, DRAWS - start)
+        places = generator.integers(0, n, (many, n)) + n * np.arange(many)[:, None]
+        yield np.bincount(places.ravel(), minlength=many * n).reshape(many, n).astype(np.float64)
