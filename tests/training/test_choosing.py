@@ -107,7 +107,7 @@ def test_a_choice_is_stopped_and_gone_on_with_and_opens_one_test_set_once(tmp_pa
     assert alone.mean == alone.numbers[0] == seeds.numbers[0]
     assert "there is no time for them" in str(alone)
     linear = found.asked.linear
-    assert linear.number.name == "logistic regression"
+    assert (linear.name, linear.number.name) == ("logistic regression", "accuracy")
     assert linear.number.n == linear.pair["found"]["n"] == found.run.result["validation"][0]["n"]
     assert str(linear) in found.table().notes
     asked = [found.run.lines[place] for place in places(found.run, "val")]

@@ -73,7 +73,7 @@ def _front(choice: Choice, last: dict[str, Number]) -> object:
 def _sections(choice: Choice, numbers: list[dict[str, Number]]) -> Iterable[Section]:
     asked = choice.asked
     yield Section(
-        "networks", "Answer", "All that cannot be told from the best on validation, the fastest first.",
+        "networks", "Networks", "All that cannot be told from the best on validation, the fastest first.",
         (dataclasses.replace(choice.table(), notes=()),),
     )  # fmt: skip
     lengths = [words.many(rung.epochs, "epoch") for rung in asked.rungs]
@@ -82,18 +82,13 @@ def _sections(choice: Choice, numbers: list[dict[str, Number]]) -> Iterable[Sect
          *(brief(found[each.model]) if each.model in found else "" for found in numbers))
         for each in asked.candidates
     ]  # fmt: skip
+    notes = [note for place, rung in enumerate(asked.rungs, start=1) for note in _told(place, rung)]
     head = ("network", "latency", "parameters", "multiply-adds", *lengths)
-    went = [
-        (f"{place}", model, why) for place, rung in enumerate(asked.rungs, start=1) for model, why in rung.went.items()
-    ]
     yield Section(
         "rungs", "Rungs",
         "Each number is of a training of its own with a whole schedule, on validation, with its 95 % interval. One "
         "goes no further where a paired test says that it is worse than the best, or where there is no time for it.",
-        (
-            Table(head, rows, right=range(1, len(head)), notes=[_took(*each) for each in enumerate(asked.rungs, 1)]),
-            Table(("rung", "network", "why it went no further"), went, otherwise="All stayed."),
-        ),
+        (Table(head, rows, right=range(1, len(head)), notes=notes),),
     )  # fmt: skip
     yield Section(
         "removed", "Not tried", "Counted and timed, and not trained.",
@@ -106,9 +101,12 @@ def _sections(choice: Choice, numbers: list[dict[str, Number]]) -> Iterable[Sect
     )  # fmt: skip
 
 
-def _took(place: int, rung: Rung) -> str:
-    told = f"Rung {place}, of {words.many(rung.epochs, 'epoch')}, took {words.duration(rung.took)}"
-    return f"{told}." if rung.foreseen is None else f"{told}; foreseen were {words.duration(rung.foreseen)}."
+def _told(place: int, rung: Rung) -> Iterable[str]:
+    """What it took, and who went no further."""
+    foreseen = "" if rung.foreseen is None else f"; foreseen were {words.duration(rung.foreseen)}"
+    yield f"Rung {place}, of {words.many(rung.epochs, 'epoch')}, took {words.duration(rung.took)}{foreseen}."
+    yield from (f"{model} goes no further: {why}." for model, why in rung.late.items())
+    yield from (f"{rung.went[model]}." for model in (*rung.failed, *rung.left))
 
 
 def _limits(limits: Limits) -> list[tuple[str, str]]:

@@ -57,7 +57,7 @@ class Choice:
         known = {each.model: each for each in self.asked.candidates}
         rows, linear = [], self.asked.linear
         if linear is not None and linear.as_good:
-            rows.append((linear.number.name, brief(linear.number), "", "", ""))
+            rows.append((linear.name, brief(linear.number), "", "", ""))
         for model in self.asked.answer:
             each, number = known[model], brief(_number(self.of(model)))
             rows.append((model, number, each.told, roughly(each.parameters), roughly(each.multiply_adds)))

@@ -130,6 +130,7 @@ class Seeds:
 class Linear:
     """A linear classifier on validation; `pair` is the record of what lies between the best network and it."""
 
+    name: Text
     number: Number
     pair: Mapping[str, Any]
 

@@ -7,7 +7,7 @@ from functools import partial
 
 from striate.base.words import duration, often
 from striate.data.load import Data
-from striate.evaluate.numbers import Number, number
+from striate.evaluate.numbers import Number
 from striate.evaluate.seeds import mean_over_seeds
 from striate.runs import run as runs
 from striate.runs.choice import Choice
@@ -69,7 +69,8 @@ def linear_beside(trained: Mapping[str, Run], listener: Listener, data: Data | N
     own = answers(run, "val")
     rival = Answers(measure, own.groups)
     pair = contrast((best, measure.name), own, rival, "val", len(trained))
-    return Linear(number(measure, "val", own.groups), pair.as_dict())
+    told = dataclasses.replace(rival.number("val"), name=own.measure.name)
+    return Linear(measure.name, told, pair.as_dict())
 
 
 def opened(choice: Choice, keep_sealed: bool, listener: Listener, data: Data | None) -> str:
