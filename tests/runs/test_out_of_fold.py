@@ -140,6 +140,8 @@ def test_labels_are_doubted_by_those_who_never_learned_them_and_no_test_picture_
     folder = tmp_path / "list"
     for run in runs[:3]:
         shutil.copytree(run.folder, folder / run.name)
+    (folder / "digits-study-1").mkdir()
+    (folder / "digits-study-1" / "study.json").write_text("{}")  # beside them, and none of them
     found = striate.audit(folder, page=tmp_path / "audit.html", quiet=True)
     pooled = out_of_fold(runs[:3])
     sealed = {place for place, line in enumerate(runs[0].lines) if line.subset == "test"}

@@ -110,7 +110,8 @@ def _folds_in(data: Data) -> list[Run]:
 
     root = None if in_memory(data) or not isinstance(data, str | os.PathLike) else path_of(data)
     inside = [] if root is None or not root.is_dir() or (root / "run.json").exists() else folders(root)
-    return [run for run in map(opened_run, inside) if run.recipe.get("fold") is not None]
+    runs = [opened_run(folder) for folder in inside if (folder / "run.json").exists()]  # beside studies and choices
+    return [run for run in runs if run.recipe.get("fold") is not None]
 
 
 def _of_run(folder: Path, progress: Callable[[int, int], None]) -> Samples:

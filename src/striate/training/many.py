@@ -7,6 +7,7 @@ named, and the rest go on.
 import contextlib
 import dataclasses
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from striate.base.options import Range
 from striate.base.words import many
 from striate.data.load import Data
 from striate.runs import lock
+from striate.runs.openings import CHOICE, STUDY
 from striate.runs.run import Run, open_run
 from striate.training.abreast import abreast, tried
 from striate.training.apart import GRACE, Asked, train_apart
@@ -102,7 +104,7 @@ def train_many(
             if stop.by is not None:
                 listener.say("stopping: each training saves first; a second signal does not wait for that")
                 standing.wait(GRACE)
-                raise stop.error(folder, saved=True, hint="the same again: what is done is not done again")
+                raise stop.error(folder, saved=True, hint=_again(folder))
     return {name: ended[name] for name in recipes}
 
 
@@ -167,12 +169,20 @@ def _done(folder: Path) -> Run | None:
     return None
 
 
+def _again(folder: Path) -> str:
+    """What goes on with the list in this folder."""
+    for file, verb in ((STUDY, "study"), (CHOICE, "choose")):
+        if (folder / file).exists():
+            return f"striate {verb} --resume {shlex.quote(str(folder))}"
+    return "the same again: what is done is not done again"
+
+
 def _ended(future: Answer, folder: Path) -> Ended:
     run = None
     try:
         error = future.result()
     except Exception as failed:  # of the cluster, of a process that could not be started
-        error = Fault(folder, raised(failed), "the same again")
+        error = Fault(folder, raised(failed), _again(folder.parent))
     with contextlib.suppress(RunError):
         run = open_run(folder)
     return Ended(folder.name, run, "" if error is None else str(error))
