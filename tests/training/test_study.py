@@ -18,8 +18,9 @@ from striate.base.errors import RunError, StriateError
 from striate.evaluate.folds import folds_apart, over_folds
 from striate.evaluate.paired import paired
 from striate.evaluate.seeds import mean_over_seeds, over_seeds
-from striate.runs import studied
+from striate.runs import evaluation, studied
 from striate.runs.openings import NAME, STUDY
+from striate.runs.run import open_run
 from striate.runs.studied import Asked
 from striate.runs.study import open_study
 from together import killed_after
@@ -60,10 +61,25 @@ def measures(study, model, subset):
     return [run.task.measures(run.kept[subset].rows)[0] for run in found]
 
 
+def noted(work, done):
+    def watched(*given, **named):
+        done.append(work.__name__)
+        return work(*given, **named)
+
+    return watched
+
+
 @pytest.mark.slow
-def test_networks_are_compared_over_their_seeds_and_the_test_set_is_opened_once_for_all(stopped, capsys):
+def test_networks_are_compared_over_their_seeds_and_the_test_set_is_opened_once_for_all(stopped, capsys, monkeypatch):
     assert (open_study(stopped).status, open_study(stopped).result) == ("stopped", None)
+    alone = open_run(shutil.copytree(stopped / "lenet5-seed-1", stopped.parent.parent / "alone" / "run"))
+    alone.evaluate(open_test=True, moved=DATA)
+    done = []
+    for where, what in ((evaluation, "read_own"), (evaluation.finished, "rivals")):
+        monkeypatch.setattr(where, what, noted(getattr(where, what), done))
     study = striate.study(DATA, resume=stopped, quiet=True)
+    assert sorted(done) == ["read_own", "rivals", "rivals"], "the data once, and what is beside each network once"
+    assert study.runs["lenet5-seed-1"].result == open_run(alone.folder).result
     result, (pair,) = study.result, study.pairs
     for subset, told in (("val", pair.as_dict()), ("test", result.test_pairs[0])):
         one, other = (measures(study, told[who], subset) for who in ("one", "other"))

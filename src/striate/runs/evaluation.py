@@ -2,10 +2,10 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from striate.tasks.task import Rows, Task
 
 Facts = Mapping[str, Any]
 Of = tuple[Path, Facts]
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,22 @@ def refuse_closed(run: Of, status: str) -> None:
         raise RunError(folder, f"this training is {status}: its test set stays closed", "resuming it")
 
 
+@final
+class Joint:
+    """Runs that differ in network, seed and fold alone are asked together: one opening, and what is alike for several
+    is found once."""
+
+    def __init__(self, opening: Opening | None = None) -> None:
+        self.opening = opening
+        self._known: dict[str, Any] = {}
+
+    def once(self, what: str, find: Callable[[], Found]) -> Found:
+        if what not in self._known:
+            self._known[what] = find()
+        known: Found = self._known[what]
+        return known
+
+
 def on_own(
     predictor: Predictor,
     run: Of,
@@ -63,22 +80,24 @@ def on_own(
     moved: Data | None = None,
     open_test: bool = False,
     before: Mapping[str, Any] | None = None,
-    opening: Opening | None = None,
+    joint: Joint | None = None,
 ) -> Evaluation:
     """Validation, or what a fold holds out; or the test set, opened once more.
 
     `run` is the folder and the facts of the run whose pictures they are. `moved`: where its data lie now, which
     run.json is told when they are proven to be the same. `before`: result.json, where answers are as training gave
     them; of a test set that was left sealed, what is answered now is the result from then on.
-    `opening`: the one that this is a part of, where several runs are asked at once.
+    `joint`: what this run shares with others that are asked with it.
     """
-    folder, facts = run
+    joint, (folder, facts) = joint or Joint(), run
     predictor.try_out()
     if moved is None and facts["data"].get("source") == "arrays":
         cause = "pictures that were in memory, and are nowhere on disk"
         raise DataError(facts["data"]["path"], cause, "run.evaluate(moved=(pictures, labels)) from Python")
     task = predictor.task
-    samples = read_own(folder, facts, moved, labelled=task.labelled, masked=task.masked, workers=workers)
+    samples = joint.once(
+        "samples", lambda: read_own(folder, facts, moved, labelled=task.labelled, masked=task.masked, workers=workers)
+    )
     notes = []
     if isinstance(moved, str):
         try:
@@ -88,7 +107,7 @@ def on_own(
     split, samples = subsets.read_split(folder, facts, samples)
     subset = "test" if open_test else subsets.own(facts)
     indices = split.named[subset]
-    asked = Asked(predictor, run, samples.fingerprint, opening)
+    asked = Asked(predictor, run, samples.fingerprint, joint.opening)
     more = {"sealed": len(split.test)}
     if open_test:
         opened, said = asked.open()
@@ -101,7 +120,8 @@ def on_own(
             each = _by_each(predictor, facts, samples, indices, workers)
             baselines = finished.members_beside(task, rows, each, _best_of(before), subset, groups)
         else:
-            rivals = finished.rivals(predictor, samples, split, indices, workers)
+            alike = json.dumps([facts["split"], facts["preprocess"]])
+            rivals = joint.once(alike, lambda: finished.rivals(predictor, samples, split, indices, workers))
             baselines = beside(task.measures(rows)[0], rivals, subset, groups)
         more |= {key: before[key] for key in ("weights", "best_epoch") if key in before}
         told = finished.told(task, rows, subset, baselines, more, groups)

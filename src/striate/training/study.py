@@ -151,12 +151,13 @@ def _open(study: Study, runs: Mapping[str, Run], listener: Listener, data: Data 
     opening = opening_of(study.folder, [study.asked.id, *answers], sealed_set(first.facts), again=False)
     for note in record_opening(study.folder, opening)[1]:
         listener.say(note)
+    joint = evaluation.Joint(opening)
     for done, (name, each) in enumerate(runs.items(), start=1):
         if (each.result or {})["subset"] != "test":
             device = machines.choose(each.recipe["device"], each.recipe["precision"]).device
             own = (each.folder, each.facts)
             found = evaluation.on_own(
-                each.predictor.on(device), own, None, data, open_test=True, before=each.result, opening=opening
+                each.predictor.on(device), own, None, data, open_test=True, before=each.result, joint=joint
             )
             for note in found.notes:
                 listener.say(f"{name}: {note}")
