@@ -195,6 +195,27 @@ def test_folds_are_told_one_by_one_and_compared_by_a_test_that_knows_they_share_
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("task", [pytest.param(task, marks=() if task == "segment" else pytest.mark.whole)
+                                  for task in small.TASKS if task != "classify"])  # fmt: skip
+def test_other_tasks_are_studied_compared_and_answer_together(tmp_path, task):
+    recipe = {**small.recipe_for(task), "epochs": 1, "data": small.data_of("folder", tmp_path, task)}
+    recipe["task_options"] = {**recipe["task_options"], **({"good": "class 0"} if task == "anomaly" else {})}
+    models = (recipe.pop("model"),) if task == "segment" else (recipe.pop("model"), "unet_padded")
+    wanted = asked(models=models, seeds=(0, 1), recipe={**recipe, "keep_sealed": True}, task=recipe["task"])
+    study = striate.study(resume=small.study(tmp_path / "runs" / "study", None, wanted).folder, threads=1, quiet=True)
+    assert (study.result.openings, len(ids(study.folder)), len(study.told()) > 1) == (1, 1, True)
+    assert len(study.result.test_pairs) == len(models) - 1
+    for row in study.result.models:
+        runs = [study.runs[f"{row.model}-seed-{seed}"] for seed in (0, 1)]
+        assert row.test.value is not None
+        assert striate.compare(*runs).subset == "test"
+        run = striate.ensemble(*runs, runs=tmp_path / "runs", quiet=True)
+        assert np.isfinite(run.kept["test"].rows).all()
+        assert run.result["numbers"][0]["n"] == row.test.n
+    assert (study.folder / "report.html").exists()
+
+
+@pytest.mark.slow
 def test_as_a_person_types_it(tmp_path, capsys):
     code, out, err = call(
         capsys, "study", "digits", "--models", "lenet5", "lenet5_1998", "--epochs", 1, "--batch", 256,
