@@ -64,7 +64,7 @@ def test_a_choice_is_stopped_and_gone_on_with_and_opens_one_test_set_once(tmp_pa
             if text.startswith("rung 2"):
                 threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
 
-    with pytest.raises(Terminated, match="striate choose --resume .*-choice-1"):
+    with pytest.raises(Terminated, match=r"striate choose --resume .*-choice-1"):
         striate.choose(folder, listener=Impatient(), **asked)
     (place,) = (path for path in runs.iterdir() if path.is_dir())
     (listed,) = listing(runs)
