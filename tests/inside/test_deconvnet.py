@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from nets import picture, seeded
 from torch import nn
 from torch.nn import functional
 
@@ -11,16 +12,6 @@ from striate.inside.deconvnet import deconvnet
 from striate.models.build import build
 
 SLIM = {"vgg11": {"dense": False}, "vgg11_bn": {"dense": False}}  # without a hundred million weights that play no part
-
-
-def picture(*shape, seed=1):
-    return torch.randn(1, *shape, generator=torch.Generator().manual_seed(seed))
-
-
-def seeded(make, seed=0):
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return make().eval()
 
 
 class Three(nn.Module):

@@ -14,10 +14,11 @@ from striate.base.errors import UsageError, near
 @final
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One call of a module without children; `value` is what it made, before anything changed that in place.
+    """One call of a module; `value` is what it made, before anything changed that in place.
 
     `before` is the place of the call that made what it was given, -1 for the picture itself, and None where that was
-    made by no module: a sum, or an activation that is called as a function.
+    made by no module: a sum, or an activation that is called as a function. A module with children has a call of its
+    own only where none of these made what it answers: a block that adds or joins.
     """
 
     name: str
@@ -30,6 +31,11 @@ class Call:
     def maps(self) -> bool:
         """Whether it makes maps, (n, maps, height, width)."""
         return self.value.ndim == 4
+
+    @property
+    def cells(self) -> int:
+        """Of each map; 0 where there are no maps."""
+        return self.value[0, 0].numel() if self.maps else 0
 
 
 @torch.no_grad()
@@ -49,17 +55,21 @@ def calls(net: nn.Module, picture: Tensor) -> list[Call]:
         if tensors:
             place, version = made.get(id(tensors[0]), (None, 0))
             known = len(given) == 1 and version == tensors[0]._version
-            entered[id(module)] = tensors[0].clone(), place if known else None
+            pooled = isinstance(module, nn.MaxPool2d)  # of the others only the shape is asked
+            entered[id(module)] = tensors[0].clone() if pooled else tensors[0], place if known else None
 
     def after(name: str, module: nn.Module, given: tuple[Any, ...], value: Any) -> None:
-        if isinstance(value, Tensor) and id(module) in entered:
+        inner = (
+            any(module.children()) and isinstance(value, Tensor) and made.get(id(value), (0, -1))[1] == value._version
+        )
+        if isinstance(value, Tensor) and id(module) in entered and not inner:
             held.append(value)
             made[id(value)] = len(found), value._version
             found.append(Call(name, module, entered[id(module)][0], value.clone(), entered[id(module)][1]))
 
     handles = []
     for name, module in net.named_modules():
-        if not any(module.children()):
+        if name:
             handles.append(module.register_forward_pre_hook(before))
             handles.append(module.register_forward_hook(partial(after, name)))
     try:
