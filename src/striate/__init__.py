@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from striate.face.finished import ensemble as ensemble
     from striate.face.finished import out_of_fold as out_of_fold
     from striate.face.finished import write_report as write_report
+    from striate.face.looking import explain as explain
     from striate.face.many import choose as choose
     from striate.face.many import study as study
     from striate.face.training import train as train
@@ -35,6 +36,7 @@ _PLACES = {
     "choose": "striate.face.many",
     "count": "striate.cost.count",
     "ensemble": "striate.face.finished",
+    "explain": "striate.face.looking",
     "list_runs": "striate.runs.run",
     "open_run": "striate.runs.run",
     "open_study": "striate.runs.study",
@@ -44,8 +46,8 @@ _PLACES = {
     "write_report": "striate.face.finished",
 }
 __all__ = [
-    "audit", "build", "catalog", "compare", "count", "ensemble", "list_runs", "open_run", "open_study", "out_of_fold",
-    "study", "train", "write_report",
+    "audit", "build", "catalog", "compare", "count", "ensemble", "explain", "list_runs", "open_run", "open_study",
+    "out_of_fold", "study", "train", "write_report",
 ]  # fmt: skip
 
 

@@ -40,8 +40,8 @@ def embed(
 ) -> Embedded:
     """Each picture as a vector. `pool`: "mean" averages maps over their places, "none" keeps every number."""
     how = pool or vectors.pool_of(predictor)
-    given, status = _given(pictures, predictor, max_pixels), dict[int, str]()
-    seal = _Seal(predictor, run, given)
+    given, status = given_to(pictures, predictor, max_pixels), dict[int, str]()
+    seal = Seal(predictor, run, given, "embed")
 
     def looks() -> Iterator[tuple[int, Array]]:
         for place, name in enumerate(given.names):
@@ -67,11 +67,11 @@ def between(predictor: Predictor, run: Of, pair: Sequence[Any], steps: int, max_
     """What the decoder makes on the way from one picture's code to another's."""
     if not 2 <= steps <= MOST_STEPS:
         raise UsageError("steps", f"{steps} is out of range", f"a number from 2 to {MOST_STEPS}")
-    given = _given(pair, predictor, max_pixels)
+    given = given_to(pair, predictor, max_pixels)
     if len(given.names) != 2:
         raise UsageError("between", f"these are not two pictures, but {len(given.names)}", "two pictures")
     vectors.refuse_no_code(predictor)
-    seal, ends = _Seal(predictor, run, given), []
+    seal, ends = Seal(predictor, run, given, "embed"), []
     for place, name in enumerate(given.names):
         laid, canvases = vectors.canvases(predictor.members[0], seal.read(place), name, max_pixels)
         if len(laid) > 1:
@@ -83,7 +83,7 @@ def between(predictor: Predictor, run: Of, pair: Sequence[Any], steps: int, max_
 
 @final
 @dataclass(frozen=True)
-class _Given:
+class Given:
     """Pictures by their place: each with its SHA-256, which split.csv may know."""
 
     names: tuple[str, ...]
@@ -91,7 +91,7 @@ class _Given:
     read: Callable[[int], tuple[bytes | Pixels, str]]
 
 
-def _given(pictures: Any, predictor: Predictor, max_pixels: int) -> _Given:
+def given_to(pictures: Any, predictor: Predictor, max_pixels: int) -> Given:
     """What `predict` takes; or a built-in set, a table, an archive or a data set, or arrays with their labels."""
     check_most(max_pixels)
     named, way = pictures, predictor.members[0].preprocess
@@ -115,24 +115,24 @@ def _given(pictures: Any, predictor: Predictor, max_pixels: int) -> _Given:
         return pixels, digest_of(pixels)
 
     labels = (path.absolute().parent.name if isinstance(path, Path) else "" for path in found)
-    return _Given(tuple(map(name_of, found, count())), tuple(labels), read)
+    return Given(tuple(map(name_of, found, count())), tuple(labels), read)
 
 
-def _of_samples(samples: Samples) -> _Given:
+def _of_samples(samples: Samples) -> Given:
     classes = samples.targets.classes if isinstance(samples.targets, Labels) else ()
     labels = tuple(classes[each] if classes else "" for each in samples.targets.strata)
-    return _Given(tuple(samples.names), labels, lambda place: (samples.read(place), samples.digests[place]))
+    return Given(tuple(samples.names), labels, lambda place: (samples.read(place), samples.digests[place]))
 
 
 @final
-class _Seal:
-    """Reads pictures; before the first sealed one is handed out, the opening is written down."""
+class Seal:
+    """Reads pictures for `asked`; before the first sealed one is handed out, the opening is written down."""
 
-    def __init__(self, predictor: Predictor, run: Of, given: _Given) -> None:
+    def __init__(self, predictor: Predictor, run: Of, given: Given, asked: str) -> None:
         predictor.try_out()
         self._run, self._given, self._opened, self._met = run, given, 0, 0
         self._sealed = {digest for digest, subset in subsets.by_content(*run).items() if subset == "test"}
-        self._asked = Asked(predictor, run, "\0".join(("embed", *given.names)))
+        self._asked = Asked(predictor, run, "\0".join((asked, *given.names)))
         self._notes: list[str] = []
 
     def read(self, place: int) -> bytes | Pixels:

@@ -25,6 +25,7 @@ from striate.shell.verbs.counting import count
 from striate.shell.verbs.draw import draw
 from striate.shell.verbs.embed import between, embed
 from striate.shell.verbs.ensemble import ensemble
+from striate.shell.verbs.explain import explain
 from striate.shell.verbs.formula import formula
 from striate.shell.verbs.latency import latency
 from striate.shell.verbs.memory import memory
@@ -54,6 +55,7 @@ VERBS = {
     for verb, words in {
         "train": "fit learn finetune", "evaluate": "eval val validate test", "predict": "infer inference classify",
         "count": "summary info params flops profile", "models": "list ls catalog", "embed": "features",
+        "explain": "gradcam grad-cam saliency interpret attribute",
         "audit": "check inspect scan clean dedupe",
         "draw": "plot show",
     }.items()
@@ -107,6 +109,7 @@ for verb in (
     predict,
     embed,
     between,
+    explain,
     ensemble,
     report,
     models,

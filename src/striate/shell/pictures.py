@@ -34,7 +34,7 @@ class Folder:
         picture = prediction.picture
         if picture is None:
             return []
-        written = [self._write(prediction.file, "", self._image(picture))]
+        written = [self.put(prediction.file, "", self._image(picture))]
         if self.overlays:
             from striate.data.picture import decode
             from striate.data.picture.overlays import covered
@@ -42,7 +42,7 @@ class Folder:
 
             data = decode.read_bytes(Path(prediction.file), MOST_PIXELS)  # it was let in before it was answered
             own = decode.read(data, prediction.file, max_pixels=MOST_PIXELS).pixels
-            written.append(self._write(prediction.file, "-overlay", _image(covered(own, picture, len(self.classes)))))
+            written.append(self.put(prediction.file, "-overlay", image_of(covered(own, picture, len(self.classes)))))
         return written
 
     def legend(self) -> list[str]:
@@ -62,18 +62,19 @@ class Folder:
     def _image(self, picture: "Array") -> Any:
         """Of ids (h, w) a palette, so that the numbers are kept and the colours seen; 16 bits of more than it holds."""
         if picture.ndim == 3:
-            return _image(picture)
+            return image_of(picture)
         from striate.data.picture.overlays import colours
 
         if self.masks == "colours":
-            return _image(colours(len(self.classes))[picture])
+            return image_of(colours(len(self.classes))[picture])
         if picture.dtype != np.uint8:
-            return _image(picture.astype(np.uint16))
-        image = _image(picture)
+            return image_of(picture.astype(np.uint16))
+        image = image_of(picture)
         image.putpalette(colours(256).tobytes())
         return image
 
-    def _write(self, file: str, suffix: str, image: Any) -> str:
+    def put(self, file: str, suffix: str, image: Any) -> str:
+        """A picture under the name of the file that it belongs to; its path."""
         buffer = io.BytesIO()
         image.save(buffer, "PNG")
         # a name that is as long as a file system allows leaves no room for the suffix
@@ -96,14 +97,24 @@ def folder(out: Path, task: "Task", masks: Masks | None, overlays: bool, force: 
         raise UsageError("out", "the answers of this run are no pictures", "--csv with the name of a file")
     for name in [name for name, asked in (("masks", masks), ("overlays", overlays)) if asked and not task.masked]:
         raise UsageError(name, "the answers of this run are pictures without classes", "leaving it out")
-    if os.path.lexists(out) and not (out.is_dir() and (force or not any(out.iterdir()))):
-        hint = ("the name of a new folder, or ", Option("force", True))
-        raise UsageError(f"--out {out}", "it is there, and no empty folder", hint)
-    durable.make_folder(out)
+    made(out, force)
     return Folder(out, task.classes if task.masked else (), masks or "ids", overlays)
 
 
-def _image(pixels: "Array") -> Any:
+def made(out: Path, force: bool) -> None:
+    """Make the folder where it is `free`."""
+    free(out, force)
+    durable.make_folder(out)
+
+
+def free(out: Path, force: bool) -> None:
+    """A UsageError where something is there that is no empty folder."""
+    if os.path.lexists(out) and not (out.is_dir() and (force or not any(out.iterdir()))):
+        hint = ("the name of a new folder, or ", Option("force", True))
+        raise UsageError(f"--out {out}", "it is there, and no empty folder", hint)
+
+
+def image_of(pixels: "Array") -> Any:
     from PIL import Image
 
     return Image.fromarray(pixels[:, :, 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)

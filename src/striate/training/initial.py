@@ -89,7 +89,7 @@ class Beginning:
         if recipe.weights is None or recipe.finetune not in KINDS:
             return None
         if self.start is None:
-            found = _told(find(self.named["name"]), recipe.weights)
+            found = expected_by(find(self.named["name"]), recipe.weights)
         else:
             own, run = self.start.run.preprocess, self.start.run.name
             found = Expected(own.mean, own.deviation, run) if own.depth == self.blank.depth else None
@@ -105,7 +105,7 @@ class Beginning:
         return None
 
 
-def _told(entry: Entry, named: str) -> Expected | None:
+def expected_by(entry: Entry, named: str) -> Expected | None:
     """What is known of published weights, and of a file: from its own metadata, or from a publisher's name."""
     is_file, path = weights.is_path(named), path_of(named)
     if is_file and (found := _in_file(path)) is not None:

@@ -1,0 +1,217 @@
+"""One picture explained by one method, as a value that can be looked at."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from striate.base.errors import UsageError, escaped, near
+from striate.base.words import many
+from striate.data.picture.laid import Array, Pixels
+from striate.data.picture.layers import visible
+from striate.data.picture.pixels import PIXELS
+from striate.inside import activation, attribution, gradient
+from striate.inside.deconvnet import deconvnet
+from striate.inside.target import Target, target_of
+from striate.predictor import Member, Predictor
+from striate.tasks.task import of_pictures
+
+METHODS = ("deconvnet", "cam", "grad-cam", "guided", "integrated", "smooth", "occlusion")
+# Of the shorter side of what is drawn; and the part of the strongest pixels that are all drawn alike.
+LEAST, STRONGEST = 256, 0.995
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """`values` on the canvas that the network saw: a map (height, width), or one number for each of the picture's own,
+    (channels, height, width); None where `status`, "ok" elsewhere, says why there are none.
+
+    `of` is what is explained, `layer` whose maps were looked at, "" where none was; `canvas` is uint8 (height, width, 1
+    or 3).
+    """
+
+    file: str
+    method: str
+    status: str
+    of: str = ""
+    layer: str = ""
+    values: Array | None = None
+    canvas: Pixels | None = None
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        told = self.status if self.values is None else f"{self.of}{f' at {self.layer}' if self.layer else ''}"
+        return escaped(f"Explained({self.file!r}, {self.method}: {told})")
+
+    @property
+    def picture(self) -> Pixels | None:
+        """What it looks like, uint8 (height, width, 3): a map in colours over the picture; of single pixels what is
+        projected around grey, or how strong it is."""
+        if self.values is None or self.canvas is None:
+            return None
+        if self.values.ndim == 2:
+            return _enlarged(_over(self.values, self.canvas))
+        if self.method in ("deconvnet", "guided"):
+            return _enlarged(_around_grey(self.values))
+        return _enlarged(_heat(_shares(np.abs(self.values.sum(0)))))
+
+    @property
+    def seen(self) -> Pixels | None:
+        """The canvas, as large as `picture`."""
+        return None if self.canvas is None else _enlarged(self.canvas)
+
+
+@final
+@dataclass(frozen=True)
+class Question:
+    """`methods` of METHODS, none for CAM or, where it does not serve, Grad-CAM. The rest is as each takes it."""
+
+    methods: tuple[str, ...] = ()
+    label: str | None = None
+    layer: str | None = None
+    feature: int | None = None
+    every: bool = False
+    """What does not serve is told instead of refused."""
+
+
+def question(method: str | Sequence[str] | None, label: str | None, layer: str | None, feature: int | None) -> Question:
+    """Checked; "all" is every method."""
+    asked = (method,) if isinstance(method, str) else tuple(method or ())
+    if asked == ("all",):
+        return Question(METHODS, label, layer, feature, every=True)
+    for each in asked:
+        if each not in METHODS:
+            raise UsageError("method", f"{each!r} is none", near(each, METHODS, f"one of {', '.join(METHODS)}, or all"))
+    if feature is not None and "deconvnet" not in asked:
+        raise UsageError("feature", "it is of a deconvnet's feature map", 'method="deconvnet", or leaving it out')
+    if layer is not None and asked and not {"deconvnet", "grad-cam"} & set(asked):
+        raise UsageError("layer", f"{' and '.join(asked)} looks at none that is chosen", "grad-cam or deconvnet")
+    return Question(tuple(dict.fromkeys(asked)), label, layer, feature)
+
+
+def tried(predictor: Predictor, asked: Question) -> None:
+    """A UsageError where what is asked cannot be, found on a grey canvas before any picture is read or opened."""
+    if len(predictor.members) > 1:
+        cause = f"{many(len(predictor.members), 'network')} answer together, and this looks inside one"
+        raise UsageError("explain", cause, "the run of one of them")
+    way = predictor.members[0].preprocess
+    quick = tuple(each for each in asked.methods if each not in ("integrated", "smooth", "occlusion"))
+    if quick or not asked.methods:
+        grey = np.full((*(way.answered if way.whole else way.frame), 1), 128, np.uint8)
+        explained(predictor, grey, "a grey picture", dataclasses.replace(asked, methods=quick), PIXELS)
+    else:
+        target_of(predictor, predictor.members[0], torch.zeros(1, way.channels, *way.sides), asked.label)
+
+
+def explained(predictor: Predictor, picture: Any, name: str, asked: Question, max_pixels: int) -> list[Explained]:
+    """One picture by each method; a DataError for one that cannot be read, a UsageError for what cannot be asked."""
+    member = predictor.members[0]
+    looks = member.preprocess.looks(picture, name, max_pixels=max_pixels)
+    if len(looks) > 1:
+        cause = f"{name} is looked at in {many(len(looks), 'tile')}, and a map is of one"
+        raise UsageError("pictures", cause, f"a part of it, of at most {looks[0][1].canvas[0]} pixels a side")
+    canvas = torch.from_numpy(looks[0][0][None]).to(predictor.device)
+    target = target_of(predictor, member, canvas, asked.label)
+    shown = visible(looks[0][0].transpose(1, 2, 0))
+    found = []
+    for method in asked.methods or _usual(member):
+        try:
+            values, layer, of, notes = _by(method, member, predictor.given(member, canvas), target, asked)
+        except UsageError as error:
+            if asked.every:
+                found.append(Explained(name, method, error.cause, target.told, canvas=shown))
+                continue
+            if not asked.methods and method == "cam":
+                continue
+            raise
+        if not values.any():
+            notes = (*notes, f"{method} is 0 everywhere: nothing speaks for what is explained")
+        found.append(Explained(name, method, "ok", of, layer, _on(values, canvas), shown, notes))
+        if not asked.methods:
+            break
+    return found
+
+
+def _usual(member: Member) -> tuple[str, ...]:
+    return ("grad-cam",) if of_pictures(member.task) else ("cam", "grad-cam")
+
+
+def _by(
+    method: str, member: Member, given: Tensor, target: Target, asked: Question
+) -> tuple[Tensor, str, str, tuple[str, ...]]:
+    """Values, the layer, what is explained, and what is to be said."""
+    net, score, layer = member.network, target.score, ""
+    notes: tuple[str, ...] = ()
+    if method == "deconvnet":
+        made = deconvnet(net, given, layer=asked.layer, feature=asked.feature)
+        return made.values, made.layer, f"map {made.feature}, {made.activation:.4g} at its highest", ()
+    if method == "cam":
+        if target.label is None:
+            raise UsageError("cam", f"the task {member.task.name} answers no class of a whole picture", "grad-cam")
+        values, layer = activation.cam(net, given, target.label)
+    elif method == "grad-cam":
+        coarsest = of_pictures(member.task)
+        values, layer = activation.grad_cam(net, given, score, layer=asked.layer, coarsest=coarsest)
+    elif method == "integrated":
+        values, left = attribution.integrated(net, given, score)
+        if left > attribution.COMPLETE:
+            notes = (f"integrated gradients are {left:.0%} from complete after {attribution.MOST_STEPS} steps",)
+    else:
+        by = {"guided": gradient.guided, "smooth": gradient.smooth, "occlusion": attribution.occlusion}
+        values = by[method](net, given, score)
+    return values, layer, target.told, notes
+
+
+def _on(values: Tensor, canvas: Tensor) -> Array:
+    """A map of a layer as it lies over the canvas, bilinear; of what a network is given the picture's own channels."""
+    values = values.detach().float().cpu()
+    if values.ndim == 2:
+        values = functional.interpolate(values[None, None], tuple(canvas.shape[2:]), mode="bilinear")[0, 0]
+    else:
+        values = values.reshape(-1, *values.shape[-2:])[: canvas.shape[1]]
+    return np.asarray(values.numpy())
+
+
+def _shares(values: Array) -> Array:
+    """In 0..1: what is positive, as a share of nearly the highest."""
+    return np.clip(values / _most(values), 0, 1)
+
+
+def _most(values: Array) -> float:
+    """Nearly the highest of what is positive; 1 where nothing is."""
+    positive = values[values > 0]
+    return float(np.quantile(positive, STRONGEST)) if positive.size else 1.0
+
+
+def _heat(shares: Array) -> Pixels:
+    from matplotlib import colormaps  # only for those who look
+
+    return np.asarray(np.rint(255 * colormaps["inferno"](shares)[..., :3]), np.uint8)
+
+
+def _over(values: Array, canvas: Pixels) -> Pixels:
+    """Colours of a map half over the grey picture, as strong as the map is there."""
+    grey = canvas.mean(2, keepdims=True).repeat(3, 2)
+    shares = _shares(values)
+    strength = 0.25 + 0.5 * shares[..., None]
+    return np.asarray(np.rint((1 - strength) * grey + strength * _heat(shares)), np.uint8)
+
+
+def _around_grey(values: Array) -> Pixels:
+    """Nothing is grey; signs and colours are the picture's own."""
+    layers = values if len(values) == 3 else values.mean(0, keepdims=True)
+    shown = np.rint(127.5 + 127.5 * np.clip(layers / _most(np.abs(layers)), -1, 1)).astype(np.uint8)
+    return shown.transpose(1, 2, 0) if len(shown) == 3 else shown.transpose(1, 2, 0).repeat(3, 2)
+
+
+def _enlarged(pixels: Pixels) -> Pixels:
+    """A small picture with each pixel as a square."""
+    times = math.ceil(LEAST / min(pixels.shape[:2]))
+    return pixels.repeat(times, 0).repeat(times, 1) if min(pixels.shape[:2]) < LEAST else pixels

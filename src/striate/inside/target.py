@@ -1,0 +1,61 @@
+"""What is explained of a network's answer to one canvas: a class, or how badly the picture was restored."""
+
+from dataclasses import dataclass
+from typing import cast, final
+
+import torch
+from torch import Tensor
+
+from striate.base.errors import UsageError, near
+from striate.data.preprocess import scaled
+from striate.inside.gradient import Score
+from striate.network import inside, refuse_not_finite
+from striate.predictor import Member, Predictor
+from striate.tasks.task import LabelTask, Task, of_pictures
+
+
+@final
+@dataclass(frozen=True)
+class Target:
+    """`told` says what is explained; `label` is the place of the class, None where it is no class of whole pictures."""
+
+    score: Score
+    told: str
+    label: int | None = None
+
+
+def target_of(predictor: Predictor, member: Member, canvas: Tensor, label: str | None) -> Target:
+    """Of a canvas (1, channels, height, width) as read: the class called `label`, or the one that is answered.
+
+    A classifier's logit; of masks the mean logit over the canvas, as a rule of the class that most pixels have beside
+    the first; of a restored picture its mean squared error, which has no classes. A UsageError for an unknown one.
+    """
+    task: Task = member.task
+    way = member.preprocess
+    outputs = predictor.outputs(member, canvas).cpu()
+    refuse_not_finite(outputs)
+    if of_pictures(task) and not task.masked:
+        if label is not None:
+            raise UsageError("label", f"the task {task.name} answers no classes", "leaving it out")
+        truth = inside(scaled(canvas), way)
+        error = float((inside(outputs, way) - truth).square().mean())
+
+        def missed(made: Tensor) -> Tensor:
+            return (inside(made, way) - truth.to(made)).square().flatten(1).mean(1)
+
+        return Target(missed, f"mean squared error {error:.4g}")
+    classes = task.classes
+    if label is not None and label not in classes:
+        raise UsageError("label", f"{label!r} is no class of this network", near(label, classes, "one of its classes"))
+    if of_pictures(task):
+        pixels = torch.bincount(inside(outputs, way)[0].argmax(0).flatten(), minlength=len(classes))
+        most = int(pixels[1:].argmax()) + 1 if pixels[1:].any() else 0
+        chosen = most if label is None else classes.index(label)
+        share = float(pixels[chosen] / pixels.sum())
+        return Target(
+            lambda made: inside(made, way)[:, chosen].flatten(1).mean(1), f"{classes[chosen]}, {share:.1%} of pixels"
+        )
+    chosen = int(outputs[0].argmax()) if label is None else classes.index(label)
+    listed = cast(LabelTask, task.listing(len(classes))).answers(outputs.numpy())[0].as_dict()["top"]
+    share = next(each["probability"] for each in listed if each["label"] == classes[chosen])
+    return Target(lambda made: made[:, chosen], f"{classes[chosen]} {share:.1%}", chosen)

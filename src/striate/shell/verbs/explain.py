@@ -1,0 +1,109 @@
+"""striate explain: what in a picture a network's answer rests on, as pictures and a page."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from striate.base.errors import DataError, UsageError
+from striate.base.words import many
+from striate.data.picture.pixels import PIXELS, check_most
+from striate.shell.output import Device, Force, Json, print_json, print_table, tell
+from striate.shell.verbs.runs import MaxPixels
+
+if TYPE_CHECKING:
+    from striate.inside.explained import Explained
+
+Method = Literal["deconvnet", "cam", "grad-cam", "guided", "integrated", "smooth", "occlusion", "all"]
+PAGE = "explained.html"
+
+
+def explain(
+    network: str,
+    /,
+    *pictures: str,
+    method: Annotated[tuple[Method, ...], Parameter(negative="", show_default=False, consume_multiple=True)] = (),
+    label: str | None = None,
+    layer: str | None = None,
+    feature: int | None = None,
+    weights: str | None = None,
+    out: Path = Path("explained"),
+    max_pixels: MaxPixels = PIXELS,
+    force: Force = False,
+    json: Json = False,
+    device: Device = "cpu",
+) -> None:
+    """What in each picture a network's answer rests on, as PNG and a page. A sealed picture opens the test set.
+
+    Example: striate explain runs/photos-resnet18-1 new/ --method grad-cam deconvnet
+
+    Parameters
+    ----------
+    network
+        A run folder; or, with --weights, a network of the catalogue.
+    pictures
+        Files, folders and patterns.
+    method
+        One or several, or all; cam when left out, and where it does not serve, grad-cam.
+    label
+        The class that is explained: the one that is answered when left out.
+    layer
+        The layer that grad-cam or a deconvnet looks at, by its name in the network.
+    feature
+        The number of the deconvnet's feature map, from 0: the strongest when left out.
+    weights
+        Of a network of the catalogue: imagenet, a publisher's name, or a file.
+    out
+        The new or empty folder to write into.
+    """
+    if not pictures:
+        raise UsageError("pictures", "none are named", f"striate explain {network} PICTURES...")
+    if "all" in method and len(method) > 1:
+        raise UsageError("method", "all, and others besides", "all alone")
+    check_most(max_pixels)
+    import striate
+    from striate.base.screen import Screen
+    from striate.shell import pictures as answered
+
+    with Screen(quiet=True) as screen:
+        answered.free(out, force)
+        found = striate.explain(
+            network, list(pictures), method=method[0] if method == ("all",) else method, label=label, layer=layer,
+            feature=feature, weights=weights, max_pixels=max_pixels, device=device,
+            progress=lambda done, total: screen.progress("pictures", done, total),
+        )  # fmt: skip
+    notes = [note for each in found for note in each.notes]
+    for note in notes:
+        tell(note, file=sys.stderr)
+    if not any(each.values is not None for each in found):
+        raise DataError(found[0].file, found[0].status, "JPEG, PNG or other pictures, or another method")
+    written = _write(found, out, force, network)
+    if json:
+        told = [
+            {"file": each.file, "method": each.method, "status": each.status, "of": each.of, "layer": each.layer,
+             "written": file} for each, file in zip(found, written, strict=True)
+        ]  # fmt: skip
+        print_json({"network": network, "explained": told, "page": str(out / PAGE), "notes": notes})
+        return
+    rows = [
+        (each.file, each.method, each.of, each.layer, file or each.status)
+        for each, file in zip(found, written, strict=True)
+    ]
+    print_table(("file", "method", "of", "layer", "written"), rows)
+    tell(f"{many(sum(map(bool, written)), 'picture')} and the page {out / PAGE}")
+
+
+def _write(found: "list[Explained]", out: Path, force: bool, network: str) -> list[str | None]:
+    """The path of each picture, None where there is none; and the page."""
+    from striate.report import explained
+    from striate.shell import pictures as answered
+
+    answered.made(out, force)
+    folder = answered.Folder(out)
+    written = [
+        None if each.picture is None else folder.put(each.file, f"-{each.method}", answered.image_of(each.picture))
+        for each in found
+    ]
+    explained.output(out / PAGE, force).write(explained.render(found, f"Inside {network}").encode())
+    return written
