@@ -98,21 +98,26 @@ def question(method: str | Sequence[str] | None, label: str | None, layer: str |
 
 def tried(predictor: Predictor, asked: Question) -> None:
     """A UsageError where what is asked cannot be, found on a grey canvas before any picture is read or opened."""
-    if len(predictor.members) > 1:
-        cause = f"{many(len(predictor.members), 'network')} answer together, and this looks inside one"
-        raise UsageError("explain", cause, "the run of one of them")
-    way = predictor.members[0].preprocess
+    member = _one(predictor)
+    way = member.preprocess
     quick = tuple(each for each in asked.methods if each not in ("integrated", "smooth", "occlusion"))
     if quick or not asked.methods:
         grey = np.full((*(way.answered if way.whole else way.frame), 1), 128, np.uint8)
         explained(predictor, grey, "a grey picture", dataclasses.replace(asked, methods=quick), PIXELS)
     else:
-        target_of(predictor, predictor.members[0], torch.zeros(1, way.channels, *way.sides), asked.label)
+        target_of(predictor, member, torch.zeros(1, way.channels, *way.sides), asked.label)
+
+
+def _one(predictor: Predictor) -> Member:
+    if len(predictor.members) > 1:
+        cause = f"{many(len(predictor.members), 'network')} answer together, and this looks inside one"
+        raise UsageError("explain", cause, "the run of one of them")
+    return predictor.members[0]
 
 
 def explained(predictor: Predictor, picture: Any, name: str, asked: Question, max_pixels: int) -> list[Explained]:
     """One picture by each method; a DataError for one that cannot be read, a UsageError for what cannot be asked."""
-    member = predictor.members[0]
+    member = _one(predictor)
     looks = member.preprocess.looks(picture, name, max_pixels=max_pixels)
     if len(looks) > 1:
         cause = f"{name} is looked at in {many(len(looks), 'tile')}, and a map is of one"

@@ -20,7 +20,8 @@ def explain(
     progress: Callable[[int, int], None],
 ) -> list[Explained]:
     """Each picture by each method, in order; what is to be said of all stands with the last. No run has no seal."""
-    tried(predictor, asked)
+    if run is not None:
+        tried(predictor, asked)
     given, found = given_to(pictures, predictor, max_pixels), list[Explained]()
     seal = None if run is None else Seal(predictor, run, given, "explain")
     for place, name in enumerate(given.names):
