@@ -1,6 +1,7 @@
 """Explaining pictures: sealed ones are an opening, what cannot be asked opens nothing, every task has its target."""
 
 import dataclasses
+import sys
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from safetensors.torch import save_file
 import striate
 from pictures import photo
 from small import photographs, train
-from striate.base.errors import RunError, UsageError
+from striate.base.errors import MachineError, RunError, UsageError
 from striate.data.preprocess import Preprocess
 from striate.inside.explained import METHODS, explained, question
 from striate.models.build import build
@@ -104,6 +105,17 @@ def test_every_method_at_once_with_the_reason_of_those_that_do_not_serve(run):
         assert np.abs(values).max() > 0
         assert found[name].picture.shape == (256, 256, 3)
         assert found[name].picture.std() > 1
+
+
+def test_where_captum_is_missing_that_is_told_before_anything_is_opened(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "captum.attr", None)
+    before = opened(run)
+    with pytest.raises(MachineError, match=r"it needs the package captum"):
+        striate.explain(run, files(run, "test"), method="occlusion")
+    assert opened(run) == before
+    found = {each.method: each for each in striate.explain(run, files(run, "val")[0], method="all")}
+    assert found["occlusion"].status == "it needs the package captum, which is not installed"
+    assert found["grad-cam"].status == "ok"
 
 
 def test_another_class_has_another_map_and_the_answered_one_is_meant_otherwise(run):

@@ -23,7 +23,7 @@ def integrated(net: nn.Module, picture: Tensor, score: Score) -> tuple[Tensor, f
     And how complete they are: the distance of their sum from the difference of the two scores, as a share of it. Steps
     are doubled, from 32 to at most 512, until that is 1 % or less.
     """
-    method = _captum().IntegratedGradients(lambda pictures: score(net(pictures)))
+    method = captum().IntegratedGradients(lambda pictures: score(net(pictures)))
     with answering(net):
         point = picture.detach().clone().requires_grad_()
         gradient(score(net(point.clone())), point, "integrated")  # refused in our words, before captum's
@@ -49,7 +49,7 @@ def occlusion(net: nn.Module, picture: Tensor, score: Score) -> Tensor:
     channels, *sides = picture.shape[1:]
     window = [math.ceil(side / PARTS) for side in sides]
     steps = [math.ceil(side / 2) for side in window]
-    method = _captum().Occlusion(lambda pictures: score(net(pictures)))
+    method = captum().Occlusion(lambda pictures: score(net(pictures)))
     with answering(net), torch.no_grad():
         values: Tensor = method.attribute(
             picture, (channels, *window), strides=(channels, *steps), baselines=0, perturbations_per_eval=AT_ONCE
@@ -57,7 +57,8 @@ def occlusion(net: nn.Module, picture: Tensor, score: Score) -> Tensor:
     return values[0].mean(0)
 
 
-def _captum() -> Any:
+def captum() -> Any:
+    """Its methods; a MachineError, with the command that installs it, where it is not there."""
     try:
         return importlib.import_module("captum.attr")
     except ImportError as error:

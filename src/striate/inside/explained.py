@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from striate.base.errors import UsageError, escaped, near
+from striate.base.errors import MachineError, UsageError, escaped, near
 from striate.base.words import many
 from striate.data.picture.laid import Array, Pixels
 from striate.data.picture.layers import visible
@@ -100,6 +100,8 @@ def tried(predictor: Predictor, asked: Question) -> None:
     """A UsageError where what is asked cannot be, found on a grey canvas before any picture is read or opened."""
     member = _one(predictor)
     way = member.preprocess
+    if not asked.every and {"integrated", "occlusion"} & set(asked.methods):
+        attribution.captum()
     quick = tuple(each for each in asked.methods if each not in ("integrated", "smooth", "occlusion"))
     if quick or not asked.methods:
         grey = np.full((*(way.answered if way.whole else way.frame), 1), 128, np.uint8)
@@ -129,7 +131,7 @@ def explained(predictor: Predictor, picture: Any, name: str, asked: Question, ma
     for method in asked.methods or _usual(member):
         try:
             values, layer, of, notes = _by(method, member, predictor.given(member, canvas), target, asked)
-        except UsageError as error:
+        except (UsageError, MachineError) as error:
             if asked.every:
                 found.append(Explained(name, method, error.cause, target.told, canvas=shown))
                 continue
