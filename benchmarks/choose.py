@@ -4,7 +4,8 @@
 
 The candidates are those that `choose` itself had, each trained with the whole schedule and as many seeds as asked for,
 where `choose` has not done so already; the best is that of the highest mean validation accuracy. The exit code says
-whether the answer holds it. No test set is opened. It takes 12 minutes on two cores.
+whether the answer holds it. No test set is opened. It takes 4 minutes on two cores, and 21
+with `--max-params 1M --time 10min`.
 """
 
 import argparse
