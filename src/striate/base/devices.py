@@ -29,7 +29,10 @@ def out_of_memory(error: BaseException) -> bool:
     lacking = ("can't allocate memory", "out of memory", "STATUS_ALLOC_FAILED")
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in lacking)
+    if not isinstance(error, RuntimeError):
+        return False
+    # oneDNN compiles a step into memory; what it cannot compute at all lacks a primitive's description
+    return str(error) == "could not create a primitive" or any(words in str(error) for words in lacking)
 
 
 def give_back(device: torch.device) -> None:

@@ -72,11 +72,12 @@ def _published(name: str, weights: str | os.PathLike[str] | None) -> Predictor:
     from striate.models.build import build
     from striate.models.catalog import find, usual_size
     from striate.predictor import Member, Predictor
-    from striate.tasks.classify import Classify
+    from striate.tasks import registry
     from striate.training.initial import expected_by
 
     entry = find(name)
-    if entry.task != "classify":
+    kind, _ = registry.found(registry.learning(entry.task))
+    if kind.masked or not kind.labelled:
         raise UsageError(
             f"model {name}", f"a network to {entry.task}, and those with published weights classify", "a run"
         )
@@ -93,4 +94,4 @@ def _published(name: str, weights: str | os.PathLike[str] | None) -> Predictor:
     way = Preprocess(usual_size(entry), channels, "crop", told.mean, told.deviation)
     with torch.no_grad():
         answers = net(torch.zeros(1, channels, *way.sides)).shape[1]
-    return Predictor((Member(net, way, Classify(tuple(map(str, range(answers))))),))
+    return Predictor((Member(net, way, registry.task_named(entry.task, tuple(map(str, range(answers))), {}, {})),))
