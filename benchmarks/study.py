@@ -23,7 +23,7 @@ def trained(runs: Path, epochs: int) -> Study:
     """The study in `runs`, begun or gone on with; as it is where it is done."""
     folder = runs / "digits-study-1"
     if not folder.exists():
-        return striate.study("digits", models=MODELS, seeds=3, epochs=epochs, jobs=1, threads=1, runs=runs)
+        return striate.study("digits", models=MODELS, seeds=3, epochs=epochs, jobs=2, threads=1, runs=runs)
     study = open_study(folder)
     return study if study.result is not None else striate.study(resume=folder)
 
