@@ -228,3 +228,10 @@ def test_the_network_is_left_as_it_was():
     assert all(torch.equal(value, net.state_dict()[key]) for key, value in before.items())
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in net.modules())
     torch.testing.assert_close(x, picture(2, 19, 19))
+
+
+def test_a_network_of_which_a_part_is_frozen_is_left_as_it_was():
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU()).train()
+    net[1].eval()
+    deconvnet(net, torch.ones(1, 1, 5, 5))
+    assert [module.training for module in net] == [True, False, True]

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from striate.base.errors import UsageError
-from striate.inside.calls import Call, calls, place_of
-from striate.inside.gradient import Score, answering, gradient
+from striate.inside.calls import Call, answering, calls, place_of
+from striate.inside.gradient import Score, gradient
 
 POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
 # Their last side is channels, or their rows are parts of a picture without a place.

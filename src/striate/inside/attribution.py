@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from striate.base.foreign import missing_package
-from striate.inside.gradient import Score, answering, gradient
+from striate.inside.calls import answering
+from striate.inside.gradient import Score, gradient
 
 # Steps of the integral, and how far from the difference of the scores its sum may be.
 STEPS, MOST_STEPS, COMPLETE = 32, 512, 0.01

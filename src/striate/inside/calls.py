@@ -1,6 +1,7 @@
 """What each module of a network was given and made of a picture, and by which modules it came there."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, final
@@ -36,6 +37,19 @@ class Call:
     def cells(self) -> int:
         """Of each map; 0 where there are no maps."""
         return self.value[0, 0].numel() if self.maps else 0
+
+
+@contextlib.contextmanager
+def answering(net: nn.Module) -> Iterator[None]:
+    """The network in evaluation mode, gradients recorded; left as it was."""
+    training = {module: module.training for module in net.modules()}
+    net.eval()
+    try:
+        with torch.enable_grad():
+            yield
+    finally:
+        for module, mode in training.items():
+            module.training = mode
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from striate.base.errors import UsageError
-from striate.inside.calls import Call, calls, path, place_of
+from striate.inside.calls import Call, answering, calls, path, place_of
 
 # Affine in evaluation mode: transposed. A norm there scales each map, which is a part of the filter before it.
 FILTERS = (
@@ -59,16 +59,12 @@ def deconvnet(
     says nothing of response normalisation: it passes what comes back unchanged. A UsageError, with the reason, where
     there is something else on the path, or no such layer or map.
     """
-    training = net.training
-    net.eval()
-    try:
+    with answering(net):
         found = calls(net, picture)
         way = path(found, _last(found) if layer is None else place_of(found, layer))
         for call in way:
             _refuse(call)
         return _projected(way, feature, of)
-    finally:
-        net.train(training)
 
 
 def _last(found: list[Call]) -> int:
@@ -123,9 +119,9 @@ def _back(call: Call, signal: Tensor) -> Tensor:
         return _unpooled(module, call.given, signal)
     if isinstance(module, PASSED):
         return signal
-    with torch.enable_grad():  # of an affine map the product with its derivative is the transposed filter, at any point
-        point = torch.zeros_like(call.given).requires_grad_()
-        (back,) = torch.autograd.grad(module(point), point, signal)
+    # of an affine map the product with its derivative is the transposed filter, at any point
+    point = torch.zeros_like(call.given).requires_grad_()
+    (back,) = torch.autograd.grad(module(point), point, signal)
     return back
 
 

@@ -4,7 +4,6 @@ Both look at what PyTorch recorded of one forward pass. So nothing of a network 
 wherever it is: in a module, in one that is used again, in place, or called as a function.
 """
 
-import contextlib
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from striate.base.errors import UsageError
 from striate.base.randomness import normals
+from striate.inside.calls import answering
 
 Score = Callable[[Tensor], Tensor]
 """What is explained: of outputs (n, ...) one number each, (n,)."""
@@ -26,19 +26,6 @@ OTHERS = (
 )  # fmt: skip
 GATES = ("Sigmoid", "Hardsigmoid")
 SAMPLES, NOISE, AT_ONCE = 50, 0.15, 10
-
-
-@contextlib.contextmanager
-def answering(net: nn.Module) -> Iterator[None]:
-    """The network in evaluation mode, gradients recorded; left as it was."""
-    training = {module: module.training for module in net.modules()}
-    net.eval()
-    try:
-        with torch.enable_grad():
-            yield
-    finally:
-        for module, mode in training.items():
-            module.training = mode
 
 
 def gradient(value: Tensor, of: Tensor, where: str) -> Tensor:
