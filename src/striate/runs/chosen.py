@@ -10,9 +10,8 @@ from striate.base import declared, reading
 from striate.base.declared import OPEN, Count, Text
 from striate.base.errors import RunError
 from striate.base.options import Range
-from striate.base.words import decimal, share
 from striate.evaluate.contrasts import known
-from striate.evaluate.numbers import Number, is_mean
+from striate.evaluate.numbers import Number, as_told, is_mean
 from striate.runs.openings import CHOICE
 from striate.runs.studied import in_files
 
@@ -194,6 +193,5 @@ def brief(told: Number) -> str:
     if told.value is None or told.low is None or told.high is None:
         return f"{told.name} undefined"
     ends = (told.value, told.low, told.high)
-    mean = is_mean(told.method)
-    value, low, high = (decimal(each, 2) if mean else share(each, told.n) for each in ends)
+    value, low, high = (as_told(each, told.n, is_mean(told.method)) for each in ends)
     return f"{told.name} {value} ({low} to {high}, n = {told.n:,})"

@@ -5,7 +5,6 @@ validation pictures says that it is worse than the best; the test set is opened 
 """
 
 import dataclasses
-import json
 import math
 import secrets
 import time
@@ -57,7 +56,7 @@ def start_choice(
     asked = Asked(
         format=1,
         id=secrets.token_hex(16),
-        recipe=json.loads(durable.to_json(dataclasses.asdict(same))),
+        recipe=durable.as_read(dataclasses.asdict(same)),
         limits=limits,
         candidates=tuple(found),
         removed=removed,
