@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from nets import WAYS, Same, of, picture, seeded
 from torch import nn
@@ -76,9 +76,10 @@ def test_smooth_is_the_mean_gradient_of_noisy_copies_and_draws_the_same_noise():
 def test_integrated_gradients_are_complete_to_one_percent(seed, label, how):
     pytest.importorskip("captum.attr")
     net, x = seeded(lambda: Same(how), seed), picture(3, 10, 10, seed=seed)
-    values, left = attribution.integrated(net, x, of(label))
     with torch.no_grad():
         apart = float((net(x) - net(torch.zeros_like(x)))[0, label])
+    assume(abs(apart) > 0.01)  # 1 % of two scores that are almost equal is less than the steps can tell
+    values, left = attribution.integrated(net, x, of(label))
     assert abs(float(values.sum()) - apart) <= 0.0101 * abs(apart)
     assert left <= 0.01
 
