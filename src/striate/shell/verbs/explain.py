@@ -10,7 +10,7 @@ from striate.base.errors import DataError, UsageError
 from striate.base.words import many
 from striate.data.picture.pixels import PIXELS, check_most
 from striate.shell.output import Device, Force, Json, print_json, print_table, tell
-from striate.shell.verbs.runs import MaxPixels
+from striate.shell.verbs.runs import MaxPixels, refuse_none
 
 if TYPE_CHECKING:
     from striate.inside.explained import Explained
@@ -57,8 +57,7 @@ def explain(
     out
         The new or empty folder to write into.
     """
-    if not pictures:
-        raise UsageError("pictures", "none are named", f"striate explain {network} PICTURES...")
+    refuse_none(pictures, f"striate explain {network}")
     if "all" in method and len(method) > 1:
         raise UsageError("method", "all, and others besides", "all alone")
     check_most(max_pixels)
