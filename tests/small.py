@@ -11,7 +11,8 @@ from PIL import Image
 
 from striate.base import durable
 from striate.data.picture.laid import Laid
-from striate.runs.openings import STUDY
+from striate.runs.openings import STUDY, times_opened
+from striate.runs.run import Run
 from striate.runs.studied import FORMAT, Asked
 from striate.runs.study import Study, open_study
 from striate.tasks import registry
@@ -164,3 +165,14 @@ def photographs(folder: Path, classes: int = 3, each: int = 15, side: int = 40) 
             pixels = np.clip(waves[:, :, None] + numbers.normal(0, 25, (side, side + 8, 3)), 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(home / f"{index:02d}.{'png' if index % 3 else 'jpg'}")
     return folder
+
+
+def opened(run: Run) -> int:
+    """How often its test set was opened."""
+    return times_opened(run.folder, run.facts["split"]["test"]["digest"])
+
+
+def files(run: Run, *subsets: str) -> list[Path]:
+    """Pictures of a run on `photos` beside its folder of runs."""
+    root = run.folder.parents[1] / "photos"
+    return [root / line.name for name in subsets for line in run.lines if line.subset == name]

@@ -19,6 +19,7 @@ from striate.base.units import by
 from striate.base.words import many
 from striate.cost.budget import largest_batch
 from striate.data.feed import Batch
+from striate.data.picture import decode
 from striate.data.picture.canvas import planes
 from striate.data.picture.laid import Array, Pixels
 from striate.data.picture.layers import layers_of
@@ -32,6 +33,7 @@ from striate.tasks.prediction import Prediction as Prediction
 from striate.tasks.task import Answer, LabelTask, PictureTask, Task, fills, of_pictures
 
 Progress = Callable[[str, int, int], None]
+Reading = Callable[[], decode.Given]
 # The most pictures that a network sees at once, and the most pixels of one channel: a GPU has memory for more.
 BATCH, PIXELS, PIXELS_OF_A_GPU = 256, 2**19, 2**23
 # Bytes that tiles which are answered together may take.
@@ -205,6 +207,7 @@ class Predictor:
         holes: Any = None,
         max_pixels: int = PIXELS_READ,
         progress: Callable[[int, int], None] = lambda done, total: None,
+        predictions: Callable[..., Iterator[Prediction]] | None = None,
     ) -> Any:
         """The Prediction of one picture, or a list of them: one for each of a list, a folder or a pattern.
 
@@ -213,12 +216,13 @@ class Predictor:
         has a prediction with its cause in `status`; what is no picture at all is a UsageError or a DataError.
 
         `top`: how many classes a classifier lists, 5 as a rule. `holes`: a picture, or a folder of such by name, that
-        is white where one who fills is to fill. `max_pixels`: the most of one picture that are read.
+        is white where one who fills is to fill. `max_pixels`: the most of one picture that are read. `predictions`: in
+        place of those of this predictor, those of a run, which knows what it has sealed.
         """
         way = self.members[0].preprocess
         each, alone = pictures_of(pictures, layers_of(way.channels, way.depth))
         found: list[Prediction] = []
-        for one in self.predictions(each, top=top, holes=holes, max_pixels=max_pixels):
+        for one in (predictions or self.predictions)(each, top=top, holes=holes, max_pixels=max_pixels):
             found.append(one)
             progress(len(found), len(each))
         return found[0] if alone else found
@@ -231,18 +235,20 @@ class Predictor:
         holes: Any = None,
         max_pixels: int = PIXELS_READ,
         tiles: Progress = lambda name, done, total: None,
+        read: Callable[[int], decode.Given] | None = None,
     ) -> Iterator[Prediction]:
         """Those of the pictures, one after the other; no more than a few are decoded together.
 
-        `tiles` is told of a picture that is answered in many of them.
+        `tiles` is told of a picture that is answered in many of them; `read` gives what the picture at a place holds.
         """
         check_most(max_pixels)
         task: Task = self.task if top is None else self.task.listing(top)
         marked = self.marked(holes)
-        named = [(name_of(picture, place), picture) for place, picture in enumerate(pictures)]
+        read = read or (lambda place: content(pictures[place], max_pixels))
+        named = [(name_of(picture, place), partial(read, place)) for place, picture in enumerate(pictures)]
         if of_pictures(task):
-            for name, picture in named:
-                yield self._pictured(name, picture, task, marked, max_pixels, tiles)
+            for name, reading in named:
+                yield self._pictured(name, reading, task, marked, max_pixels, tiles)
             return
         step = min(_AT_ONCE, self.at_once)
         for start in range(0, len(named), step):
@@ -258,11 +264,11 @@ class Predictor:
         return None if holes is None else holes_in(holes)
 
     def _pictured(
-        self, name: str, given: Picture, task: PictureTask, marked: Holes | None, max_pixels: int, tiles: Progress
+        self, name: str, read: Reading, task: PictureTask, marked: Holes | None, max_pixels: int, tiles: Progress
     ) -> Prediction:
         try:
             way = self.members[0].preprocess
-            pixels = way.pixels(content(given, max_pixels), name, max_pixels)
+            pixels = way.pixels(read(), name, max_pixels)
             picture = planes(pixels, way.channels)
             hole = None if marked is None else marked.of(name, pixels.shape[:2], max_pixels)
         except DataError as error:
@@ -347,13 +353,13 @@ class Predictor:
         refuse_not_finite(scores)
         return scores
 
-    def _labelled(self, named: Sequence[tuple[str, Picture]], task: LabelTask, max_pixels: int) -> list[Prediction]:
+    def _labelled(self, named: Sequence[tuple[str, Reading]], task: LabelTask, max_pixels: int) -> list[Prediction]:
         """Those of a few pictures, which lie in memory together."""
         causes: dict[int, str] = {}
         looks: list[list[tuple[int, Pixels, Any]]] = [[] for _ in self.members]
-        for place, (name, picture) in enumerate(named):
+        for place, (name, read) in enumerate(named):
             try:
-                data = content(picture, max_pixels)
+                data = read()
                 found = [each.preprocess.looks(data, name, max_pixels=max_pixels) for each in self.members]
             except DataError as error:
                 causes[place] = error.cause

@@ -1,6 +1,5 @@
 """Embedding a sealed picture is an opening of the test set: written down before the picture is looked at, and said."""
 
-import dataclasses
 import shutil
 import zipfile
 
@@ -8,11 +7,10 @@ import numpy as np
 import pytest
 
 from pictures import photo
-from small import photographs, train
-from striate.base.errors import RunError, UsageError
+from small import files, opened, photographs, train
+from striate.base.errors import UsageError
 from striate.evaluate import vectors
 from striate.runs import subsets
-from striate.runs.openings import times_opened
 
 pytestmark = pytest.mark.slow
 
@@ -22,15 +20,6 @@ def run(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     photographs(home / "photos")
     return train(home / "runs", data=str(home / "photos"), model="lenet5", batch=9, epochs=1)
-
-
-def opened(run):
-    return times_opened(run.folder, run.facts["split"]["test"]["digest"])
-
-
-def files(run, *names):
-    root = run.folder.parents[1] / "photos"
-    return [root / line.name for name in names for line in run.lines if line.subset == name]
 
 
 def test_only_sealed_pictures_open_the_test_set(run, tmp_path):
@@ -71,14 +60,6 @@ def test_an_opening_is_written_before_the_first_sealed_picture_is_looked_at_and_
     assert opened(run) == before + 1
     run.embed(files(run, "val", "test"))
     assert opened(run) == before + 2
-
-
-def test_the_test_set_of_a_training_that_is_not_done_stays_closed(run):
-    stopped, before = dataclasses.replace(run, facts={**run.facts, "status": "stopped"}), opened(run)
-    assert stopped.embed(files(run, "val")).notes == ()
-    with pytest.raises(RunError, match=r"this training is stopped: its sealed .* stays closed"):
-        stopped.embed(files(run, "val", "test"))
-    assert opened(run) == before
 
 
 def test_a_bad_picture_keeps_its_row_and_has_its_cause(run, tmp_path):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from striate.base.errors import UsageError
 from striate.base.words import many
 from striate.data.feed import Batch
+from striate.data.picture import decode
 from striate.data.picture.canvas import planes
 from striate.data.picture.laid import Array, Laid, Pixels
 from striate.network import in_parts, inside, refuse_not_finite
@@ -57,9 +58,7 @@ def pool_of(predictor: Predictor) -> Pool:
     return "none" if _has_code(member.network) and not member.preprocess.context else "mean"
 
 
-def canvases(
-    member: Member, picture: bytes | Pixels, where: str, max_pixels: int
-) -> tuple[list[Laid], Iterator[Array]]:
+def canvases(member: Member, picture: decode.Given, where: str, max_pixels: int) -> tuple[list[Laid], Iterator[Array]]:
     """How a picture lies on each of the canvases that a network sees of it, and these."""
     way = member.preprocess
     if not way.whole:

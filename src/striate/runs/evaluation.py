@@ -57,6 +57,14 @@ def refuse_closed(run: Of, status: str) -> None:
         raise RunError(folder, f"this training is {status}: its test set stays closed", "resuming it")
 
 
+def refuse_sealed(run: Of, what: str) -> None:
+    """Refuse to show a network what a training that is not done has sealed."""
+    folder, facts = run
+    if facts["status"] != "done":
+        hint = "resuming it, or pictures of no test set"
+        raise RunError(folder, f"this training is {facts['status']}: {what} stays closed", hint)
+
+
 @final
 class Joint:
     """Runs that differ in network, seed and fold alone are asked together: one opening, and what is alike for several
@@ -228,6 +236,7 @@ def _seen_before(asked: Asked, run: Of, digests: Sequence[str]) -> list[str]:
         used = f"{trained:,} of {many(len(digests), 'picture')} {'was' if trained == 1 else 'were'} used in"
         notes.append(f"{used} training or validation: the numbers flatter")
     if sealed:
+        refuse_sealed(run, f"its test set, of which {many(sealed, 'picture')} {'is' if sealed == 1 else 'are'} given,")
         opened, more = asked.open()
         notes += [*more, told(sealed, opened)]
     return notes

@@ -7,8 +7,8 @@ from typing import Any
 from striate.base.errors import DataError
 from striate.inside.explained import Explained, Question, explained, tried
 from striate.predictor import Predictor
-from striate.runs.embedding import Seal, given_to
 from striate.runs.evaluation import Of
+from striate.runs.sealed import Seal, given_to
 
 
 def explain(
@@ -26,7 +26,7 @@ def explain(
     seal = None if run is None else Seal(predictor, run, given, "explain")
     for place, name in enumerate(given.names):
         try:
-            found += explained(predictor, seal.read(place) if seal else given.read(place)[0], name, asked, max_pixels)
+            found += explained(predictor, (seal or given).read(place), name, asked, max_pixels)
         except DataError as error:
             found.append(Explained(name, "", error.cause))
         progress(place + 1, len(given.names))

@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, final
 
@@ -27,10 +27,11 @@ from striate.evaluate.vectors import Between, Embedded, Pool
 from striate.models.catalog import check_size
 from striate.network import network_for
 from striate.predictor import Member, Predictor, together
-from striate.runs import checkpoint, embedding, evaluation, schema, subsets
+from striate.runs import checkpoint, embedding, evaluation, predicting, schema, subsets
 from striate.runs.evaluation import Evaluation
 from striate.runs.kept import Kept, answered_by, read_kept
 from striate.runs.listed import folders, look, status_of
+from striate.runs.sealed import Sealed
 from striate.runs.subsets import Line
 from striate.tasks import registry
 from striate.tasks.task import Task
@@ -219,10 +220,19 @@ class Run:
     ) -> Any:
         """As `Predictor.predict`: the Prediction of one picture, or a list of them.
 
-        `calibrated`: a classifier's probabilities by the temperature that validation has settled.
+        `calibrated`: a classifier's probabilities by the temperature that validation has settled. Sealed pictures are
+        an opening of the test set, which the last one's `notes` say.
         """
         predictor = (self.calibrated if calibrated else self.predictor).on(devices.named(device))
-        return predictor.predict(pictures, top=top, holes=holes, max_pixels=max_pixels, progress=progress)
+        return predictor.predict(
+            pictures, top=top, holes=holes, max_pixels=max_pixels, progress=progress,
+            predictions=partial(predicting.predictions, predictor, self.sealed),
+        )  # fmt: skip
+
+    @cached_property
+    def sealed(self) -> Sealed:
+        """Which digests are of its test set's pictures."""
+        return Sealed(self.folder, self.facts)
 
     def embed(
         self,

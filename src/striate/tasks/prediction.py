@@ -2,7 +2,7 @@
 
 import base64
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, final
 
 import numpy as np
@@ -28,6 +28,8 @@ class Prediction:
     status: str
     """"ok", or the cause."""
     answer: Answer
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """What is to be said of all that were answered together stands with the last."""
 
     @property
     def top(self) -> tuple[tuple[str, float], ...]:
@@ -58,7 +60,7 @@ class Prediction:
             told = [f"{'mask' if self.picture.ndim == 2 else 'picture'} of {by(self.picture.shape[1::-1])}"]
         elif not told:
             told = [f"{name} {value}" for name, value in self.answer.as_dict().items()]
-        return escaped(f"Prediction({self.file!r}: {', '.join(told)})")
+        return escaped(f"Prediction({self.file!r}: {'; '.join((', '.join(told), *self.notes))})")
 
     def _repr_html_(self) -> str:
         rows = [(name, f"{100 * share:.1f} %") for name, share in self.top]

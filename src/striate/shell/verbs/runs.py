@@ -135,6 +135,7 @@ def predict(
     from striate.base import devices, durable
     from striate.base.screen import Screen
     from striate.data.sources.folder import list_pictures
+    from striate.runs.predicting import predictions
     from striate.shell import pictures as answered
 
     with Screen(quiet=True) as screen:
@@ -146,17 +147,22 @@ def predict(
         predictor.marked(holes)  # before anything is written
         folder = None if out is None else answered.folder(out, task, masks, overlays, force)
         output = None if csv is None else _table(csv, task, read_for(pictures, paths, [opened]), force)
-        head, rows, told, written = [*OF_ALL, *task.columns], [], [], []
-        for each in predictor.predictions(paths, top=top, holes=holes, max_pixels=max_pixels, tiles=screen.progress):
+        head, rows, told, written, notes = [*OF_ALL, *task.columns], [], [], [], list[str]()
+        for each in predictions(
+            predictor, opened.sealed, paths, top=top, holes=holes, max_pixels=max_pixels, tiles=screen.progress
+        ):
             written += [] if folder is None else folder.write(each)
             rows.append(_cells(each, len(head)))
             told.append(each.as_dict() if json else {})
             screen.progress("pictures", len(rows), len(paths))
+            notes += each.notes
         written += [] if folder is None else folder.legend()
+    for note in notes:
+        tell(note, file=sys.stderr)
     if output is not None:
         output.write(durable.to_csv(head, rows).encode())
     if json:
-        print_json({"run": str(run), "predictions": told, "written": written})
+        print_json({"run": str(run), "predictions": told, "written": written, "notes": notes})
     elif csv is None:
         print_table(*_in_short(head, rows))
     if not any(status == "ok" for _, status, *_ in rows):
