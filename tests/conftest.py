@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shutil
 import sys
 
 import pytest
@@ -30,3 +31,17 @@ def _as_many_threads_as_before():
     threads = torch and torch.get_num_threads()
     yield
     assert not torch or torch.get_num_threads() == threads
+
+
+@pytest.fixture(scope="module")
+def browser():
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail("no chromium on a machine that must have one")
+        pytest.skip("no chromium is installed")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield opened
+        opened.close()

@@ -1,13 +1,10 @@
 import base64
 import html
 import io
-import os
 import re
-import shutil
 import struct
 import sys
 from functools import cache
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,7 @@ from material import digits_material
 from PIL import Image
 
 import striate
+from pages import Page, images
 from small import photographs
 from striate.base.errors import MachineError, RunError, printable
 from striate.base.sections import Card, Cards, Section, Seen
@@ -43,49 +41,6 @@ HOSTILE = (
 )
 
 
-class Page(HTMLParser):
-    """Every tag with its attributes, the rows of text of the table in each labelled region, items by list."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.tables: dict[str, list[list[str]]] = {}
-        self.rows: list[list[str]] | None = None
-        self.cell: list[str] | None = None
-        self.lists: dict[str, list[str]] = {}
-        self.item: list[str] | None = None
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        found = dict(attributes)
-        self.tags.append((tag, found))
-        if found.get("role") == "region":
-            self.rows = self.tables.setdefault(str(found["aria-label"]), [])
-        if tag == "ul" and "id" in found:
-            self.item = self.lists.setdefault(str(found["id"]), [])
-        if tag == "li" and self.item is not None:
-            self.item.append("")
-        if tag == "tr" and self.rows is not None:
-            self.rows.append([])
-        if tag in ("td", "th"):
-            self.cell = []
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in ("td", "th") and self.cell is not None and self.rows is not None:
-            self.rows[-1].append("".join(self.cell).strip())
-            self.cell = None
-        if tag == "table":
-            self.rows = None
-        if tag == "ul":
-            self.item = None
-
-    def handle_data(self, data: str) -> None:
-        if self.cell is not None:
-            self.cell.append(data)
-        if self.item:
-            self.item[-1] += data.strip()
-
-
 def hostile_names(name: str) -> str:
     return name + HOSTILE[(int(name) if name.isdigit() else len(name)) % len(HOSTILE)]
 
@@ -105,10 +60,6 @@ def many_classes(count: int = 40) -> Any:
 @cache
 def digits_page() -> str:
     return render(digits_material())
-
-
-def images(page: str) -> list[bytes]:
-    return [base64.b64decode(found) for found in re.findall(r'"data:image/png;base64,\s*([^"]+)"', page)]
 
 
 MATERIALS = {
@@ -437,20 +388,6 @@ def test_a_page_that_cannot_be_put_in_place_leaves_nothing_behind(tmp_path: Path
     with pytest.raises(MachineError, match=r"report\.html: it is a folder"):
         write(digits_material(), path)
     assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Any:
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail("no chromium on a machine that must have one")
-        pytest.skip("no chromium is installed")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 def look(browser: Any, path: Path, width: int) -> Any:

@@ -61,6 +61,7 @@ ASKED = [
     "embed runs/a a.png --map map.png",
     "embed runs/a a.png --out vectors.npz --pool most",
     "embed runs/a a.png --out vectors.npz --max-pixels 3",
+    "explain runs/a a.png --format gif",
     "between runs/a a.png",
     "between runs/a a.png b.png",
     "between runs/a a.png b.png --out strip.jpg",

@@ -40,6 +40,11 @@ def called(data: Any, keywords: Mapping[str, Any], function: str = "train") -> s
     return call(function, given, keywords)
 
 
+def kept_as(keep: bool | str, called: str) -> str | None:
+    """What is written down beside pictures that are kept: what was typed, or the call; None where none are."""
+    return keep if isinstance(keep, str) else called if keep else None
+
+
 def call(name: str, given: Sequence[str], keywords: Mapping[str, Any]) -> str:
     told = [f"{name}={written(value)}" for name, value in keywords.items() if value is not None]
     return f"striate.{name}({', '.join([*given, *told])})"

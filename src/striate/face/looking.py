@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from striate.base.errors import Option, RunError, UsageError
 from striate.base.paths import path_of
 from striate.data.picture.pixels import PIXELS
-from striate.face.asked import opened_run
+from striate.face.asked import call, kept_as, opened_run, written
 
 if TYPE_CHECKING:
     from striate.inside.explained import Explained
@@ -28,6 +28,7 @@ def explain(
     feature: int | None = None,
     weights: str | os.PathLike[str] | None = None,
     max_pixels: int = PIXELS,
+    keep: bool | str = False,
     device: str = "cpu",
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Explained]:
@@ -39,7 +40,8 @@ def explain(
     `method`: "deconvnet", "cam", "grad-cam", "guided", "integrated", "smooth", "occlusion", a list of them, or "all";
     CAM or, where that does not serve, Grad-CAM when None. `label`: the class that is explained, the answered one when
     None. `layer`: of Grad-CAM or a deconvnet; `feature`: the deconvnet's map, from 0. A UsageError, with the reason,
-    for a network that a method does not serve.
+    for a network that a method does not serve. `keep`: the pictures also in the run's folder, for its page; a text is
+    what that page says was typed. No sealed picture is kept until the test set has a result.
     """
     from striate.base import devices
     from striate.inside.explained import question
@@ -47,16 +49,19 @@ def explain(
     from striate.runs import explaining
 
     asked = question(method, label, layer, feature)
+    keywords = {"method": method, "label": label, "layer": layer, "feature": feature}
+    kept = kept_as(keep, call("explain", [written(network), "pictures"], keywords))
     place = devices.named(device)
     if isinstance(network, str) and not _is_run(network):
         predictor = _published(network, weights).on(place)
-        return explaining.explain(predictor, None, pictures, asked, max_pixels, progress)
+        return explaining.explain(predictor, None, pictures, asked, max_pixels, progress, kept)
     if weights is not None:
         raise UsageError("weights", "a run has its own", "leaving it out")
     if isinstance(network, Predictor):
-        return explaining.explain(network.on(place), None, pictures, asked, max_pixels, progress)
+        return explaining.explain(network.on(place), None, pictures, asked, max_pixels, progress, kept)
     run = opened_run(network)
-    return explaining.explain(run.predictor.on(place), (run.folder, run.facts), pictures, asked, max_pixels, progress)
+    of = run.folder, run.facts
+    return explaining.explain(run.predictor.on(place), of, pictures, asked, max_pixels, progress, kept)
 
 
 def _is_run(network: str) -> bool:

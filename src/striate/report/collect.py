@@ -33,9 +33,9 @@ from striate.data.sources.builtin import built_in
 from striate.evaluate.result import result as result_of
 from striate.report import page
 from striate.report.losses import remarks
-from striate.report.origin import origin
+from striate.report.origin import origin, without_folders
 from striate.report.page import Example, Material
-from striate.runs import schema, subsets
+from striate.runs import schema, shown, subsets
 from striate.runs.kept import Kept
 from striate.runs.run import Run
 from striate.runs.subsets import Line, groups_told
@@ -83,6 +83,7 @@ def collect(run: Run, samples: Samples | None = None) -> Material:
     best = 0 if schema.joined(facts) else int(page.field(result, "best_epoch"))
     network = None if run.several else run.network
     came, command = origin(facts)
+    inside, unshown = shown.read(run.folder)
     return Material(
         title=run.name,
         origin=came,
@@ -106,11 +107,13 @@ def collect(run: Run, samples: Samples | None = None) -> Material:
             *facts.get("earlier", []),
             *facts.get("finetune", {}).get("told", []),
             *notes,
+            *unshown,
         ],
         recipe={key: value for key, value in recipe.items() if value not in ({}, [])},
         versions=facts["versions"],
         timings=facts.get("timings", {}),
         ranged=schema.read_rates(run.folder),
+        inside=[dataclasses.replace(each, command=without_folders(each.command)) for each in inside],
     )
 
 

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from typing import Any
 from xml.etree import ElementTree
 
@@ -294,6 +295,23 @@ def picture(pixels: np.ndarray, longest: int = LONGEST_SIDE) -> Markup:
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
     return Markup("data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii"))
+
+
+def drawing(svg: str) -> Markup:
+    """An SVG as a data URI: whoever wrote it, as an image it runs nothing and asks for nothing."""
+    return Markup("data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode("ascii"))
+
+
+def standing(figure: str) -> str:
+    """A figure of these as an SVG that stands alone, in the page's colours by day and by night."""
+    style = resources.files(__package__).joinpath("templates", "style.css").read_text("utf-8")
+    colours = style.partition("\n* {")[0]  # the rules of :root, which come first
+    width, height = re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', figure)[0]
+    inner = f"{colours}\ntext {{ font-family: system-ui, 'Liberation Sans', Arial, sans-serif; }}"
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}pt" height="{height}pt" '
+    ground = f'<style>{inner}</style><rect width="{width}" height="{height}" fill="var(--paper)"/>'
+    start, _, rest = figure.removeprefix("<svg ").partition(">")
+    return f"{head}{start}>{ground}{rest}"
 
 
 def filters(weights: np.ndarray) -> list[Markup]:

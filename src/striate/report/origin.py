@@ -21,7 +21,7 @@ def origin(facts: Mapping[str, Any]) -> tuple[str, str]:
         told += f"; took {duration(seconds)} in all"
     if machine := versions.get("machine"):
         told += f"; on {machine}"
-    return told, _without_folders(facts.get("command", ""))
+    return told, without_folders(facts.get("command", ""))
 
 
 def name_of(path: str) -> str:
@@ -32,7 +32,7 @@ def name_of(path: str) -> str:
     return path
 
 
-def _without_folders(command: str) -> str:
+def without_folders(command: str) -> str:
     """A command line, or a call of Python's, with the names of paths alone; nothing where it is neither."""
     try:
         if not re.match(r"striate\.\w+\(", command):

@@ -23,6 +23,7 @@ from striate.evaluate.numbers import as_told, is_mean
 from striate.evaluate.result import doubts
 from striate.report import figures
 from striate.report.origin import name_of
+from striate.runs.shown import LONGEST, Inside, Picture
 
 MOST_CELLS = 20  # names up to which a matrix is a table of numbers
 MOST_FILTERS = 256
@@ -66,6 +67,7 @@ class Material:
     versions: Mapping[str, str]
     timings: Mapping[str, float]
     ranged: Mapping[str, Sequence[float]] = dataclasses.field(default_factory=dict)  # rates.csv by column
+    inside: Sequence[Inside] = ()  # what verbs kept of what the network does
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ def render(material: Material) -> str:
         curves=_curves(material),
         ranged=_ranged(material),
         sections=shown(material.sections),
+        inside=[(each, [(_source(one), one.caption) for one in each.pictures]) for each in material.inside],
         filters=[] if material.filters is None else figures.filters(material.filters[:MOST_FILTERS]),
         subsets={words.subset(name): sum(counts) for name, counts in material.counts.items()},
         places=_fewest(material),
@@ -145,6 +148,10 @@ def filled(template: str, **values: Any) -> str:
     }
     values |= {"picture": figures.picture, "among_several": figures.AMONG_SEVERAL}
     return environment.get_template(template).render(values)
+
+
+def _source(one: Picture) -> Markup:
+    return figures.drawing(one.drawn) if isinstance(one.drawn, str) else figures.picture(one.drawn, LONGEST)
 
 
 def shown(sections: Sequence[Section]) -> list[tuple[Section, list[tuple[str, Any]]]]:

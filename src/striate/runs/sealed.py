@@ -115,14 +115,15 @@ class Seal:
         self._question = "\0".join((asked, *given.names))
         self._sealed = sealed or Sealed(*run)
         self._asked: Asked | None = None
-        self._opened, self._met = 0, 0
+        self._opened = 0
+        self.met: set[int] = set()  # the places of sealed pictures that were handed out
         self._notes: list[str] = []
 
     def read(self, place: int) -> decode.Given:
         data = self._given.read(place)
         if self._sealed and self._given.digest(place, data) in self._sealed:
             self._open(self._given.names[place])
-            self._met += 1
+            self.met.add(place)
         return data
 
     def notes(self) -> tuple[str, ...]:
@@ -130,7 +131,7 @@ class Seal:
         if self._asked is None:
             return ()
         self._asked.answered()
-        return (*self._notes, told(self._met, self._opened))
+        return (*self._notes, told(len(self.met), self._opened))
 
     def _open(self, name: str) -> None:
         refuse_sealed(self._run, f"its sealed {name}")

@@ -28,6 +28,7 @@ Force = Annotated[
 Device = Annotated[str, Parameter(group=EVERYWHERE, help="cpu, cuda, cuda:N or mps.")]
 # "-3GB" is an amount that is refused, and not another option
 Amount = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
+Keep = Annotated[bool, Parameter(negative="", help="Keep the pictures in the run's folder too, for its report.")]
 SENTENCE = 16  # columns that a folded sentence has at least
 
 

@@ -1,15 +1,17 @@
 """Answers that are pictures, written as PNG into a folder of their own: nothing that is there is written over."""
 
+import base64
 import io
 import os
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
 import numpy as np
 
 from striate.base import durable, words
-from striate.base.errors import Option, UsageError
+from striate.base.errors import Option, UsageError, printable
 
 if TYPE_CHECKING:
     from striate.data.picture.laid import Array
@@ -73,13 +75,14 @@ class Folder:
         image.putpalette(colours(256).tobytes())
         return image
 
-    def put(self, file: str, suffix: str, image: Any) -> str:
-        """A picture under the name of the file that it belongs to; its path."""
+    def put(self, file: str, suffix: str, image: Any, title: str | None = None) -> str:
+        """A picture under the name of the file that it belongs to; its path. `title`: of an SVG around the PNG."""
         buffer = io.BytesIO()
         image.save(buffer, "PNG")
+        data = buffer.getvalue() if title is None else _in_svg(buffer.getvalue(), image.size, title)
         # a name that is as long as a file system allows leaves no room for the suffix
-        path = self._free(words.fitting(Path(file).stem, 200) + suffix, ".png")
-        durable.write(path, buffer.getvalue())
+        path = self._free(words.fitting(Path(file).stem, 200) + suffix, ".png" if title is None else ".svg")
+        durable.write(path, data)
         return str(path)
 
     def _free(self, stem: str, suffix: str) -> Path:
@@ -89,6 +92,14 @@ class Folder:
             number += 1
             path = self.path / f"{stem}-{number}{suffix}"
         return path
+
+
+def _in_svg(png: bytes, size: tuple[int, int], title: str) -> bytes:
+    """Pixels stay pixels: an SVG that holds the picture as it is, and its words."""
+    sides = 'width="{}" height="{}"'.format(*size)
+    held = f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
+    inner = f'<title>{escape(printable(title))}</title><image {sides} href="{held}"/>'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {sides}>{inner}</svg>\n'.encode()
 
 
 def folder(out: Path, task: "Task", masks: Masks | None, overlays: bool, force: bool) -> Folder:

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from striate.base.errors import DataError, UsageError
 from striate.base.words import many
 from striate.data.picture.pixels import PIXELS, check_most
-from striate.shell.output import Device, Force, Json, print_json, print_table, tell
+from striate.shell.output import Device, Force, Json, Keep, print_json, print_table, tell
 from striate.shell.verbs.runs import MaxPixels, refuse_none
 
 if TYPE_CHECKING:
@@ -29,10 +29,13 @@ def explain(
     feature: int | None = None,
     weights: str | None = None,
     out: Path = Path("explained"),
+    format: Literal["png", "svg"] = "png",
+    keep: Keep = False,
     max_pixels: MaxPixels = PIXELS,
     force: Force = False,
     json: Json = False,
     device: Device = "cpu",
+    command: Annotated[str, Parameter(parse=False)] = "",
 ) -> None:
     """What in each picture a network's answer rests on, as PNG and a page. A sealed picture opens the test set.
 
@@ -56,6 +59,8 @@ def explain(
         Of a network of the catalogue: imagenet, a publisher's name, or a file.
     out
         The new or empty folder to write into.
+    format
+        Of the pictures: an SVG holds the same pixels, with their words as its title.
     """
     refuse_none(pictures, f"striate explain {network}")
     if "all" in method and len(method) > 1:
@@ -69,7 +74,7 @@ def explain(
         answered.free(out, force)
         found = striate.explain(
             network, list(pictures), method=method[0] if method == ("all",) else method, label=label, layer=layer,
-            feature=feature, weights=weights, max_pixels=max_pixels, device=device,
+            feature=feature, weights=weights, max_pixels=max_pixels, keep=keep and command, device=device,
             progress=lambda done, total: screen.progress("pictures", done, total),
         )  # fmt: skip
     notes = [note for each in found for note in each.notes]
@@ -77,7 +82,7 @@ def explain(
         tell(note, file=sys.stderr)
     if not any(each.values is not None for each in found):
         raise DataError(found[0].file, found[0].status, "JPEG, PNG or other pictures, or another method")
-    written = _write(found, out, force, network)
+    written = _write(found, out, force, network, format)
     if json:
         told = [
             {"file": each.file, "method": each.method, "status": each.status, "of": each.of, "layer": each.layer,
@@ -93,7 +98,9 @@ def explain(
     tell(f"{many(sum(map(bool, written)), 'picture')} and the page {out / PAGE}")
 
 
-def _write(found: "list[Explained]", out: Path, force: bool, network: str) -> list[str | None]:
+def _write(
+    found: "list[Explained]", out: Path, force: bool, network: str, kind: Literal["png", "svg"]
+) -> list[str | None]:
     """The path of each picture, None where there is none; and the page."""
     from striate.report import explained
     from striate.shell import pictures as answered
@@ -101,7 +108,14 @@ def _write(found: "list[Explained]", out: Path, force: bool, network: str) -> li
     answered.made(out, force)
     folder = answered.Folder(out)
     written = [
-        None if each.picture is None else folder.put(each.file, f"-{each.method}", answered.image_of(each.picture))
+        None
+        if each.picture is None
+        else folder.put(
+            each.file,
+            f"-{each.method}",
+            answered.image_of(each.picture),
+            title=f"{each.method} of {each.of}" if kind == "svg" else None,
+        )
         for each in found
     ]
     explained.output(out / PAGE, force).write(explained.render(found, f"Inside {network}").encode())
