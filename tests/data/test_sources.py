@@ -96,7 +96,7 @@ def test_L1_a_file_instead_of_a_folder_is_named_for_what_it_is(tmp_path: Path, d
 
 def test_L2_an_empty_folder_is_told_the_expected_tree(tmp_path: Path) -> None:
     error = refusal(tmp_path)
-    assert error.cause == "the folder is empty"
+    assert error.cause == "nothing is in it"
     assert "DATA/cat/1.jpg" in error.hint
 
 

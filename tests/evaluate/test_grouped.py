@@ -137,6 +137,54 @@ def test_the_mean_of_recalls_moves_without_a_group_as_when_it_is_counted_anew() 
     assert grouped.recalls(right, classes, groups) == pytest.approx(grouped.bounded(balanced(whole), moves, harmonic))
 
 
+@given(st.lists(st.tuples(st.integers(0, 4), st.booleans(), st.integers(0, 4)), min_size=2, max_size=30))
+def test_an_area_moves_without_a_group_as_when_it_is_counted_anew(rows: list[tuple[int, bool, int]]) -> None:
+    scores, positive, groups = (np.array(column) for column in zip(*rows, strict=True))
+
+    def counted(of: np.ndarray) -> float:
+        own, other = scores[of & positive], scores[of & ~positive]
+        if not len(own) or not len(other):
+            return math.nan
+        return float(((own[:, None] > other) + (own[:, None] == other) / 2).mean())
+
+    value, moves = grouped.area_moves(scores.astype(float), positive, groups)
+    expected = np.array([counted(groups != each) for each in np.unique(groups)]) - counted(np.ones(len(rows), bool))
+    assert value == pytest.approx(counted(np.ones(len(rows), bool)), nan_ok=True)
+    np.testing.assert_allclose(moves, expected[np.isfinite(expected)], atol=1e-12)
+
+
+def test_a_loss_that_few_groups_carry_has_a_longer_interval_above_than_below_and_ends_above_none() -> None:
+    values, groups = np.repeat([0.01, 0.02, 0.02, 0.03, 0.01, 4.0], 20), np.repeat(np.arange(6), 20)
+    told, alike = (number(Mean("loss", tuple(values), skewed=skewed), "test", groups) for skewed in (True, False))
+    assert told.value == alike.value == pytest.approx(values.mean())
+    assert 0 < told.low < told.value < told.high < math.inf
+    assert told.low * told.high == pytest.approx(told.value**2), "the interval is that of the logarithm"
+    assert alike.low < 0
+    assert (told.method, alike.method) == ("Student over groups, of the logarithm", "Student over groups")
+    none = number(Mean("loss", (0.0,) * 120, skewed=True), "test", groups)
+    assert (none.value, none.low, none.high) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(("kind", "least"), [("skewed", 0.91), ("area", 0.93)])
+def test_intervals_of_few_uneven_groups_hold_the_truth(kind: str, least: float) -> None:
+    """Where groups carry half of the variance, 8 of sizes that differ by a factor of ten: nine of ten and more."""
+    generator, held, rounds = np.random.default_rng(1), 0, 400
+    for _ in range(rounds):
+        sizes = np.maximum(1, np.rint(generator.lognormal(3.1, 0.8, 8))).astype(int)
+        of = np.repeat(np.arange(8), sizes)
+        if kind == "skewed":
+            values = np.sqrt(0.5) * (generator.exponential(size=len(of)) + generator.exponential(size=8)[of])
+            measure: Measure = Mean("", tuple(values), skewed=True)
+            true = math.sqrt(2)
+        else:
+            positive = generator.random(len(of)) < 0.5
+            noise = np.sqrt(0.5) * (generator.normal(size=len(of)) + generator.normal(size=8)[of])
+            measure, true = AUC("", noise + positive, positive), 0.7602499389065233
+        found = number(measure, "test", of)
+        held += found.low <= true <= found.high  # type: ignore[operator]
+    assert held >= least * rounds
+
+
 def test_the_variance_of_an_area_is_delongs_where_each_picture_is_its_own_group() -> None:
     generator = np.random.default_rng(3)
     scores, positive = generator.normal(size=400), np.arange(400) < 200

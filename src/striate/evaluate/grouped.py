@@ -16,8 +16,8 @@ import numpy.typing as npt
 from striate.evaluate.intervals import FEWEST, UNDEFINED, Found, Truths, Values, Z, apart, placements, score
 
 Groups = npt.NDArray[np.int64]
-# A variance that is rounding.
-NONE = 1e-15
+# A variance that is rounding; the most of a logarithm.
+NONE, MOST = 1e-15, 30.0
 
 
 class Spread(NamedTuple):
@@ -90,13 +90,18 @@ def _ratio(sums: Values) -> Values:
     return np.asarray(sums[:, 0] / sums[:, 1])
 
 
-def mean(values: Values, groups: Groups) -> Found:
-    """Of a mean; of one group nothing can be told."""
+def mean(values: Values, groups: Groups, skewed: bool = False) -> Found:
+    """Of a mean; of one group nothing can be told. `skewed`: of values above 0 with a long tail, as log loss; Student's
+    interval is then that of the mean's logarithm, for a few groups may carry most of it.
+    """
     sums = summed(np.stack([values, np.ones(len(values))], 1), groups)
     if len(sums) < 2:
         return UNDEFINED
     value, moves = jackknifed(sums, _ratio)
     reach = spread(moves).reach
+    if skewed and value > 0:
+        factor = math.exp(min(reach / value, MOST))
+        return value, value / factor, value * factor
     return value, value - reach, value + reach
 
 
@@ -131,25 +136,35 @@ def recalls(right: Truths, classes: Groups, groups: Groups) -> Found:
 
 
 def area(scores: Values, positive: Truths, groups: Groups) -> Found:
-    """Of the area under the ROC curve: DeLong's placements, summed by group as in Obuchowski 1997."""
+    """Of the area under the ROC curve: where nothing moves it, no surer than the groups of the rarer kind make it."""
     own, other = groups[positive], groups[~positive]
     if not len(own) or not len(other):
         return UNDEFINED
-    value, moves = float(placements(scores[positive], scores[~positive])[0]), area_moves(scores, positive, groups)
-    if not moves.any() and len(moves) > 1:
-        return bounded(value, moves, min(len(np.unique(own)), len(np.unique(other))))
-    return bounded(value, moves, math.inf)
+    value, moves = area_moves(scores, positive, groups)
+    still = not np.abs(moves).max(initial=0) > NONE
+    return bounded(value, moves, min(len(np.unique(own)), len(np.unique(other))) if still else math.inf)
 
 
-def area_moves(scores: Values, positive: Truths, groups: Groups) -> Values:
-    """About how far the area moves without each group."""
+def area_moves(scores: Values, positive: Truths, groups: Groups) -> tuple[float, Values]:
+    """The area, and how far it moves without each group: from the pairs in order that each has part in."""
+    from scipy.stats import rankdata
+
     if not positive.any() or positive.all():
-        return np.empty(0)
+        return math.nan, np.empty(0)
     value, above, below = placements(scores[positive], scores[~positive])
-    parts = np.empty(len(scores))
-    parts[positive], parts[~positive] = (above - value) / len(above), (below - value) / len(below)
-    by_group = summed(parts[:, None], groups)[:, 0]
-    return -by_group * len(by_group) / max(1, len(by_group) - 1)
+    _, group = np.unique(groups, return_inverse=True)
+    count = group.max() + 1
+    own, other = np.bincount(group[positive], minlength=count), np.bincount(group[~positive], minlength=count)
+    ranks = rankdata(group * (len(scores) + 1.0) + rankdata(scores, "dense"))  # of each picture within its group
+    starts = np.cumsum(own + other) - own - other
+    within = np.bincount(group[positive], ranks[positive] - starts[group[positive]], count) - own * (own + 1) / 2
+    m, n = own.sum(), other.sum()
+    of_own = np.bincount(group[positive], above * n, count)
+    of_other = np.bincount(group[~positive], below * m, count)
+    left = (m - own) * (n - other)
+    rest = value * m * n - of_own - of_other + within
+    without = np.divide(rest, left, out=np.full(count, np.nan), where=left > 0)
+    return value, without[np.isfinite(without)] - value
 
 
 def differing(one: Found, other: Found, first: Values, second: Values) -> tuple[float, Found]:

@@ -17,6 +17,7 @@ from striate.evaluate.intervals import Found
 from striate.tasks.measures import AUC, Calibration, Dice, Hits, Mean, Measure, Recalls, Statistic
 
 NORMAL, STUDENT, HALL = "normal", "Student over groups", "Hall's transformation"
+LOGARITHM = "Student over groups, of the logarithm"
 BOTH, SHARE_OF_BOTH = "Student over seeds and pictures", "Wilson over seeds and pictures"
 OF_FOLDS = "corrected resampled t over folds of means"
 
@@ -80,7 +81,7 @@ def known(fields: Mapping[str, Any]) -> Number:
 
 def is_mean(method: str) -> bool:
     """Whether the interval is of a mean, which has no scale that ends at one."""
-    return method in (NORMAL, STUDENT, HALL, BOTH, OF_FOLDS)
+    return method in (NORMAL, STUDENT, LOGARITHM, HALL, BOTH, OF_FOLDS)
 
 
 def as_told(value: float, n: int, mean: bool, least: int = 2) -> str:
@@ -139,14 +140,15 @@ def _grouped(measure: Measure, groups: Groups) -> Asked:
             return len(right), among, (value, low, high), f"{method} of the Jaccard index"
         case Recalls(_, right, classes):
             return len(right), every, grouped.recalls(right, classes, groups), method
-        case Mean(_, values):
+        case Mean(_, values, skewed):
             told = np.array(values, dtype=np.float64)
             among = np.flatnonzero(np.isfinite(told))
-            return len(among), among, grouped.mean(told[among], groups[among]), STUDENT
+            found = grouped.mean(told[among], groups[among], skewed)
+            return len(among), among, found, LOGARITHM if skewed else STUDENT
         case Statistic(_, rows, of):
             return len(rows), every, grouped.statistic(rows, of, groups), method
         case AUC(_, scores, positive):
-            return len(scores), every, grouped.area(scores, positive, groups), f"{method} of DeLong's placements"
+            return len(scores), every, grouped.area(scores, positive, groups), method
         case Calibration(right=right):
             found = calibration.error(measure, groups)
             return len(right), every, found, "noncentral chi-square of ten parts, over groups"

@@ -122,8 +122,7 @@ def _found(measure: Measure, groups: Groups) -> Found:
 def _moves(measure: Hits | Mean | Statistic | AUC, groups: Groups) -> tuple[float, Values]:
     """The value, and how far it moves without each group."""
     if isinstance(measure, AUC):
-        scores, positive = measure.scores, measure.positive
-        return intervals.area(scores, positive)[0], grouped.area_moves(scores, positive, groups)
+        return grouped.area_moves(measure.scores, measure.positive, groups)
     rows, of = _summed(measure)
     if not len(rows):
         return math.nan, np.empty(0)

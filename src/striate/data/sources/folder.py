@@ -322,7 +322,7 @@ def _holds_pictures(entry: os.DirEntry[str]) -> bool:
 def _nothing(root: Path, found: Found, tops: list[str]) -> DataError:
     """The error for a folder without a single picture."""
     if not tops and not found.ignored:
-        return DataError(root, "the folder is empty", TREE)
+        return DataError(root, "nothing is in it", TREE)
     most = sorted(found.ignored.items(), key=lambda each: -len(each[1]))[:5]
     ignored = ", ".join(f"{len(names):,} {cause}" for cause, names in most)
     cause = f"no pictures in {many(len(tops), 'folder')}" + (f"; ignored: {ignored}" if ignored else "")

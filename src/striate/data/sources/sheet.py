@@ -1,5 +1,6 @@
 """What a file of rows and columns says, as texts: CSV, TSV or Parquet."""
 
+import codecs
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
@@ -36,12 +37,13 @@ class Sheet:
 def read_text(path: Path) -> Sheet:
     """A CSV or TSV file: the rows that are not empty. The separator is what its first line has most of."""
     data, notes = decode.read_bytes(path), list[str]()
+    code = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
     try:
-        code = "utf-8-sig"
         data.decode(code)
     except UnicodeDecodeError:
         code = "cp1252"
-        notes.append(f"{path.name} is not UTF-8: read as Windows-1252")
+    if code != "utf-8-sig":
+        notes.append(f"{path.name} is not UTF-8: read as {'UTF-16' if code == 'utf-16' else 'Windows-1252'}")
     rows = _rows(path, data, code)
     head = next(rows, None)
     if head is None:

@@ -89,7 +89,7 @@ def _rows(
             count = many(len(row), "cell")
             cause = f"{count} where the head has {len(sheet.head)}; a comma in a cell needs quotes around it"
         if not cause and found.setdefault(name, said) != said:
-            cause = f"{name} again, said to be {_both(said)} and {_both(found[name])}"
+            cause = f"{name} again, said to be {_told(said, found[name])} and {_told(found[name], said)}"
         elif not cause:
             lines += 1
             if sheet.contents:
@@ -171,9 +171,10 @@ def _columns(path: Path, sheet: Sheet, wanted: Sequence[str], others: Sequence[s
     return columns
 
 
-def _both(said: Mapping[str, str]) -> str:
-    files = (said[what] for what in ("label", "mask", "objects", "group", "subset") if said.get(what))
-    return " in ".join(files)
+def _told(said: Mapping[str, str], otherwise: Mapping[str, str]) -> str:
+    """The label, and what else is said otherwise."""
+    told = (said.get(what) for what in said if what == "label" or said[what] != otherwise[what])
+    return " in ".join(filter(None, told))
 
 
 @final
