@@ -32,6 +32,7 @@ def train(
     cache: bool = True,
     canvases: str | int | None = None,
     keep_epochs: int = 0,
+    watch: bool | int = False,
     listener: Listener | None = None,
     quiet: bool = False,
     **recipe: Any,
@@ -46,14 +47,15 @@ def train(
     is told instead, and with `quiet` nobody. `cache` False: every file is looked at anew, and nothing is kept of it in
     the user's cache folder. `canvases`: bytes of disk, or text such as "20GiB", for decoded pictures, where not all fit
     into memory: from the second epoch on, and in later trainings, they are read there. `keep_epochs`: the weights of so
-    many last epochs are kept, for `ensemble(run, average="weights")`.
+    many last epochs are kept, for `ensemble(run, average="weights")`. `watch`: what each layer does is recorded every
+    so many steps; True: in as many as cost little. A run that was watched goes on so.
 
     None in a process of a group that is not its first, for the first one writes.
     """
     board = None if tensorboard is None else path_of(tensorboard)
     written = called(data, {"resume": resume} | recipe)
     disk = parse_bytes(canvases, "canvases") if isinstance(canvases, str) else canvases
-    execution = Execution(path_of(runs), workers, memory, save_every, board, written, cache, disk, keep_epochs)
+    execution = Execution(path_of(runs), workers, memory, save_every, board, written, cache, disk, keep_epochs, watch)
     with listening(quiet, listener) as told:
         return carry_out(data, resume, recipe, execution, told)
 

@@ -39,6 +39,7 @@ from striate.runs import schema, shown, subsets
 from striate.runs.kept import Kept
 from striate.runs.run import Run
 from striate.runs.subsets import Line, groups_told
+from striate.runs.watched import read_watch
 
 EXAMPLES, DRAWS, LEAST = 6, 5, 96
 
@@ -114,6 +115,7 @@ def collect(run: Run, samples: Samples | None = None) -> Material:
         timings=facts.get("timings", {}),
         ranged=schema.read_rates(run.folder),
         inside=[dataclasses.replace(each, command=without_folders(each.command)) for each in inside],
+        watched=read_watch(run.folder),
     )
 
 

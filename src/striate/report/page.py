@@ -21,9 +21,10 @@ from striate.base.sections import Block, Curve, Matrix, NumberTable, Reliability
 from striate.evaluate import paired
 from striate.evaluate.numbers import as_told, is_mean
 from striate.evaluate.result import doubts
-from striate.report import figures
+from striate.report import figures, watched
 from striate.report.origin import name_of
 from striate.runs.shown import LONGEST, Inside, Picture
+from striate.runs.watched import Seen
 
 MOST_CELLS = 20  # names up to which a matrix is a table of numbers
 MOST_FILTERS = 256
@@ -68,6 +69,7 @@ class Material:
     timings: Mapping[str, float]
     ranged: Mapping[str, Sequence[float]] = dataclasses.field(default_factory=dict)  # rates.csv by column
     inside: Sequence[Inside] = ()  # what verbs kept of what the network does
+    watched: Sequence[Seen] = ()  # watch.csv
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,7 @@ def render(material: Material) -> str:
         comparison=_comparison(material.result, numbers[0].name),
         curves=_curves(material),
         ranged=_ranged(material),
+        watched=watched.drawn(material.watched),
         sections=shown(material.sections),
         inside=[(each, [(_source(one), one.caption) for one in each.pictures]) for each in material.inside],
         filters=[] if material.filters is None else figures.filters(material.filters[:MOST_FILTERS]),

@@ -29,8 +29,8 @@ from striate.models.catalog import find
 FORMAT = 2
 # What lies in a run folder: none of it may be a link.
 NAMES = (
-    "run.json", "split.csv", "seen.csv", "sealed.csv", "rates.csv", "epochs.csv", "checkpoints", "kept", "result.json",
-    "predictions.csv", "members", ".lock",
+    "run.json", "split.csv", "seen.csv", "sealed.csv", "rates.csv", "epochs.csv", "watch.csv", "checkpoints", "kept",
+    "result.json", "predictions.csv", "members", ".lock",
 )  # fmt: skip
 MOST, MOST_LINES = 2**24, 2**30  # bytes of a file of facts, and of one with a line for each picture
 Word = Annotated[str, re.compile(r"(?![+-]?\d{6})[^\0]{0,400}")]

@@ -111,6 +111,8 @@ class Execution:
 
     keep_epochs: int = 0
     """The weights of so many last epochs are kept as well, to be averaged."""
+    watch: bool | int = False
+    """Every so many-th step it is looked at what each layer does; True: as many as cost little."""
 
     @property
     def kept_in(self) -> Path | None:
@@ -126,6 +128,8 @@ class Execution:
             raise UsageError("canvases", f"{self.canvases} bytes hold nothing", "an amount of disk such as 20GiB")
         if not 0 <= self.keep_epochs <= MOST_EPOCHS:
             raise UsageError("keep-epochs", f"{self.keep_epochs} is out of range", f"a number from 0 to {MOST_EPOCHS}")
+        if not isinstance(self.watch, bool) and self.watch < 1:
+            raise UsageError("watch", f"{self.watch} is out of range", "a number of steps from 1, or none for a choice")
         if not self.save_every >= 0:
             raise UsageError("save-every", f"{self.save_every} is out of range", "a number of seconds, 0 or more")
 

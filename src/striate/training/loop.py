@@ -35,6 +35,7 @@ from striate.training.pace import Pace
 from striate.training.plan import Job, Listener
 from striate.training.schedule import rate
 from striate.training.signals import Stop
+from striate.training.watch import Watch
 
 # Seconds of steps after which is told how long the whole will take.
 SOON = 3.0
@@ -55,6 +56,7 @@ class Progress:
     best_score: list[float] | None = None
     history: list[Mapping[str, float]] = field(default_factory=list)
     timings: Mapping[str, float] = field(default_factory=dict)
+    watch: Count | None = None
 
 
 def fit(job: Job, listener: Listener, stop: Stop, disk: Disk | None = None, clock: Clock | None = None) -> "Trainer":
@@ -64,7 +66,7 @@ def fit(job: Job, listener: Listener, stop: Stop, disk: Disk | None = None, cloc
     while not trainer.finished():
         trainer.epoch()
     trainer.save()
-    trainer.tell_patience()
+    trainer.tell_the_end()
     return trainer
 
 
@@ -93,6 +95,7 @@ class Trainer:
         self._steps_per_epoch = len(cut_batches(self._train, job.batch))
         self._pace = Pace(len(self._val) / job.batch / 3)  # forward alone is a third of a step's work
         self._told_time, self._since = False, 0
+        self._watch = Watch(job, self._steps_per_epoch * (recipe.epochs or 0), listener.say)
 
     # An epoch
 
@@ -174,8 +177,9 @@ class Trainer:
             left = 0.0 if self.finished() else self._left()
             self._listener.epoch(Epoch(row, best, job.recipe.epochs or 0, job.task.shares, left))
 
-    def tell_patience(self) -> None:
-        """Where it ended before its last epoch, why."""
+    def tell_the_end(self) -> None:
+        """Where it ended before its last epoch, why; and what was striking, where it was watched."""
+        self._watch.tell_the_end()
         ended, best = self.progress.epoch, (self.progress.best_epoch or 0) + 1
         if self.job.machine.first and ended < (self.job.recipe.epochs or 0):
             waited = many(ended - best, "epoch")
@@ -218,6 +222,7 @@ class Trainer:
     def _step(self, batch: Batch, whole: int) -> tuple[float, float] | None:
         """None, and nothing is changed, where memory lacks in one of several processes."""
         job, progress = self.job, self.progress
+        self._watch.begin(progress.step)
         for group in self._optimizer.param_groups:
             group["lr"] = rate(job.recipe, progress.step, self._steps_per_epoch) * group["share"]
         total = self._own_gradients(batch, whole) if job.machine.world == 1 else self._gradients(batch, whole)
@@ -232,11 +237,13 @@ class Trainer:
             self._not_finite(
                 f"the loss is {value + beside:g} and the gradient's norm {float(norm):g}; the batch was {listed}"
             )
-        if job.recipe.clip is not None:
-            torch.nn.utils.clip_grads_with_norm_(self._parameters, job.recipe.clip, norm)
-        self._optimizer.step()
+        with self._watch.updating():
+            if job.recipe.clip is not None:
+                torch.nn.utils.clip_grads_with_norm_(self._parameters, job.recipe.clip, norm)
+            self._optimizer.step()
         if self._average:
             self._average.update(progress.step)
+        self._watch.end(progress.epoch + 1)
         return value, beside
 
     def _found(self) -> list[Tensor]:
@@ -269,7 +276,7 @@ class Trainer:
         self._optimizer.zero_grad()
         total = torch.zeros(2, device=machine.device)
         for piece in sharing.pieces(whole, machine, job.recipe.accumulate, self.progress.parts, mixes):
-            with sharing.together(piece, machine, job.recipe):
+            with sharing.together(piece, machine, job.recipe), self._watch.passing(piece.count):
                 loss = self._loss(batch[piece.start : piece.start + piece.rows + mixes])[:, : piece.count].sum(1)
             torch.autograd.backward(loss.sum() * (1 / whole))
             total[: len(loss)] += loss.detach()
@@ -323,6 +330,7 @@ class Trainer:
         self._saved_at = time.monotonic()
         self._clock.mark("training")
         if self.job.machine.first:
+            self._watch.save(self.disk)  # before the generation whose steps it tells of
             self.disk.save("generation", self._write_generation)
 
     def _write_epochs(self) -> None:
@@ -331,7 +339,7 @@ class Trainer:
         durable.write_csv(self.job.checkpoints.parent / "epochs.csv", list(history[0]), table)
 
     def _write_generation(self) -> None:
-        state = dataclasses.asdict(self.progress) | {"timings": self._clock.seconds}
+        state = dataclasses.asdict(self.progress) | {"timings": self._clock.seconds, "watch": self._watch.every}
         averages = self._average.tensors() if self._average else {}
         partner = self.job.partner
         generation = checkpoint.Generation(
@@ -375,3 +383,4 @@ class Trainer:
             self._average.restore(generation.optimizer)
         self.best = None if generation.best is None else dict(generation.best)
         self._clock.add(self.progress.timings)
+        self._watch.go_on(self.progress.watch, self.progress.step)

@@ -100,6 +100,7 @@ class Job(Plan):
     checkpoints: Path
     save_every: float
     keep_epochs: int
+    watch: bool | int
     workers: int
     partner: nn.Module | None
 
@@ -251,6 +252,7 @@ def job_of(plan: Plan, folder: Path, execution: Execution, listener: Listener) -
         checkpoints=folder / "checkpoints",
         save_every=execution.save_every,
         keep_epochs=execution.keep_epochs,
+        watch=execution.watch,
         workers=workers,
         partner=None if partner is None else machines.channels_last(partner, plan.machine),
     )

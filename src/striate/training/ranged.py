@@ -79,7 +79,7 @@ def range_test(job: Job, listener: Listener) -> Ranged:
     )
     trial = dataclasses.replace(
         job, recipe=recipe, tuning=tuning, machine=dataclasses.replace(job.machine, rank=0, world=1),
-        net=copy.deepcopy(job.net), partner=copy.deepcopy(job.partner),
+        net=copy.deepcopy(job.net), partner=copy.deepcopy(job.partner), watch=False,
     )  # fmt: skip
     trainer = Trainer(trial, listener, Stop())
     trainer.set_out()

@@ -34,7 +34,7 @@ from striate.training.signals import listening
 # Skipped files that are named one by one on the screen.
 SHOWN = 20
 # What is written into a run folder, beside its checkpoints.
-WRITTEN = r"kept|(run|result)\.json|(split|seen|sealed|rates|epochs|predictions)\.csv|report\.html"
+WRITTEN = r"kept|(run|result)\.json|(split|seen|sealed|rates|epochs|watch|predictions)\.csv|report\.html"
 
 
 def start_run(

@@ -15,6 +15,7 @@ from striate.shell.recipes import with_recipe
     "resume": "Go on with this run folder; one that is done and has no report is given it.",
     "runs": "Where run folders are made.",
     "tensorboard": "Write each epoch for TensorBoard into a folder of the run's name in this one.",
+    "watch": "Record what each layer does in every so many-th step; without a number, in as many as cost little.",
     "keep_epochs": "Keep the weights of so many last epochs, for striate ensemble --average weights.",
 })  # fmt: skip
 def train(
@@ -31,6 +32,7 @@ def train(
     tensorboard: Path | None = None,
     canvases: str | None = None,
     keep_epochs: int = 0,
+    watch: bool | int = False,
     json: bool = False,
     command: str = "",
     **recipe: Any,
@@ -55,7 +57,9 @@ def train(
         raise UsageError("--data", "it says where the data of a run that goes on lie now", f"striate train {moved}")
     with Screen(quiet=json) as screen:
         disk = None if canvases is None else parse_bytes(canvases, "--canvases")
-        execution = Execution(runs, workers, memory, save_every, tensorboard, command, not no_cache, disk, keep_epochs)
+        execution = Execution(
+            runs, workers, memory, save_every, tensorboard, command, not no_cache, disk, keep_epochs, watch
+        )
         run = carry_out(data if moved is None else moved, resume, recipe, execution, screen)
     if run is not None:  # of the first of several processes
         print_run(run, json)
