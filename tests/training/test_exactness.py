@@ -13,8 +13,10 @@ import pytest
 
 from small import ONE, SOURCES, TASKS, Notes, data_of, digest, photographs, recipe_for, train
 from striate.base.errors import DataError, Interrupted, RunError
+from striate.data import preprocess
 from striate.runs.run import open_run
 from striate.tasks import registry
+from striate.training import plan
 from striate.training.plan import Execution
 from striate.training.train import resume_run
 
@@ -176,3 +178,24 @@ def test_a_finished_training_is_not_resumed_and_its_test_set_not_opened_again(tm
     with pytest.raises(RunError, match="finished"):
         resume_run(run.folder, Execution(), Notes())
     assert len((tmp_path / "test-openings.jsonl").read_text().splitlines()) == 1
+
+
+def test_a_run_that_began_with_an_older_resizing_goes_on_with_it(tmp_path, monkeypatch):
+    """Its pictures are larger than what the network sees, so that the newer one would give other bits."""
+    data = data_of("folder", tmp_path, "classify")
+    recipe = recipe_for("classify") | {"batch": 4, "size": 8, "model": "resnet20"}
+    newer = train(tmp_path / "new", data=data, **recipe)
+    monkeypatch.setattr(plan, "VERSION", preprocess.TWO_PASSES)
+    whole = train(tmp_path / "a", data=data, **recipe)
+    with pytest.raises(Interrupted):
+        train(tmp_path / "b", data=data, listener=Impatient(4), **recipe)
+    monkeypatch.undo()
+    (folder,) = (path for path in (tmp_path / "b").iterdir() if path.is_dir())
+    resumed = resume_run(folder, Execution(), Notes())
+    assert (digest(resumed), rows(resumed)) == (digest(whole), rows(whole))
+    assert digest(resumed) != digest(newer)
+    assert (resumed.preprocess.version, newer.preprocess.version) == (preprocess.TWO_PASSES, preprocess.VERSION)
+    assert not resumed.warnings
+    assert resumed.predict([next(Path(data).rglob("*.png"))])[0].as_dict() == (
+        whole.predict([next(Path(data).rglob("*.png"))])[0].as_dict()
+    )

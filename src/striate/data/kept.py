@@ -19,7 +19,7 @@ from typing import Any, final
 import numpy as np
 
 from striate.base.units import readable_bytes
-from striate.data import picture
+from striate.data import picture, shrink
 from striate.data import preprocess as preprocessing
 from striate.data.cache import written_by
 from striate.data.picture import decode
@@ -119,7 +119,11 @@ class Shelf:
 
     def kept(self, units: Units, preprocess: Preprocess) -> Kept | None:
         """Where their canvases are kept, as many as fit; None where none is."""
-        if self._folder is None or not (code := written_by(picture, preprocessing)) or preprocess.views != "one":
+        if (
+            self._folder is None
+            or not (code := written_by(picture, preprocessing, shrink))
+            or preprocess.views != "one"
+        ):
             return None
         path = self._folder / f"{_name(units, preprocess, code)}{_SUFFIX}"
         if path not in self._own:

@@ -16,13 +16,15 @@ from striate.base.declared import read
 from striate.base.options import Range
 from striate.base.units import sides
 from striate.data.picture import decode, layers
-from striate.data.picture.canvas import Resize, canvas_of, cut, laid_of, planes, ten_crops, tiles
+from striate.data.picture.canvas import Resize, Shrink, canvas_of, cut, laid_of, planes, ten_crops, tiles
 from striate.data.picture.laid import Array, Laid, Pixels
 from striate.data.picture.levels import WHITE
 from striate.data.picture.pixels import PIXELS
+from striate.data.shrink import shrunk
 
-# How pictures are resized. 1: in one call of Pillow, whose order of passes changed in its version 13; 2: in two.
-VERSION = 2
+# How pictures are resized. 1: in one call of Pillow, whose order of passes changed in its version 13; 2: in two;
+# 3: whole ones are made smaller by `shrunk`.
+TWO_PASSES, VERSION = 2, 3
 # ITU-R BT.601 luma, as Pillow and JPEG weigh colours.
 LUMA = (0.299, 0.587, 0.114)
 Views = Literal["one", "ten"]
@@ -81,7 +83,7 @@ class Preprocess:
             own = planes(pixels, self.channels)
             every = self.laid(*own.shape[1:])
             return [(self.canvas(own, laid), laid) for laid in (every if tile is None else [every[tile]])]
-        canvas, laid = canvas_of(pixels, self.channels, self.frame, self.resize)
+        canvas, laid = canvas_of(pixels, self.channels, self.frame, self.resize, self._shrink)
         return ten_crops(canvas, laid, self.size) if self.views == "ten" else [(canvas, laid)]
 
     def laid(self, height: int, width: int) -> list[Laid]:
@@ -102,10 +104,14 @@ class Preprocess:
             return cut(picture, laid)
         pixels, size = picture.transpose(1, 2, 0), self.answered
         if picture.dtype.kind == "u":
-            inner, _ = canvas_of(pixels, len(picture), size, self.resize)
+            inner, _ = canvas_of(pixels, len(picture), size, self.resize, self._shrink)
         else:
             inner = laid_of(*laid.picture, size, self.resize).forward(pixels, "field", 0.5).transpose(2, 0, 1)
         return cut(inner, Laid(size, laid.canvas, (1.0, 1.0), (self.context, self.context)))
+
+    @property
+    def _shrink(self) -> Shrink | None:
+        return shrunk if self.version > TWO_PASSES else None
 
     @property
     def answered(self) -> tuple[int, int]:

@@ -118,7 +118,7 @@ class Run:
         then, notes = self.facts["versions"]["decoder"], [*self.facts.get("earlier", []), *self._chosen[1]]
         if then != decode.DECODER:
             notes.append(f"trained with {then}, this is {decode.DECODER}: pixels may differ slightly")
-        if self.preprocess.version < preprocess.VERSION and not then.startswith("pillow 12."):
+        if self.preprocess.version < preprocess.TWO_PASSES and not then.startswith("pillow 12."):
             notes.append(
                 "trained when pictures were resized in an order of Pillow's choice; now they are resized across and "
                 "then down: some pixels of tall pictures may differ by one level"

@@ -9,7 +9,7 @@ import numpy as np
 
 from striate.base.declared import read
 from striate.base.errors import RunError
-from striate.data import picture, preprocess, splits
+from striate.data import picture, preprocess, shrink, splits
 from striate.data.cache import Known, Say, written_by
 from striate.data.feed import Feed, Progress, cut_batches, watched
 from striate.data.picture import decode
@@ -43,7 +43,7 @@ def colours(
     """Looked up in the cache `folder`, or measured on the canvases that `feed` gives."""
     chosen = sample_of(units, learning)
     contents = splits.digest(units.samples, np.unique(units.of[chosen]))
-    code = written_by(picture, preprocess)
+    code = written_by(picture, preprocess, shrink)
     of = [contents, len(chosen), canvas.as_dict(), decode.DECODER, code]
     by_content = units.samples.split_by == "content"  # else the key would not tell what is in the files
     known = Known(folder if code and by_content else None, "colours", of, say)

@@ -27,7 +27,7 @@ from striate.data.kept import Shelf
 from striate.data.load import Data, have_masks, read_samples, reading_workers
 from striate.data.near import clusters
 from striate.data.picture.levels import WHITE
-from striate.data.preprocess import Preprocess
+from striate.data.preprocess import TWO_PASSES, VERSION, Preprocess
 from striate.data.samples import Samples
 from striate.data.scan import sized
 from striate.data.sources.address import in_full
@@ -143,9 +143,12 @@ def plan_of(
         chosen, by = before.facts.get("chosen", {}), before.facts.get("groups", {}).get("by", "")
     recipe, entry, options = fitted.recipe, fitted.entry, fitted.options
     task = task_of(recipe, samples.targets.classes)
-    white = samples.white(split.train) if before is None else before.preprocess.white
+    white, version = samples.white(split.train), VERSION
+    if before is not None:
+        white, version = before.preprocess.white, max(before.preprocess.version, TWO_PASSES)
     samples = _with_white(samples, split, white)
-    blank = dataclasses.replace(canvases.blank(recipe, entry, options, task, samples, fitted.lost), white=white)
+    blank = canvases.blank(recipe, entry, options, task, samples, fitted.lost)
+    blank = dataclasses.replace(blank, white=white, version=version)
     plan = Plan(
         recipe=dataclasses.replace(recipe, size=blank.size, context=blank.context or None),
         data=samples.name if samples.source in ("builtin", "arrays", "hub") else in_full(recipe.data),

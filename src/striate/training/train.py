@@ -14,7 +14,7 @@ from striate.base.errors import MachineError, RunError, StriateError
 from striate.base.paths import path_of
 from striate.base.units import by
 from striate.base.words import many
-from striate.data import preprocess, splits
+from striate.data import splits
 from striate.data.load import Data
 from striate.data.sources.address import in_full
 from striate.runs import checkpoint, lock, run, subsets
@@ -25,7 +25,7 @@ from striate.training.board import Board
 from striate.training.disk import Disk
 from striate.training.finish import finish
 from striate.training.loop import fit
-from striate.training.machine import Clock, Machine
+from striate.training.machine import Clock
 from striate.training.plan import Execution, Job, Listener, Plan, facts_of, job_of, new_folder, plan_of, refuse_inside
 from striate.training.ranged import with_rate
 from striate.training.recipe import Recipe, recipe_of
@@ -87,7 +87,7 @@ def resume_run(folder: Path, execution: Execution, listener: Listener, data: Dat
         named = dataclasses.replace(recipe, data=moved or before.facts["data"]["path"])
         held = None if moved else data
         plan = dataclasses.replace(plan_of(named, execution, listener, held, before), recipe=recipe)
-        changed = _versions_changed(before, plan.machine)
+        changed = _versions_changed(before, plan)
         earlier = list(before.facts.get("earlier", []))
         if changed:
             earlier.append(f"not bit-exact with the earlier part: {changed}")
@@ -189,7 +189,7 @@ def _introduce(job: Job, folder: Path, listener: Listener) -> None:
         listener.say(note)
 
 
-def _versions_changed(before: Run, machine: Machine) -> str:
-    now = {**machines.versions(machine), "resizing": preprocess.VERSION}
+def _versions_changed(before: Run, plan: Plan) -> str:
+    now = {**machines.versions(plan.machine), "resizing": plan.blank.version}
     then = {**before.facts["versions"], "resizing": before.preprocess.version}
     return ", ".join(f"{name} was {was}, is {now.get(name)}" for name, was in then.items() if was != now.get(name))

@@ -1,40 +1,54 @@
 """From pixels to the canvas that a network sees: resized to it, or cut in tiles."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
-from PIL import Image
 
 from striate.base.units import Size, sides
 from striate.data.picture import four
 from striate.data.picture.laid import Array, Laid, Pixels, resized
 
 Resize = Literal["squash", "crop", "letterbox", "tiles"]
+# Pixels, uint8 (h, w, 1 or 3), and a height and a width, no larger -> these pixels of that size.
+Shrink = Callable[[Pixels, int, int], Pixels]
 LETTERBOX = 128
 
 
-def canvas_of(pixels: Pixels, channels: int, size: Size, how: Resize) -> tuple[Pixels, Laid]:
+def canvas_of(
+    pixels: Pixels, channels: int, size: Size, how: Resize, shrink: Shrink | None = None
+) -> tuple[Pixels, Laid]:
     """uint8 (height, width, 1 or 3) -> uint8 (channels, *sides(size)), and how it lies there.
 
     Colour is weighed to grey by ITU-R BT.601, grey is repeated for colour. Enlarging never rings as cubic filters do.
+    `shrink`: how a whole picture is made smaller; by Pillow where it is None, as whatever is enlarged or cut.
     """
     laid = laid_of(pixels.shape[0], pixels.shape[1], size, how)
     if _layered(pixels, channels):
         middle = 0 if how != "letterbox" else LETTERBOX * (257 if pixels.dtype == np.uint16 else 1)
         field = laid.forward(pixels.astype(np.float32), "field", middle)
         return np.rint(field).astype(pixels.dtype).transpose(2, 0, 1).copy(), laid
-    image, (height, width) = _image(pixels, channels), laid.canvas
-    if how == "letterbox":
-        inner = (round(image.width * laid.scale[1]), round(image.height * laid.scale[0]))
-        blank = Image.new(image.mode, (width, height), (LETTERBOX,) * len(image.getbands()))
-        shrunk = resized(image, *inner, (0, 0, image.width, image.height))
-        blank.paste(shrunk, (int(laid.offset[1]), int(laid.offset[0])))
-        image = blank
-    else:
-        tall, wide = _cropped(image.height, image.width, laid.canvas) if how == "crop" else image.size[::-1]
+    pixels, (height, width) = _of_channels(pixels, channels), laid.canvas
+    if how == "crop":
+        image, (tall, wide) = four.image_of(pixels), _cropped(*laid.picture, laid.canvas)
         left, top = (image.width - wide) / 2, (image.height - tall) / 2
-        image = resized(image, width, height, (left, top, image.width - left, image.height - top))
-    return _planes(image, channels), laid
+        pixels = four.pixels_of(resized(image, width, height, (left, top, image.width - left, image.height - top)))
+    elif how == "letterbox":
+        tall, wide = (round(own * by) for own, by in zip(pixels.shape, laid.scale, strict=False))
+        top, left = map(int, laid.offset)
+        inner, pixels = pixels, np.full((height, width, pixels.shape[2]), LETTERBOX, np.uint8)
+        pixels[top : top + tall, left : left + wide] = _whole(inner, tall, wide, shrink)
+    else:
+        pixels = _whole(pixels, height, width, shrink)
+    return _planes(pixels, channels), laid
+
+
+def _whole(pixels: Pixels, height: int, width: int, shrink: Shrink | None) -> Pixels:
+    """All of a picture at another size."""
+    if shrink and height <= pixels.shape[0] and width <= pixels.shape[1]:
+        return shrink(pixels, height, width)
+    image = four.image_of(pixels)
+    return four.pixels_of(resized(image, width, height, (0, 0, image.width, image.height)))
 
 
 def laid_of(height: int, width: int, size: Size, how: Resize) -> Laid:
@@ -64,7 +78,7 @@ def planes(pixels: Pixels, channels: int) -> Pixels:
     """uint8 (height, width, 1 or 3) -> uint8 (channels, height, width): the picture at its own size."""
     if _layered(pixels, channels):
         return np.array(np.broadcast_to(pixels.transpose(2, 0, 1), (channels, *pixels.shape[:2])))
-    return _planes(_image(pixels, channels), channels)
+    return _planes(_of_channels(pixels, channels), channels)
 
 
 def _layered(pixels: Array, channels: int) -> bool:
@@ -72,13 +86,13 @@ def _layered(pixels: Array, channels: int) -> bool:
     return channels not in (1, 3) or pixels.dtype != np.uint8
 
 
-def _image(pixels: Pixels, channels: int) -> Image.Image:
-    image = four.image_of(pixels)
-    return image.convert("L") if channels == 1 else image
+def _of_channels(pixels: Pixels, channels: int) -> Pixels:
+    """In grey where one channel is wanted."""
+    return four.pixels_of(four.image_of(pixels).convert("L")) if channels < pixels.shape[2] else pixels
 
 
-def _planes(image: Image.Image, channels: int) -> Pixels:
-    values = four.pixels_of(image).transpose(2, 0, 1)
+def _planes(pixels: Pixels, channels: int) -> Pixels:
+    values = pixels.transpose(2, 0, 1)
     return np.array(np.broadcast_to(values, (channels, *values.shape[1:])), order="C")
 
 

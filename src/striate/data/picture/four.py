@@ -19,10 +19,21 @@ def image_of(pixels: Pixels) -> Image.Image:
     height, width, channels = pixels.shape
     if channels == 1:
         return Image.fromarray(pixels[:, :, 0])
-    held = pixels.base if pixels.strides == (4 * width, 4, 1) else None
+    held = held_by(pixels)
+    return (
+        Image.fromarray(pixels)
+        if held is pixels
+        else Image.frombuffer("RGBX", (width, height), held, "raw", "RGBX", 0, 1)
+    )
+
+
+def held_by(pixels: Pixels) -> Pixels:
+    """Of pixels in four bytes each all four, uint8 (h, w, 4), on the same memory; others as they are."""
+    height, width, channels = pixels.shape
+    held = pixels.base if channels == 3 and pixels.strides == (4 * width, 4, 1) else None
     if isinstance(held, np.ndarray) and held.nbytes == 4 * height * width and _start(held) == _start(pixels):
-        return Image.frombuffer("RGBX", (width, height), held, "raw", "RGBX", 0, 1)
-    return Image.fromarray(pixels)
+        return held.reshape(height, width, 4)
+    return pixels
 
 
 def _start(array: Pixels) -> int:
