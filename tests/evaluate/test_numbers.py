@@ -226,6 +226,9 @@ def test_of_no_skewness_it_is_students_and_of_no_spread_the_value() -> None:
     assert intervals.skewed(np.full(9, 0.3)) == pytest.approx((0.3, 0.3, 0.3))
     assert intervals.skewed(np.array([2.0])) == (2, 2, 2)
     assert np.isnan(intervals.skewed(np.empty(0))).all()
+    few = np.array([0.1, 0.2, 0.1, 0.4, 0.3, 8.0])
+    assert intervals.skewed(few)[1] == 0, "a mean of losses is not below 0"
+    assert intervals.skewed(few - 1)[1] < -1 + 0.01
 
 
 @pytest.mark.parametrize(("n", "least"), [(60, 0.90), (359, 0.92)])

@@ -63,7 +63,8 @@ def skewed(values: Values) -> Found:
         return 3 / skewness * (math.cbrt(1 + skewness * (far - skewness / (6 * n))) - 1)
 
     ends = [value - deviation * moved(float(t.ppf(share, n - 1))) for share in (0.975, 0.025)]
-    return value, min(ends[0], value), max(ends[1], value)
+    least = 0.0 if values.min() >= 0 else -math.inf  # a mean of such is never below, however few there are
+    return value, max(least, min(ends[0], value)), max(ends[1], value)
 
 
 def area(scores: Values, positive: Truths) -> Found:
