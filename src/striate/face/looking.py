@@ -26,6 +26,8 @@ def explain(
     label: str | None = None,
     layer: str | None = None,
     feature: int | None = None,
+    checks: bool = False,
+    box: bool = False,
     weights: str | os.PathLike[str] | None = None,
     max_pixels: int = PIXELS,
     keep: bool | str = False,
@@ -40,16 +42,25 @@ def explain(
     `method`: "deconvnet", "cam", "grad-cam", "guided", "integrated", "smooth", "occlusion", a list of them, or "all";
     CAM or, where that does not serve, Grad-CAM when None. `label`: the class that is explained, the answered one when
     None. `layer`: of Grad-CAM or a deconvnet; `feature`: the deconvnet's map, from 0. A UsageError, with the reason,
-    for a network that a method does not serve. `keep`: the pictures also in the run's folder, for its page; a text is
-    what that page says was typed. No sealed picture is kept until the test set has a result.
+    for a network that a method does not serve. `checks`: of each map whether it is to be trusted, which takes some
+    hundred passes more; `box`: that of a CAM or Grad-CAM is drawn into its picture. `keep`: the pictures also in the
+    run's folder, for its page; a text is what that page says was typed. No sealed picture is kept until the test set
+    has a result.
     """
     from striate.base import devices
     from striate.inside.explained import question
     from striate.predictor import Predictor
     from striate.runs import explaining
 
-    asked = question(method, label, layer, feature)
-    keywords = {"method": method, "label": label, "layer": layer, "feature": feature}
+    asked = question(method, label, layer, feature, checks=checks, box=box)
+    keywords = {
+        "method": method,
+        "label": label,
+        "layer": layer,
+        "feature": feature,
+        "checks": checks or None,
+        "box": box or None,
+    }
     kept = kept_as(keep, call("explain", [written(network), "pictures"], keywords))
     place = devices.named(device)
     if isinstance(network, str) and not _is_run(network):

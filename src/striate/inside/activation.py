@@ -74,7 +74,7 @@ def cam(net: nn.Module, picture: Tensor, label: int) -> tuple[Tensor, str]:
     UsageError where it is of none.
     """
     with answering(net), torch.no_grad():
-        found = calls(net, picture)
+        found = [call for call in calls(net, picture) if not isinstance(call.module, nn.Identity)]
         output = net(picture)
     last = found[-1] if found else None
     linear = last.module if last is not None and isinstance(last.module, nn.Linear) else None

@@ -18,11 +18,11 @@ PARTS = 6
 AT_ONCE = 16
 
 
-def integrated(net: nn.Module, picture: Tensor, score: Score) -> tuple[Tensor, float]:
+def integrated(net: nn.Module, picture: Tensor, score: Score, *, most: int = MOST_STEPS) -> tuple[Tensor, float]:
     """Integrated gradients, Sundararajan et al. 2017, from a picture of the mean colour: (1, channels, height, width).
 
     And how complete they are: the distance of their sum from the difference of the two scores, as a share of it. Steps
-    are doubled, from 32 to at most 512, until that is 1 % or less.
+    are doubled, from 32 to at most `most`, until that is 1 % or less.
     """
     method = captum().IntegratedGradients(lambda pictures: score(net(pictures)))
     with answering(net):
@@ -36,7 +36,7 @@ def integrated(net: nn.Module, picture: Tensor, score: Score) -> tuple[Tensor, f
             )  # fmt: skip
             between = float(values.sum() - left)
             apart = abs(float(left)) / max(abs(between), 1e-12)
-            if apart <= COMPLETE or steps >= MOST_STEPS:
+            if apart <= COMPLETE or steps >= most:
                 return values.detach(), apart
             steps *= 2
 

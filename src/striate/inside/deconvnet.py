@@ -46,13 +46,14 @@ def deconvnet(
     *,
     layer: str | None = None,
     feature: int | None = None,
-    of: Literal["cell", "map"] = "cell",
+    of: Literal["cell", "map"] | tuple[int, int] = "cell",
 ) -> Projection:
     """The projection of one feature map of `layer` for a picture (1, channels, height, width).
 
     - `layer`: a module's name; the last rectifier or max pool that can be projected when None.
     - `feature`: the number of a map from 0; the one with the highest activation when None.
-    - `of`: "cell" projects its highest activation alone, as for Figure 2 of the paper; "map" all of it.
+    - `of`: "cell" projects its highest activation alone, as for Figure 2 of the paper; "map" all of it; a (row, column)
+      what would come back of a 1 at that cell, whatever is active there.
 
     The path from the picture to the layer has to be a chain of convolutions, linear layers, norms of batches, average
     and max pools, and nn.ReLU. Where windows of a max pool overlap, what comes back to one place is added. The paper
@@ -92,23 +93,21 @@ def _refuse(call: Call) -> None:
         raise UsageError("layer", cause, "a layer before it, or grad-cam")
 
 
-def _projected(way: list[Call], feature: int | None, of: Literal["cell", "map"]) -> Projection:
+def _projected(way: list[Call], feature: int | None, of: Literal["cell", "map"] | tuple[int, int]) -> Projection:
     maps = way[-1].value
     highest = maps[0].flatten(1).amax(1)
     chosen = int(highest.argmax()) if feature is None else feature
     if not 0 <= chosen < len(highest):
         raise UsageError("feature", f"{way[-1].name} has maps 0 to {len(highest) - 1}, and no {chosen}", "one of them")
-    row, column = divmod(int(maps[0, chosen].argmax()), maps.shape[3])
+    cell = divmod(int(maps[0, chosen].argmax()), maps.shape[3]) if isinstance(of, str) else of
     signal = torch.zeros_like(maps)
     if of == "map":
         signal[0, chosen] = maps[0, chosen]
     else:
-        signal[0, chosen, row, column] = maps[0, chosen, row, column]
+        signal[0, chosen, *cell] = maps[0, chosen, *cell] if of == "cell" else 1
     for call in reversed(way):
         signal = _back(call, signal)
-    return Projection(
-        way[-1].name, chosen, (row, column) if of == "cell" else None, float(highest[chosen]), signal[0].detach()
-    )
+    return Projection(way[-1].name, chosen, None if of == "map" else cell, float(highest[chosen]), signal[0].detach())
 
 
 def _back(call: Call, signal: Tensor) -> Tensor:

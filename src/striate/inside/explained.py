@@ -2,26 +2,31 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, final
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from striate.base.errors import MachineError, UsageError, escaped, near
 from striate.base.words import many
-from striate.data.picture.laid import Array, Pixels
+from striate.data.picture.laid import Array, Laid, Pixels
 from striate.data.picture.layers import visible
 from striate.data.picture.pixels import PIXELS
 from striate.inside import activation, attribution, gradient
+from striate.inside.box import Box, box_of
+from striate.inside.checks import Checks, checked
 from striate.inside.deconvnet import deconvnet
 from striate.inside.target import Target, target_of
 from striate.predictor import Member, Predictor
 from striate.tasks.task import of_pictures
 
+# Maps of places, of which a box can be made.
+MAPS = ("cam", "grad-cam")
 METHODS = ("deconvnet", "cam", "grad-cam", "guided", "integrated", "smooth", "occlusion")
 # Of the shorter side of what is drawn; and the part of the strongest pixels that are all drawn alike.
 LEAST, STRONGEST = 256, 0.995
@@ -34,7 +39,8 @@ class Explained:
     (channels, height, width); None where `status`, "ok" elsewhere, says why there are none.
 
     `of` is what is explained, `layer` whose maps were looked at, "" where none was; `canvas` is uint8 (height, width, 1
-    or 3).
+    or 3) and `laid` says where the picture lies on it. `checks` are there where they were asked for; `boxed` draws the
+    box into `picture`.
     """
 
     file: str
@@ -45,6 +51,9 @@ class Explained:
     values: Array | None = None
     canvas: Pixels | None = None
     notes: tuple[str, ...] = ()
+    laid: Laid | None = None
+    checks: Checks | None = None
+    boxed: bool = False
 
     def __repr__(self) -> str:
         told = self.status if self.values is None else f"{self.of}{f' at {self.layer}' if self.layer else ''}"
@@ -57,10 +66,18 @@ class Explained:
         if self.values is None or self.canvas is None:
             return None
         if self.values.ndim == 2:
-            return _enlarged(_over(self.values, self.canvas))
+            drawn = _enlarged(_over(self.values, self.canvas))
+            return _outlined(drawn, self.box, self.laid) if self.boxed and self.box and self.laid else drawn
         if self.method in ("deconvnet", "guided"):
             return _enlarged(_around_grey(self.values))
-        return _enlarged(_heat(_shares(np.abs(self.values.sum(0)))))
+        return _enlarged(_heat(_shares(strength(self.values))))
+
+    @property
+    def box(self) -> Box | None:
+        """Of a map by CAM or Grad-CAM, (left, top, right, bottom) in pixels of the picture: see `box_of`."""
+        if self.values is None or self.laid is None or self.method not in MAPS:
+            return None
+        return box_of(self.values, self.laid)
 
     @property
     def seen(self) -> Pixels | None:
@@ -79,13 +96,23 @@ class Question:
     feature: int | None = None
     every: bool = False
     """What does not serve is told instead of refused."""
+    checks: bool = False
+    box: bool = False
 
 
-def question(method: str | Sequence[str] | None, label: str | None, layer: str | None, feature: int | None) -> Question:
+def question(
+    method: str | Sequence[str] | None,
+    label: str | None,
+    layer: str | None,
+    feature: int | None,
+    *,
+    checks: bool = False,
+    box: bool = False,
+) -> Question:
     """Checked; "all" is every method."""
     asked = (method,) if isinstance(method, str) else tuple(method or ())
     if asked == ("all",):
-        return Question(METHODS, label, layer, feature, every=True)
+        return Question(METHODS, label, layer, feature, every=True, checks=checks, box=box)
     for each in asked:
         if each not in METHODS:
             raise UsageError("method", f"{each!r} is none", near(each, METHODS, f"one of {', '.join(METHODS)}, or all"))
@@ -93,7 +120,9 @@ def question(method: str | Sequence[str] | None, label: str | None, layer: str |
         raise UsageError("feature", "it is of a deconvnet's feature map", 'method="deconvnet", or leaving it out')
     if layer is not None and asked and not {"deconvnet", "grad-cam"} & set(asked):
         raise UsageError("layer", f"{' and '.join(asked)} looks at none that is chosen", "grad-cam or deconvnet")
-    return Question(tuple(dict.fromkeys(asked)), label, layer, feature)
+    if box and asked and not set(MAPS) & set(asked):
+        raise UsageError("box", f"{' and '.join(asked)} makes no map that a box is read from", "cam or grad-cam")
+    return Question(tuple(dict.fromkeys(asked)), label, layer, feature, checks=checks, box=box)
 
 
 def tried(predictor: Predictor, asked: Question) -> None:
@@ -105,7 +134,7 @@ def tried(predictor: Predictor, asked: Question) -> None:
     quick = tuple(each for each in asked.methods if each not in ("integrated", "smooth", "occlusion"))
     if quick or not asked.methods:
         grey = np.full((*(way.answered if way.whole else way.frame), 1), 128, np.uint8)
-        explained(predictor, grey, "a grey picture", dataclasses.replace(asked, methods=quick), PIXELS)
+        explained(predictor, grey, "a grey picture", dataclasses.replace(asked, methods=quick, checks=False), PIXELS)
     else:
         target_of(predictor, member, torch.zeros(1, way.channels, *way.sides), asked.label)
 
@@ -130,7 +159,7 @@ def explained(predictor: Predictor, picture: Any, name: str, asked: Question, ma
     found = []
     for method in asked.methods or _usual(member):
         try:
-            values, layer, of, notes = _by(method, member, predictor.given(member, canvas), target, asked)
+            made = _by(method, member, predictor.given(member, canvas), target, asked)
         except (UsageError, MachineError) as error:
             if asked.every:
                 found.append(Explained(name, method, error.cause, target.told, canvas=shown))
@@ -138,9 +167,13 @@ def explained(predictor: Predictor, picture: Any, name: str, asked: Question, ma
             if not asked.methods and method == "cam":
                 continue
             raise
+        values, notes = _on(made.values, canvas), made.notes
         if not values.any():
             notes = (*notes, f"{method} is 0 everywhere: nothing speaks for what is explained")
-        found.append(Explained(name, method, "ok", of, layer, _on(values, canvas), shown, notes))
+        checks = _checks(made, member, predictor.given(member, canvas), target, canvas) if asked.checks else None
+        found.append(
+            Explained(name, method, "ok", made.of, made.layer, values, shown, notes, looks[0][1], checks, asked.box)
+        )
         if not asked.methods:
             break
     return found
@@ -150,30 +183,61 @@ def _usual(member: Member) -> tuple[str, ...]:
     return ("grad-cam",) if of_pictures(member.task) else ("cam", "grad-cam")
 
 
-def _by(
-    method: str, member: Member, given: Tensor, target: Target, asked: Question
-) -> tuple[Tensor, str, str, tuple[str, ...]]:
-    """Values, the layer, what is explained, and what is to be said."""
-    net, score, layer = member.network, target.score, ""
+@final
+@dataclass(frozen=True, eq=False)
+class _Made:
+    """`again` is the same question to another network; `until` the last layer that it goes through, "" for all."""
+
+    values: Tensor
+    layer: str
+    of: str
+    again: Callable[[nn.Module], Tensor]
+    until: str = ""
     notes: tuple[str, ...] = ()
+
+
+def _by(method: str, member: Member, given: Tensor, target: Target, asked: Question) -> _Made:
+    net, score = member.network, target.score
     if method == "deconvnet":
-        made = deconvnet(net, given, layer=asked.layer, feature=asked.feature)
-        return made.values, made.layer, f"map {made.feature}, {made.activation:.4g} at its highest", ()
-    if method == "cam":
-        if target.label is None:
+        seen = deconvnet(net, given, layer=asked.layer, feature=asked.feature)
+        told = f"map {seen.feature}, {seen.activation:.4g} at its highest"
+
+        def again(other: nn.Module) -> Tensor:  # of the same cell: another one lies elsewhere whatever the weights
+            return deconvnet(other, given, layer=seen.layer, feature=seen.feature, of=seen.cell or "map").values
+
+        return _Made(seen.values, seen.layer, told, again, seen.layer)
+    if method in MAPS:
+        if method == "grad-cam":
+            coarsest = of_pictures(member.task)
+            values, layer = activation.grad_cam(net, given, score, layer=asked.layer, coarsest=coarsest)
+        elif target.label is None:
             raise UsageError("cam", f"the task {member.task.name} answers no class of a whole picture", "grad-cam")
-        values, layer = activation.cam(net, given, target.label)
-    elif method == "grad-cam":
-        coarsest = of_pictures(member.task)
-        values, layer = activation.grad_cam(net, given, score, layer=asked.layer, coarsest=coarsest)
-    elif method == "integrated":
+        else:
+            values, layer = activation.cam(net, given, target.label)
+        # of a CAM too: what is positive of both is the same where both serve
+        return _Made(values, layer, target.told, lambda other: activation.grad_cam(other, given, score, layer=layer)[0])
+    if method == "integrated":
         values, left = attribution.integrated(net, given, score)
-        if left > attribution.COMPLETE:
-            notes = (f"integrated gradients are {left:.0%} from complete after {attribution.MOST_STEPS} steps",)
-    else:
-        by = {"guided": gradient.guided, "smooth": gradient.smooth, "occlusion": attribution.occlusion}
-        values = by[method](net, given, score)
-    return values, layer, target.told, notes
+        notes = (f"integrated gradients are {left:.0%} from complete after {attribution.MOST_STEPS} steps",)
+        rough = partial(attribution.integrated, picture=given, score=score, most=attribution.STEPS)
+        return _Made(
+            values, "", target.told, lambda other: rough(other)[0], notes=notes if left > attribution.COMPLETE else ()
+        )
+    of = {"guided": gradient.guided, "smooth": gradient.smooth, "occlusion": attribution.occlusion}[method]
+    return _Made(of(net, given, score), "", target.told, partial(of, picture=given, score=score))
+
+
+def _checks(made: _Made, member: Member, given: Tensor, target: Target, canvas: Tensor) -> Checks:
+    def again(other: nn.Module) -> Array:
+        return strength(_on(made.again(other), canvas))
+
+    own = strength(_on(made.values, canvas))
+    return checked(member.network, given, own, again, made.until, target.share)
+
+
+def strength(values: Array) -> Array:
+    """Of each place, (height, width): a map's own, and how strong a pixel's channels are together."""
+    return values if values.ndim == 2 else np.abs(values.sum(0))
 
 
 def _on(values: Tensor, canvas: Tensor) -> Array:
@@ -222,3 +286,17 @@ def _enlarged(pixels: Pixels) -> Pixels:
     """A small picture with each pixel as a square."""
     times = math.ceil(LEAST / min(pixels.shape[:2]))
     return pixels.repeat(times, 0).repeat(times, 1) if min(pixels.shape[:2]) < LEAST else pixels
+
+
+def _outlined(drawn: Pixels, box: Box, laid: Laid) -> Pixels:
+    """With the outline of a box of the picture: white, and black beside it, so that it is seen everywhere."""
+    from PIL import Image, ImageDraw
+
+    (corners,) = laid.forward(np.array([box]), "boxes") * (drawn.shape[0] / laid.canvas[0])
+    left, top, right, bottom = np.rint(corners).astype(int).tolist()
+    image = Image.fromarray(drawn)
+    for away, colour in ((0, "white"), (1, "black")):
+        within = (left + away, top + away, max(left, right - 1) - away, max(top, bottom - 1) - away)
+        if within[0] <= within[2] and within[1] <= within[3]:
+            ImageDraw.Draw(image).rectangle(within, outline=colour)
+    return np.asarray(image)

@@ -17,11 +17,15 @@ from striate.tasks.task import LabelTask, Task, of_pictures
 @final
 @dataclass(frozen=True)
 class Target:
-    """`told` says what is explained; `label` is the place of the class, None where it is no class of whole pictures."""
+    """`told` says what is explained; `label` is the place of the class, None where it is none of whole pictures.
+
+    `share` is the probability of what is explained, for masks its mean over the canvas; None without classes.
+    """
 
     score: Score
     told: str
     label: int | None = None
+    share: Score | None = None
 
 
 def target_of(predictor: Predictor, member: Member, canvas: Tensor, label: str | None) -> Target:
@@ -53,9 +57,13 @@ def target_of(predictor: Predictor, member: Member, canvas: Tensor, label: str |
         chosen = most if label is None else classes.index(label)
         share = float(pixels[chosen] / pixels.sum())
         return Target(
-            lambda made: inside(made, way)[:, chosen].flatten(1).mean(1), f"{classes[chosen]}, {share:.1%} of pixels"
+            lambda made: inside(made, way)[:, chosen].flatten(1).mean(1),
+            f"{classes[chosen]}, {share:.1%} of pixels",
+            share=lambda made: inside(made, way).softmax(1)[:, chosen].flatten(1).mean(1),
         )
     chosen = int(outputs[0].argmax()) if label is None else classes.index(label)
     listed = cast(LabelTask, task.listing(len(classes))).answers(outputs.numpy())[0].as_dict()["top"]
     share = next(each["probability"] for each in listed if each["label"] == classes[chosen])
-    return Target(lambda made: made[:, chosen], f"{classes[chosen]} {share:.1%}", chosen)
+    return Target(
+        lambda made: made[:, chosen], f"{classes[chosen]} {share:.1%}", chosen, lambda made: made.softmax(1)[:, chosen]
+    )

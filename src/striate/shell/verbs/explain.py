@@ -27,6 +27,8 @@ def explain(
     label: str | None = None,
     layer: str | None = None,
     feature: int | None = None,
+    checks: Annotated[bool, Parameter(negative="")] = False,
+    box: Annotated[bool, Parameter(negative="")] = False,
     weights: str | None = None,
     out: Path = Path("explained"),
     format: Literal["png", "svg"] = "png",
@@ -55,6 +57,10 @@ def explain(
         The layer that grad-cam or a deconvnet looks at, by its name in the network.
     feature
         The number of the deconvnet's feature map, from 0: the strongest when left out.
+    checks
+        Whether each map is to be trusted: some hundred passes more.
+    box
+        Draw and tell the box that a cam or grad-cam map makes, in pixels of the picture.
     weights
         Of a network of the catalogue: imagenet, a publisher's name, or a file.
     out
@@ -74,7 +80,8 @@ def explain(
         answered.free(out, force)
         found = striate.explain(
             network, list(pictures), method=method[0] if method == ("all",) else method, label=label, layer=layer,
-            feature=feature, weights=weights, max_pixels=max_pixels, keep=keep and command, device=device,
+            feature=feature, checks=checks, box=box, weights=weights, max_pixels=max_pixels, keep=keep and command,
+            device=device,
             progress=lambda done, total: screen.progress("pictures", done, total),
         )  # fmt: skip
     notes = [note for each in found for note in each.notes]
@@ -83,18 +90,31 @@ def explain(
     if not any(each.values is not None for each in found):
         raise DataError(found[0].file, found[0].status, "JPEG, PNG or other pictures, or another method")
     written = _write(found, out, force, network, format)
+    from striate.report.explained import advantages, corners
+
+    gains = advantages(found)
     if json:
         told = [
             {"file": each.file, "method": each.method, "status": each.status, "of": each.of, "layer": each.layer,
-             "written": file} for each, file in zip(found, written, strict=True)
+             "box": each.box if box else None, "checks": each.checks and each.checks.as_dict(), "written": file}
+            for each, file in zip(found, written, strict=True)
         ]  # fmt: skip
-        print_json({"network": network, "explained": told, "page": str(out / PAGE), "notes": notes})
+        print_json(
+            {"network": network, "explained": told, "over_pictures": gains, "page": str(out / PAGE), "notes": notes}
+        )
         return
     rows = [
-        (each.file, each.method, each.of, each.layer, file or each.status)
+        (each.file, each.method, each.of, each.layer, *([corners(each.box)] if box else []), file or each.status)
         for each, file in zip(found, written, strict=True)
     ]
-    print_table(("file", "method", "of", "layer", "written"), rows)
+    print_table(("file", "method", "of", "layer", *(["box"] if box else []), "written"), rows)
+    for each in found:
+        if each.checks is not None:
+            tell(f"{each.file}, {each.method}:")
+            for line in each.checks.told():
+                tell(f"  {line}")
+    for gain in gains:
+        tell(gain["told"])
     tell(f"{many(sum(map(bool, written)), 'picture')} and the page {out / PAGE}")
 
 
