@@ -3,7 +3,8 @@
     python benchmarks/coverage.py --draws 1000 --parts pictures --write
 
 Each is many draws of a known truth. Parts: `pictures` (each is independent), `pairs` (of networks on the same ones),
-`seeds`, `tests` (over folds, among many pairs), `groups` (pictures of one group go together).
+`seeds`, `tests` (over folds, among many pairs), `groups` (pictures of one group go together), `few` (of these, skewed
+means and areas alone).
 """
 
 import argparse
@@ -367,16 +368,29 @@ def of_tests(draws: int) -> Iterator[str]:
 
 
 def of_groups(draws: int) -> Iterator[str]:
+    yield from grouped_alone(draws, list(GROUPED))
+    yield from differences_alone(draws)
+
+
+def of_few(draws: int) -> Iterator[str]:
+    """What few uneven groups hold least surely."""
+    yield from grouped_alone(draws, ["skewed mean", "AUC"])
+
+
+def grouped_alone(draws: int, names: Sequence[str]) -> Iterator[str]:
     yield "\n## Pictures in groups\n"
     yield f"Groups of {EACH} pictures, or of sizes that differ (log-normal, deviation 0.8); each has a chance of its"
     yield "own to be answered rightly, from a beta distribution whose spread gives the intraclass correlation. Beside"
     yield "each interval by groups stands the one that takes every picture for independent (a fifth of the draws).\n"
-    cells = [(name, groups, alike) for name in GROUPED for groups in (8, 20, 50, 200) for alike in (0.1, 0.5)]
+    cells = [(name, groups, alike) for name in names for groups in (8, 20, 50, 200) for alike in (0.1, 0.5)]
     rows = []
     for cell in cells:
         (even, width, alone), (other, _, _) = (held(*cell, uneven, draws) for uneven in (False, True))
         rows.append((*cell[:2], f"{cell[2]:g}", *percents((even, other, alone)), f"{width:.3f}"))
     yield table(("what", "groups", "correlation", "even, %", "uneven, %", "pictures alone, %", "width"), rows)
+
+
+def differences_alone(draws: int) -> Iterator[str]:
     yield "\nDifferences of two accuracies, paired: how often the interval holds the truth, and how often p is below"
     yield "0.05 where there is no difference.\n"
     heads = ("groups", "correlation", "sizes", "by groups, %", "by pictures, %", "p < 0.05 by groups, %", "McNemar, %")
@@ -384,7 +398,10 @@ def of_groups(draws: int) -> Iterator[str]:
     yield table(heads, [(c[0], f"{c[1]:g}", c[2], *differences(*c[:2], c[2] == "uneven", draws)) for c in cells])
 
 
-PARTS = {"pictures": of_pictures, "pairs": of_pairs, "seeds": of_seeds, "tests": of_tests, "groups": of_groups}
+PARTS = {
+    "pictures": of_pictures, "pairs": of_pairs, "seeds": of_seeds, "tests": of_tests, "groups": of_groups,
+    "few": of_few,
+}  # fmt: skip
 
 
 def main() -> None:

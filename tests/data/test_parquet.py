@@ -209,3 +209,13 @@ def test_row_groups_that_are_too_large_to_read_from_are_told(home: Path, monkeyp
     with pytest.raises(DataError, match=r"a row group of .* bytes of pictures, more than the 1,000") as caught:
         read_samples(inside(home, list(PATHS), group=8))
     assert "row_group_size=100" in caught.value.hint
+
+
+@pytest.mark.parametrize("kind", [pyarrow.binary(), pyarrow.null()], ids=["binary", "null"])
+def test_pictures_of_which_the_table_holds_paths_alone_are_told_so(home: Path, kind: pyarrow.DataType) -> None:
+    """As the `datasets` package writes them where it is not to embed them."""
+    cells = pyarrow.array(
+        [{"bytes": None, "path": path} for path in PATHS], pyarrow.struct([("bytes", kind), ("path", pyarrow.string())])
+    )
+    with pytest.raises(DataError, match=r"8 files: the table holds no bytes of it; first photos/0.png"):
+        read_samples(write(home, image=cells, label=list(LABELS)))

@@ -37,9 +37,13 @@ class Cells:
         group = bisect_right(self.starts, row) - 1
         with telling(self.path):
             column = _row_group(self.path, self.path.stat().st_mtime_ns, self.column, group)
-            data = column[row - self.starts[group]].as_py()
-        limits.refuse_large(len(data or b""), self.where(index), max_pixels)
-        return data or b""
+            data: bytes | None = column[row - self.starts[group]].as_py()
+        if data is None:
+            raise DataError(
+                self.where(index), "the table holds no bytes of it", "its bytes, or a column of paths alone"
+            )
+        limits.refuse_large(len(data), self.where(index), max_pixels)
+        return data
 
     def where(self, index: int) -> str:
         return f"{self.path}, row {self.rows[index] + 1}"
@@ -110,7 +114,8 @@ def _holds_bytes(kind: Any) -> bool:
     from pyarrow import types
 
     if types.is_struct(kind):
-        return kind.get_field_index("bytes") >= 0 and _holds_bytes(kind.field("bytes").type)
+        own = kind.field("bytes").type if kind.get_field_index("bytes") >= 0 else kind
+        return own != kind and (types.is_null(own) or _holds_bytes(own))  # none at all are told picture by picture
     return bool(types.is_binary(kind) or types.is_large_binary(kind))
 
 
