@@ -58,6 +58,9 @@ def training(home: Path, data: Path) -> None:
     assert run.task.temperature != 1.0
     (home / "said.txt").write_text(str(run.evaluate().numbers))
     np.save(home / "vectors.npy", run.embed(data / "val").vectors)
+    gallery = striate.gallery(run, layer="layer1.0.relu1", maps=2)
+    np.save(home / "gallery.npy", gallery.picture)
+    (home / "gallery.json").write_text(json.dumps(gallery.as_dict()))
 
 
 def study(home: Path, data: Path) -> None:

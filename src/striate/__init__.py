@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from striate.face.finished import out_of_fold as out_of_fold
     from striate.face.finished import write_report as write_report
     from striate.face.looking import explain as explain
+    from striate.face.looking import gallery as gallery
+    from striate.face.looking import sheet as sheet
     from striate.face.many import choose as choose
     from striate.face.many import study as study
     from striate.face.training import train as train
@@ -37,17 +39,19 @@ _PLACES = {
     "count": "striate.cost.count",
     "ensemble": "striate.face.finished",
     "explain": "striate.face.looking",
+    "gallery": "striate.face.looking",
     "list_runs": "striate.runs.run",
     "open_run": "striate.runs.run",
     "open_study": "striate.runs.study",
     "out_of_fold": "striate.face.finished",
+    "sheet": "striate.face.looking",
     "study": "striate.face.many",
     "train": "striate.face.training",
     "write_report": "striate.face.finished",
 }
 __all__ = [
-    "audit", "build", "catalog", "compare", "count", "ensemble", "explain", "list_runs", "open_run", "open_study",
-    "out_of_fold", "study", "train", "write_report",
+    "audit", "build", "catalog", "compare", "count", "ensemble", "explain", "gallery", "list_runs", "open_run",
+    "open_study", "out_of_fold", "sheet", "study", "train", "write_report",
 ]  # fmt: skip
 
 

@@ -57,10 +57,7 @@ def grad_cam(
 
 
 def _named(found: list[Call], layer: str) -> str:
-    """The layer, or the last in it where it is a block that answers what that made."""
-    inner = [call.name for call in found if call.name.startswith(f"{layer}.")]
-    own = any(call.name == layer for call in found)
-    call = found[place_of(found, layer if own or not inner else inner[-1])]
+    call = found[place_of(found, layer)]
     if call.cells == 1:
         raise UsageError("layer", f"{layer} makes maps of one cell, which have no places", "a layer before it")
     return call.name

@@ -106,9 +106,12 @@ def path(found: Sequence[Call], place: int) -> list[Call]:
 
 
 def place_of(found: Sequence[Call], layer: str) -> int:
-    """The place of the last call of a layer with maps; a UsageError where there is none."""
+    """The place of the last call of a layer with maps, or of the last one in it where it is a block that answers what
+    that made; a UsageError where there is none."""
     names = list(dict.fromkeys(call.name for call in found if call.maps))
     if layer not in names:
+        if inner := [place for place, call in enumerate(found) if call.maps and call.name.startswith(f"{layer}.")]:
+            return inner[-1]
         hint = near(layer, names, "one of its layers: " + ", ".join(names[-5:]))
         raise UsageError("layer", f"{layer!r} is no layer that makes maps of this picture", hint)
     return max(place for place, call in enumerate(found) if call.name == layer)

@@ -149,9 +149,8 @@ def randomised(
             alike.append((rank_correlation(strength, drawn), _similarity(strength, drawn)))
     means = [[_spread(each)[0] for each in zip(*alike, strict=True)] for alike in found]
     at = tuple(Alike(depth, *each) for depth, each in zip(depths, means, strict=True))
-    lit = np.ix_(
-        *(_extent((strength > 0).any(axis)) for axis in (1, 0))
-    )  # a projection ends where its cell's field does
+    # a projection ends where its cell's field does
+    lit = np.ix_(*(_extent(np.asarray((strength > 0).any(axis))) for axis in (1, 0)))
     unrelated = list(moved(strength[lit]))
     ranks, similar = ([of(strength[lit], each) for each in unrelated] for of in (rank_correlation, _similarity))
     return Randomised(at, len(names), _spread(ranks), _spread(similar))

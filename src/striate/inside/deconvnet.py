@@ -6,6 +6,7 @@ rectifying, and by the transposed filters. No gradient is taken: a rectifier pas
 wherever it was open on the way up.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, final
 
@@ -61,11 +62,24 @@ def deconvnet(
     there is something else on the path, or no such layer or map.
     """
     with answering(net):
-        found = calls(net, picture)
-        way = path(found, _last(found) if layer is None else place_of(found, layer))
-        for call in way:
-            _refuse(call)
-        return _projected(way, feature, of)
+        return _projected(way_to(calls(net, picture), layer), feature, of)
+
+
+def way_to(found: list[Call], layer: str | None) -> list[Call]:
+    """The calls from the picture to a layer, in order, that `units` goes back; refusals are those of `deconvnet`."""
+    way = path(found, _last(found) if layer is None else place_of(found, layer))
+    for call in way:
+        _refuse(call)
+    return way
+
+
+def units(way: list[Call], chosen: Sequence[tuple[int, int, int]]) -> Tensor:
+    """The projections of single activations (map, row, column) of one picture: (n, channels, height, width)."""
+    maps = way[-1].value
+    signal = maps.new_zeros((len(chosen), *maps.shape[1:]))
+    for number, at in enumerate(chosen):
+        signal[(number, *at)] = maps[(0, *at)]
+    return _to_picture(way, signal)
 
 
 def _last(found: list[Call]) -> int:
@@ -105,9 +119,15 @@ def _projected(way: list[Call], feature: int | None, of: Literal["cell", "map"] 
         signal[0, chosen] = maps[0, chosen]
     else:
         signal[0, chosen, *cell] = maps[0, chosen, *cell] if of == "cell" else 1
+    values = _to_picture(way, signal)
+    return Projection(way[-1].name, chosen, None if of == "map" else cell, float(highest[chosen]), values[0].detach())
+
+
+def _to_picture(way: list[Call], signal: Tensor) -> Tensor:
+    """Signals (n, ...) for one picture, each by itself."""
     for call in reversed(way):
         signal = _back(call, signal)
-    return Projection(way[-1].name, chosen, None if of == "map" else cell, float(highest[chosen]), signal[0].detach())
+    return signal
 
 
 def _back(call: Call, signal: Tensor) -> Tensor:
@@ -119,7 +139,7 @@ def _back(call: Call, signal: Tensor) -> Tensor:
     if isinstance(module, PASSED):
         return signal
     # of an affine map the product with its derivative is the transposed filter, at any point
-    point = torch.zeros_like(call.given).requires_grad_()
+    point = call.given.new_zeros((len(signal), *call.given.shape[1:])).requires_grad_()
     (back,) = torch.autograd.grad(module(point), point, signal)
     return back
 
@@ -129,5 +149,6 @@ def _unpooled(pool: nn.MaxPool2d, given: Tensor, signal: Tensor) -> Tensor:
     _, switches = functional.max_pool2d(
         given, pool.kernel_size, pool.stride, pool.padding, pool.dilation, pool.ceil_mode, return_indices=True
     )
-    flat = torch.zeros_like(given).flatten(2)
-    return flat.scatter_add(2, switches.flatten(2), signal.flatten(2)).view_as(given)
+    flat = given.new_zeros((len(signal), given.shape[1], given[0, 0].numel()))
+    at = switches.flatten(2).expand(len(signal), -1, -1)
+    return flat.scatter_add(2, at, signal.flatten(2)).view(len(signal), *given.shape[1:])

@@ -21,15 +21,16 @@ from striate.inside import activation, attribution, gradient
 from striate.inside.box import Box, box_of
 from striate.inside.checks import Checks, checked
 from striate.inside.deconvnet import deconvnet
-from striate.inside.target import Target, target_of
+from striate.inside.plate import around_grey, inked, most
+from striate.inside.target import Target, only, target_of
 from striate.predictor import Member, Predictor
 from striate.tasks.task import of_pictures
 
 # Maps of places, of which a box can be made.
 MAPS = ("cam", "grad-cam")
 METHODS = ("deconvnet", "cam", "grad-cam", "guided", "integrated", "smooth", "occlusion")
-# Of the shorter side of what is drawn; and the part of the strongest pixels that are all drawn alike.
-LEAST, STRONGEST = 256, 0.995
+# Of the shorter side of what is drawn.
+LEAST = 256
 
 
 @final
@@ -69,8 +70,8 @@ class Explained:
             drawn = _enlarged(_over(self.values, self.canvas))
             return _outlined(drawn, self.box, self.laid) if self.boxed and self.box and self.laid else drawn
         if self.method in ("deconvnet", "guided"):
-            return _enlarged(_around_grey(self.values))
-        return _enlarged(_heat(_shares(strength(self.values))))
+            return _enlarged(around_grey(self.values))
+        return _enlarged(inked(_shares(strength(self.values))))
 
     @property
     def box(self) -> Box | None:
@@ -127,7 +128,7 @@ def question(
 
 def tried(predictor: Predictor, asked: Question) -> None:
     """A UsageError where what is asked cannot be, found on a grey canvas before any picture is read or opened."""
-    member = _one(predictor)
+    member = only(predictor)
     way = member.preprocess
     if not asked.every and {"integrated", "occlusion"} & set(asked.methods):
         attribution.captum()
@@ -139,16 +140,9 @@ def tried(predictor: Predictor, asked: Question) -> None:
         target_of(predictor, member, torch.zeros(1, way.channels, *way.sides), asked.label)
 
 
-def _one(predictor: Predictor) -> Member:
-    if len(predictor.members) > 1:
-        cause = f"{many(len(predictor.members), 'network')} answer together, and this looks inside one"
-        raise UsageError("explain", cause, "the run of one of them")
-    return predictor.members[0]
-
-
 def explained(predictor: Predictor, picture: Any, name: str, asked: Question, max_pixels: int) -> list[Explained]:
     """One picture by each method; a DataError for one that cannot be read, a UsageError for what cannot be asked."""
-    member = _one(predictor)
+    member = only(predictor)
     looks = member.preprocess.looks(picture, name, max_pixels=max_pixels)
     if len(looks) > 1:
         cause = f"{name} is looked at in {many(len(looks), 'tile')}, and a map is of one"
@@ -252,19 +246,7 @@ def _on(values: Tensor, canvas: Tensor) -> Array:
 
 def _shares(values: Array) -> Array:
     """In 0..1: what is positive, as a share of nearly the highest."""
-    return np.clip(values / _most(values), 0, 1)
-
-
-def _most(values: Array) -> float:
-    """Nearly the highest of what is positive; 1 where nothing is."""
-    positive = values[values > 0]
-    return float(np.quantile(positive, STRONGEST)) if positive.size else 1.0
-
-
-def _heat(shares: Array) -> Pixels:
-    from matplotlib import colormaps  # only for those who look
-
-    return np.asarray(np.rint(255 * colormaps["inferno"](shares)[..., :3]), np.uint8)
+    return np.clip(values / most(values), 0, 1)
 
 
 def _over(values: Array, canvas: Pixels) -> Pixels:
@@ -272,14 +254,7 @@ def _over(values: Array, canvas: Pixels) -> Pixels:
     grey = canvas.mean(2, keepdims=True).repeat(3, 2)
     shares = _shares(values)
     strength = 0.25 + 0.5 * shares[..., None]
-    return np.asarray(np.rint((1 - strength) * grey + strength * _heat(shares)), np.uint8)
-
-
-def _around_grey(values: Array) -> Pixels:
-    """Nothing is grey; signs and colours are the picture's own."""
-    layers = values if len(values) == 3 else values.mean(0, keepdims=True)
-    shown = np.rint(127.5 + 127.5 * np.clip(layers / _most(np.abs(layers)), -1, 1)).astype(np.uint8)
-    return shown.transpose(1, 2, 0) if len(shown) == 3 else shown.transpose(1, 2, 0).repeat(3, 2)
+    return np.asarray(np.rint((1 - strength) * grey + strength * inked(shares)), np.uint8)
 
 
 def _enlarged(pixels: Pixels) -> Pixels:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from striate.base.errors import UsageError, near
+from striate.base.words import many
 from striate.data.preprocess import scaled
 from striate.inside.gradient import Score
 from striate.network import inside, refuse_not_finite
@@ -67,3 +68,11 @@ def target_of(predictor: Predictor, member: Member, canvas: Tensor, label: str |
     return Target(
         lambda made: made[:, chosen], f"{classes[chosen]} {share:.1%}", chosen, lambda made: made.softmax(1)[:, chosen]
     )
+
+
+def only(predictor: Predictor) -> Member:
+    """The network that is looked into; a UsageError where several answer together."""
+    if len(predictor.members) > 1:
+        cause = f"{many(len(predictor.members), 'network')} answer together, and this looks inside one"
+        raise UsageError("explain", cause, "the run of one of them")
+    return predictor.members[0]

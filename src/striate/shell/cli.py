@@ -27,10 +27,12 @@ from striate.shell.verbs.embed import between, embed
 from striate.shell.verbs.ensemble import ensemble
 from striate.shell.verbs.explain import explain
 from striate.shell.verbs.formula import formula
+from striate.shell.verbs.gallery import gallery
 from striate.shell.verbs.latency import latency
 from striate.shell.verbs.memory import memory
 from striate.shell.verbs.networks import compare, models
 from striate.shell.verbs.runs import evaluate, predict, report, runs
+from striate.shell.verbs.sheet import sheet
 from striate.shell.verbs.study import study
 from striate.shell.verbs.training import train
 from striate.training.synonyms import DECIDED, called
@@ -56,12 +58,14 @@ VERBS = {
         "train": "fit learn finetune", "evaluate": "eval val validate test", "predict": "infer inference classify",
         "count": "summary info params flops profile", "models": "list ls catalog", "embed": "features",
         "explain": "gradcam grad-cam saliency interpret attribute",
+        "gallery": "deconvnet", "sheet": "activations filters maps",
         "audit": "check inspect scan clean dedupe",
         "draw": "plot show",
     }.items()
     for word in words.split()
 }  # fmt: skip
 
+WHOLE = (int, int | None, tuple[int, ...])
 PROMISED = ("Linux", "Darwin")
 ELSEWHERE = (
     "striate is promised on Linux and macOS. Here it is not: a save may not outlive a power cut, and a closed window "
@@ -78,8 +82,9 @@ app = App(
 
 def _whole(kind: Any, tokens: Sequence[Token]) -> Any:
     """A whole number; the parser itself would round 1.5 to 2."""
-    if "." in tokens[0].value:
-        raise ValueError(f"{tokens[0].value!r} is not a whole number")
+    for token in tokens:
+        if "." in token.value:
+            raise ValueError(f"{token.value!r} is not a whole number")
     return convert(kind, tokens)
 
 
@@ -94,8 +99,8 @@ def _exact(verb: Callable[..., None]) -> Callable[..., None]:
     for name, parameter in inspect.signature(verb).parameters.items():
         kind = parameter.annotation
         bare = get_args(kind)[0] if get_origin(kind) is Annotated else kind
-        if bare in (int, int | None, Path, Path | None):
-            exact[name] = Annotated[kind, Parameter(converter=_whole if bare in (int, int | None) else _path)]
+        if bare in (*WHOLE, Path, Path | None):
+            exact[name] = Annotated[kind, Parameter(converter=_whole if bare in WHOLE else _path)]
     verb.__annotations__ = verb.__annotations__ | exact  # the parser looks here before the signature
     return verb
 
@@ -110,6 +115,8 @@ for verb in (
     embed,
     between,
     explain,
+    gallery,
+    sheet,
     ensemble,
     report,
     models,
