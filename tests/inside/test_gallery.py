@@ -1,6 +1,7 @@
 """The gallery: the strongest units of each map, what they send back, and exactly the patches that they depend on."""
 
 import json
+import weakref
 from itertools import product
 
 import numpy as np
@@ -128,6 +129,25 @@ def test_batches_and_the_order_of_reading_change_nothing(monkeypatch):
     for one, two in product(*[[unit for each in every.maps for unit in each.units] for every in (found, other)]):
         if (one.file, one.activation) == (two.file, two.activation):
             np.testing.assert_allclose(one.projection, two.projection, atol=1e-5)
+
+
+def test_no_more_canvases_are_held_than_a_network_sees_at_once(monkeypatch):
+    monkeypatch.setattr(inside, "AT_ONCE", 3)
+    predictor = looking(seeded(chain))
+    (member,) = predictor.members
+    where, held, most = inside.place(predictor, member, Asked("1")), [], []
+
+    def looks():
+        for number in range(20):
+            one = member.preprocess.looks(photo(SIDE, SIDE, seed=number))[0][0].copy()
+            held.append(weakref.ref(one))
+            yield number, [one]
+            del one
+            most.append(sum(each() is not None for each in held))
+
+    found = inside.searched(predictor, member, where, looks(), 4)
+    assert found.values.shape == (6, 4)
+    assert max(most) <= 6  # what was seen last, and what is gathered now
 
 
 @settings(max_examples=60, deadline=None)
