@@ -16,6 +16,8 @@ from PIL import Image
 
 import small
 import striate
+from striate.inside.explained import METHODS
+from striate.report.explained import render
 from striate.runs.run import open_run
 from striate.runs.studied import Asked
 from striate.runs.study import open_study
@@ -108,8 +110,22 @@ def choice(home: Path, data: Path) -> None:
     (home / "said.txt").write_text(str((found.asked.answer, found.table())))
 
 
+def looks_inside(home: Path, data: Path) -> None:
+    """Maps of a training and a validation picture by every method, with checks, boxes and page, and those kept."""
+    run = open_run(trained(home, data, "run"))
+    shown = [next(data / line.name for line in run.lines if line.subset == subset) for subset in ("train", "val")]
+    found = striate.explain(run, shown, method="all", box=True, keep="explained")
+    assert {each.method for each in found} == set(METHODS)
+    found += striate.explain(run, shown[1], method=["cam", "guided"], checks=True)
+    told = [(each.status, each.of, each.layer, each.box, each.checks and each.checks.as_dict()) for each in found]
+    (home / "said.txt").write_text(str(told))
+    np.savez(home / "maps.npz", *(each.values for each in found if each.values is not None))
+    (home / "explained.html").write_text(render(found, "Inside"))
+    striate.write_report(run)
+
+
 # A row for each way that leads from data to something that is told; they may leave what they like in `home`.
-WAYS = (training, study, folds, ensembles, choice)
+WAYS = (training, study, folds, ensembles, choice, looks_inside)
 
 
 def everything(home: Path) -> dict[str, object]:

@@ -97,16 +97,53 @@ def test_integrated_gradients_and_occlusion(given):
     assert hidden.abs().sum() > 0
 
 
-@pytest.mark.parametrize("name", ["resnet18", pytest.param("regnety_002", marks=pytest.mark.whole)])
-def test_networks_of_timm_are_served(name):
-    net, x = (
-        seeded(lambda: build(f"timm:{name}")),
-        torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(1)),
-    )
-    mapped, _ = activation.cam(net, x, 1)
-    graded, _ = activation.grad_cam(net, x, score)
-    assert (graded - mapped.clamp(min=0) / mapped.numel()).abs().max() <= 1e-5 * mapped.abs().max() / mapped.numel()
-    assert gradient.guided(net, x, score).abs().sum() > 0
+CHAIN = "no ReLU or max pool of this network is reached"
+END = "does not end in the mean of a layer's maps"
+TOKENS = "this network holds tokens, and no maps"
+# Of each network of timm its side, and the layer that a method looks at or why it does not serve.
+OF_TIMM = {
+    "resnet18": (64, "layer1.0.act1", "layer4.1.act2", None, None),
+    "densenet121": (64, CHAIN, "features.norm5.act", None, None),  # of these two a norm has its rectifier inside
+    "regnety_002": (64, CHAIN, "s4.b7.act3", None, None),
+    "vgg11_bn": (64, "features.28", END, None, None),
+    "efficientnet_b0": (64, CHAIN, "bn2.act", None, "no ReLU: Silu"),
+    "mobilenetv3_small_050": (64, CHAIN, END, None, "no ReLU: Hardswish"),
+    "convnext_atto": (64, CHAIN, END, None, "no ReLU: Gelu"),
+    "inception_v3": (107, CHAIN, "Mixed_7c", None, None),
+    "vit_tiny_patch16_224": (224, CHAIN, END, TOKENS, "no ReLU: Gelu"),
+    "swin_tiny_patch4_window7_224": (224, CHAIN, END, TOKENS, "no ReLU: Gelu"),
+}
+
+
+def answered(work, refused):
+    """What a method says of a network, where it is not refused with this reason."""
+    if refused is None:
+        return work()
+    with pytest.raises(UsageError, match=refused):
+        work()
+    return None
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in ("resnet18",) else pytest.param(name, marks=pytest.mark.whole) for name in OF_TIMM]
+)
+def test_networks_of_timm_are_served_or_refused_with_the_reason(name):
+    side, chain, end, maps, rectified = OF_TIMM[name]
+    net = seeded(lambda: build(f"timm:{name}"))
+    x = torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(1))
+    projected = answered(lambda: deconvnet(net, x), chain if chain == CHAIN else None)
+    assert projected is None or (projected.layer == chain and projected.values.abs().sum() > 0)
+    graded = answered(lambda: activation.grad_cam(net, x, score, layer=None if end == END else end), maps)
+    assert graded is None or graded[0].numel() > 1
+    mapped = answered(lambda: activation.cam(net, x, 1), end if end == END else None)
+    if mapped is not None:
+        values, layer = mapped
+        assert layer == end
+        wanted = values.clamp(min=0) / values.numel()
+        assert (graded[0] - wanted).abs().max() <= 1e-5 * values.abs().max() / values.numel()
+    led = answered(lambda: gradient.guided(net, x, score), rectified)
+    assert led is None or led.abs().sum() > 0
+    assert gradient.plain(net, x, score).abs().sum() > 0
 
 
 def test_a_network_of_tokens_is_refused():

@@ -33,7 +33,7 @@ Spread = tuple[float, float, float]
 @final
 @dataclass(frozen=True)
 class Alike:
-    """How alike a map stays where the weights of the last `layers` are drawn again: NaN where it does not vary."""
+    """How alike a map stays where the weights of the last `layers` are drawn again: NaN where it is empty or even."""
 
     layers: int
     rank: float
@@ -62,7 +62,7 @@ class Randomised:
 
     def __str__(self) -> str:
         if self.changes is None:
-            return "nothing is told of how it changes with the weights: with others the map is even"
+            return "nothing is told of how it changes with the weights: it is empty or even itself"
         verdict = "changes" if self.changes else "hardly changes"
         return (
             f"{verdict} with the weights: rank correlation {self.judged.rank:.2f} where those of the last "
@@ -150,7 +150,7 @@ def randomised(
     means = [[_spread(each)[0] for each in zip(*alike, strict=True)] for alike in found]
     at = tuple(Alike(depth, *each) for depth, each in zip(depths, means, strict=True))
     # a projection ends where its cell's field does
-    lit = np.ix_(*(_extent(np.asarray((strength > 0).any(axis))) for axis in (1, 0)))
+    lit = np.ix_(*(_extent(np.any(strength > 0, axis=axis)) for axis in (1, 0)))
     unrelated = list(moved(strength[lit]))
     ranks, similar = ([of(strength[lit], each) for each in unrelated] for of in (rank_correlation, _similarity))
     return Randomised(at, len(names), _spread(ranks), _spread(similar))
@@ -200,26 +200,26 @@ def moved(strength: Array) -> Iterator[Array]:
         yield np.flip(there, tuple(axis for axis, draw in enumerate(turned) if draw < 0.5))
 
 
-def rank_correlation(one: Array, other: Array) -> float:
-    """Spearman's, of the places where either map is above 0; NaN where one of them is even there."""
+def rank_correlation(own: Array, other: Array) -> float:
+    """Spearman's, of the places where either map is above 0: none, 0, with one that is empty or even.
+
+    NaN where the map's own values are, or where one of the two is not finite.
+    """
     from scipy.stats import rankdata
 
-    if not (np.isfinite(one).all() and np.isfinite(other).all()):
+    used = (own > 0) | (other > 0)
+    if not (np.isfinite(own).all() and np.isfinite(other).all() and used.any()):
         return math.nan
-    used = (one > 0) | (other > 0)
-    ranks = np.array([rankdata(each[used].clip(0)) for each in (one, other)])
-    return float(np.corrcoef(ranks)[0, 1]) if used.any() and (np.ptp(ranks, 1) > 0).all() else math.nan
+    ranks = np.array([rankdata(each[used].clip(0)) for each in (own, other)])
+    first, second = np.ptp(ranks, 1) > 0
+    return float(np.corrcoef(ranks)[0, 1]) if first and second else 0.0 if first else math.nan
 
 
-def _similarity(one: Array, other: Array) -> float:
-    """Structural similarity of both as shares of their highest; NaN where one has none."""
-    highest = [float(each.max()) for each in (one, other)]
-    if not all(0 < each < math.inf for each in highest):
+def _similarity(own: Array, other: Array) -> float:
+    """Structural similarity of both as shares of their highest; NaN where one is not finite."""
+    if not (np.isfinite(own).all() and np.isfinite(other).all()):
         return math.nan
-    maps = [
-        torch.from_numpy((each / most).clip(0)[None, None].copy())
-        for each, most in zip((one, other), highest, strict=True)
-    ]
+    maps = [torch.from_numpy(each.clip(0) / (each.max() if each.max() > 0 else 1))[None, None] for each in (own, other)]
     return float(ssim(*maps))
 
 
