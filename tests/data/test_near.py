@@ -9,10 +9,12 @@ from PIL import Image
 
 from pictures import encode, put, scene
 from striate.data import near
+from striate.data.groups import grouped
 from striate.data.load import read_samples
 from striate.data.picture import decode
 from striate.data.picture.sketch import BYTES, Sketches, sketch, stacked
 from striate.data.samples import Samples
+from striate.data.splits import cut
 
 
 def copies(pixels: np.ndarray, seed: int) -> Iterator[tuple[str, np.ndarray]]:
@@ -43,6 +45,20 @@ def test_planted_copies_are_joined_and_nothing_else_is() -> None:
     ]
     assert not missed
     assert len(set(clusters[: len(originals)].tolist())) == len(originals)
+
+
+def test_two_hundred_copies_planted_lie_beside_their_pictures_in_100_splits_by_near() -> None:
+    """Of 80 pictures 40 with five copies each, in classes that a split keeps in proportion."""
+    pictures, of_which = [scene(seed) for seed in range(80)], [*range(80)]
+    for place in range(40):
+        made = [copy for _, copy in copies(pictures[place], place)]
+        pictures, of_which = [*pictures, *made], [*of_which, *[place] * len(made)]
+    samples, how = grouped(read_samples((pictures, [place % 2 for place in of_which])), "near", near.clusters)
+    names = np.array([of_which[int(name.rpartition("/")[2])] for name in samples.names])
+    assert (how, len(of_which)) == ("near-duplicates", 280)
+    for seed in range(100):
+        parts = [set(names[part].tolist()) for part in cut(samples, (0.6, 0.2, 0.2), seed).named.values()]
+        assert sum(map(len, parts)) == 80
 
 
 @pytest.mark.slow
