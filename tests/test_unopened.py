@@ -58,7 +58,8 @@ def training(home: Path, data: Path) -> None:
     """With augmentation, groups of near-duplicates, a temperature, vectors, and its page."""
     run = open_run(trained(home, data, "run", augment="strong", groups="near", task_options={"calibrate": True}))
     assert run.task.temperature != 1.0
-    (home / "said.txt").write_text(str(run.evaluate().numbers))
+    answers = [each.top for each in run.predict(data / "val" / "class 0")]
+    (home / "said.txt").write_text(str((run.evaluate().numbers, answers)))
     np.save(home / "vectors.npy", run.embed(data / "val").vectors)
     gallery = striate.gallery(run, layer="layer1.0.relu1", maps=2)
     np.save(home / "gallery.npy", gallery.picture)
