@@ -154,6 +154,9 @@ def test_a_map_that_is_even_tells_nothing_and_has_no_number_in_json():
     found = checks.randomised(net, x, np.zeros((6, 6)), lambda other: np.zeros((6, 6)))
     assert found.changes is None
     assert "nothing is told" in str(found)
+    alone = np.zeros((6, 6))
+    alone[2, 3] = 1  # which is even wherever it lies
+    assert checks.randomised(net, x, alone, lambda other: alone).changes is None
     json.dumps(checks.Checks(found, None).as_dict(), allow_nan=False)
 
 

@@ -58,7 +58,8 @@ class Randomised:
     @property
     def changes(self) -> bool | None:
         """Whether the map is by then nearer, by rank, to an unrelated one than to itself; None where it is empty."""
-        return None if math.isnan(self.judged.rank) else self.judged.rank <= (1 + self.rank[0]) / 2
+        middle = (1 + self.rank[0]) / 2
+        return None if math.isnan(self.judged.rank + middle) else self.judged.rank <= middle
 
     def __str__(self) -> str:
         if self.changes is None:
@@ -95,7 +96,8 @@ class Faithful:
     def __str__(self) -> str:
         verdict = "beats random" if self.beats else "is not told apart from random"
         areas = f"deletion {self.deletion:.3f}, insertion {self.insertion:.3f}"
-        return f"{verdict}: {areas}, gap {self.gap:+.3f}, {_told(self.unrelated, '+.3f')} of unrelated maps"
+        beside = f"above {self.below} of {UNRELATED} unrelated maps, {_told(self.unrelated, '+.3f')}"
+        return f"{verdict}: {areas}, gap {self.gap:+.3f}, {beside}"
 
 
 @final
