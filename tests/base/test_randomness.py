@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from striate.base.randomness import _scramble, draws, key, normals, permutation
+from striate.base.randomness import _scramble, draws, key, keys, normals, permutation
 
 seeds = st.integers(0, 2**32 - 1)
 samples = st.lists(st.integers(0, 2**40), min_size=1, max_size=30)
@@ -27,6 +27,12 @@ def test_the_scrambling_is_the_published_splitmix64() -> None:
 def test_the_key_is_the_first_eight_bytes_of_blake2b_in_any_process() -> None:
     # python3 -c "import hashlib; print(hashlib.blake2b(b'7\0augment\0003', digest_size=8).hexdigest())"
     assert key(7, "augment", 3).to_bytes(8, "little").hex() == "70452b353e48ea2c"
+
+
+@given(seeds, st.lists(st.integers(0, 2**64 - 1), max_size=5), st.lists(st.integers(0, 99), max_size=2))
+def test_many_keys_are_each_the_key(seed: int, last: list[int], before: list[int]) -> None:
+    made = keys(seed, "split", *before, last=np.array(last, np.uint64))
+    assert made.tolist() == [key(seed, "split", *before, each) for each in last]
 
 
 @given(seeds, samples, st.integers(1, 8), st.integers(1, 8))

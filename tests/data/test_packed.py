@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given
@@ -49,3 +50,16 @@ def test_a_chunk_more_is_unpacked_as_well():
     assert tuple(Names.of(names)) == names
     rows = np.random.default_rng(0).integers(0, 256, (40_000, 32), np.uint8)
     assert tuple(Digests(rows)) == tuple(row.tobytes().hex() for row in rows)
+
+
+@given(
+    st.lists(
+        st.sampled_from([bytes(8) + bytes([k]) + bytes(23) for k in range(3)] + [bytes([k]) * 32 for k in range(3)])
+    )
+)
+def test_digests_are_sorted_whole_also_where_their_first_64_bits_are_equal(rows):
+    digests = Digests.joined(rows)
+    order = digests.order().tolist()
+    assert order == sorted(range(len(rows)), key=rows.__getitem__)
+    told = [rows[place] == rows[before] for before, place in pairwise(order)]
+    assert digests.repeat(np.array(order, np.int64)).tolist() == told

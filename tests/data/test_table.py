@@ -161,6 +161,21 @@ def test_M2_an_absolute_path_inside_and_backslashes_are_the_same_file(home: Path
     assert list_table(table(home, "path,label", *lines)).names == tuple(f"photos/{place}.png" for place in range(8))
 
 
+@pytest.mark.parametrize(
+    "path", ["photos/../../x.png", "//photos/0.png", "/photos/0.png", "http://photos/0.png", "photos/a\0.png", "none"]
+)
+def test_what_is_wrong_with_a_path_is_told_below_a_folder_that_is_known_as_well(home: Path, path: str) -> None:
+    alone = str(refusal(table(home, "path,label", f"{path},a")))
+    after = str(refusal(table(home, "path,label", *rows(), "x.png,a", f"{path},a")))
+    assert after.replace("line 11", "line 2") == alone
+
+
+@pytest.mark.parametrize("path", ["photos//0.png", "./photos/0.png", "photos\\0.png", "photos/./0.png"])
+def test_a_path_that_is_written_otherwise_is_the_same_picture(home: Path, path: str) -> None:
+    listing = list_table(table(home, "path,label", *rows(), f"{path},a"))
+    assert len(listing.names) == 8
+
+
 def test_M2_a_link_out_of_the_folder_is_followed_only_when_asked(
     home: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol, final
 
@@ -14,6 +15,8 @@ from striate.data.picture.pixels import PIXELS
 
 # Nanoseconds: the coarsest clock of a file system, FAT's, counts in steps of two seconds.
 _YOUNG = 2_000_000_000
+# Folders whose files are held: one, and those around it.
+_AT_ONCE = 8
 
 
 class Contents(Protocol):
@@ -51,14 +54,13 @@ def identity_of(path: Path | str) -> tuple[int, ...] | None:
 
 
 def absent_of(root: Path, names: Iterable[str]) -> set[int]:
-    """The places of names below a folder where there is no file; each folder is listed once, and no file opened."""
-    folders: dict[str, frozenset[str]] = {}
+    """The places of names below a folder where there is no file. No file is opened, and where names are sorted each
+    folder is listed once."""
+    listed = lru_cache(_AT_ONCE)(lambda folder: _files(root / folder))
     absent = set()
     for place, name in enumerate(names):
         folder, _, own = name.rpartition("/")
-        if folder not in folders:
-            folders[folder] = _files(root / folder)
-        if own not in folders[folder]:
+        if own not in listed(folder):
             absent.add(place)
     return absent
 

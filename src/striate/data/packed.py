@@ -71,7 +71,13 @@ class Names(_Packed):
         if isinstance(places, range) and places.step == 1:
             starts = self._starts[places.start : places.start + len(places) + 1]
             return Names(self._data[starts[0] : starts[-1]], starts - starts[0])
-        return Names._joined(self._data[self._starts[place] : self._starts[place + 1]] for place in places)
+        return Names._joined(self._at(np.asarray(places, np.int64)))
+
+    def _at(self, places: npt.NDArray[np.int64]) -> Iterator[bytes]:
+        for first in range(0, len(places), _CHUNK):
+            part = places[first : first + _CHUNK]
+            for start, end in zip(self._starts[part].tolist(), self._starts[part + 1].tolist(), strict=True):
+                yield self._data[start:end]
 
     def __len__(self) -> int:
         return len(self._starts) - 1
@@ -80,10 +86,14 @@ class Names(_Packed):
         return self._data[self._starts[place] : self._starts[place + 1]].decode(*_CODE)
 
     def __iter__(self) -> Iterator[str]:
+        return (part.decode(*_CODE) for part in self.parts())
+
+    def parts(self) -> Iterator[bytes]:
+        """Each as it is held."""
         for first in range(0, len(self), _CHUNK):
             starts = self._starts[first : first + _CHUNK + 1].tolist()
             for start, end in pairwise(starts):
-                yield self._data[start:end].decode(*_CODE)
+                yield self._data[start:end]
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Names):
@@ -95,7 +105,7 @@ class Names(_Packed):
 
 def digests_of(names: "Names") -> "Digests":
     """Those of the names themselves, where nothing else tells samples apart."""
-    return Digests.joined(hashlib.sha256(name.encode(*_CODE)).digest() for name in names)
+    return Digests.joined(hashlib.sha256(name).digest() for name in names.parts())
 
 
 @final
@@ -117,6 +127,22 @@ class Digests(_Packed):
     def keys(self) -> npt.NDArray[np.uint64]:
         """The first 64 bits of each."""
         return np.ascontiguousarray(self.rows[:, :8]).view(">u8")[:, 0].astype(np.uint64)
+
+    def order(self) -> npt.NDArray[np.int64]:
+        """Their places as they are sorted, equal ones as they stand."""
+        order, keys = np.argsort(self.keys, kind="stable"), self.keys
+        alike = int((keys[order[1:]] == keys[order[:-1]]).sum())
+        if alike == int(self.repeat(order).sum()):
+            return order
+        return np.argsort(np.ascontiguousarray(self.rows).view("S32")[:, 0], kind="stable")  # 64 bits do not tell all
+
+    def repeat(self, order: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Of each but the first, sorted in this order, whether it is the one before it again, (n - 1,)."""
+        keys = self.keys[order]
+        found: npt.NDArray[np.bool_] = keys[1:] == keys[:-1]
+        places = np.flatnonzero(found)
+        found[places] = (self.rows[order[places]] == self.rows[order[places + 1]]).all(1)
+        return found
 
     def take(self, places: Sequence[int] | npt.NDArray[np.int64]) -> "Digests":
         return Digests(self.rows[np.asarray(places, np.int64)])

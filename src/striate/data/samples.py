@@ -1,7 +1,7 @@
 """The one table of samples that every later stage reads, whatever it was made from."""
 
 import hashlib
-import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,8 +182,9 @@ class Samples:
 
     def _lines(self) -> Iterator[bytes]:
         subsets = self.subsets or ("",) * len(self.names)
+        code = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()  # as os.fsencode, a million times
         for place, (name, digest, subset) in enumerate(zip(self.names, self.digests, subsets, strict=True)):
-            yield b"\0".join((os.fsencode(name), self.targets.content(place), digest.encode(), subset.encode()))
+            yield b"\0".join((name.encode(*code), self.targets.content(place), digest.encode(), subset.encode()))
 
     @property
     def order(self) -> str:

@@ -200,7 +200,7 @@ def _samples(
         groups=groups,
         group_names=group_names,
         shards=listing.shards and listing.shards.taken(use),
-        skipped=tuple(Skip(name, look.cause) for name, look in zip(listing.names, seen, strict=True) if look.cause),
+        skipped=tuple(Skip(listing.names[index], look.cause) for index, look in enumerate(seen) if look.cause),
         notes=tuple(notes),
         grey=all(seen[index].grey for index in use),
         tops=np.array([seen[index].top for index in use], np.int32),

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from striate.base.errors import DataError, Option, UsageError
-from striate.base.randomness import key
+from striate.base.randomness import key, keys
 from striate.base.words import many, some
 from striate.data.groups import straddling
 from striate.data.packed import Digests
@@ -26,6 +26,7 @@ from striate.data.partition import dealt
 from striate.data.samples import Groups, Indices, Keys, Samples
 
 Flags = npt.NDArray[np.bool_]
+_AT_ONCE = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,9 @@ def cut(
     if given is None:
         units: Sequence[object] = samples.digests if samples.groups is None else samples.groups.tolist()
         barred = {units[int(index)] for index in odd}
-        apart = np.array([unit in barred for unit in units], dtype=bool)
+        apart = (
+            np.fromiter((unit in barred for unit in units), bool, len(units)) if barred else np.zeros(len(units), bool)
+        )
         train, val, test = _stratified(samples, np.flatnonzero(~apart), shares, seed, expected)
         return Split(train, val, np.sort(np.concatenate([test, np.flatnonzero(apart)])))
     if not allow_leak and (parted := straddling(samples, given)):
@@ -200,16 +203,22 @@ def digest(samples: Samples, indices: Indices, contents: Digests | None = None) 
     `contents` are their digests, where these are not known to the samples.
     """
     digests = Digests.of(samples.digests).take(indices) if contents is None else contents
-    rows = digests.rows.view("S32")[:, 0]
-    order = np.argsort(rows)
-    found = zip(order.tolist(), indices[order].tolist(), strict=True)
-    lines: Iterator[bytes] = (digests[k].encode() + b" " + samples.targets.content(i) for k, i in found)
-    if (rows[order][1:] == rows[order][:-1]).any():  # equal contents, in the order of their targets
+    order = digests.order()
+    found = _beside(digests, order, indices)
+    lines: Iterator[bytes] = (own.encode() + b" " + samples.targets.content(i) for own, i in found)
+    if digests.repeat(order).any():  # equal contents, in the order of their targets
         lines = iter(sorted(lines))
     whole = hashlib.sha256(next(lines, b""))
     for line in lines:
         whole.update(b"\n" + line)
     return whole.hexdigest()
+
+
+def _beside(digests: Digests, order: Indices, indices: Indices) -> Iterator[tuple[str, int]]:
+    """Digests in this order, each with the index of its sample; a few at a time, for there may be a million."""
+    for first in range(0, len(order), _AT_ONCE):
+        part = order[first : first + _AT_ONCE]
+        yield from zip(digests.take(part), indices[part].tolist(), strict=True)
 
 
 @final
@@ -229,17 +238,20 @@ class _Contents:
 
     def order(self, seed: int, purpose: str, *counters: int) -> Indices:
         """By stratum, and within it by a draw; contents are sorted, and stay so where two draws are equal."""
-        drawn = (key(seed, purpose, *counters, each) for each in self.keys.tolist())
-        return np.lexsort((np.fromiter(drawn, np.uint64, len(self.keys)), self.kinds))
+        return np.lexsort((keys(seed, purpose, *counters, last=self.keys), self.kinds))
 
 
 def _contents(samples: Samples, indices: Indices) -> _Contents:
-    rows = Digests.of(samples.digests).rows[indices]
-    _, firsts, content = np.unique(rows.view("S32")[:, 0], return_index=True, return_inverse=True)
+    digests = Digests.of(samples.digests).take(indices)
+    order = digests.order()
+    new = np.ones(len(order), bool)  # the first of each content
+    new[1:] = ~digests.repeat(order)
+    firsts, content = order[new], np.empty(len(order), np.int64)
+    content[order] = np.cumsum(new) - 1
     kinds = np.full(len(firsts), np.iinfo(np.int64).max)
     np.minimum.at(kinds, content, samples.targets.strata[indices])  # one under two labels counts for the first of them
     groups = None if samples.groups is None else samples.groups[indices[firsts]]
-    return _Contents(content, kinds, Digests(rows[firsts]).keys >> np.uint64(4), groups)
+    return _Contents(content, kinds, digests.keys[firsts] >> np.uint64(4), groups)
 
 
 def _stratified(

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import Protocol, final
 
@@ -92,7 +93,11 @@ class Labels:
         return {"label": "number"}
 
     def content(self, index: int) -> bytes:
-        return self.classes[int(self.strata[index])].encode("utf-8", "surrogateescape")
+        return self._contents[self.strata.item(index)]
+
+    @cached_property
+    def _contents(self) -> tuple[bytes, ...]:
+        return tuple(name.encode("utf-8", "surrogateescape") for name in self.classes)
 
     @property
     def strata_names(self) -> tuple[str, ...]:

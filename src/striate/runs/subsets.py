@@ -56,10 +56,9 @@ def write_split(folder: Path, samples: Samples, split: Split) -> None:
     def rows() -> Iterator[tuple[str, ...]]:
         for start in range(0, len(order), _AT_ONCE):
             part = order[start : start + _AT_ONCE]
-            own = places[part].tolist()
-            for name, sha256, i, where in zip(
-                names.take(own), digests.take(own), own, named[part].tolist(), strict=True
-            ):
+            own = places[part]
+            texts, sums = names.take(own), digests.take(own)
+            for name, sha256, i, where in zip(texts, sums, own.tolist(), named[part].tolist(), strict=True):
                 yield name, sha256, samples.targets.content(i).decode("utf-8", "surrogateescape"), group_of(i), where
 
     durable.write_csv(folder / NAME, _HEAD, rows())

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import final
@@ -30,6 +31,8 @@ HEADS = MappingProxyType({
     "value": ("value", "id", "colour", "color"),
 })  # fmt: skip
 CLASSES = "classes.csv"
+# A file's name that can mean nothing else: no program writes it where nothing is said.
+_FILE = re.compile(r"[^\\\0/.][^\\\0/]*\.[^\\\0/]+")
 SHOWN = 20
 
 
@@ -53,7 +56,8 @@ def list_table(
     columns = _columns(path, sheet, wanted, others)
     found, rows, notes = _rows(path, sheet, columns, files, follow_links)
     names = sorted(found) if all(map(str.isascii, found)) else sorted(found, key=os.fsencode)
-    said_of = {what: tuple(found[name][what] for name in names) for what in columns if what != "path"}
+    said = [found[name] for name in names]
+    said_of = {what: tuple(each[what] for each in said) for what in columns if what != "path"}
     labels, classes, odd = classes_of(path, said_of["label"], merge_classes) if labelled else (None, (), [])
     subsets = said_of.get("subset")
     if subsets and learnable and "train" not in subsets:
@@ -81,15 +85,21 @@ def _rows(
     found: dict[str, dict[str, str]] = {}
     rows: dict[str, int] = {}
     lines, folders, shared = 0, _Folders(path.parent), dict[tuple[str, ...], dict[str, str]]()
+    stated = cache(partial(_stated, [what for what in columns if what != "path" and what not in files]))
     for place, (number, row) in enumerate(sheet.rows):
         cells = {what: row[column].strip() if column < len(row) else "" for what, column in columns.items()}
-        name, said, cause = _said(folders, cells, files, follow_links)
-        said = shared.setdefault(tuple(said.values()), said)
+        name, cause = _name(folders, cells.pop("path"), follow_links)
+        named = [(what, *_name(folders, cells.pop(what), follow_links)) for what in files if what in cells]
+        said, odd = stated(*cells.values())
+        cause = cause or odd or next((f"of the {what}: {wrong}" for what, _, wrong in named if wrong), "")
+        if named:
+            said = {**said, **{what: own for what, own, _ in named}}
+            said = shared.setdefault(tuple(said.values()), said)
         if len(row) > len(sheet.head) and any(map(str.strip, row[len(sheet.head) :])):
             count = many(len(row), "cell")
             cause = f"{count} where the head has {len(sheet.head)}; a comma in a cell needs quotes around it"
-        if not cause and found.setdefault(name, said) != said:
-            cause = f"{name} again, said to be {_told(said, found[name])} and {_told(found[name], said)}"
+        if not cause and (before := found.setdefault(name, said)) is not said and before != said:
+            cause = f"{name} again, said to be {_told(said, before)} and {_told(before, said)}"
         elif not cause:
             lines += 1
             if sheet.contents:
@@ -104,24 +114,19 @@ def _rows(
     return found, rows, [*sheet.notes, *([again] if lines > len(found) else [])]
 
 
-def _said(
-    folders: "_Folders", cells: Mapping[str, str], files: Sequence[str], follow_links: bool
-) -> tuple[str, dict[str, str], str]:
-    """The picture of a row, what is said of it, and why it cannot be meant, if so."""
-    name, cause = _name(folders, cells["path"], follow_links)
-    said = {"label": cells.get("label", ""), "subset": SUBSETS.get(cells.get("subset", "train").lower(), "")}
-    if not cause and "label" in cells and said["label"].lower() in UNSAID:
-        cause = f"no label ({said['label']!r})"
+def _stated(heads: Sequence[str], *said: str) -> tuple[dict[str, str], str]:
+    """What the cells of a row say of its picture, and why it cannot be meant, if so."""
+    cells, cause = dict(zip(heads, said, strict=True)), ""
+    found = {"label": cells.get("label", ""), "subset": SUBSETS.get(cells.get("subset", "train").lower(), "")}
+    if "label" in cells and found["label"].lower() in UNSAID:
+        cause = f"no label ({found['label']!r})"
     if "group" in cells:
-        said["group"] = cells["group"]
-        if not cause and said["group"].lower() in UNSAID:
-            cause = f"no group ({said['group']!r})"
-    if not cause and not said["subset"]:
+        found["group"] = cells["group"]
+        if not cause and found["group"].lower() in UNSAID:
+            cause = f"no group ({found['group']!r})"
+    if not cause and not found["subset"]:
         cause = f"subset {cells['subset']!r} is none of train, val and test"
-    for what in filter(cells.__contains__, files):
-        said[what], wrong = _name(folders, cells[what], follow_links)
-        cause = cause or (wrong and f"of the {what}: {wrong}")
-    return name, said, cause
+    return found, cause
 
 
 def says_masks(path: Path) -> bool:
@@ -183,6 +188,9 @@ class _Folders:
 
     def __init__(self, root: Path) -> None:
         self.root, self._top, self._links = root, os.path.realpath(root), dict[str, frozenset[str] | None]()
+        self.plain: dict[str, frozenset[str]] = {}
+        """By folder, with "/" at its end, the names in it that need a closer look; of folders that are written as they
+        are called, and lie behind no link that matters."""
 
     def leads_out(self, name: str) -> bool:
         """Whether a file is, or lies behind, a link that leads out of the table's folder."""
@@ -191,6 +199,12 @@ class _Folders:
             self._links[folder] = self._listed(folder)
         links = self._links[folder]
         return (links is None or own in links) and self._outside(name)
+
+    def is_plain(self, folder: str, follow_links: bool) -> None:
+        """To be told of the folder of a name that is written as it is called."""
+        links = frozenset[str]() if follow_links else self._links[folder.removesuffix("/")]
+        if links is not None:
+            self.plain[folder] = links
 
     def _outside(self, name: str) -> bool:
         return os.path.commonpath((os.path.realpath(self.root / name), self._top)) != self._top
@@ -210,6 +224,10 @@ class _Folders:
 
 def _name(folders: _Folders, said: str, follow_links: bool) -> tuple[str, str]:
     """A path relative to the table's folder with "/", or why it is none."""
+    folder = said[: said.rfind("/") + 1]
+    links = folders.plain.get(folder)
+    if links is not None and _FILE.fullmatch(said, len(folder)) and said[len(folder) :] not in links:
+        return said, ""  # as most of a million are: below a folder that is known
     root = folders.root
     if said.lower() in UNSAID:
         return "", f"no path ({said!r})"
@@ -225,4 +243,6 @@ def _name(folders: _Folders, said: str, follow_links: bool) -> tuple[str, str]:
         return "", f"{said} leads out of the table's folder"
     if not follow_links and folders.leads_out(name):
         return "", f"{said} is a link that leads out of the table's folder"
+    if plain:
+        folders.is_plain(said[: said.rfind("/") + 1], follow_links)
     return name, ""
