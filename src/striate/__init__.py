@@ -14,6 +14,8 @@ os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 if TYPE_CHECKING:
     from striate.cost.count import count as count
     from striate.face.auditing import audit as audit
+    from striate.face.blocks import blocks as blocks
+    from striate.face.blocks import gates as gates
     from striate.face.finished import compare as compare
     from striate.face.finished import ensemble as ensemble
     from striate.face.finished import out_of_fold as out_of_fold
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "audit": "striate.face.auditing",
+    "blocks": "striate.face.blocks",
     "build": "striate.models.build",
     "catalog": "striate.models.catalog",
     "compare": "striate.face.finished",
@@ -40,6 +43,7 @@ _PLACES = {
     "ensemble": "striate.face.finished",
     "explain": "striate.face.looking",
     "gallery": "striate.face.looking",
+    "gates": "striate.face.blocks",
     "list_runs": "striate.runs.run",
     "open_run": "striate.runs.run",
     "open_study": "striate.runs.study",
@@ -50,8 +54,8 @@ _PLACES = {
     "write_report": "striate.face.finished",
 }
 __all__ = [
-    "audit", "build", "catalog", "compare", "count", "ensemble", "explain", "gallery", "list_runs", "open_run",
-    "open_study", "out_of_fold", "sheet", "study", "train", "write_report",
+    "audit", "blocks", "build", "catalog", "compare", "count", "ensemble", "explain", "gallery", "gates", "list_runs",
+    "open_run", "open_study", "out_of_fold", "sheet", "study", "train", "write_report",
 ]  # fmt: skip
 
 

@@ -63,7 +63,21 @@ def test_help_imports_nothing_heavy_and_every_verb_shows_an_example():
 
 @pytest.mark.parametrize(
     "verb",
-    ["train", "evaluate", "predict", "embed", "between", "gallery", "sheet", "report", "models", "compare", "runs"],
+    [
+        "train",
+        "evaluate",
+        "predict",
+        "embed",
+        "between",
+        "gallery",
+        "sheet",
+        "blocks",
+        "gates",
+        "report",
+        "models",
+        "compare",
+        "runs",
+    ],
 )
 def test_help_shows_an_example(capsys, verb):
     code, out, _ = call(capsys, verb, "--help")

@@ -75,6 +75,11 @@ ASKED = [
     "explain runs/a a.png --method saliency",
     "explain runs/a a.png --feature x",
     "explain runs/a a.png --max-pixels 3",
+    *(
+        f"{verb} runs/a {more}"
+        for verb in ("blocks", "gates")
+        for more in ("--pictures 0", "--out a.png", "--subset test")
+    ),
     "between runs/a a.png",
     "between runs/a a.png b.png",
     "between runs/a a.png b.png --out strip.jpg",

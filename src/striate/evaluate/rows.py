@@ -83,6 +83,19 @@ def rows_anew(
     return np.asarray(found.numpy())
 
 
+def passes(
+    predictor: Predictor, samples: Samples, indices: Indices, workers: int | None = None, progress: Progress = unwatched
+) -> Iterator[Indices]:
+    """Samples go through the network, whose modules are listened to: the sample of each canvas, or the one of all."""
+    task = predictor.task
+    for batch in watched(as_given(predictor, samples, indices, workers), len(indices), progress):
+        if of_pictures(task):
+            _said(predictor, task, batch)
+        else:
+            predictor.answers([batch])
+        yield np.asarray(batch.indices, np.int64)
+
+
 def shown(
     predictor: Predictor, task: PictureTask, samples: Samples, indices: Indices, workers: int | None
 ) -> Iterator[Mapping[str, Array]]:

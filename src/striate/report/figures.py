@@ -331,13 +331,22 @@ def figure(
     width: int, height: int, edges: tuple[int, int, int, int], label: str, draw: Callable[[Any], None]
 ) -> Markup:
     """One set of axes drawn by `draw`, `edges` (left, right, bottom, top) in points around it."""
+    return stacked(width, height, edges, label, [draw])
+
+
+def stacked(
+    width: int, height: int, edges: tuple[int, int, int, int], label: str, draws: Sequence[Callable[[Any], None]]
+) -> Markup:
+    """As `figure`, with several below each other, the first on top, `height` high each."""
     left, right, bottom, top = edges
-    place = (left / width, bottom / height, (width - left - right) / width, (height - bottom - top) / height)
+    whole = height * len(draws)
 
     def drawn(figure: Any) -> None:
-        draw(figure.add_axes(place))
+        for place, draw in enumerate(draws, start=1):
+            low, high = whole - place * height + bottom, height - bottom - top
+            draw(figure.add_axes((left / width, low / whole, (width - left - right) / width, high / whole)))
 
-    return _inline(svg(drawn, width / 72, height / 72, STYLE | {"svg.hashsalt": label}), label)
+    return _inline(svg(drawn, width / 72, whole / 72, STYLE | {"svg.hashsalt": label}), label)
 
 
 def _inline(svg: str, label: str) -> Markup:

@@ -20,6 +20,7 @@ from striate.shell.asked import typed
 from striate.shell.output import print_json, tell, tell_lines
 from striate.shell.streams import guarded
 from striate.shell.verbs.audit import audit
+from striate.shell.verbs.blocks import blocks, gates
 from striate.shell.verbs.choose import choose
 from striate.shell.verbs.counting import count
 from striate.shell.verbs.draw import draw
@@ -117,6 +118,8 @@ for verb in (
     explain,
     gallery,
     sheet,
+    blocks,
+    gates,
     ensemble,
     report,
     models,
