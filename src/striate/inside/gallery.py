@@ -28,7 +28,7 @@ from striate.inside.strongest import Strongest, highest, made_by
 from striate.predictor import Member, Predictor
 
 # Canvases that a network sees at once, projections that are made at once, and units that one gallery may show.
-AT_ONCE, TOGETHER, MOST = 16, 8, 576
+AT_ONCE, TOGETHER, MOST = 16, 4, 576
 
 
 @final
