@@ -98,13 +98,14 @@ def gallery(
 
     features = (feature,) if isinstance(feature, int) else tuple(feature or ())
     asked = Asked(layer, maps, features, top, patches)
+    from striate.predictor import Predictor
     from striate.runs import galleries
 
+    if pictures is None and (isinstance(network, Predictor) or (isinstance(network, str) and not _is_run(network))):
+        raise UsageError("pictures", "none are given, and only a run has pictures of its own", "some pictures")
     keywords = {"layer": layer, "maps": maps, "feature": feature, "top": top, "patches": patches or None}
     kept = kept_as(keep, call("gallery", [written(network), *(["pictures"] if pictures is not None else [])], keywords))
     predictor, run = _looked_into(network, weights, device, layer)
-    if pictures is None and run is None:
-        raise UsageError("pictures", "none are given, and only a run has pictures of its own", "some pictures")
     return galleries.gallery(predictor, run, pictures, asked, max_pixels, progress, kept)
 
 
