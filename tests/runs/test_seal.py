@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 # A row for each verb that shows pictures to a run's network; each gives what it says of them.
 SHOWN = {
     "predict": lambda run, pictures: run.predict(pictures)[-1].notes,
-    "ten looks": lambda run, pictures: run.predict(pictures, top=1)[-1].notes,
+    "top": lambda run, pictures: run.predict(pictures, top=1)[-1].notes,
     "embed": lambda run, pictures: run.embed(pictures).notes,
     "explain": lambda run, pictures: striate.explain(run, pictures, method="grad-cam")[-1].notes,
 }
