@@ -54,8 +54,10 @@ def key(seed: int, purpose: str, *counters: int) -> int:
 def keys(seed: int, purpose: str, *counters: int, last: npt.NDArray[np.uint64]) -> Words:
     """`key` with each of `last` as its last counter: shape (len(last),)."""
     head = "\0".join([str(seed), purpose, *map(str, counters), ""]).encode()
-    made = (hashlib.blake2b(b"%b%d" % (head, each), digest_size=8).digest() for each in last.tolist())
-    return np.frombuffer(b"".join(made), "<u8").astype(np.uint64)
+    whole = bytearray()
+    for each in last.tolist():
+        whole += hashlib.blake2b(b"%b%d" % (head, each), digest_size=8).digest()
+    return np.frombuffer(whole, "<u8").astype(np.uint64)
 
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)

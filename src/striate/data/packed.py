@@ -121,7 +121,10 @@ class Digests(_Packed):
 
     @classmethod
     def joined(cls, digests: Iterable[bytes]) -> "Digests":
-        return cls(np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32))
+        whole = bytearray()  # joined at once, a million would lie in memory twice, one by one
+        for digest in digests:
+            whole += digest
+        return cls(np.frombuffer(bytes(whole), np.uint8).reshape(-1, 32))
 
     @property
     def keys(self) -> npt.NDArray[np.uint64]:
