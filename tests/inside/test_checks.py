@@ -148,6 +148,12 @@ def test_unrelated_maps_are_the_same_map_elsewhere(height, width, seed):
     assert math.isnan(checks.rank_correlation(np.zeros_like(own), own))
 
 
+def test_unrelated_maps_lie_anywhere():
+    lit = np.zeros((8, 8))
+    lit[0, 0] = 1
+    assert len({int(each.argmax()) for each in checks.moved(lit)}) > 10
+
+
 def test_a_map_that_is_even_tells_nothing_and_has_no_number_in_json():
     net = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 3), torch.nn.ReLU())
     x = torch.ones(1, 3, 6, 6)

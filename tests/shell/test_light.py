@@ -75,11 +75,14 @@ ASKED = [
     "explain runs/a a.png --method saliency",
     "explain runs/a a.png --feature x",
     "explain runs/a a.png --max-pixels 3",
+<<<<<<< HEAD
     *(
         f"{verb} runs/a {more}"
         for verb in ("blocks", "gates")
         for more in ("--pictures 0", "--out a.png", "--subset test")
     ),
+=======
+>>>>>>> 19aedf7 (Checks of maps: a map that is emptied has nothing in common with the one before; docs, rows for sealed pictures and light starts, ten kinds of timm, a benchmark beside captum and pytorch-grad-cam)
     "between runs/a a.png",
     "between runs/a a.png b.png",
     "between runs/a a.png b.png --out strip.jpg",
