@@ -66,7 +66,7 @@ VERBS = {
     for word in words.split()
 }  # fmt: skip
 
-WHOLE = (int, int | None, tuple[int, ...])
+WHOLE = (int, int | None, int | bool, tuple[int, ...])
 PROMISED = ("Linux", "Darwin")
 ELSEWHERE = (
     "striate is promised on Linux and macOS. Here it is not: a save may not outlive a power cut, and a closed window "

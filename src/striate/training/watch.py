@@ -6,7 +6,6 @@ pass, the gradients before they are clipped, and the weights before and after th
 
 import contextlib
 import math
-import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, final
@@ -26,7 +25,9 @@ from striate.training.plan import Job
 # What is 0 where a unit is dead; a sigmoid or a GELU is never told to be.
 RECTIFIERS = (F.relu, F.relu_, F.relu6, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_)
 # Of a step's cost, what watching may take of all steps: less than is promised, for it is measured on few.
-SHARE = 0.03
+SHARE = 0.02
+# Nor is it oftener than every so many-th, for on a busy machine a measurement may miss what watching costs.
+LEAST = 10
 # Steps of each kind that are measured before it is chosen which are watched; the first of each warms up.
 TIMED = 6
 # Steps that are watched, at most, where their number is chosen.
@@ -134,7 +135,7 @@ class Watch:
         return self.every not in (None, 1) and not self._told  # where all are watched there is nothing beside them
 
     def _choose(self) -> None:
-        plain, more = (statistics.median(each[1:]) for each in self._seconds)
+        plain, more = (min(each[1:]) for each in self._seconds)  # other work only ever adds
         cost = max(0.0, more - plain) / plain if plain else 0.0
         self.every = int(processes.from_first(str(self.every or often(cost, self._steps))))
         self._told = True
@@ -169,7 +170,7 @@ class Watch:
 
 def often(cost: float, steps: int) -> int:
     """Every how many of so many steps are watched, where it adds `cost` to one as a part of what that takes."""
-    return max(1, math.ceil(cost / SHARE), math.ceil(steps / MOST))
+    return max(LEAST, math.ceil(cost / SHARE), math.ceil(steps / MOST))
 
 
 def layers(net: nn.Module) -> dict[str, Any]:

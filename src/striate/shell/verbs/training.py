@@ -32,7 +32,7 @@ def train(
     tensorboard: Path | None = None,
     canvases: str | None = None,
     keep_epochs: int = 0,
-    watch: bool | int = False,
+    watch: int | bool = False,  # the parser tries them in this order, and 1 is a number
     json: bool = False,
     command: str = "",
     **recipe: Any,
