@@ -55,8 +55,9 @@ def trained(home: Path, data: Path, name: str, **recipe: object) -> Path:
 
 
 def training(home: Path, data: Path) -> None:
-    """With augmentation, groups of near-duplicates, a temperature, vectors, and its page."""
-    run = open_run(trained(home, data, "run", augment="strong", groups="near", task_options={"calibrate": True}))
+    """With augmentation, groups of near-duplicates, a temperature, what its layers do, vectors, and its page."""
+    how = {"augment": "strong", "groups": "near", "task_options": {"calibrate": True}, "watch": 2}
+    run = open_run(trained(home, data, "run", **how))
     assert run.task.temperature != 1.0
     answers = [each.top for each in run.predict(data / "val" / "class 0")]
     (home / "said.txt").write_text(str((run.evaluate().numbers, answers)))
@@ -127,8 +128,16 @@ def looks_inside(home: Path, data: Path) -> None:
     striate.write_report(run)
 
 
+def landscape(home: Path, data: Path) -> None:
+    """The loss around the weights and along the gradient, with their figures and the page."""
+    run = open_run(trained(home, data, "run"))
+    found = [striate.landscape(run, of=of, points=3, keep=True) for of in ("plane", "gradient")]
+    striate.write_report(run)
+    (home / "said.txt").write_text(str([(each.found, each.svg) for each in found]))
+
+
 # A row for each way that leads from data to something that is told; they may leave what they like in `home`.
-WAYS = (training, study, folds, ensembles, choice, looks_inside)
+WAYS = (training, study, folds, ensembles, choice, looks_inside, landscape)
 
 
 def everything(home: Path) -> dict[str, object]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from striate.face.finished import ensemble as ensemble
     from striate.face.finished import out_of_fold as out_of_fold
     from striate.face.finished import write_report as write_report
+    from striate.face.landscape import landscape as landscape
     from striate.face.looking import explain as explain
     from striate.face.looking import gallery as gallery
     from striate.face.looking import sheet as sheet
@@ -44,6 +45,7 @@ _PLACES = {
     "explain": "striate.face.looking",
     "gallery": "striate.face.looking",
     "gates": "striate.face.blocks",
+    "landscape": "striate.face.landscape",
     "list_runs": "striate.runs.run",
     "open_run": "striate.runs.run",
     "open_study": "striate.runs.study",
@@ -54,8 +56,8 @@ _PLACES = {
     "write_report": "striate.face.finished",
 }
 __all__ = [
-    "audit", "blocks", "build", "catalog", "compare", "count", "ensemble", "explain", "gallery", "gates", "list_runs",
-    "open_run", "open_study", "out_of_fold", "sheet", "study", "train", "write_report",
+    "audit", "blocks", "build", "catalog", "compare", "count", "ensemble", "explain", "gallery", "gates", "landscape",
+    "list_runs", "open_run", "open_study", "out_of_fold", "sheet", "study", "train", "write_report",
 ]  # fmt: skip
 
 

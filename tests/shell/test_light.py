@@ -75,14 +75,18 @@ ASKED = [
     "explain runs/a a.png --method saliency",
     "explain runs/a a.png --feature x",
     "explain runs/a a.png --max-pixels 3",
-<<<<<<< HEAD
     *(
         f"{verb} runs/a {more}"
         for verb in ("blocks", "gates")
         for more in ("--pictures 0", "--out a.png", "--subset test")
     ),
-=======
->>>>>>> 19aedf7 (Checks of maps: a map that is emptied has nothing in common with the one before; docs, rows for sealed pictures and light starts, ten kinds of timm, a benchmark beside captum and pytorch-grad-cam)
+    "train digits --watch 0",
+    "train digits --watch often",
+    "train digits --watch 1.5",
+    "landscape runs/a --of moon",
+    "landscape runs/a --points 4",
+    "landscape runs/a --pictures 0",
+    "landscape runs/a --out landscape.png",
     "between runs/a a.png",
     "between runs/a a.png b.png",
     "between runs/a a.png b.png --out strip.jpg",

@@ -29,6 +29,7 @@ from striate.shell.verbs.ensemble import ensemble
 from striate.shell.verbs.explain import explain
 from striate.shell.verbs.formula import formula
 from striate.shell.verbs.gallery import gallery
+from striate.shell.verbs.landscape import landscape
 from striate.shell.verbs.latency import latency
 from striate.shell.verbs.memory import memory
 from striate.shell.verbs.networks import compare, models
@@ -120,6 +121,7 @@ for verb in (
     sheet,
     blocks,
     gates,
+    landscape,
     ensemble,
     report,
     models,
