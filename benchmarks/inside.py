@@ -77,7 +77,7 @@ def sides(network: Any, file: Path, home: Path) -> dict[str, Once]:
     def grad_cam() -> Any:
         own, picture = given()
         with GradCAM(network, [network.layer4]) as method:  # of the class that is answered
-            return own, method(picture)[0]
+            return own, method(picture, targets=None)[0]
 
     def grad_cam_with_overlay() -> None:
         own, found = grad_cam()
