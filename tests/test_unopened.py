@@ -65,7 +65,7 @@ def training(home: Path, data: Path) -> None:
     gallery = striate.gallery(run, layer="layer1.0.relu1", maps=2)
     np.save(home / "gallery.npy", gallery.picture)
     (home / "gallery.json").write_text(json.dumps(gallery.as_dict()))
-    (home / "blocks.txt").write_text(str(striate.blocks(run, keep=True)))
+    (home / "blocks.txt").write_text(str(striate.blocks(run, keep=True).blocks))
     striate.write_report(run)
 
 

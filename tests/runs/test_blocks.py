@@ -136,7 +136,7 @@ def test_gates_are_means_over_the_pictures_of_each_class(run):
 
 
 def test_of_masks_the_measure_of_that_task_is_lost(tmp_path):
-    data = photographs_with_masks(tmp_path / "data", count=12)
+    data = photographs_with_masks(tmp_path / "data")
     run = train(tmp_path / "runs", data=str(data), task="segment", model="unet_resnet18", size=32, batch=9, epochs=1)
     found = striate.blocks(run)
     assert found.whole.name == run.result["numbers"][0]["name"]
