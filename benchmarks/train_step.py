@@ -97,7 +97,8 @@ def striate_steps(case: Case, device: torch.device, compiled: bool, folder: Path
         task=Classify(tuple(map(str, range(CLASSES)))), split=Split(indices, indices, indices), blank=preprocess,
         units=units, preprocess=preprocess,
         augmenter=Augmenter(PRESETS["none"], side, measured, recipe.seed), train=feed, val=feed,
-        machine=chosen, checkpoints=folder, save_every=float("inf"), workers=0,
+        machine=chosen, checkpoints=folder, save_every=float("inf"), workers=0, chosen={}, grouped="", start=None,
+        before=None, anew=(), tuning=None, keep_epochs=0, watch=False, partner=None,
     )  # fmt: skip
     trainer = Trainer(job, Silent(), Stop())
     batch = next(iter(feed.batches([indices])))

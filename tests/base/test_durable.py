@@ -321,6 +321,13 @@ def test_no_cell_of_a_table_is_a_formula(text: str) -> None:
     assert row[1] == "-1.5"
 
 
+@given(st.lists(st.lists(st.text('ab,"\n\r\t=+-@ é\u202e', max_size=4), min_size=1, max_size=3), max_size=5))
+def test_lines_that_are_joined_as_they_are_are_those_of_the_writer(rows: list[list[str]]) -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([durable._cell(value) for value in row] for row in [["a"], *rows])
+    assert durable.to_csv(["a"], rows) == text.getvalue()
+
+
 def test_commas_quotes_and_lines_stay_in_their_cell() -> None:
     assert list(csv.reader(io.StringIO(durable.to_csv(("a",), [('x,"y"',), ("two\nlines",)])))) == [
         ["a"],

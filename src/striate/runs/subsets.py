@@ -57,9 +57,10 @@ def write_split(folder: Path, samples: Samples, split: Split) -> None:
         for start in range(0, len(order), _AT_ONCE):
             part = order[start : start + _AT_ONCE]
             own = places[part]
-            texts, sums = names.take(own), digests.take(own)
-            for name, sha256, i, where in zip(texts, sums, own.tolist(), named[part].tolist(), strict=True):
-                yield name, sha256, samples.targets.content(i).decode("utf-8", "surrogateescape"), group_of(i), where
+            contents = (samples.targets.content(place) for place in own.tolist())
+            labels = (each.decode("utf-8", "surrogateescape") for each in contents)
+            groups = map(group_of, own.tolist())
+            yield from zip(names.take(own), digests.take(own), labels, groups, named[part].tolist(), strict=True)
 
     durable.write_csv(folder / NAME, _HEAD, rows())
 
