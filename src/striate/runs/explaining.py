@@ -9,9 +9,9 @@ from striate.base.errors import DataError, UsageError
 from striate.base.words import many
 from striate.inside.explained import Explained, Question, explained, tried
 from striate.predictor import Predictor
-from striate.runs import schema, shown
+from striate.runs import shown
 from striate.runs.evaluation import Of
-from striate.runs.sealed import Seal, given_to
+from striate.runs.sealed import Seal, given_to, unanswered
 
 
 def explain(
@@ -48,9 +48,8 @@ def explain(
 
 def _kept(run: Of, found: Sequence[tuple[int, Explained]], sealed: Collection[int], command: str) -> Iterator[str]:
     """Keep what was explained; what is to be said of that. A sealed picture waits until its test set has a result."""
-    folder, facts = run
-    opened = sealed and schema.read_result(folder, facts)["subset"] == "test"
-    hidden = set() if opened else set(sealed)
+    folder, _ = run
+    hidden = set(sealed) if sealed and unanswered(run) else set()
     pictures, last = list[shown.Picture](), -1
     for place, each in found:
         if each.picture is None or each.seen is None or place in hidden:

@@ -13,10 +13,10 @@ from striate.inside.asked import Asked
 from striate.inside.gallery import Gallery
 from striate.inside.target import only
 from striate.predictor import Predictor, Progress
-from striate.runs import schema, shown, subsets
+from striate.runs import shown, subsets
 from striate.runs.evaluation import Of
 from striate.runs.own import read_own
-from striate.runs.sealed import Given, Seal, given_to
+from striate.runs.sealed import Given, Seal, given_to, unanswered
 
 # Of a map that is kept for the run's page, in pixels.
 LONGEST = 640
@@ -82,8 +82,8 @@ def gallery(
 
 def _kept(run: Of, made: Gallery, command: str, sealed: bool) -> str:
     """Keep each map; what is to be said of that. Sealed pictures wait until their test set has a result."""
-    folder, facts = run
-    if sealed and schema.read_result(folder, facts)["subset"] != "test":
+    folder, _ = run
+    if sealed and unanswered(run):
         return "nothing is kept: sealed pictures are among these, and the test set of this run has no result yet"
     pictures = [
         shown.Picture(made.drawn(each), f"map {each.feature}, {each.units[0].activation:.4g} at its highest")

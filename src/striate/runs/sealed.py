@@ -106,6 +106,12 @@ class Sealed:
         )
 
 
+def unanswered(run: Of) -> bool:
+    """Whether the run has no result of its test set yet: until then nothing that shows a sealed picture is kept."""
+    folder, facts = run
+    return bool(schema.read_result(folder, facts)["subset"] != "test")
+
+
 @final
 class Seal:
     """Reads pictures for `asked`; before the first sealed one is handed out, the opening is written down."""

@@ -12,9 +12,9 @@ from striate.inside import sheet as inside
 from striate.inside.sheet import Scale, Sheet
 from striate.inside.target import only
 from striate.predictor import Predictor
-from striate.runs import schema, shown
+from striate.runs import shown
 from striate.runs.evaluation import Of
-from striate.runs.sealed import Seal, given_to
+from striate.runs.sealed import Seal, given_to, unanswered
 
 
 @final
@@ -62,8 +62,8 @@ def sheet(predictor: Predictor, run: Of | None, picture: Any, asked: Asked, max_
 
 def _kept(run: Of, made: Sheet, command: str, sealed: bool) -> str:
     """Keep the sheet; what is to be said of that. A sealed picture waits until its test set has a result."""
-    folder, facts = run
-    if sealed and schema.read_result(folder, facts)["subset"] != "test":
+    folder, _ = run
+    if sealed and unanswered(run):
         return "nothing is kept: this picture is sealed, and the test set of this run has no result yet"
     picture = shown.Picture(made.picture, f"{made.of} of {made.layer}, {made.told}")
     return shown.kept(folder, "sheet", shown.Inside(f"The {made.of} of {made.layer}", command, (picture,)), 1024)
