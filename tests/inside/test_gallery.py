@@ -310,6 +310,15 @@ def test_of_a_run_the_training_pictures_are_shown_and_a_sealed_one_is_an_opening
     found = striate.gallery(run, maps=4)
     assert {unit.file for each in found.maps for unit in each.units} <= trained
     assert (found.count, opened()) == (len(trained), before)
+    moved = root.rename(root.parent / "moved")
+    try:
+        with pytest.raises(DataError, match="no such folder"):
+            striate.gallery(run, maps=4)
+        assert striate.gallery(run, maps=4, data=moved).as_dict() == found.as_dict()
+        with pytest.raises(UsageError, match="others are named"):
+            striate.gallery(run, [next(moved.rglob("*.png"))], data=moved)
+    finally:
+        moved.rename(root)
     with pytest.raises(UsageError, match="is no layer"):
         striate.gallery(run, [root / name for name in sealed], layer="nothing")
     assert opened() == before

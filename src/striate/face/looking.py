@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from striate.base.errors import Option, RunError, UsageError
 from striate.base.paths import path_of
+from striate.data.load import Data
 from striate.data.picture.pixels import PIXELS
 from striate.face.asked import call, kept_as, opened_run, written
 
@@ -80,6 +81,7 @@ def gallery(
     patches: bool = False,
     weights: str | os.PathLike[str] | None = None,
     max_pixels: int = PIXELS,
+    data: Data | None = None,
     keep: bool | str = False,
     device: str = "cpu",
     progress: Progress = lambda name, done, total: None,
@@ -92,7 +94,7 @@ def gallery(
 
     `layer`: a module's name, the deepest that a deconvnet comes back from when None. `feature`: numbers of maps from 0;
     otherwise `maps` of them evenly apart, 16 when None. `patches`: without projections, for any layer that makes maps.
-    `keep` as for `explain`.
+    `data`: where the run's own pictures lie now. `keep` as for `explain`.
     """
     from striate.inside.asked import Asked
 
@@ -103,10 +105,12 @@ def gallery(
 
     if pictures is None and (isinstance(network, Predictor) or (isinstance(network, str) and not _is_run(network))):
         raise UsageError("pictures", "none are given, and only a run has pictures of its own", "some pictures")
+    if data is not None and pictures is not None:
+        raise UsageError("data", "it is where the run's own pictures lie, and others are named", "one of the two")
     keywords = {"layer": layer, "maps": maps, "feature": feature, "top": top, "patches": patches or None}
     kept = kept_as(keep, call("gallery", [written(network), *(["pictures"] if pictures is not None else [])], keywords))
     predictor, run = _looked_into(network, weights, device, layer)
-    return galleries.gallery(predictor, run, pictures, asked, max_pixels, progress, kept)
+    return galleries.gallery(predictor, run, pictures, asked, max_pixels, progress, kept, data)
 
 
 def sheet(

@@ -6,6 +6,7 @@ from typing import Any
 
 from striate.base.errors import DataError, UsageError
 from striate.base.words import many, some
+from striate.data.load import Data
 from striate.data.picture.laid import Array
 from striate.data.picture.pixels import MOST_PIXELS
 from striate.inside import gallery as inside
@@ -30,8 +31,10 @@ def gallery(
     max_pixels: int,
     progress: Progress,
     keep: str | None = None,
+    data: Data | None = None,
 ) -> Gallery:
-    """No `pictures` are the training pictures of the run; a sealed one of those that are named is an opening.
+    """No `pictures` are the training pictures of the run, which lie in `data` where these have moved; a sealed one of
+    those that are named is an opening.
 
     `keep`: what was typed or called, where the maps are also kept in the run's folder for its page.
     """
@@ -40,7 +43,7 @@ def gallery(
     member = only(predictor)
     where = inside.place(predictor, member, asked)
     if pictures is None and run is not None:
-        given, seal, max_pixels = _trained_on(predictor, run), None, MOST_PIXELS
+        given, seal, max_pixels = _trained_on(predictor, run, data), None, MOST_PIXELS
     else:
         given = given_to(pictures, predictor, max_pixels)
         seal = None if run is None else Seal(predictor, run, given, "gallery")
@@ -94,13 +97,13 @@ def _kept(run: Of, made: Gallery, command: str, sealed: bool) -> str:
     return shown.kept(folder, "gallery", shown.Inside(title, command, tuple(pictures)), LONGEST)
 
 
-def _trained_on(predictor: Predictor, run: Of) -> Given:
+def _trained_on(predictor: Predictor, run: Of, data: Data | None) -> Given:
     """The training pictures of a run, read from where they lie; a DataError where they are nowhere."""
     (folder, facts), task = run, predictor.task
-    if facts["data"].get("source") == "arrays":
+    if data is None and facts["data"].get("source") == "arrays":
         cause = "pictures that were in memory, and are nowhere on disk"
-        raise DataError(facts["data"]["path"], cause, "pictures by name")
-    samples = read_own(folder, facts, labelled=task.labelled, masked=task.masked)
+        raise DataError(facts["data"]["path"], cause, "pictures by name, or data=")
+    samples = read_own(folder, facts, data, labelled=task.labelled, masked=task.masked)
     split, samples = subsets.read_split(folder, facts, samples)
     own = split.train.tolist()
     names = tuple(samples.names[place] for place in own)

@@ -27,6 +27,7 @@ def gallery(
     top: int = 9,
     patches: Annotated[bool, Parameter(negative="")] = False,
     weights: str | None = None,
+    moved: Annotated[Path | None, Parameter(name="--data")] = None,
     out: Path = Path("gallery"),
     format: Literal["png", "svg"] = "png",
     keep: Keep = False,
@@ -58,6 +59,8 @@ def gallery(
         Without projections, for any layer that makes maps.
     weights
         Of a network of the catalogue: imagenet, a publisher's name, or a file that has at least the part up to there.
+    moved
+        Where the run's own pictures lie now.
     out
         The new or empty folder to write into.
     format
@@ -72,7 +75,8 @@ def gallery(
         answered.free(out, force)
         found = striate.gallery(
             network, list(pictures) or None, layer=layer, maps=maps, feature=feature, top=top, patches=patches,
-            weights=weights, max_pixels=max_pixels, keep=keep and command, device=device, progress=screen.progress,
+            weights=weights, max_pixels=max_pixels, data=moved, keep=keep and command, device=device,
+            progress=screen.progress,
         )  # fmt: skip
     for note in found.notes:
         tell(note, file=sys.stderr)
