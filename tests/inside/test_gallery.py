@@ -93,14 +93,15 @@ def test_each_unit_is_the_highest_of_its_map_in_its_picture_and_is_projected_as_
 @settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_a_patch_is_exactly_what_its_unit_depends_on(data):
-    layers, channels, side = [], 1, 24
+    layers, channels, side, left = [], 1, 24, 24
     for _ in range(data.draw(st.integers(1, 3))):
-        kernel = data.draw(st.integers(1, 3))
+        kernel = data.draw(st.integers(1, min(3, left)))
         step, pad = data.draw(st.integers(1, kernel)), data.draw(st.integers(0, kernel // 2))
         layers += [nn.Conv2d(channels, 2, kernel, step, pad), nn.ReLU()]
-        channels = 2
-        if data.draw(st.booleans()):
+        channels, left = 2, nn.Sequential(*layers)(torch.zeros(1, 1, side, side)).shape[2]
+        if data.draw(st.booleans()) and left > 3:
             layers.append(nn.AvgPool2d(2, data.draw(st.integers(1, 2)), padding=data.draw(st.integers(0, 1))))
+            left = nn.Sequential(*layers)(torch.zeros(1, 1, side, side)).shape[2]
     net = nn.Sequential(*layers)
     for each in net.parameters():  # positive, so that each pixel that is seen counts
         nn.init.uniform_(each, 0.1, 1)
