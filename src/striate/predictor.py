@@ -30,7 +30,8 @@ from striate.data.sources.given import Picture, content, name_of, pictures_of
 from striate.data.sources.holes import Holes, holes_in
 from striate.network import answered, autocast, batch_of, in_parts, inside, refuse_not_finite, starts
 from striate.tasks.prediction import Prediction as Prediction
-from striate.tasks.task import Answer, LabelTask, PictureTask, Task, fills, of_pictures
+from striate.tasks.prediction import gathered
+from striate.tasks.task import Answer, LabelTask, PictureTask, Task, fills, of_pictures, refuse_others
 
 Progress = Callable[[str, int, int], None]
 Reading = Callable[[], decode.Given]
@@ -207,7 +208,6 @@ class Predictor:
         holes: Any = None,
         max_pixels: int = PIXELS_READ,
         progress: Callable[[int, int], None] = lambda done, total: None,
-        predictions: Callable[..., Iterator[Prediction]] | None = None,
     ) -> Any:
         """The Prediction of one picture, or a list of them: one for each of a list, a folder or a pattern.
 
@@ -216,16 +216,16 @@ class Predictor:
         has a prediction with its cause in `status`; what is no picture at all is a UsageError or a DataError.
 
         `top`: how many classes a classifier lists, 5 as a rule. `holes`: a picture, or a folder of such by name, that
-        is white where one who fills is to fill. `max_pixels`: the most of one picture that are read. `predictions`: in
-        place of those of this predictor, those of a run, which knows what it has sealed.
+        is white where one who fills is to fill. `max_pixels`: the most of one picture that are read.
         """
+        each, alone = self.listed(pictures)
+        found = self.predictions(each, top=top, holes=holes, max_pixels=max_pixels)
+        return gathered(found, len(each), alone, progress)
+
+    def listed(self, pictures: Any) -> tuple[list[Picture], bool]:
+        """Each picture of what `predict` takes, and whether it was given alone."""
         way = self.members[0].preprocess
-        each, alone = pictures_of(pictures, layers_of(way.channels, way.depth))
-        found: list[Prediction] = []
-        for one in (predictions or self.predictions)(each, top=top, holes=holes, max_pixels=max_pixels):
-            found.append(one)
-            progress(len(found), len(each))
-        return found[0] if alone else found
+        return pictures_of(pictures, layers_of(way.channels, way.depth))
 
     def predictions(
         self,
@@ -247,8 +247,7 @@ class Predictor:
         read = read or (lambda place: content(pictures[place], max_pixels))
         named = [(name_of(picture, place), partial(read, place)) for place, picture in enumerate(pictures)]
         if of_pictures(task):
-            for name, reading in named:
-                yield self._pictured(name, reading, task, marked, max_pixels, tiles)
+            yield from (self._pictured(*each, task, marked, max_pixels, tiles) for each in named)
             return
         step = min(_AT_ONCE, self.at_once)
         for start in range(0, len(named), step):
@@ -377,13 +376,6 @@ class Predictor:
             Prediction(name, causes.get(place, "ok"), said.get(place, task.nothing()))
             for place, (name, _) in enumerate(named)
         ]
-
-
-def refuse_others(tasks: Sequence[Task]) -> None:
-    """A UsageError where they are not of one question."""
-    if len({(task.name, task.classes) for task in tasks}) > 1:
-        cause = "these networks answer different questions: their tasks or classes differ"
-        raise UsageError("predictors", cause, "runs of one task with the same classes")
 
 
 def together(predictors: Sequence[Predictor], weights: Sequence[float] | None = None) -> Predictor:

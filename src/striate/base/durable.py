@@ -129,12 +129,10 @@ def _plain(rows: Sequence[Sequence[Any]]) -> str | None:
     except TypeError:  # numbers
         return None
     as_many = text.count(",") == sum(map(len, rows)) - len(rows) and text.count("\n") == len(rows) - 1
-    begins = ("\n\n", *(f"{before}{sign}" for before in "\n," for sign in _RUN))
     if not as_many or '"' in text or not text.replace("\n", "").isprintable():
         return None
-    if any(each in f"\n{text}\n" for each in begins):
-        return None
-    return f"{text}\n"
+    lines, begins = f"\n{text}\n", ("\n\n", *(f"{before}{sign}" for before in "\n," for sign in _RUN))
+    return None if any(each in lines for each in begins) else lines[1:]
 
 
 def save_folder(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -133,7 +133,8 @@ class Digests(_Packed):
 
     def order(self) -> npt.NDArray[np.int64]:
         """Their places as they are sorted, equal ones as they stand."""
-        order, keys = np.argsort(self.keys, kind="stable"), self.keys
+        keys = self.keys
+        order = np.argsort(keys, kind="stable")
         alike = int((keys[order[1:]] == keys[order[:-1]]).sum())
         if alike == int(self.repeat(order).sum()):
             return order

@@ -57,14 +57,8 @@ def explain(
     from striate.runs import explaining
 
     asked = question(method, label, layer, feature, checks=checks, box=box)
-    keywords = {
-        "method": method,
-        "label": label,
-        "layer": layer,
-        "feature": feature,
-        "checks": checks or None,
-        "box": box or None,
-    }
+    of_maps = {"checks": checks or None, "box": box or None}
+    keywords = {"method": method, "label": label, "layer": layer, "feature": feature, **of_maps}
     kept = kept_as(keep, call("explain", [written(network), "pictures"], keywords))
     predictor, run = _looked_into(network, weights, device)
     return explaining.explain(predictor, run, pictures, asked, max_pixels, progress, kept)

@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, final
 
 import numpy as np
@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from striate.base.errors import MachineError, UsageError, escaped, near
-from striate.base.words import many
 from striate.data.picture.laid import Array, Laid, Pixels
 from striate.data.picture.layers import visible
 from striate.data.picture.pixels import PIXELS
@@ -22,7 +21,7 @@ from striate.inside.box import Box, box_of
 from striate.inside.checks import Checks, checked
 from striate.inside.deconvnet import deconvnet
 from striate.inside.plate import around_grey, inked, most
-from striate.inside.target import Target, only, target_of
+from striate.inside.target import Target, look, only, target_of
 from striate.predictor import Member, Predictor
 from striate.tasks.task import of_pictures
 
@@ -60,7 +59,7 @@ class Explained:
         told = self.status if self.values is None else f"{self.of}{f' at {self.layer}' if self.layer else ''}"
         return escaped(f"Explained({self.file!r}, {self.method}: {told})")
 
-    @property
+    @cached_property
     def picture(self) -> Pixels | None:
         """What it looks like, uint8 (height, width, 3): a map in colours over the picture; of single pixels what is
         projected around grey, or how strong it is."""
@@ -73,14 +72,14 @@ class Explained:
             return _enlarged(around_grey(self.values))
         return _enlarged(inked(_shares(strength(self.values))))
 
-    @property
+    @cached_property
     def box(self) -> Box | None:
         """Of a map by CAM or Grad-CAM, (left, top, right, bottom) in pixels of the picture: see `box_of`."""
         if self.values is None or self.laid is None or self.method not in MAPS:
             return None
         return box_of(self.values, self.laid)
 
-    @property
+    @cached_property
     def seen(self) -> Pixels | None:
         """The canvas, as large as `picture`."""
         return None if self.canvas is None else _enlarged(self.canvas)
@@ -143,13 +142,10 @@ def tried(predictor: Predictor, asked: Question) -> None:
 def explained(predictor: Predictor, picture: Any, name: str, asked: Question, max_pixels: int) -> list[Explained]:
     """One picture by each method; a DataError for one that cannot be read, a UsageError for what cannot be asked."""
     member = only(predictor)
-    looks = member.preprocess.looks(picture, name, max_pixels=max_pixels)
-    if len(looks) > 1:
-        cause = f"{name} is looked at in {many(len(looks), 'tile')}, and a map is of one"
-        raise UsageError("pictures", cause, f"a part of it, of at most {looks[0][1].canvas[0]} pixels a side")
-    canvas = torch.from_numpy(looks[0][0][None]).to(predictor.device)
+    pixels, laid = look(member, picture, name, max_pixels, ("pictures", "a map"))
+    canvas = torch.from_numpy(pixels[None]).to(predictor.device)
     target = target_of(predictor, member, canvas, asked.label)
-    shown = visible(looks[0][0].transpose(1, 2, 0))
+    shown = visible(pixels.transpose(1, 2, 0))
     found = []
     for method in asked.methods or _usual(member):
         try:
@@ -165,9 +161,7 @@ def explained(predictor: Predictor, picture: Any, name: str, asked: Question, ma
         if not values.any():
             notes = (*notes, f"{method} is 0 everywhere: nothing speaks for what is explained")
         checks = _checks(made, member, predictor.given(member, canvas), target, canvas) if asked.checks else None
-        found.append(
-            Explained(name, method, "ok", made.of, made.layer, values, shown, notes, looks[0][1], checks, asked.box)
-        )
+        found.append(Explained(name, method, "ok", made.of, made.layer, values, shown, notes, laid, checks, asked.box))
         if not asked.methods:
             break
     return found

@@ -1,13 +1,14 @@
 """What is explained of a network's answer to one canvas: a class, or how badly the picture was restored."""
 
 from dataclasses import dataclass
-from typing import cast, final
+from typing import Any, cast, final
 
 import torch
 from torch import Tensor
 
 from striate.base.errors import UsageError, near
 from striate.base.words import many
+from striate.data.picture.laid import Laid, Pixels
 from striate.data.preprocess import scaled
 from striate.inside.gradient import Score
 from striate.network import inside, refuse_not_finite
@@ -70,9 +71,21 @@ def target_of(predictor: Predictor, member: Member, canvas: Tensor, label: str |
     )
 
 
-def only(predictor: Predictor) -> Member:
-    """The network that is looked into; a UsageError where several answer together."""
+def look(member: Member, picture: Any, name: str, max_pixels: int, asked: tuple[str, str]) -> tuple[Pixels, Laid]:
+    """The one canvas that a network sees of a picture, and how it lies there; a UsageError where it sees several.
+
+    `asked` says in that error what was given, and what is of one.
+    """
+    looks = member.preprocess.looks(picture, name, max_pixels=max_pixels)
+    if len(looks) > 1:
+        cause = f"{name} is looked at in {many(len(looks), 'tile')}, and {asked[1]} is of one"
+        raise UsageError(asked[0], cause, f"a part of it, of at most {looks[0][1].canvas[0]} pixels a side")
+    return looks[0]
+
+
+def only(predictor: Predictor, asked: str = "explain") -> Member:
+    """The network that is looked into; a UsageError where several answer together, of what was `asked`."""
     if len(predictor.members) > 1:
         cause = f"{many(len(predictor.members), 'network')} answer together, and this looks inside one"
-        raise UsageError("explain", cause, "the run of one of them")
+        raise UsageError(asked, cause, "the run of one of them")
     return predictor.members[0]

@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from striate.base.outputs import Output
 from striate.evaluate.intervals import FEWEST, differing
 from striate.inside.box import Box
 from striate.inside.explained import METHODS, Explained
@@ -25,11 +23,6 @@ TOLD = {
     "smooth": "The mean gradient of noisy copies (Smilkov et al. 2017).",
     "occlusion": "How much the score falls where a window hides the picture (Zeiler and Fergus 2014).",
 }
-
-
-def output(path: Path, force: bool) -> Output:
-    """Where the page is to be written."""
-    return page.output(path, force)
 
 
 def render(found: Sequence[Explained], title: str) -> str:

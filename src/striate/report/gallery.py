@@ -1,19 +1,11 @@
 """The page of a gallery: of each map its projections beside its patches."""
 
-from pathlib import Path
-
-from striate.base.outputs import Output
 from striate.base.units import by
 from striate.inside.gallery import Gallery
 from striate.report import page
 
 # Of the longer side of what is shown of a map.
 LONGEST = 800
-
-
-def output(path: Path, force: bool) -> Output:
-    """Where the page is to be written."""
-    return page.output(path, force)
 
 
 def render(found: Gallery, title: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Literal, final
 
 import numpy as np
 
-from striate.base.errors import DataError, UsageError, escaped
+from striate.base.errors import UsageError, escaped
 from striate.base.randomness import permutation
 from striate.base.tables import Table, html_table, text
 from striate.base.words import many
@@ -23,10 +23,10 @@ from striate.evaluate.numbers import Number, as_told, is_mean, number
 from striate.evaluate.paired import Paired, paired, sure
 from striate.evaluate.rows import passes, rows, rows_anew
 from striate.inside import residual
+from striate.inside.target import only
 from striate.predictor import Predictor
-from striate.runs import subsets
 from striate.runs.evaluation import Of
-from striate.runs.own import read_own
+from striate.runs.own import own_subsets
 from striate.tasks.task import Rows, of_pictures
 
 Part = Literal["val", "train"]
@@ -157,8 +157,8 @@ def blocks(
     predictor: Predictor, run: Of, subset: Part, most: int, data: Data | None, workers: int | None, progress: Progress
 ) -> Blocks:
     """Each block on the same pictures, `most` of them at most; no sealed one is among them."""
-    net, task = _network(predictor), predictor.task
-    found = residual.residuals(net)
+    task = predictor.task
+    found = residual.residuals(only(predictor, "blocks").network)
     samples, indices = _own(predictor, run, subset, most, data, workers)
     groups = samples.groups_of(indices)
     with residual.norms(found) as (branch, shortcut):
@@ -189,7 +189,7 @@ def gates(
     predictor: Predictor, run: Of, subset: Part, most: int, data: Data | None, workers: int | None, progress: Progress
 ) -> Gates:
     """What each squeeze-excitation lets through of each class; of a task without classes, of all pictures together."""
-    found = residual.gates(_network(predictor))
+    found = residual.gates(only(predictor, "blocks").network)
     samples, indices = _own(predictor, run, subset, most, data, workers)
     with residual.gating(list(found.values())) as heard:
         owners = _owners(predictor, samples, indices, workers, heard, progress)
@@ -207,13 +207,6 @@ def gates(
     return Gates(subset, tuple(classes[label] for label in there), counts, means, spreads, _notes(subset))
 
 
-def _network(predictor: Predictor) -> Any:
-    if len(predictor.members) > 1:
-        cause = f"{many(len(predictor.members), 'network')} answer together, and this looks inside one"
-        raise UsageError("blocks", cause, "the run of one of them")
-    return predictor.members[0].network
-
-
 def _notes(subset: Part) -> tuple[str, ...]:
     seen = {"val": "the validation pictures also chose the epoch", "train": "the network was trained on these pictures"}
     return (f"{seen[subset]}; no test picture was looked at",)
@@ -228,12 +221,8 @@ def _own(
         raise UsageError("pictures", f"{most} is out of range", "a number of at least 1")
     if not facts["split"][subset]["n"]:
         raise UsageError("subset", f"{folder.name} has no {called(subset)} pictures", "another subset")
-    if data is None and facts["data"].get("source") == "arrays":
-        cause = "pictures that were in memory, and are nowhere on disk"
-        raise DataError(facts["data"]["path"], cause, "striate.blocks(run, data=(pictures, labels)) from Python")
-    task = predictor.task
-    samples = read_own(folder, facts, data, labelled=task.labelled, masked=task.masked, workers=workers)
-    split, samples = subsets.read_split(folder, facts, samples)
+    hint = "striate.blocks(run, data=(pictures, labels)) from Python"
+    split, samples = own_subsets(*run, predictor.task, data, hint, workers)
     places = split.named[subset]
     return samples, np.sort(places[permutation(0, "blocks", 0, len(places))[:most]])
 

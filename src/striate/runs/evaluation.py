@@ -23,7 +23,7 @@ from striate.predictor import Predictor
 from striate.runs import checkpoint, finished, subsets
 from striate.runs.kept import Kept, digest_of, read_kept, write_kept
 from striate.runs.openings import Opening, close_opening, opening_of, record_opening, sealed_set
-from striate.runs.own import read_own, write_place
+from striate.runs.own import read_own, refuse_nowhere, write_place
 from striate.tasks.task import Rows, Task
 
 Facts = Mapping[str, Any]
@@ -99,9 +99,7 @@ def on_own(
     """
     joint, (folder, facts) = joint or Joint(), run
     predictor.try_out()
-    if moved is None and facts["data"].get("source") == "arrays":
-        cause = "pictures that were in memory, and are nowhere on disk"
-        raise DataError(facts["data"]["path"], cause, "run.evaluate(moved=(pictures, labels)) from Python")
+    refuse_nowhere(facts, moved, "run.evaluate(moved=(pictures, labels)) from Python")
     task = predictor.task
     samples = joint.once(
         "samples", lambda: read_own(folder, facts, moved, labelled=task.labelled, masked=task.masked, workers=workers)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from striate.base.errors import DataError, UsageError
+from striate.base.errors import DataError
 from striate.base.words import many
 from striate.inside.explained import Explained, Question, explained, tried
 from striate.predictor import Predictor
@@ -27,8 +27,7 @@ def explain(
 
     `keep`: what was typed or called, where the pictures are also kept in the run's folder for its page.
     """
-    if keep is not None and run is None:
-        raise UsageError("keep", "these pictures are kept in a run's folder, and this is no run", "a run")
+    shown.refuse_elsewhere(keep, run)
     if run is not None:
         tried(predictor, asked)
     given, found, places = given_to(pictures, predictor, max_pixels), list[Explained](), list[int]()

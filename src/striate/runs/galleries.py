@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from striate.base.errors import DataError, UsageError
+from striate.base.errors import DataError
 from striate.base.words import many, some
 from striate.data.load import Data
 from striate.data.picture.laid import Array
@@ -14,9 +14,9 @@ from striate.inside.asked import Asked
 from striate.inside.gallery import Gallery
 from striate.inside.target import only
 from striate.predictor import Predictor, Progress
-from striate.runs import shown, subsets
+from striate.runs import shown
 from striate.runs.evaluation import Of
-from striate.runs.own import read_own
+from striate.runs.own import own_subsets
 from striate.runs.sealed import Given, Seal, given_to, unanswered
 
 # Of a map that is kept for the run's page, in pixels.
@@ -38,9 +38,8 @@ def gallery(
 
     `keep`: what was typed or called, where the maps are also kept in the run's folder for its page.
     """
-    if keep is not None and run is None:
-        raise UsageError("keep", "these pictures are kept in a run's folder, and this is no run", "a run")
-    member = only(predictor)
+    shown.refuse_elsewhere(keep, run)
+    member = only(predictor, "gallery")
     where = inside.place(predictor, member, asked)
     if pictures is None and run is not None:
         given, seal, max_pixels = _trained_on(predictor, run, data), None, MOST_PIXELS
@@ -99,12 +98,7 @@ def _kept(run: Of, made: Gallery, command: str, sealed: bool) -> str:
 
 def _trained_on(predictor: Predictor, run: Of, data: Data | None) -> Given:
     """The training pictures of a run, read from where they lie; a DataError where they are nowhere."""
-    (folder, facts), task = run, predictor.task
-    if data is None and facts["data"].get("source") == "arrays":
-        cause = "pictures that were in memory, and are nowhere on disk"
-        raise DataError(facts["data"]["path"], cause, "pictures by name, or data=")
-    samples = read_own(folder, facts, data, labelled=task.labelled, masked=task.masked)
-    split, samples = subsets.read_split(folder, facts, samples)
+    split, samples = own_subsets(*run, predictor.task, data, "pictures by name, or data=")
     own = split.train.tolist()
     names = tuple(samples.names[place] for place in own)
     digests = samples.digests

@@ -22,13 +22,13 @@ from striate.data.feed import Progress as Watched
 from striate.data.samples import Indices, Samples
 from striate.data.workers import Say
 from striate.evaluate import rows
-from striate.predictor import Predictor, Progress, refuse_others
+from striate.predictor import Predictor, Progress
 from striate.runs import finished, openings, subsets
 from striate.runs.kept import Kept, write_kept
 from striate.runs.own import read_own
 from striate.runs.run import Run, create, write_facts
 from striate.tasks import registry
-from striate.tasks.task import Task
+from striate.tasks.task import Task, refuse_others
 
 
 @final

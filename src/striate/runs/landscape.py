@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from striate.base import devices
-from striate.base.errors import DataError
 from striate.base.randomness import permutation
 from striate.base.words import many
 from striate.data.feed import Batch, cut_batches, open_feed
@@ -20,8 +19,8 @@ from striate.data.units import units_of
 from striate.evaluate.rows import given
 from striate.inside.landscape import Along, Landscape, Losses, Progress, along, plane
 from striate.predictor import Member
-from striate.runs import checkpoint, subsets
-from striate.runs.own import read_own
+from striate.runs import checkpoint
+from striate.runs.own import own_subsets
 from striate.runs.run import Run
 
 CHOSEN, START = "the chosen weights", "the start"
@@ -61,11 +60,8 @@ def _batches(
 ) -> tuple[list[Batch], int]:
     """Training pictures that the seed draws, as the network is given them when it is evaluated."""
     task, facts = member.task, run.facts
-    if data is None and facts["data"].get("source") == "arrays":
-        cause = "pictures that were in memory, and are nowhere on disk"
-        raise DataError(facts["data"]["path"], cause, "striate.landscape(run, data=(pictures, labels)) from Python")
-    samples = read_own(run.folder, facts, data, labelled=task.labelled, masked=task.masked)
-    split, samples = subsets.read_split(run.folder, facts, samples)
+    hint = "striate.landscape(run, data=(pictures, labels)) from Python"
+    split, samples = own_subsets(run.folder, facts, task, data, hint)
     order = permutation(int(facts["recipe"]["seed"]), "landscape", 0, len(split.train))
     chosen = np.sort(split.train[order[:pictures]])
     samples = dataclasses.replace(samples, targets=task.weighed(samples.targets))

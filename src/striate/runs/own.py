@@ -11,8 +11,10 @@ from striate.base.words import some
 from striate.data.asked import READING
 from striate.data.load import Data, read_samples
 from striate.data.samples import Samples
+from striate.data.splits import Split
 from striate.runs import schema, subsets
 from striate.runs.subsets import Line
+from striate.tasks.task import Task
 
 _HINT = ("the data as they were; where they have moved, ", Option("data", "PATH"))
 
@@ -44,6 +46,21 @@ def read_own(
     if samples.fingerprint != facts["data"]["fingerprint"]:
         raise DataError(where, f"not the data that {folder.name} began with{_told(folder, facts, samples)}", _HINT)
     return samples
+
+
+def refuse_nowhere(facts: Mapping[str, Any], data: Data | None, hint: str) -> None:
+    """A DataError where a run's pictures were in memory and are not given again as `data`; `hint` says how to."""
+    if data is None and facts["data"].get("source") == "arrays":
+        raise DataError(facts["data"]["path"], "pictures that were in memory, and are nowhere on disk", hint)
+
+
+def own_subsets(
+    folder: Path, facts: Mapping[str, Any], task: Task, data: Data | None, hint: str, workers: int | None = None
+) -> tuple[Split, Samples]:
+    """A run's samples as `read_own` reads them, and which of them are in which subset."""
+    refuse_nowhere(facts, data, hint)
+    samples = read_own(folder, facts, data, labelled=task.labelled, masked=task.masked, workers=workers)
+    return subsets.read_split(folder, facts, samples)
 
 
 def write_place(folder: Path, place: str, samples: Samples) -> None:

@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, final
 
@@ -224,10 +224,9 @@ class Run:
         an opening of the test set, which the last one's `notes` say.
         """
         predictor = (self.calibrated if calibrated else self.predictor).on(devices.named(device))
-        return predictor.predict(
-            pictures, top=top, holes=holes, max_pixels=max_pixels, progress=progress,
-            predictions=partial(predicting.predictions, predictor, self.sealed),
-        )  # fmt: skip
+        return predicting.predict(
+            predictor, self.sealed, pictures, top=top, holes=holes, max_pixels=max_pixels, progress=progress
+        )
 
     @cached_property
     def sealed(self) -> Sealed:

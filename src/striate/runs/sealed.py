@@ -1,6 +1,6 @@
 """Pictures that are shown to a run's network, and its seal: a sealed one is an opening of its test set.
 
-Whatever shows a run's network pictures of any kind reads them here: `Run.predict`, `embed`, `explain`.
+Whatever shows a run's network pictures of any kind reads them here: predict, embed, explain, gallery, sheet.
 """
 
 import hashlib
@@ -18,11 +18,10 @@ import numpy as np
 from striate.base.reading import read_bytes
 from striate.data.load import is_source, read_samples
 from striate.data.picture import decode
-from striate.data.picture.layers import layers_of
 from striate.data.picture.pixels import check_most
 from striate.data.samples import Samples, digest_of
 from striate.data.sources import builtin
-from striate.data.sources.given import Picture, content, name_of, pictures_of
+from striate.data.sources.given import Picture, content, name_of
 from striate.data.targets import Labels
 from striate.predictor import Predictor
 from striate.runs import schema, subsets
@@ -43,7 +42,7 @@ class Given:
 def given_to(pictures: Any, predictor: Predictor, max_pixels: int) -> Given:
     """What `predict` takes; or a built-in set, a table, an archive or a data set, or arrays with their labels."""
     check_most(max_pixels)
-    named, way = pictures, predictor.members[0].preprocess
+    named = pictures
     if isinstance(named, list | tuple) and len(named) == 1 and isinstance(named[0], str):
         named = named[0]
     if isinstance(named, str) and builtin.built_in(named):
@@ -54,7 +53,7 @@ def given_to(pictures: Any, predictor: Predictor, max_pixels: int) -> Given:
         return _of_samples(read_samples(named, learnable=False))
     if isinstance(named, np.ndarray) and named.ndim == 3 and named.shape[2] not in (1, 3):
         named = list(named)  # grey ones, as training takes them
-    return of_pictures(pictures_of(named, layers_of(way.channels, way.depth))[0], predictor, max_pixels)
+    return of_pictures(predictor.listed(named)[0], predictor, max_pixels)
 
 
 def of_pictures(found: Sequence[Picture], predictor: Predictor, max_pixels: int) -> Given:

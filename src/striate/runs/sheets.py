@@ -10,7 +10,7 @@ from striate.base.errors import UsageError
 from striate.base.words import many
 from striate.inside import sheet as inside
 from striate.inside.sheet import Scale, Sheet
-from striate.inside.target import only
+from striate.inside.target import look, only
 from striate.predictor import Predictor
 from striate.runs import shown
 from striate.runs.evaluation import Of
@@ -32,9 +32,8 @@ def sheet(predictor: Predictor, run: Of | None, picture: Any, asked: Asked, max_
 
     `keep`: what was typed or called, where the sheet is also kept in the run's folder for its page.
     """
-    if keep is not None and run is None:
-        raise UsageError("keep", "these pictures are kept in a run's folder, and this is no run", "a run")
-    member, sealed = only(predictor), False
+    shown.refuse_elsewhere(keep, run)
+    member, sealed = only(predictor, "sheet"), False
     if picture is None:
         made = inside.filters(member.network, asked.layer, asked.features, asked.scale)
     else:
@@ -47,11 +46,8 @@ def sheet(predictor: Predictor, run: Of | None, picture: Any, asked: Asked, max_
         if len(given.names) != 1:
             raise UsageError("picture", f"these are {many(len(given.names), 'picture')}, and a sheet is of one", "one")
         seal = None if run is None else Seal(predictor, run, given, "sheet")
-        looks = way.looks((seal or given).read(0), given.names[0], max_pixels=max_pixels)
-        if len(looks) > 1:
-            cause = f"{given.names[0]} is looked at in {many(len(looks), 'tile')}, and a sheet is of one"
-            raise UsageError("picture", cause, f"a part of it, of at most {looks[0][1].canvas[0]} pixels a side")
-        canvas = predictor.given(member, torch.from_numpy(looks[0][0][None]))
+        pixels, _ = look(member, (seal or given).read(0), given.names[0], max_pixels, ("picture", "a sheet"))
+        canvas = predictor.given(member, torch.from_numpy(pixels[None]))
         made = inside.activations(member.network, canvas, asked.layer, asked.features, asked.scale)
         made = dataclasses.replace(made, notes=(*made.notes, *(seal.notes() if seal else ())))
         sealed = bool(seal and seal.met)

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from striate.base import declared, durable, reading
-from striate.base.errors import MachineError, RunError, StriateError, printable
+from striate.base.errors import MachineError, RunError, StriateError, UsageError, printable
 from striate.base.words import many
 from striate.data.picture import decode
 from striate.data.picture.four import image_of
@@ -55,6 +55,12 @@ class _Told:
     title: _Line
     command: _Line
     pictures: tuple[_Shown, ...]
+
+
+def refuse_elsewhere(keep: str | None, run: object) -> None:
+    """A UsageError where pictures are to be kept of what is no run."""
+    if keep is not None and run is None:
+        raise UsageError("keep", "these pictures are kept in a run's folder, and this is no run", "a run")
 
 
 def keep(folder: Path, verb: str, inside: Inside, longest: int = 256) -> int:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, final
 
@@ -77,3 +78,14 @@ def _address(picture: Array) -> str:
     image.thumbnail((SIDE, SIDE), Image.Resampling.NEAREST)
     image.save(file, "PNG")
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def gathered(
+    predictions: Iterator[Prediction], count: int, alone: bool, progress: Callable[[int, int], None]
+) -> Prediction | list[Prediction]:
+    """All of so many, or the one of a picture that was given alone; `progress` is told of each."""
+    found: list[Prediction] = []
+    for each in predictions:
+        found.append(each)
+        progress(len(found), count)
+    return found[0] if alone else found

@@ -335,3 +335,10 @@ def of_pictures(task: Task) -> "TypeIs[PictureTask]":
 
 def fills(task: Task) -> "TypeIs[FillingTask]":
     return bool(getattr(task, "fills", False))
+
+
+def refuse_others(tasks: Sequence[Task]) -> None:
+    """A UsageError where they are not of one question."""
+    if len({(task.name, task.classes) for task in tasks}) > 1:
+        cause = "these networks answer different questions: their tasks or classes differ"
+        raise UsageError("predictors", cause, "runs of one task with the same classes")

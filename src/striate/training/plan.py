@@ -134,6 +134,7 @@ def plan_of(
         near = partial(clusters, progress=partial(listener.progress, "comparing pictures"))
         samples, by = groups.grouped(samples, asked.groups, near)
         fitted, samples, split, chosen = _cut(asked, samples, fitted, machine)
+        white, version = samples.white(split.train), VERSION
     else:
         samples = read_own(before.folder, before.facts, source, **reading)
         if samples.order != before.facts["data"].get("order", ""):
@@ -141,11 +142,9 @@ def plan_of(
             raise DataError(samples.name, cause, "the shards that it began with")
         split, samples = subsets.read_split(before.folder, before.facts, samples)
         chosen, by = before.facts.get("chosen", {}), before.facts.get("groups", {}).get("by", "")
+        white, version = before.preprocess.white, max(before.preprocess.version, TWO_PASSES)
     recipe, entry, options = fitted.recipe, fitted.entry, fitted.options
     task = task_of(recipe, samples.targets.classes)
-    white, version = samples.white(split.train), VERSION
-    if before is not None:
-        white, version = before.preprocess.white, max(before.preprocess.version, TWO_PASSES)
     samples = _with_white(samples, split, white)
     blank = canvases.blank(recipe, entry, options, task, samples, fitted.lost)
     blank = dataclasses.replace(blank, white=white, version=version)

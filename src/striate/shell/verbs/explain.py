@@ -1,8 +1,9 @@
 """striate explain: what in a picture a network's answer rests on, as pictures and a page."""
 
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -81,8 +82,7 @@ def explain(
         found = striate.explain(
             network, list(pictures), method=method[0] if method == ("all",) else method, label=label, layer=layer,
             feature=feature, checks=checks, box=box, weights=weights, max_pixels=max_pixels, keep=keep and command,
-            device=device,
-            progress=lambda done, total: screen.progress("pictures", done, total),
+            device=device, progress=lambda done, total: screen.progress("pictures", done, total),
         )  # fmt: skip
     notes = [note for each in found for note in each.notes]
     for note in notes:
@@ -90,19 +90,28 @@ def explain(
     if not any(each.values is not None for each in found):
         raise DataError(found[0].file, found[0].status, "JPEG, PNG or other pictures, or another method")
     written = _write(found, out, force, network, format)
-    from striate.report.explained import advantages, corners
+    from striate.report.explained import advantages
 
     gains = advantages(found)
-    if json:
-        told = [
-            {"file": each.file, "method": each.method, "status": each.status, "of": each.of, "layer": each.layer,
-             "box": each.box if box else None, "checks": each.checks and each.checks.as_dict(), "written": file}
-            for each, file in zip(found, written, strict=True)
-        ]  # fmt: skip
-        print_json(
-            {"network": network, "explained": told, "over_pictures": gains, "page": str(out / PAGE), "notes": notes}
-        )
+    if not json:
+        _print(found, written, gains, box)
+        tell(f"{many(sum(map(bool, written)), 'picture')} and the page {out / PAGE}")
         return
+    told = [
+        {"file": each.file, "method": each.method, "status": each.status, "of": each.of, "layer": each.layer,
+         "box": each.box if box else None, "checks": each.checks and each.checks.as_dict(), "written": file}
+        for each, file in zip(found, written, strict=True)
+    ]  # fmt: skip
+    page = str(out / PAGE)
+    print_json({"network": network, "explained": told, "over_pictures": gains, "page": page, "notes": notes})
+
+
+def _print(
+    found: "list[Explained]", written: Sequence[str | None], gains: Sequence[Mapping[str, Any]], box: bool
+) -> None:
+    """A row for each map, what its checks say, and what these say over all pictures."""
+    from striate.report.explained import corners
+
     rows = [
         (each.file, each.method, each.of, each.layer, *([corners(each.box)] if box else []), file or each.status)
         for each, file in zip(found, written, strict=True)
@@ -115,14 +124,13 @@ def explain(
                 tell(f"  {line}")
     for gain in gains:
         tell(gain["told"])
-    tell(f"{many(sum(map(bool, written)), 'picture')} and the page {out / PAGE}")
 
 
 def _write(
     found: "list[Explained]", out: Path, force: bool, network: str, kind: Literal["png", "svg"]
 ) -> list[str | None]:
     """The path of each picture, None where there is none; and the page."""
-    from striate.report import explained
+    from striate.report import explained, page
     from striate.shell import pictures as answered
 
     answered.made(out, force)
@@ -138,5 +146,5 @@ def _write(
         )
         for each in found
     ]
-    explained.output(out / PAGE, force).write(explained.render(found, f"Inside {network}").encode())
+    page.output(out / PAGE, force).write(explained.render(found, f"Inside {network}").encode())
     return written

@@ -94,12 +94,13 @@ def gallery(
 
 def _write(found: "Gallery", out: Path, force: bool, network: str, kind: Literal["png", "svg"]) -> str:
     """The picture's path; and the page."""
-    from striate.report import gallery as page
+    from striate.report import gallery as drawn
+    from striate.report import page
     from striate.shell import pictures as answered
 
     answered.made(out, force)
     title = f"What {found.layer} of {network} answers to"
     image = answered.image_of(found.picture)
     written = answered.Folder(out).put(PICTURE, "", image, title=title if kind == "svg" else None)
-    page.output(out / PAGE, force).write(page.render(found, title).encode())
+    page.output(out / PAGE, force).write(drawn.render(found, title).encode())
     return written
