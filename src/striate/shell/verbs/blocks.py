@@ -56,7 +56,7 @@ def gates(
 ) -> None:
     """What squeeze-excitation lets through of each class, map for map. No test picture is looked at.
 
-    Example: striate gates runs/photos-seresnet18-1 --out gates.svg
+    Example: striate gates runs/digits-resnet20-1 --out gates.svg
     """
     _answer("gates", run, pictures, out, force, json,
             {"subset": subset, "data": moved, "keep": keep and command, "device": device})  # fmt: skip

@@ -41,7 +41,7 @@ def train(
 
     Example: striate train digits
 
-    Example: striate train digits --model resnet20 --size 16 --epochs 2 --keep-epochs 2
+    Example: striate train digits --model resnet20 --model-options.se 16 --size 16 --epochs 2 --keep-epochs 2
 
     Example: striate train photos/ --model resnet18 --epochs 30 --augment strong --keep-sealed
 
