@@ -36,7 +36,9 @@ def found():
 
 @pytest.mark.parametrize("begins", GOLDENS)
 def test_the_sentence_beside_our_number(found, begins):
-    (fact,) = (each for each in found if each.sentence.startswith(begins + " ") or each.sentence.startswith(begins + "'"))
+    (fact,) = (
+        each for each in found if each.sentence.startswith(begins + " ") or each.sentence.startswith(begins + "'")
+    )
     word, numbers = GOLDENS[begins]
     assert fact.word == word
     for number in numbers:

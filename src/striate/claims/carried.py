@@ -1,10 +1,11 @@
 """A claim put to the test: its trainings, its verdicts, and the record of both."""
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any, final
 
-from striate.claims.claim import Asked, Claim
+from striate.claims.claim import Asked, Claim, Runs
 from striate.claims.verdict import Verdict, verdicts
 from striate.training import machine as machines
 from striate.training.execution import Carried, Listener
@@ -16,42 +17,90 @@ FORMAT = 1
 
 @final
 @dataclass(frozen=True)
+class Trained:
+    """An arm at a rate: `chosen` is the mean of what rates are chosen by, None where a training failed."""
+
+    arm: str
+    rate: float
+    chosen: float | None
+    best: bool
+
+
+@final
+@dataclass(frozen=True)
 class Found:
-    """What became of a claim: its verdicts, on which machine, when, by how many trainings in how many seconds."""
+    """What became of a claim. `work`: the seconds of its trainings, one after another; `seconds`: those that passed."""
 
     claim: Claim
     verdicts: tuple[Verdict, ...]
-    seeds: int
+    trained: tuple[Trained, ...]
+    seeds: tuple[int, ...]
     trainings: int
     data: str
     began: str
     seconds: float
+    work: float
     machine: str
     command: str
 
     def as_dict(self) -> dict[str, Any]:
         """The record, as JSON has it."""
-        told = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
         of = {key: getattr(self.claim, key) for key in ("sentence", "source", "protocol", "gate", "lesson")}
-        return {
-            "format": FORMAT, **told, "claim": self.claim.name, **of, "verdicts": [each.as_dict() for each in self.verdicts],
+        told = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        return {"format": FORMAT} | told | {
+            "claim": self.claim.name, **of, "verdicts": [each.as_dict() for each in self.verdicts],
+            "trained": [dataclasses.asdict(each) for each in self.trained],
         }  # fmt: skip
 
 
-def carry_out(claim: Claim, asked: Asked, carried: Carried, listener: Listener) -> Found:
-    """Train what is not trained yet, stage by stage, and tell what it says."""
-    clock, ended = Clock(), dict[str, Ended]()
-    for stage in claim.stages(asked):
-        ended |= train_many(stage, asked.folder, carried, listener)
+def carry_out(claim: Claim, asked: Asked, carried: Carried, listener: Listener, within: float = math.inf) -> Found:
+    """Train what is not trained yet, sweep by sweep, and tell what it says.
+
+    `within`: seconds; seed after seed is then trained, as long as another one fits, and at least one.
+    """
+    clock, ended, seeds = Clock(), dict[str, Ended](), asked.seeds
+    if math.isinf(within):
+        ended |= _trained(claim, asked, carried, listener)
+    else:
+        seeds = ()
+        for seed in asked.seeds:
+            if seeds and clock.told()["seconds"] * (1 + 1 / len(seeds)) > within:
+                listener.say(f"{within:g} s are enough for {len(seeds)} of {len(asked.seeds)} seeds")
+                break
+            ended |= _trained(claim, dataclasses.replace(asked, seeds=(seed,)), carried, listener)
+            seeds = (*seeds, seed)
+            clock.mark("trainings")
+    asked = dataclasses.replace(asked, seeds=seeds)
+    found = verdicts(claim.questions(asked, ended))
     clock.mark("trainings")
     return Found(
         claim=claim,
-        verdicts=verdicts(claim.questions(asked, ended)),
-        seeds=len(asked.seeds),
+        verdicts=found,
+        trained=tuple(_swept(claim, asked, ended)),
+        seeds=seeds,
         trainings=len(ended),
         data=str(asked.data["data"]),
         began=clock.began,
         seconds=clock.told()["seconds"],
+        work=sum(each.run.facts.get("seconds", 0.0) for each in ended.values() if each.run is not None),
         machine=str(machines.choose("cpu", "auto")),
         command=carried.execution.command,
     )
+
+
+def _trained(claim: Claim, asked: Asked, carried: Carried, listener: Listener) -> Runs:
+    ended = dict[str, Ended]()
+    for sweep in claim.sweeps:
+        ended |= train_many(sweep.recipes(asked), asked.folder, carried, listener)
+    return ended
+
+
+def _swept(claim: Claim, asked: Asked, runs: Runs) -> list[Trained]:
+    found = []
+    for sweep in claim.sweeps:
+        for arm in sweep.arms:
+            best = sweep.best(asked, runs, arm)
+            for rate in sweep.rates:
+                middle = sweep.middle(asked, runs, arm, rate)
+                found.append(Trained(arm, rate, middle if math.isfinite(middle) else None, rate == best))
+    return found

@@ -1,18 +1,14 @@
 """Deeper plain networks train worse, and residual ones do not."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from striate.claims.claim import Asked, Claim, Runs, Sweep, trained, training_loss
+from striate.claims.claim import Asked, Claim, Runs, Sweep
+from striate.claims.measures import trained, training_loss
 from striate.claims.verdict import Question
-from striate.training.recipe import Recipe
 
 SWEEP = Sweep(
-    {name: {"model": name} for name in ("plain20", "plain56", "resnet20", "resnet56")}, (0.02,), {"epochs": 33},
-)  # fmt: skip
-
-
-def _stages(asked: Asked) -> Sequence[Mapping[str, Recipe]]:
-    return [SWEEP.recipes(asked)]
+    {name: {"model": name} for name in ("plain20", "plain56", "resnet20", "resnet56")}, (0.02,), {"epochs": 33}
+)
 
 
 def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
@@ -28,10 +24,10 @@ CLAIM = Claim(
     name="degradation",
     sentence="Beyond some depth plain networks get worse, in training too; residual networks do not.",
     source="graduate course, study notes, paper review; He et al. 2015, Figures 1 and 6",
-    protocol="The paper's plain and residual networks for small pictures, 20 and 56 layers, the same steps and batches.",
+    protocol="The paper's plain and residual networks for small pictures, 20 and 56 layers, equal steps and batches.",
     gate="the network of 20 layers ends at a training loss of at most 0.2",
     lesson="The deeper plain network fails to fit its own training pictures, so overfitting is not the reason. "
     "At equal steps: more of them shrink the gap.",
-    stages=_stages,
     questions=_questions,
+    sweeps=(SWEEP,),
 )
