@@ -55,7 +55,9 @@ def behind_the_door(builder):
     return build
 
 
-alexnet, alexnet_owt = map(behind_the_door, (alexnets.alexnet, alexnets.alexnet_owt))
+alexnet, alexnet_owt, alexnet_cifar10 = map(
+    behind_the_door, (alexnets.alexnet, alexnets.alexnet_owt, alexnets.alexnet_cifar10)
+)
 autoencoder = behind_the_door(autoencoders.autoencoder)
 densenet, small_densenet = map(behind_the_door, (densenets.densenet, densenets.small_densenet))
 googlenet, googlenet_bn = map(behind_the_door, (googlenets.googlenet, googlenets.googlenet_bn))

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from builders import alexnet, alexnet_owt
+from builders import alexnet, alexnet_cifar10, alexnet_owt
 from torch import nn
 
 from striate.base.errors import UsageError
-from striate.models.alexnet import figure_2, one_tower
+from striate.models.alexnet import FOUR_LAYERS, figure_2, four_layers, one_tower
 from striate.models.catalog import check_size
 
 
@@ -109,7 +109,9 @@ def test_one_tower_with_a_norm_has_no_bias_before_it():
     assert sum(isinstance(layer, nn.BatchNorm2d) for layer in net.features) == 5
 
 
-@pytest.mark.parametrize(("build", "table"), [(alexnet, figure_2), (alexnet_owt, one_tower)])
+@pytest.mark.parametrize(
+    ("build", "table"), [(alexnet, figure_2), (alexnet_owt, one_tower), (alexnet_cifar10, four_layers)]
+)
 def test_each_parameter_stands_in_exactly_one_line_of_the_table(build, table):
     net = on_nothing(build)
     children = [child for line in table() for child in line.children]
@@ -123,3 +125,22 @@ def test_printed_sizes_of_the_table_are_those_of_the_network():
         if line.output:
             *plane, maps = map(int, line.output.split("x"))
             assert seen[line.children[-1]] == (maps, *plane)
+
+
+@pytest.mark.parametrize("pool", [2, 3])
+def test_the_four_layer_network_has_the_maps_of_its_file_with_pools_that_overlap_or_not(pool):
+    # cuda-convnet, layers-18pct.cfg: 32, 32 and 64 maps of 32, 16 and 8, pooled to 16, 8 and 4
+    seen = sizes(on_nothing(alexnet_cifar10, pool=pool), 32)
+    printed = {"conv1": (32, 32, 32), "pool1": (32, 16, 16), "conv2": (32, 16, 16), "pool2": (32, 8, 8)}
+    printed |= {"conv3": (64, 8, 8), "pool3": (64, 4, 4), "fc10": (10,)}
+    assert {name: seen[name] for name in printed} == printed
+    by_hand = 3 * 32 * 25 + 32 + 32 * 32 * 25 + 32 + 32 * 64 * 25 + 64 + 64 * 16 * 10 + 10
+    assert sum(each.numel() for each in on_nothing(alexnet_cifar10, pool=pool).parameters()) == by_hand
+
+
+def test_the_four_layer_networks_weights_are_drawn_as_its_file_says():
+    torch.manual_seed(0)
+    net = alexnet_cifar10()
+    for name, _, _, deviation in FOUR_LAYERS:
+        assert net.get_parameter(f"{name}.weight").std().item() == pytest.approx(deviation, rel=0.1)
+        assert not net.get_parameter(f"{name}.bias").any()

@@ -6,7 +6,7 @@ from torch import nn
 
 from striate.base.errors import UsageError
 from striate.base.options import Rate, Whole
-from striate.layers import chain, dropout_layer, gaussian, initialise, response_norm
+from striate.layers import chain, conv, dropout_layer, gaussian, initialise, response_norm
 from striate.models.entry import Line, numbered
 from striate.models.options import Activation, Init, Norm
 
@@ -42,6 +42,15 @@ ONE_TOWER_DENSE = (
     ("fc6", "dropout 0.5, 4096 units",  3),
     ("fc7", "dropout 0.5, 4096 units",  3),
     ("fc8", "1000 units, softmax",      1),
+)
+
+# Krizhevsky 2012, cuda-convnet, example-layers/layers-18pct.cfg: the four-layer network for CIFAR-10. Convolutions of
+# 5x5 keep the map; pools of 3x3 move by 2 and count a last, incomplete window.
+#    layer    maps  pool   weights' deviation
+FOUR_LAYERS = (
+    ("conv1", 32,   "max", 0.0001),
+    ("conv2", 32,   "avg", 0.01),
+    ("conv3", 64,   "avg", 0.01),
 )
 # fmt: on
 
@@ -141,6 +150,46 @@ def alexnet_owt(
     return initialise(net, init)
 
 
+def alexnet_cifar10(
+    classes: Whole = 10,
+    *,
+    channels: Whole = 3,
+    lrn: bool = True,
+    pool: Whole = 3,
+    norm: Norm = None,
+    activation: Activation = nn.ReLU,
+    dropout: Rate = 0.0,
+    init: Init = "paper",
+) -> nn.Sequential:
+    """The four-layer network: (n, channels, height, width) -> (n, classes) logits, for sides of at least 8.
+
+    What the paper of 2012 tries on CIFAR-10 (Fig. 1 and section 3.3) are options: `activation`, and `lrn` after the
+    first two pools with the constants that are printed there; `pool`: the side of the pools, 2 for those that do
+    not overlap (section 3.4); `dropout`: the rate before the last layer. `norm` as in `alexnet`. `init`: "paper"
+    draws weights from normal distributions as released, biases are 0; "he" or "xavier".
+    """
+    layers: dict[str, nn.Module] = {}
+    inputs = channels
+    for name, maps, kind, _ in FOUR_LAYERS:
+        number, norms = name[-1], {} if norm is None else {f"bn{name[-1]}": norm(maps)}
+        layers |= {name: conv(inputs, maps, 5, norm=norm)} | norms | {f"relu{number}": activation()}
+        how = nn.MaxPool2d if kind == "max" else nn.AvgPool2d
+        layers[f"pool{number}"] = how(pool, stride=2, ceil_mode=True)
+        if lrn and number != "3":
+            layers[f"norm{number}"] = response_norm()
+        inputs = maps
+    layers |= {"avgpool": nn.AdaptiveAvgPool2d(4), "flatten": nn.Flatten(), **dropout_layer(dropout)}
+    return initialise(chain(**layers, fc10=nn.Linear(inputs * 4 * 4, classes)), init, as_released)
+
+
+def as_released(net: nn.Module) -> nn.Module:
+    """The four-layer network's weights as cuda-convnet's file draws them; in place."""
+    gaussian(net)
+    for name, _, _, deviation in FOUR_LAYERS:
+        nn.init.normal_(net.get_parameter(f"{name}.weight"), std=deviation)
+    return net
+
+
 def as_printed(net: nn.Module) -> nn.Module:
     """Weights and biases of the paper of 2012, section 5; in place."""
     gaussian(net)
@@ -185,3 +234,15 @@ def one_tower() -> list[Line]:
         Line("pool", "average to 6x6 for other sizes than 224", ("avgpool", "flatten")),
         *numbered("classifier", ONE_TOWER_DENSE),
     ]
+
+
+def four_layers() -> list[Line]:
+    """The four-layer network as its file has it, which prints no map sizes."""
+    lines = []
+    for name, maps, kind, _ in FOUR_LAYERS:
+        number = name[-1]
+        lines.append(Line(name, f"{maps} filters of 5x5, padding 2", (name, f"relu{number}")))
+        lines.append(Line(f"pool{number}", f"{kind} pool 3x3, stride 2", (f"pool{number}",)))
+        if number != "3":
+            lines.append(Line(f"rnorm{number}", "response normalisation", (f"norm{number}",)))
+    return [*lines, Line("fc10", "fully connected, softmax", ("avgpool", "flatten", "fc10"))]

@@ -1,7 +1,7 @@
 """The catalogue's entries of models/alexnet.py."""
 
 from striate.models.entry import Entry, Paper, Weights
-from striate.models.facts import parameters, top, torchvision
+from striate.models.facts import error, parameters, top, torchvision
 
 ALEXNET = Entry(
     name="alexnet", builder="striate.models.alexnet:alexnet", options={}, input=(3, 227, 227),
@@ -46,4 +46,24 @@ ALEXNET_OWT = Entry(
     least=63, table="striate.models.alexnet:one_tower", weights=Weights("torchvision", "alexnet"),
 )  # fmt: skip
 
-ENTRIES: tuple[Entry, ...] = (ALEXNET, ALEXNET_OWT)
+ALEXNET_CIFAR10 = Entry(
+    name="alexnet_cifar10", builder="striate.models.alexnet:alexnet_cifar10", options={},
+    paper=Paper(
+        "Krizhevsky, Sutskever and Hinton", 2012,
+        "ImageNet Classification with Deep Convolutional Neural Networks",
+        "Fig. 1 and section 3.3, as cuda-convnet's layers-18pct",
+    ),
+    input=(3, 32, 32),
+    published=(error("CIFAR-10", "18", subset="test"),),
+    known_for="The four-layer network on which AlexNet's ReLU and response normalisation were tried.",
+    differences=(
+        "The paper does not print its four-layer network: this is the one that its program was released with.",
+        "Response normalisation runs across maps with the paper's constants; the released network's runs within each.",
+        "ReLUs stand before the first pool and not after it, which gives the same maps.",
+        "An adaptive pool brings any map to 4x4: other sizes than 32 run.",
+        "The paper's 13 and 11 %, without and with response normalisation, are of a network unlike this one.",
+    ),
+    least=8, table="striate.models.alexnet:four_layers",
+)  # fmt: skip
+
+ENTRIES: tuple[Entry, ...] = (ALEXNET, ALEXNET_OWT, ALEXNET_CIFAR10)
