@@ -7,7 +7,9 @@ from striate.claims.measures import trained, training_loss
 from striate.claims.verdict import Question
 
 SWEEP = Sweep(
-    {name: {"model": name} for name in ("plain20", "plain56", "resnet20", "resnet56")}, (0.02,), {"epochs": 33}
+    {name: {"model": name} for name in ("plain20", "plain56", "resnet20", "resnet56")},
+    (0.02,),
+    {"epochs": 27, "split": "90/10/0"},
 )
 
 
