@@ -12,16 +12,26 @@ def training_loss(run: Run) -> float:
     return run.epochs[-1]["train_loss"]
 
 
+def held(run: Run, number: str) -> float:
+    """A number of the chosen weights on what the fold holds out, which chose nothing; NaN where it is undefined."""
+    found = next(each["value"] for each in (run.result or {})["numbers"] if each["name"] == number)
+    return math.nan if found is None else float(found)
+
+
 def held_error(run: Run) -> float:
-    """In per cent, of the chosen weights on what the fold holds out, which chose nothing."""
-    return 100 * (1 - float((run.result or {})["metrics"]["accuracy"]["value"]))
+    """In per cent."""
+    return 100 * (1 - held(run, "accuracy"))
+
+
+def held_loss(run: Run) -> float:
+    return held(run, "log loss")
 
 
 def steps_to(error: float) -> Measure:
     """Steps until the validation error first is at most `error` per cent; NaN where it never is."""
 
     def steps(run: Run) -> float:
-        reached = (each["step"] for each in run.epochs if 100 * (1 - each["val_accuracy"]) <= error)
+        reached = (each["steps"] for each in run.epochs if 100 * (1 - each["val_accuracy"]) <= error)
         return next(reached, math.nan)
 
     return steps
