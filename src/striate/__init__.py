@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from striate.face.auditing import audit as audit
     from striate.face.blocks import blocks as blocks
     from striate.face.blocks import gates as gates
+    from striate.face.claims import claim as claim
+    from striate.face.claims import list_claims as list_claims
     from striate.face.finished import compare as compare
     from striate.face.finished import ensemble as ensemble
     from striate.face.finished import out_of_fold as out_of_fold
@@ -38,6 +40,7 @@ _PLACES = {
     "blocks": "striate.face.blocks",
     "build": "striate.models.build",
     "catalog": "striate.models.catalog",
+    "claim": "striate.face.claims",
     "compare": "striate.face.finished",
     "choose": "striate.face.many",
     "count": "striate.cost.count",
@@ -46,6 +49,7 @@ _PLACES = {
     "gallery": "striate.face.looking",
     "gates": "striate.face.blocks",
     "landscape": "striate.face.landscape",
+    "list_claims": "striate.face.claims",
     "list_runs": "striate.runs.run",
     "open_run": "striate.runs.run",
     "open_study": "striate.runs.study",
@@ -56,8 +60,9 @@ _PLACES = {
     "write_report": "striate.face.finished",
 }
 __all__ = [
-    "audit", "blocks", "build", "catalog", "compare", "count", "ensemble", "explain", "gallery", "gates", "landscape",
-    "list_runs", "open_run", "open_study", "out_of_fold", "sheet", "study", "train", "write_report",
+    "audit", "blocks", "build", "catalog", "claim", "compare", "count", "ensemble", "explain", "gallery", "gates",
+    "landscape", "list_claims", "list_runs", "open_run", "open_study", "out_of_fold", "sheet", "study", "train",
+    "write_report",
 ]  # fmt: skip
 
 

@@ -73,6 +73,7 @@ def test_help_imports_nothing_heavy_and_every_verb_shows_an_example():
         "sheet",
         "blocks",
         "gates",
+        "claims",
         "report",
         "models",
         "compare",

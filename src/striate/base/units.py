@@ -10,7 +10,7 @@ from striate.base.errors import UsageError
 THOUSANDS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 DECIMAL_BYTES = {f"{prefix}B": size for prefix, size in THOUSANDS.items()}
 BINARY_BYTES = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
-SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 MOST = 1 << 60  # bytes; what fills more has sizes beyond 64 bits
 
 

@@ -29,7 +29,10 @@ class Trained:
 @final
 @dataclass(frozen=True)
 class Found:
-    """What became of a claim. `work`: the seconds of its trainings, one after another; `seconds`: those that passed."""
+    """What became of a claim. `work`: the seconds of its trainings, one after another; `seconds`: those that passed.
+
+    `yardstick` is how fast this machine trains, 0 where nobody asked; `jobs` trainings went at once.
+    """
 
     claim: Claim
     verdicts: tuple[Verdict, ...]
@@ -42,6 +45,8 @@ class Found:
     work: float
     machine: str
     command: str
+    yardstick: float = 0.0
+    jobs: int = 1
 
     def as_dict(self) -> dict[str, Any]:
         """The record, as JSON has it."""

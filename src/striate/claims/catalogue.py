@@ -1,9 +1,14 @@
 """The one list of claims: each is a file of this package, and its name."""
 
+from __future__ import annotations
+
 import importlib
+from typing import TYPE_CHECKING
 
 from striate.base.errors import UsageError, nearest
-from striate.claims.claim import Claim
+
+if TYPE_CHECKING:
+    from striate.claims.claim import Claim
 
 # A comment stands between those of different kinds.
 NAMES = (
@@ -25,12 +30,15 @@ NAMES = (
 )
 
 
+def known(name: str) -> str:
+    """The name; a UsageError with the nearest ones where there is none such."""
+    if name in NAMES:
+        return name
+    near = ", ".join(nearest(name, NAMES, most=3))
+    raise UsageError("claim", f"there is none called {name!r}", near or "striate claims, which lists them")
+
+
 def find(name: str) -> Claim:
     """A UsageError with the nearest names where there is none of this name."""
-    if name not in NAMES:
-        near = nearest(name, NAMES, most=3)
-        raise UsageError(
-            "claim", f"there is none called {name!r}", ", ".join(near) or "striate claims, which lists them"
-        )
-    claim: Claim = importlib.import_module(f"{__package__}.{name}").CLAIM
+    claim: Claim = importlib.import_module(f"{__package__}.{known(name)}").CLAIM
     return claim

@@ -72,7 +72,7 @@ def carry_out_study(
     if resume is not None and (recipe or given):
         cause = f"a study goes on with what it was asked, not with {', '.join([*given, *recipe])}"
         raise UsageError("resume", cause, f"--resume {resume} alone")
-    _refuse_together("study")
+    refuse_together("study")
     held = data if in_memory(data) else None
     wanted = None if resume is not None else recipe_for(data, recipe)
     from striate.report.study import write
@@ -134,7 +134,7 @@ def carry_out_choice(
         raise UsageError("resume", cause, f"--resume {resume} alone")
     if recipe.get("model") is not None:
         raise UsageError("model", "it is what is to be chosen", f"striate train DATA --model {recipe['model']}")
-    _refuse_together("choose")
+    refuse_together("choose")
     held = data if in_memory(data) else None
     asked = None if resume is not None else recipe_for(data, recipe)
     readers = {
@@ -164,7 +164,7 @@ def carry_out_choice(
     return found
 
 
-def _refuse_together(verb: str) -> None:
+def refuse_together(verb: str) -> None:
     """A UsageError under `torchrun`."""
     if processes.together_here() > 1:
         raise UsageError(

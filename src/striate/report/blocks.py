@@ -59,7 +59,7 @@ def blocks(found: Blocks) -> str:
 
     width = min(900, max(460, 90 + 22 * len(each)))
     label = f"What {len(each)} residual blocks add, and what is lost without each"
-    return standing(stacked(width, 190, EDGES, label, [drawn(norms), drawn(shares), drawn(lost)]))
+    return standing(stacked(width, [190] * 3, EDGES, label, [drawn(norms), drawn(shares), drawn(lost)]))
 
 
 def gates(found: Gates) -> str:
@@ -88,7 +88,7 @@ def gates(found: Gates) -> str:
         return draw
 
     label = f"Gates of {len(some)} of {len(names)} squeeze-excitations by class"
-    return standing(stacked(560, 190, (48, 14, 40, 28), label, list(map(layer, some))))
+    return standing(stacked(560, [190] * len(some), (48, 14, 40, 28), label, list(map(layer, some))))
 
 
 def _titled(axes: Any, words: Sequence[tuple[str, str]]) -> None:

@@ -12,7 +12,7 @@ from striate.base.tables import Table
 from striate.base.units import readable_bytes, roughly
 from striate.evaluate.numbers import Number, is_mean
 from striate.report import page
-from striate.report.front import Point, front
+from striate.report.front import CAPTION, Point, front
 from striate.report.origin import name_of
 from striate.report.study import NAME, brief
 from striate.runs.choice import Choice
@@ -40,7 +40,9 @@ def render(choice: Choice) -> str:
         told=f"{words.many(len(asked.candidates), 'network')} to choose from on {asked.data}",
         command=asked.command,
         sentences=choice.table().notes,
-        front=_front(choice, numbers[-1]),
+        figure=_front(choice, numbers[-1]),
+        wide=True,
+        caption=CAPTION,
         sections=page.shown(list(_sections(choice, numbers))),
     )
 

@@ -331,20 +331,23 @@ def figure(
     width: int, height: int, edges: tuple[int, int, int, int], label: str, draw: Callable[[Any], None]
 ) -> Markup:
     """One set of axes drawn by `draw`, `edges` (left, right, bottom, top) in points around it."""
-    return stacked(width, height, edges, label, [draw])
+    return stacked(width, [height], edges, label, [draw])
 
 
 def stacked(
-    width: int, height: int, edges: tuple[int, int, int, int], label: str, draws: Sequence[Callable[[Any], None]]
-) -> Markup:
-    """As `figure`, with several below each other, the first on top, `height` high each."""
+    width: int, heights: Sequence[int], edges: tuple[int, int, int, int], label: str,
+    draws: Sequence[Callable[[Any], None]],
+) -> Markup:  # fmt: skip
+    """As `figure`, with several below each other, the first on top, each of its height."""
     left, right, bottom, top = edges
-    whole = height * len(draws)
+    whole = sum(heights)
 
     def drawn(figure: Any) -> None:
-        for place, draw in enumerate(draws, start=1):
-            low, high = whole - place * height + bottom, height - bottom - top
-            draw(figure.add_axes((left / width, low / whole, (width - left - right) / width, high / whole)))
+        low = whole
+        for height, draw in zip(heights, draws, strict=True):
+            low -= height
+            inner = (width - left - right) / width, (height - bottom - top) / whole
+            draw(figure.add_axes((left / width, (low + bottom) / whole, *inner)))
 
     return _inline(svg(drawn, width / 72, whole / 72, STYLE | {"svg.hashsalt": label}), label)
 

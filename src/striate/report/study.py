@@ -11,7 +11,7 @@ from striate.base.tables import Table
 from striate.evaluate.contrasts import Contrast, known
 from striate.evaluate.numbers import Number, as_told, is_mean
 from striate.report import page
-from striate.report.front import Point, front
+from striate.report.front import CAPTION, Point, front
 from striate.report.origin import name_of
 from striate.runs.ranking import of_fold
 from striate.runs.studied import Result, Row
@@ -42,7 +42,9 @@ def render(study: Study, result: Result) -> str:
         told=told,
         command=asked.command,
         sentences=study.told(),
-        front=_front(result),
+        figure=_front(result),
+        wide=True,
+        caption=CAPTION,
         sections=page.shown(list(_sections(study, result))),
     )
 

@@ -22,6 +22,7 @@ from striate.shell.streams import guarded
 from striate.shell.verbs.audit import audit
 from striate.shell.verbs.blocks import blocks, gates
 from striate.shell.verbs.choose import choose
+from striate.shell.verbs.claims import claims
 from striate.shell.verbs.counting import count
 from striate.shell.verbs.draw import draw
 from striate.shell.verbs.embed import between, embed
@@ -122,6 +123,7 @@ for verb in (
     blocks,
     gates,
     landscape,
+    claims,
     ensemble,
     report,
     models,
@@ -150,7 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         tell(ELSEWHERE, file=sys.stderr)
     try:
         # a training outlives the terminal that it was started from
-        with guarded(lasting=words[:1] in (["train"], ["study"], ["choose"])):
+        with guarded(lasting=words[:1] in (["train"], ["study"], ["choose"], ["claims"])):
             _answer(words, debug, as_json)
     except BrokenPipeError:  # the reader of our output has left; nothing more to say to it
         sys.exit(128 + signal.SIGPIPE)

@@ -126,7 +126,7 @@ def _recorded(
         here, there = now[name], trainings[name]
         if other := [key for key in {**here, **there} if here.get(key) != there.get(key)]:
             cause = f"it was begun with another recipe ({', '.join(other)})"
-            raise RunError(folder / name, cause, "another name, or a new list")
+            raise RunError(folder / name, cause, "another name, or a new list: --runs")
     threads, jobs = carried.threads, carried.jobs
     if before is not None:
         threads, jobs = before.threads, jobs or before.jobs

@@ -1,0 +1,90 @@
+"""The verdicts of a claim as a figure: a row for each question, its effect and interval over what is worth a word."""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+from markupsafe import Markup
+
+from striate.base.errors import printable
+from striate.claims import worded
+from striate.claims.verdict import Verdict
+from striate.report.figures import FIRST, INK, LINE, SECOND, SOFT, stacked
+
+WIDTH, ROW, FOOT = 360, 62, 38
+LETTERS = 12  # points of a letter, so that a telephone shows them as high as its own
+ABOVE, BELOW = 0.75, 0.4  # of a row, for its words and for its interval
+PAINTS = {"CONFIRMED": FIRST, "REFUTED": SECOND}
+CAPTION = (
+    "Each effect with its interval. Grey: too small to be worth a word. The arrow points to where the sentence says."
+)
+
+
+def forest(verdicts: Sequence[Verdict], label: str) -> Markup:
+    """Rows in their order, those that compare the same on one axis: ratios on one of logarithms."""
+    panels = [list(rows) for _, rows in groupby(verdicts, lambda each: (each.question.unit, each.question.of))]
+    heights = [round(ROW * (len(rows) + ABOVE + BELOW - 1)) + FOOT for rows in panels]
+    return stacked(WIDTH, heights, (8, 8, FOOT, 2), label, [partial(_panel, rows=rows) for rows in panels])
+
+
+def _panel(axes: Any, rows: Sequence[Verdict]) -> None:
+    asked, (low, high) = rows[0].question, _span(rows)
+    axes.set(xlim=(low, high), ylim=(len(rows) - 1 + BELOW, -ABOVE), yticks=[])
+    axes.grid(visible=False)
+    axes.tick_params(axis="x", length=0, labelsize=LETTERS)
+    axes.axvline(0, color=LINE, linewidth=1, zorder=1)
+    places = _ticks(low, high) if asked.unit == "times" else None
+    if places is not None:
+        axes.set_xticks([math.log(each) for each in places], [f"{each:g}" for each in places])
+    told = f"times the {asked.of}" if asked.unit == "times" else f"points more {asked.of}"
+    axes.set_xlabel(printable(told, 50), fontsize=LETTERS)
+    for row, each in enumerate(rows):
+        _row(axes, row, each)
+
+
+def _row(axes: Any, row: int, verdict: Verdict) -> None:
+    asked, paint = verdict.question, PAINTS.get(verdict.word, SOFT)
+    axes.fill_between([-asked.worth, asked.worth], row - 0.16, row + 0.16, color=LINE, alpha=0.75, linewidth=0)
+    claimed = ">" if asked.claimed > 0 else "<"
+    axes.plot([asked.claimed * asked.worth], [row], claimed, color=SOFT, markersize=5, clip_on=False)
+    above = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "va": "bottom", "fontsize": LETTERS}
+    times = asked.unit == "times"
+    told = f"{worded.times(verdict.effect)} times" if times else worded.points(verdict.effect, "+")
+    axes.annotate(
+        printable(f"{asked.one} against {asked.other}", 34), (0, row), (0, 25), weight="bold", color=INK, **above
+    )
+    axes.annotate(verdict.word, (1, row), (0, 25), ha="right", color=paint, weight="bold", **above)
+    axes.annotate(printable(asked.name, 44), (0, row), (0, 11), color=SOFT, **above)
+    if not math.isfinite(verdict.effect):
+        return
+    axes.annotate(told, (1, row), (0, 11), ha="right", color=INK, **above)
+    effect, low, high = (_added(each, asked.unit) for each in (verdict.effect, verdict.low, verdict.high))
+    axes.plot([low, high], [row, row], color=paint, linewidth=3.2, alpha=0.5)
+    axes.plot([effect], [row], "o", color=paint, markersize=6.5)
+
+
+def _added(value: float, unit: str) -> float:
+    return math.log(max(value, 1e-300)) if unit == "times" else value
+
+
+def _span(rows: Sequence[Verdict]) -> tuple[float, float]:
+    """Both ends of the axis: all intervals, and what is worth a word on either side."""
+    ends = [0.0]
+    for each in rows:
+        worth = each.question.worth
+        known = [_added(end, each.question.unit) for end in (each.low, each.high) if math.isfinite(end)]
+        ends += [-1.6 * worth, 1.6 * worth, *known]
+    pad = 0.05 * (max(ends) - min(ends))
+    return min(ends) - pad, max(ends) + pad
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Up to six round ratios from exp(low) to exp(high)."""
+    decades = (high - low) / math.log(10)
+    steps = (1, 1.5, 2, 3, 5, 7) if decades < 0.6 else (1, 2, 5) if decades < 2 else (1,)
+    first, last = math.floor(low / math.log(10)), math.ceil(high / math.log(10))
+    found = [step * 10.0**power for power in range(first, last + 1) for step in steps]
+    found = [each for each in found if low <= math.log(each) <= high]
+    return found[:: max(1, math.ceil(len(found) / 6))]
