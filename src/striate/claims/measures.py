@@ -1,9 +1,13 @@
 """What claims read of a run."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+
+import torch
 
 from striate.claims.claim import Measure
+from striate.evaluate.rows import rows_anew
+from striate.runs.own import own_subsets
 from striate.runs.run import Run
 
 
@@ -27,6 +31,22 @@ def held_loss(run: Run) -> float:
     return held(run, "log loss")
 
 
+def learned(run: Run) -> Mapping[str, float]:
+    """Loss and accuracy of the same weights on the training pictures: unchanged, and with nothing dropped."""
+    split, samples = own_subsets(run.folder, run.facts, run.task, None, "a claim on pictures that lie on disk")
+    return run.task.summary(torch.from_numpy(rows_anew(run.predictor, samples, split.train, 0)))
+
+
+def gap_in_loss(run: Run) -> float:
+    """By how much the loss of what is held out is above that of the training pictures, in nats."""
+    return held_loss(run) - learned(run)["loss"]
+
+
+def gap_in_error(run: Run) -> float:
+    """The same of errors, in points."""
+    return held_error(run) - 100 * (1 - learned(run)["accuracy"])
+
+
 def steps_to(error: float) -> Measure:
     """Steps until the validation error first is at most `error` per cent; NaN where it never is."""
 
@@ -35,6 +55,25 @@ def steps_to(error: float) -> Measure:
         return next(reached, math.nan)
 
     return steps
+
+
+def steps_within(error: float) -> Measure:
+    """The same; where it never is, all steps of the training, for it takes more than those."""
+
+    def steps(run: Run) -> float:
+        found = steps_to(error)(run)
+        return run.epochs[-1]["steps"] if math.isnan(found) else found
+
+    return steps
+
+
+def reaches(error: float) -> Callable[[Run], str]:
+    """A gate: the validation error has to come to `error` per cent or below."""
+
+    def gate(run: Run) -> str:
+        return f"the reference never reached {error:g} %" if math.isnan(steps_to(error)(run)) else ""
+
+    return gate
 
 
 def trained(most: float) -> Callable[[Run], str]:
