@@ -138,6 +138,21 @@ def test_the_four_layer_network_has_the_maps_of_its_file_with_pools_that_overlap
     assert sum(each.numel() for each in on_nothing(alexnet_cifar10, pool=pool).parameters()) == by_hand
 
 
+def test_the_first_layers_of_the_four_layer_network_are_alexnets_or_zfnets():
+    # Zeiler and Fergus 2014, section 4.1: 11x11 that move by 4 became 7x7 that move by 2, and conv2 then moves by 2
+    found = {}
+    for first in ("alexnet", "zfnet"):
+        net = on_nothing(alexnet_cifar10, first=first)
+        found[first] = [
+            (net.get_submodule(each).kernel_size[0], net.get_submodule(each).stride[0])
+            for each in ("conv1", "conv2", "conv3")
+        ]
+        assert sizes(net, 32)["pool2"] == (32, 2, 2)  # as far down after the first two
+    assert found == {"alexnet": [(11, 4), (5, 1), (5, 1)], "zfnet": [(7, 2), (5, 2), (5, 1)]}
+    with pytest.raises(UsageError, match="sides of at least 32 pixels"):
+        check_size("alexnet_cifar10", 31, 40, first="zfnet")
+
+
 def test_the_four_layer_networks_weights_are_drawn_as_its_file_says():
     torch.manual_seed(0)
     net = alexnet_cifar10()

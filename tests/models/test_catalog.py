@@ -179,7 +179,7 @@ OTHER = {
     "activation": ("elu",), "stem": ("32",), "groups": (4,), "width": (8,), "se": (4,), "init": ("xavier",),
     "zero_init": (True,), "dropout": (0.3,), "lrn": (False, True), "aux": (False,), "transform_input": (True,),
     "memory_efficient": (True,), "outputs": (2,), "rubbish": (0.2,), "bottleneck": (True,), "compression": (0.5,),
-    "dense": (False,), "pool": (2,),
+    "dense": (False,), "pool": (2,), "first": ("zfnet",),
 }  # fmt: skip
 
 

@@ -1,6 +1,8 @@
 """AlexNet: Krizhevsky, Sutskever and Hinton 2012, and its one-tower form, Krizhevsky 2014."""
 
 import math
+from collections.abc import Mapping
+from typing import Literal
 
 from torch import nn
 
@@ -52,6 +54,14 @@ FOUR_LAYERS = (
     ("conv2", 32,   "avg", 0.01),
     ("conv3", 64,   "avg", 0.01),
 )
+# Zeiler and Fergus 2014, section 4.1, change the first layers of AlexNet.
+First = Literal["own", "alexnet", "zfnet"]
+#              conv1: side and stride, then conv2
+FIRST: Mapping[First, tuple[tuple[int, int], tuple[int, int]]] = {
+    "own":     ((5, 1),  (5, 1)),
+    "alexnet": ((11, 4), (5, 1)),
+    "zfnet":   ((7, 2),  (5, 2)),
+}
 # fmt: on
 
 
@@ -156,6 +166,7 @@ def alexnet_cifar10(
     channels: Whole = 3,
     lrn: bool = True,
     pool: Whole = 3,
+    first: First = "own",
     norm: Norm = None,
     activation: Activation = nn.ReLU,
     dropout: Rate = 0.0,
@@ -165,14 +176,16 @@ def alexnet_cifar10(
 
     What the paper of 2012 tries on CIFAR-10 (Fig. 1 and section 3.3) are options: `activation`, and `lrn` after the
     first two pools with the constants that are printed there; `pool`: the side of the pools, 2 for those that do
-    not overlap (section 3.4); `dropout`: the rate before the last layer. `norm` as in `alexnet`. `init`: "paper"
-    draws weights from normal distributions as released, biases are 0; "he" or "xavier".
+    not overlap (section 3.4); `dropout`: the rate before the last layer. `first`: sides and strides of the first two
+    convolutions, its own or those of AlexNet or ZFNet, for sides of at least 32. `norm` as in `alexnet`. `init`:
+    "paper" draws weights from normal distributions as released, biases are 0; "he" or "xavier".
     """
     layers: dict[str, nn.Module] = {}
     inputs = channels
-    for name, maps, kind, _ in FOUR_LAYERS:
+    for (name, maps, kind, _), (side, stride) in zip(FOUR_LAYERS, (*FIRST[first], (5, 1)), strict=True):
         number, norms = name[-1], {} if norm is None else {f"bn{name[-1]}": norm(maps)}
-        layers |= {name: conv(inputs, maps, 5, norm=norm)} | norms | {f"relu{number}": activation()}
+        filters = conv(inputs, maps, side, stride=stride, norm=norm)
+        layers |= {name: filters} | norms | {f"relu{number}": activation()}
         how = nn.MaxPool2d if kind == "max" else nn.AvgPool2d
         layers[f"pool{number}"] = how(pool, stride=2, ceil_mode=True)
         if lrn and number != "3":

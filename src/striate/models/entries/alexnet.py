@@ -1,6 +1,6 @@
 """The catalogue's entries of models/alexnet.py."""
 
-from striate.models.entry import Entry, Paper, Weights
+from striate.models.entry import Entry, Paper, Sides, Weights
 from striate.models.facts import error, parameters, top, torchvision
 
 ALEXNET = Entry(
@@ -63,7 +63,8 @@ ALEXNET_CIFAR10 = Entry(
         "An adaptive pool brings any map to 4x4: other sizes than 32 run.",
         "The paper's 13 and 11 %, without and with response normalisation, are of a network unlike this one.",
     ),
-    least=8, table="striate.models.alexnet:four_layers",
+    least=8, sizes=(Sides("first", "alexnet", 32, 32), Sides("first", "zfnet", 32, 32)),
+    table="striate.models.alexnet:four_layers",
 )  # fmt: skip
 
 ENTRIES: tuple[Entry, ...] = (ALEXNET, ALEXNET_OWT, ALEXNET_CIFAR10)
