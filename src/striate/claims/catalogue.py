@@ -19,9 +19,15 @@ NAMES = (
     # pre-activation
     # batch normalisation
     # activations, local response normalisation, dropout, augmentation, pools
+    "relu",
+    "response_norm",
+    "dropout",
+    "augmentation",
+    "overlapping_pools",
     # input
     # squeeze-excitation, auxiliary heads
     # cardinality, dense connections, first filters
+    "first_filters",
     # ensembles
     # transfer
     # folds

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, final
 
+from striate.base.units import Size, sides, size_of
 from striate.claims.verdict import POINTS, TIMES, Question
 from striate.runs.run import Run
 from striate.training.many import Ended
@@ -132,6 +133,12 @@ class Claim:
     questions: Callable[[Asked, Runs], Sequence[Question]]
     sweeps: tuple[Sweep, ...] = ()
     seeds: int = 5
+
+
+def sides_of(asked: Asked, least: int) -> Size:
+    """The sides that are asked for, `least` pixels where they are smaller or not told."""
+    height, width = sides(size_of(asked.data.get("size") or least))
+    return size_of((max(height, least), max(width, least)))
 
 
 def name(arm: str, rate: float, seed: int) -> str:
