@@ -142,6 +142,21 @@ def test_zero_init_starts_each_block_as_its_shortcut(build):
     assert all(block.get_submodule(oracle.chain(block)[-1]).weight.all() for block in residuals(build()))
 
 
+@pytest.mark.parametrize("build", [partial(resnet, 18), partial(resnet, 50), partial(small_resnet, 20)])
+def test_zero_init_without_norms_starts_each_block_as_its_shortcut_and_draws_all_else_as_before(build):
+    nets = []
+    for zero_init in (True, False):
+        torch.manual_seed(0)
+        nets.append(build(norm=None, zero_init=zero_init))
+    for block in residuals(nets[0]):
+        x = torch.randn(2, block.conv1.in_channels, 4, 4)
+        torch.testing.assert_close(block(x), torch.relu(block.downsample(x)))
+    ours, drawn = (net.state_dict() for net in nets)
+    changed = {key for key in ours if not torch.equal(ours[key], drawn[key])}
+    last = "conv3" if "conv3" in str(nets[0].layer1) else "conv2"
+    assert changed == {f"{name}.{last}.weight" for name, each in nets[0].named_modules() if each in residuals(nets[0])}
+
+
 def test_dropout_stands_before_the_last_layer():
     for net in (resnet(18, dropout=0.4), small_resnet(20, dropout="0.4")):
         assert [name for name, _ in net.named_children()][-3:] == ["flatten", "dropout", "fc"]

@@ -37,7 +37,7 @@ class Style:
       with an identity in the pool's place.
     - `stride_on`: the convolution of a bottleneck that halves the map, "1x1" as published (v1) or "3x3" as practised
       since fb.resnet.torch and torchvision (v1.5).
-    - `zero_init`: the last norm of each block starts at 0.
+    - `zero_init`: the last norm of each block starts at 0, its last convolution where there are no norms.
     - `dropout`: the rate before the last layer, none as published.
     """
 

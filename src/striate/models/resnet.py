@@ -194,18 +194,24 @@ class PaddedIdentity(nn.Module):
 def initialised(net: nn.Sequential, style: Style, zero_init: bool) -> nn.Sequential:
     """Weights drawn as `style.init` says; `zero_init`: the last norm of each block starts at 0.
 
-    A block then starts as its shortcut: Goyal et al. 2017, "Accurate, Large Minibatch SGD", section 5.1.
+    A block then starts as its shortcut: Goyal et al. 2017, "Accurate, Large Minibatch SGD", section 5.1. Without norms
+    it is the last convolution that starts at 0: Zhang, Dauphin and Ma 2019, "Fixup Initialization", section 3.
     """
     initialise(net, style.init)
     if zero_init:
-        blocks = [block for block in net.modules() if isinstance(block, BasicBlock | Bottleneck)]
-        lasts = [block.bn2 if isinstance(block, BasicBlock) else block.bn3 for block in blocks]
+        lasts = [_last(block) for block in net.modules() if isinstance(block, BasicBlock | Bottleneck)]
         if not lasts or any(not isinstance(getattr(last, "weight", None), nn.Parameter) for last in lasts):
             cause = "only blocks with a shortcut, whose last norm has a scale, can start as their shortcut"
             raise UsageError("zero_init", cause, (Option("zero_init", False, "model_options"),))
         for last in lasts:
             nn.init.zeros_(last.get_parameter("weight"))
     return net
+
+
+def _last(block: BasicBlock | Bottleneck) -> nn.Module:
+    """The last norm of a block's branch, or its last convolution where there are no norms."""
+    last, norm = (block.conv2, block.bn2) if isinstance(block, BasicBlock) else (block.conv3, block.bn3)
+    return last if isinstance(norm, nn.Identity) else norm
 
 
 def table_1(depth: int, **_: object) -> list[Line]:
