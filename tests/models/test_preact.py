@@ -144,11 +144,10 @@ def test_stride_on_the_1x1_costs_less_and_has_the_same_parameters(name):
     assert set(strides[1]) == {(1, 1), (1, 2)}
 
 
-def test_110_layers_have_the_parameters_of_resnet110():
-    numbers = [
-        sum(p.numel() for p in on_nothing(build, name).parameters()) for name in ("preact_resnet110", "resnet110")
-    ]
-    assert numbers == [1_727_962] * 2
+@pytest.mark.parametrize(("depth", "parameters"), [(20, 269_722), (56, 853_018), (110, 1_727_962)])
+def test_the_layers_of_a_resnet_in_another_order_have_its_parameters(depth, parameters):
+    names = f"preact_resnet{depth}", f"resnet{depth}"
+    assert [sum(p.numel() for p in on_nothing(build, name).parameters()) for name in names] == [parameters] * 2
 
 
 @pytest.mark.parametrize("name", ["preact_resnet50", "preact_resnet110"])
@@ -177,7 +176,7 @@ def test_small_stem_keeps_small_pictures():
     ("builder", "depth", "options", "sentence"),
     [
         (preact_resnet, 20, {}, "no network of 20 layers.*18, 34, 50"),
-        (small_preact_resnet, 56, {}, "no network of 56 layers.*110, 164, 1001"),
+        (small_preact_resnet, 44, {}, "no network of 44 layers.*20, 56, 110, 164, 1001"),
         (preact_resnet, 18, {"stride_on": "1x1"}, "no 1x1 convolution"),
         (small_preact_resnet, 110, {"shortcut": "D"}, "one of paper, A, B, C, none"),
         (preact_resnet, 18, {"channels": 0}, "whole number"),

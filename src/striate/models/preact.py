@@ -19,9 +19,12 @@ from striate.models.resnet import TABLE_1, TABLE_1_FILTERS, unprojected
 IMAGENET = TABLE_1 | {200: ("bottleneck", (3, 24, 36, 3))}
 
 # fmt: off
-# Table 4, CIFAR: units per stage, and the shortcut where a unit changes shape.
+# Table 4, CIFAR: units per stage, and the shortcut where a unit changes shape. 20 and 56 layers are those of
+# He et al. 2015, section 4.2, to be compared with.
 #     layers  block         32x32  16x16  8x8   shortcut
 CIFAR: Mapping[int, tuple[str, tuple[int, ...], Shortcut]] = {
+      20:    ("basic",      (3,    3,     3),   "A"),
+      56:    ("basic",      (9,    9,     9),   "A"),
       110:   ("basic",      (18,   18,    18),  "A"),
       164:   ("bottleneck", (18,   18,    18),  "B"),
       1001:  ("bottleneck", (111,  111,   111), "B"),
@@ -67,8 +70,9 @@ def small_preact_resnet(
 ) -> nn.Sequential:
     """A network for CIFAR: (n, channels, height, width) -> (n, classes) logits.
 
-    `depth` is 110 with blocks of two 3x3 convolutions, or 164 or 1001 with bottlenecks. `shortcut` "paper" is
-    "A" for 110 and "B" for the others. The other options are those of `preact_resnet`. Raises `UsageError` as it does.
+    `depth` is 20, 56 or 110 with blocks of two 3x3 convolutions, or 164 or 1001 with bottlenecks. `shortcut` "paper"
+    is "A" for the former and "B" for the latter. The other options are those of `preact_resnet`. Raises `UsageError`
+    as it does.
     """
     check_depth(depth, CIFAR, "Table 4")
     kind, repeats, published = CIFAR[depth]

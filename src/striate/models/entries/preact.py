@@ -34,11 +34,12 @@ def _cifar(depth: int, published: tuple[Fact, ...], known_for: str, *differences
     return Entry(
         f"preact_resnet{depth}", "striate.models.preact:small_preact_resnet", {"depth": depth},
         HE.at("Fig. 4 (e) and Table 4"), (3, 32, 32), published, known_for, (_FIRST, *differences, _NO_KEYS),
-        unused=("stride_on",) if depth == 110 else (), least=4,
+        unused=("stride_on",) if depth <= 110 else (), least=4,
     )  # fmt: skip
 
 
-_SHALLOW = "The paper's own networks for ImageNet are deeper; these are its blocks on the stages of a ResNet."
+_SHALLOW = "The paper's own networks are deeper; these are its blocks on the stages of a ResNet."
+_PADDED = "Option A adds zero channels to the input itself: only projections take the activated one."
 
 # fmt: off
 ENTRIES: tuple[Entry, ...] = (
@@ -52,9 +53,11 @@ ENTRIES: tuple[Entry, ...] = (
     _imagenet(200, (*top("20.7", "5.3", crops=1, side=320),
                     *top("21.8", "6.0", crops=1, side=320, of="the original blocks")),
               "200 layers, where the original blocks overfit and pre-activated ones do not."),
+    *(_cifar(depth, (), f"ResNet-{depth} with norm and activation before each convolution.", _SHALLOW, _PADDED)
+      for depth in (20, 56)),
     _cifar(110, _beside("CIFAR-10", "6.37", "6.61"),
            "The original blocks' 110 layers, so that only the order of the layers differs.",
-           "Option A adds zero channels to the input itself: only projections take the activated one."),
+           _PADDED),
     _cifar(164, (parameters("1.7", "M"), *_beside("CIFAR-10", "5.46", "5.93"), *_beside("CIFAR-100", "24.33", "25.16")),
            "A gain that grows with depth: the usual pre-activation network to compare with.",
            _STRIDE.format("3,145,728")),
