@@ -15,6 +15,9 @@ NAMES = (
     # depth
     "degradation",
     # gradients
+    "vanishing_gradient",
+    "shortcut_gradient",
+    "gradient_at_least_one",
     # identity
     # pre-activation
     # batch normalisation

@@ -1,0 +1,41 @@
+"""The factor by which a residual block multiplies the gradient that passes back, 1 + F'(x), is at least 1."""
+
+import math
+from collections.abc import Callable, Sequence
+
+from striate.claims.claim import Asked, Claim, Runs
+from striate.claims.gradients import beginning, through_blocks
+from striate.claims.verdict import TIMES, Question
+
+NETWORKS = ("resnet56", "relu"), ("resnet56", "sigmoid"), ("preact_resnet56", "relu"), ("preact_resnet56", "sigmoid")
+READ: dict[str, Callable[[Sequence[float]], float]] = {"all blocks together": math.prod, "the least of any block": min}
+
+
+def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
+    begun = [beginning(asked, seed) for seed in asked.seeds]
+    questions = []
+    for name, activation in NETWORKS:
+        options = {"activation": activation, "norm": "batch"}
+        factors = [through_blocks(each, each.network(name, options)) for each in begun]
+        for of, read in READ.items():
+            questions.append(
+                Question(
+                    f"{activation}: {of}", "gradient at the input of identity blocks, by that at their output",
+                    name, "1", tuple(map(read, factors)), (1.0,) * len(begun), "times", 1, TIMES,
+                )
+            )  # fmt: skip
+    return questions
+
+
+CLAIM = Claim(
+    name="gradient_at_least_one",
+    sentence='The gradient through a residual block, 1 + F\'(x), is "at least 1".',
+    source="paper review; He et al. 2015",
+    protocol="Fresh residual networks of 56 layers with batch normalisation, one backward pass: the norm of the "
+    "gradient at the input of each block whose shortcut is the identity, by that at its output. Blocks as in 2015, and "
+    "as in 2016, where nothing follows the addition.",
+    gate="none: nothing is trained",
+    lesson="F'(x) can be negative, and an activation after the addition multiplies what passes: the 1 in the formula "
+    "is no lower bound. It keeps a product of many factors from being one of small numbers.",
+    questions=_questions,
+)
