@@ -20,6 +20,7 @@ GOLDENS = {
     "Two 3x3": ("exact", ["288", "17"]),  # 2 x 9 x 16; 4 + 9 + 4
     "Halving": ("exact", ["115,605,504"]),  # 56^2 x 9 x 64^2
     "ResNet-101": ("exact", ["2, 3, 22 and 2"]),  # He et al. 2015, Table 1, less the first block of a stage
+    "With zero weights": ("exact", ["25 of 25"]),  # 3 x 9 blocks, less the first of two stages
     "AlexNet has 8": ("exact", ["alexnet 8", "vgg19 19", "googlenet 22", "resnet152 152"]),
     "LeNet-5 makes": ("exact", ["28x28x6", "5x5x16", "120, 84 and 10"]),
     "AlexNet's last": ("exact", ["9,216"]),

@@ -36,7 +36,7 @@ def facts() -> tuple[Fact, ...]:
     """Every sentence, in the order of the lectures."""
     return (
         *_parameters(), *_vgg(), _three_by_three(), _inception(), _bottleneck(), _same_time(), _identity_blocks(),
-        _depths(), *_lenet(), *_compared(),
+        _zero_block(), _depths(), *_lenet(), *_compared(),
     )  # fmt: skip
 
 
@@ -183,6 +183,31 @@ def _identity_blocks() -> Fact:
 def _is_identity(block: nn.Module) -> bool:
     """Whether its shortcut has no weights."""
     return not any("downsample" in name for name, _ in block.named_parameters())
+
+
+def _zero_block() -> Fact:
+    """Of each block the answer to what a ReLU before it may have given."""
+    net = build("resnet56").eval()
+    blocks = [block for stage in ("layer1", "layer2", "layer3") for block in net.get_submodule(stage).children()]
+    same = 0
+    for block in filter(_keeps_shape, blocks):
+        for each in block.parameters():
+            nn.init.zeros_(each)
+        maps = next(each.in_channels for each in block.modules() if isinstance(each, nn.Conv2d))
+        x = torch.linspace(-1, 1, maps * 16).view(1, maps, 4, 4).relu()
+        same += torch.equal(block(x), x)
+    of = sum(map(_keeps_shape, blocks))
+    return Fact(
+        "With zero weights a residual block is the identity.", "course slides",
+        f"{same} of {of} blocks of resnet56 give back exactly what they are given",
+        "exact" if same == of else "loose",
+        f"The other {len(blocks) - of} change its shape. A block of 2015 ends in a ReLU, which leaves alone what "
+        "another ReLU gave; in a plain network the same weights make zeros.",
+    )  # fmt: skip
+
+
+def _keeps_shape(block: nn.Module) -> bool:
+    return all(each.stride == (1, 1) for each in block.modules() if isinstance(each, nn.Conv2d))
 
 
 def _depths() -> Fact:
