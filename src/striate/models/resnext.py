@@ -54,6 +54,7 @@ def small_resnext(
     *,
     groups: Whole = 8,
     width: Whole = 64,
+    outputs: Whole = SECTION_5_3_OUTPUTS[0],
     channels: Whole = 3,
     style: Style = Style(),
     zero_init: bool = False,
@@ -61,21 +62,25 @@ def small_resnext(
 ) -> nn.Sequential:
     """The network of section 5.3, for CIFAR: (n, channels, height, width) -> (n, classes) logits.
 
-    `groups` and `width` are 8 and 64 (34.4 M parameters) or 16 and 64 (68.1 M) in the paper; the other
-    options are those of `resnext`. Raises `UsageError` for another depth.
+    `groups` and `width` are 8 and 64 (34.4 M parameters) or 16 and 64 (68.1 M) in the paper; `outputs` are the maps
+    that leave the first stage, doubled with each. The other options are those of `resnext`. Raises `UsageError` for
+    another depth.
     """
     check_depth(depth, (29,), "section 5.3")
     layers = small_stem(channels, 64, style)
-    layers |= _stages(SECTION_5_3_OUTPUTS, (3, 3, 3), groups, width, style)
-    layers |= head(SECTION_5_3_OUTPUTS[-1], classes, dropout)
+    stages_give = tuple(outputs * each // SECTION_5_3_OUTPUTS[0] for each in SECTION_5_3_OUTPUTS)
+    layers |= _stages(stages_give, (3, 3, 3), groups, width, style)
+    layers |= head(stages_give[-1], classes, dropout)
     return initialised(chain(**layers), style, zero_init)
 
 
 def _stages(
     outputs: tuple[int, ...], repeats: tuple[int, ...], groups: int, width: int, style: Style
 ) -> dict[str, nn.Module]:
+    first = outputs[0]
+
     def block(inputs: int, outputs: int, stride: int) -> nn.Module:
-        return Bottleneck(inputs, groups * width * outputs // 256, outputs, stride, style, groups=groups)
+        return Bottleneck(inputs, groups * width * outputs // first, outputs, stride, style, groups=groups)
 
     return stages(block, 64, outputs, repeats, style)
 

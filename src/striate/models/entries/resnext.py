@@ -20,6 +20,16 @@ def _imagenet(depth: int, groups: int, width: int, weights: str, published: tupl
     )  # fmt: skip
 
 
+def _at_a_desk(groups: int, width: int, known_for: str) -> Entry:
+    """The network of section 5.3 with a quarter of its maps, to compare cardinalities in minutes."""
+    return Entry(
+        f"resnext29_{groups}x{width}d", "striate.models.resnext:small_resnext",
+        {"depth": 29, "groups": groups, "width": width, "outputs": 64}, XIE.at("section 5.3, in small"), (3, 32, 32),
+        (), known_for, ("The paper has none so small: its stages give four times the 64, 128 and 256 maps of these.",),
+        least=4,
+    )  # fmt: skip
+
+
 # fmt: off
 ENTRIES: tuple[Entry, ...] = (
     _imagenet(50, 32, 4, "torchvision",
@@ -36,7 +46,7 @@ ENTRIES: tuple[Entry, ...] = (
               "The largest of the paper: twice the paths of 101 32x4d."),
     Entry(
         name="resnext29_8x64d", builder="striate.models.resnext:small_resnext",
-        options={"depth": 29, "groups": 8, "width": 64}, paper=XIE.at("section 5.3"), input=(3, 32, 32),
+        options={"depth": 29, "groups": 8, "width": 64, "outputs": 256}, paper=XIE.at("section 5.3"), input=(3, 32, 32),
         published=(
             parameters("34.4", "M"), parameters("68.1", "M", of=_WIDER),
             error("CIFAR-10", "3.65"), error("CIFAR-10", "3.58", of=_WIDER),
@@ -49,5 +59,7 @@ ENTRIES: tuple[Entry, ...] = (
         ),
         least=4,
     ),
+    _at_a_desk(1, 16, "One path in each bottleneck: what four paths are compared with at a desk."),
+    _at_a_desk(4, 6, "Four narrow paths for the parameters of 1x16d, small enough to train at a desk."),
 )
 # fmt: on
