@@ -29,12 +29,16 @@ NAMES = (
     "overlapping_pools",
     # input
     # squeeze-excitation, auxiliary heads
+    "squeeze_excitation",
     # cardinality, dense connections, first filters
+    "cardinality",
+    "dense_connections",
     "first_filters",
     # ensembles
     # transfer
     # folds
     # U-Net
+    "unet_skips",
     # autoencoder
 )
 
