@@ -1,4 +1,5 @@
-"""Writes docs/tables/, the sizes in CONTRIBUTING.md and survey/costs.json from the code: `python docs/make_tables.py`.
+"""Writes docs/tables/, the sizes in CONTRIBUTING.md and survey/costs.json from the code, and from what was recorded of
+claims docs/claims.md and claims/recorded.json: `python docs/make_tables.py`.
 
 A test compares what lies there with this.
 """
@@ -6,6 +7,7 @@ A test compares what lies there with this.
 import ast
 import dataclasses
 import json
+import runpy
 from pathlib import Path
 
 from torch import nn
@@ -33,6 +35,7 @@ def files() -> dict[str, str]:
         "docs/tables/options.md": options(),
         "docs/tables/tasks.md": tasks(),
         "CONTRIBUTING.md": contributing(),
+        **runpy.run_path(str(ROOT / "docs" / "recorded_claims.py"))["files"](ROOT),
     }
 
 
