@@ -64,6 +64,8 @@ def carry_out(claim: Claim, asked: Asked, carried: Carried, listener: Listener, 
     `within`: seconds; seed after seed is then trained, as long as another one fits, and at least one.
     """
     clock, ended, seeds = Clock(), dict[str, Ended](), asked.seeds
+    execution = dataclasses.replace(carried.execution, keep_epochs=claim.keep_epochs)
+    carried = dataclasses.replace(carried, execution=execution)
     if math.isinf(within):
         ended |= _trained(claim, asked, carried, listener)
     else:

@@ -21,6 +21,11 @@ NAMES = (
     # identity
     # pre-activation
     # batch normalisation
+    "batch_norm_speed",
+    "batch_norm_rates",
+    "batch_norm_smooth",
+    "batch_norm_init",
+    "batch_norm_regularises",
     # activations, local response normalisation, dropout, augmentation, pools
     "relu",
     "response_norm",
@@ -28,6 +33,7 @@ NAMES = (
     "augmentation",
     "overlapping_pools",
     # input
+    "input_normalisation",
     # squeeze-excitation, auxiliary heads
     "squeeze_excitation",
     # cardinality, dense connections, first filters

@@ -121,7 +121,8 @@ class Sweep:
 class Claim:
     """`sentence` is the lecture's, `source` who says so and which paper; `protocol` says how it is put to the test and
     `lesson` what a student should take from it. `sweeps` are trained one after another; `questions` reads them when all
-    are done. `gate` is what the reference has to reach, in words.
+    are done. `gate` is what the reference has to reach, in words. Of each training the weights after so many last
+    epochs are kept for them.
     """
 
     name: str
@@ -133,6 +134,7 @@ class Claim:
     questions: Callable[[Asked, Runs], Sequence[Question]]
     sweeps: tuple[Sweep, ...] = ()
     seeds: int = 5
+    keep_epochs: int = 0
 
 
 def sides_of(asked: Asked, least: int) -> Size:

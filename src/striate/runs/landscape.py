@@ -33,7 +33,7 @@ def landscape(
     """`start` gives the network as its training began, None where that is not known."""
     net, place = copy.deepcopy(run.network), devices.named(device)
     member = dataclasses.replace(run.predictor.members[0], network=net.to(place))
-    batches, seen = _batches(run, member, data, pictures, run.predictor.at_once, place)
+    batches, seen = training_batches(run, member, data, pictures, run.predictor.at_once, place)
     losses = _losses(member, batches)
     if of == "plane":
         found = plane(losses, int(run.recipe["seed"]), points, progress)
@@ -55,7 +55,7 @@ def landscape(
     return Landscape(of, seen, tuple(alongs), (*_frozen(net), *notes))
 
 
-def _batches(
+def training_batches(
     run: Run, member: Member, data: Data | None, pictures: int, at_once: int, device: torch.device
 ) -> tuple[list[Batch], int]:
     """Training pictures that the seed draws, as the network is given them when it is evaluated."""
