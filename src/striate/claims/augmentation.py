@@ -9,7 +9,7 @@ from striate.claims.verdict import Question
 from striate.data.sources.builtin import built_in
 
 NETWORK = {"model": "alexnet_cifar10", "model_options": {"init": "he", "lrn": False}}
-CHANGED, PLAIN = "changed", "plain"
+CHANGED, PLAIN = "augmented", "plain"
 
 
 def _changed(asked: Asked, seed: int) -> Mapping[str, Any]:
@@ -24,8 +24,8 @@ SWEEP = Sweep(
 
 
 def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
-    gap = "error of what the fold holds out above that of the training pictures, in points"
-    error = "error of what the fold holds out, in per cent"
+    gap = "gap in error to the training pictures"
+    error = "error on what the fold holds out"
     return [
         *SWEEP.compared(asked, runs, CHANGED, PLAIN, gap, gap_in_error, "points", -1, trained(0.1)),
         *SWEEP.compared(asked, runs, CHANGED, PLAIN, error, held_error, "points", -1, trained(0.1)),
@@ -36,9 +36,9 @@ CLAIM = Claim(
     name="augmentation",
     sentence="Augmentation reduces overfitting.",
     source="study notes; Krizhevsky et al. 2012, section 4.1",
-    protocol="The four-layer network on a ninth of the pictures, as they are, and turned, scaled and "
-    "shifted a little, anew in each epoch: the recipe's light augmentation, digits never mirrored. Equal steps. Both "
-    "errors of the gap are of the same weights on pictures as they are.",
+    protocol="The four-layer network on a ninth of the pictures, as they are, and turned, scaled and shifted a little, "
+    "anew in each epoch: the recipe's light augmentation, digits never mirrored. Equal steps. The gap is the error on "
+    "what the fold holds out less that on the training pictures, by the same weights, on pictures as they are.",
     gate="the network without augmentation ends at a training loss of at most 0.1: it has learned its few pictures",
     lesson="Changes that keep the class stand in for pictures that were not taken, so look for them where pictures are "
     "few; and choose those that the pictures bear: a mirrored digit teaches something wrong.",

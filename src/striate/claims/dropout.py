@@ -6,21 +6,21 @@ from striate.claims.claim import Asked, Claim, Runs, Sweep
 from striate.claims.measures import gap_in_loss, held_error, trained
 from striate.claims.verdict import Question
 
-DROPPED, WHOLE = "dropped", "whole"
+DROPPED, PLAIN = "dropout", "plain"
 NETWORK = {"model": "alexnet_cifar10", "model_options": {"init": "he", "lrn": False}}
 SWEEP = Sweep(
-    {DROPPED: {**NETWORK, "dropout": 0.5}, WHOLE: {**NETWORK, "dropout": 0.0}},
+    {DROPPED: {**NETWORK, "dropout": 0.5}, PLAIN: {**NETWORK, "dropout": 0.0}},
     (0.005, 0.01, 0.02, 0.04, 0.08),
     {"epochs": 40, "batch": 32, "fold": "1/2", "split": "33/67/0"},
 )
 
 
 def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
-    gap = "loss of what the fold holds out above that of the training pictures, in nats"
-    error = "error of what the fold holds out, in per cent"
+    gap = "gap in loss to the training pictures"
+    error = "error on what the fold holds out"
     return [
-        *SWEEP.compared(asked, runs, DROPPED, WHOLE, gap, gap_in_loss, "times", -1, trained(0.1)),
-        *SWEEP.compared(asked, runs, DROPPED, WHOLE, error, held_error, "points", -1, trained(0.1)),
+        *SWEEP.compared(asked, runs, DROPPED, PLAIN, gap, gap_in_loss, "times", -1, trained(0.1)),
+        *SWEEP.compared(asked, runs, DROPPED, PLAIN, error, held_error, "points", -1, trained(0.1)),
     ]
 
 
@@ -29,8 +29,8 @@ CLAIM = Claim(
     sentence="Dropout reduces overfitting.",
     source="study notes; Krizhevsky et al. 2012, section 4.2; Srivastava et al. 2014",
     protocol="The four-layer network with half of the features before its last layer dropped, and with none; a third "
-    "of one half of the pictures to learn from. Both losses of the gap are of the same weights, those that validation "
-    "chose, in evaluation: nothing is dropped, and the training pictures are as they are.",
+    "of one half of the pictures to learn from. The gap is the loss on what the fold holds out less that on "
+    "the training pictures, by the same weights, those that validation chose, with nothing dropped in either.",
     gate="the network without dropout ends at a training loss of at most 0.1: it has learned its few pictures",
     lesson="A gap can be narrowed from either side: a network that learns less also has less of it. Look at the error "
     "of what is held out as well, and measure training without dropout, whose noise alone makes its loss look high.",

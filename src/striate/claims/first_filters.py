@@ -24,7 +24,7 @@ SWEEP = Sweep(
 
 
 def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
-    of = "error of what the fold holds out, in per cent"
+    of = "error on what the fold holds out"
     return SWEEP.compared(asked, runs, ZFNET, ALEXNET, of, held_error, "points", -1, trained(0.2))
 
 

@@ -6,7 +6,7 @@ from striate.claims.claim import Asked, Claim, Runs, Sweep
 from striate.claims.measures import held_error, trained
 from striate.claims.verdict import Question
 
-NORMED, PLAIN = "normed", "plain"
+NORMED, PLAIN = "lrn", "plain"
 SWEEP = Sweep(
     {
         name: {"model": "alexnet_cifar10", "model_options": {"init": "he", "lrn": name == NORMED}}
@@ -18,7 +18,7 @@ SWEEP = Sweep(
 
 
 def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
-    of = "error of what the fold holds out, in per cent"
+    of = "error on what the fold holds out"
     return SWEEP.compared(asked, runs, NORMED, PLAIN, of, held_error, "points", -1, trained(0.2))
 
 
