@@ -27,8 +27,8 @@ CLAIM = Claim(
     sentence="Local response normalisation across channels lowers the error.",
     source="Krizhevsky et al. 2012, section 3.3: 13 to 11 % on CIFAR-10; course slides: it did little",
     protocol="The four-layer network for small pictures with and without it, after its first two pools, with the "
-    "paper's constants; it has no parameters. A training step on one core takes 1.7 times as long with it on pictures "
-    "of 8 pixels, and 2.4 times on 32: both were timed in turn.",
+    "paper's constants; it has no parameters. A training step on one core takes about 1.7 times as long with it on "
+    "pictures of 8 pixels, and about 3 times on 32: benchmarks/response_norm.py times both in turn.",
     gate="the network without it ends at a training loss of at most 0.2",
     lesson="An effect of a point or two needs many pictures that are held out, or many seeds, before it can be told "
     "from none. Its price is certain, for it has to be computed in each step.",
