@@ -18,8 +18,13 @@ NAMES = (
     "vanishing_gradient",
     "shortcut_gradient",
     "gradient_at_least_one",
+    "vanishing_degrades",
     # identity
+    "zero_init",
+    "zero_init_without_norm",
+    "block_removed",
     # pre-activation
+    "pre_activation",
     # batch normalisation
     "batch_norm_speed",
     "batch_norm_rates",

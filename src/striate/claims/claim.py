@@ -82,25 +82,27 @@ class Sweep:
         """A number for each seed, NaN where a training failed."""
         return tuple(measured(runs[name(arm, rate, seed)], measure) for seed in asked.seeds)
 
+    def abreast(self, asked: Asked, runs: Runs, *arms: str) -> Mapping[str, tuple[float, ...]]:
+        """In words, rates at which the arms are compared: each at its best, and all at each of these."""
+        best = tuple(self.best(asked, runs, arm) for arm in arms)
+        all_at = f"{'both' if len(arms) == 2 else 'all'} at rate"
+        if len(set(best)) == 1:
+            return {f"{all_at} {best[0]:g}{', the best of either' * (len(self.rates) > 1)}": best}
+        told = f"each at its best rate, {', '.join(f'{rate:g}' for rate in best[:-1])} and {best[-1]:g}"
+        return {told: best, **{f"{all_at} {rate:g}": (rate,) * len(arms) for rate in sorted(set(best))}}
+
     def compared(
         self, asked: Asked, runs: Runs, one: str, other: str, of: str, measure: Measure,
         unit: Literal["times", "points"], claimed: Literal[1, -1], gate: Callable[[Run], str] | None = None,
     ) -> list[Question]:  # fmt: skip
         """Each at its best rate, and both at the best rate of either; `gate` says what is wrong with `other`."""
-        best = {arm: self.best(asked, runs, arm) for arm in (one, other)}
-        pairs = {f"each at its best rate, {best[one]:g} and {best[other]:g}": (best[one], best[other])}
-        pairs |= {f"both at rate {rate:g}": (rate, rate) for rate in sorted(set(best.values()))}
-        if best[one] == best[other]:
-            pairs = {f"both at rate {best[one]:g}, the best of either": (best[one], best[other])}
-        if len(self.rates) == 1:
-            pairs = {f"both at rate {self.rates[0]:g}": (self.rates[0], self.rates[0])}
         return [
             Question(
                 told, of, one, other,
                 self.of(asked, runs, one, first, measure), self.of(asked, runs, other, second, measure),
                 unit, claimed, TIMES if unit == "times" else POINTS, self.failed(asked, runs, other, second, gate),
             )
-            for told, (first, second) in pairs.items()
+            for told, (first, second) in self.abreast(asked, runs, one, other).items()
         ]  # fmt: skip
 
     def failed(

@@ -36,6 +36,6 @@ CLAIM = Claim(
     "as in 2016, where nothing follows the addition.",
     gate="none: nothing is trained",
     lesson="F'(x) can be negative, and an activation after the addition multiplies what passes: the 1 in the formula "
-    "is no lower bound. It keeps a product of many factors from being one of small numbers.",
+    "is no lower bound. Whether a factor is below 1 has to be measured.",
     questions=_questions,
 )

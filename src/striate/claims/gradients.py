@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, final
 
 import numpy as np
@@ -45,8 +46,9 @@ class Beginning:
         self.job.task.loss(net(self.batch.pictures), self.batch).mean().backward()  # type: ignore[no-untyped-call]
 
 
-def beginning(asked: Asked, seed: int) -> Beginning:
-    values = {"model": "resnet20", "rate": 0.1, "epochs": 1, "seed": seed, "split_seed": seed}
+def beginning(asked: Asked, seed: int, common: Mapping[str, Any] = MappingProxyType({})) -> Beginning:
+    """`common`: what a sweep's recipes have alike, so that its trainings begin with these pictures."""
+    values = {"epochs": 1, **common, "model": "resnet20", "rate": 0.1, "seed": seed, "split_seed": seed}
     execution = Execution()
     plan = plan_of(recipe_of(**{**COMMON, **asked.data, **values}), execution, Silent())
     job = job_of(plan, Path(), execution, Silent())
