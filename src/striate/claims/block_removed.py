@@ -90,7 +90,7 @@ def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
     gate = trained(0.5)
     failed = SWEEP.failed(asked, runs, RESIDUAL, RATE, gate) or SWEEP.failed(asked, runs, PLAIN, RATE, gate)
     every = {arm: [_of(runs[name(arm, RATE, seed)]) for seed in asked.seeds] for arm in (PLAIN, RESIDUAL)}
-    of = "error on what is held out that is added without one block"
+    of = "error added without one block"
     return [
         Question(
             told, of, PLAIN, RESIDUAL, tuple(map(read, every[PLAIN])), tuple(map(read, every[RESIDUAL])),

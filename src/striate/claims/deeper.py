@@ -16,8 +16,8 @@ GATE = f"the network of 20 layers as it was before ends at a training loss of at
 def more_when_deep(
     sweep: Sweep, asked: Asked, runs: Runs, deep: tuple[str, str], shallow: tuple[str, str]
 ) -> Sequence[Question]:
-    """Pairs are what helps, and what it helps. The loss of the deep one with it by that without; and how much smaller
-    that is than the same of the shallow one."""
+    """Pairs are what helps, and what it helps. The loss of the deep one with it by that without; and that remaining
+    share by the same of the shallow one."""
     gate = trained(TRAINED)
     with_it, without = deep
     rates = sweep.abreast(asked, runs, with_it, without)
@@ -35,6 +35,6 @@ def more_when_deep(
         ]
         ratios = [tuple((losses[at] / losses[at + 1]).tolist()) for at in (0, 2)]
         failed = sweep.failed(asked, runs, shallow[1], four[3], gate)
-        of = f"{LOSS}, by that without it"
+        of = "remaining share of the loss"
         questions.append(Question(told, of, deep[0], shallow[0], ratios[0], ratios[1], "times", -1, TIMES, failed))
     return questions

@@ -8,7 +8,10 @@ from striate.claims.gradients import beginning, through_blocks
 from striate.claims.verdict import TIMES, Question
 
 NETWORKS = ("resnet56", "relu"), ("resnet56", "sigmoid"), ("preact_resnet56", "relu"), ("preact_resnet56", "sigmoid")
-READ: dict[str, Callable[[Sequence[float]], float]] = {"all blocks together": math.prod, "the least of any block": min}
+READ: dict[str, Callable[[Sequence[float]], float]] = {
+    "all blocks together": math.prod,
+    "the least of any block": min,
+}
 
 
 def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
@@ -20,8 +23,8 @@ def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
         for of, read in READ.items():
             questions.append(
                 Question(
-                    f"{activation}: {of}", "gradient at the input of identity blocks, by that at their output",
-                    name, "1", tuple(map(read, factors)), (1.0,) * len(begun), "times", 1, TIMES,
+                    f"{activation}: {of}", "gradient", f"block input in {name}", "block output",
+                    tuple(map(read, factors)), (1.0,) * len(begun), "times", 1, TIMES,
                 )
             )  # fmt: skip
     return questions
@@ -29,7 +32,7 @@ def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
 
 CLAIM = Claim(
     name="gradient_at_least_one",
-    sentence='The gradient through a residual block, 1 + F\'(x), is "at least 1".',
+    sentence="The gradient through a residual block, 1 + F'(x), is at least 1.",
     source="paper review; He et al. 2015",
     protocol="Fresh residual networks of 56 layers with batch normalisation, one backward pass: the norm of the "
     "gradient at the input of each block whose shortcut is the identity, by that at its output. Blocks as in 2015, and "

@@ -23,7 +23,8 @@ from striate.training.plan import Job, job_of, plan_of
 from striate.training.recipe import recipe_of
 
 PICTURES = 64
-ARRIVING = "gradient per weight of the first convolution, by that of the last"
+ARRIVING = "first-to-last gradient ratio"
+READ = "the root mean square of the gradient of the first convolution's weights, by that of the last"
 
 
 @final

@@ -9,8 +9,8 @@ from striate.claims.verdict import Question
 ARMS = ("preact_resnet56", "resnet56"), ("preact_resnet20", "resnet20")
 SWEEP = Sweep(
     {name: {"model": name} for pair in ARMS for name in pair},
-    (0.02, 0.06, 0.2),
-    {"epochs": 13, "split": "90/10/0"},
+    (0.03, 0.1, 0.3),
+    {"epochs": 10, "split": "90/10/0"},
 )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from striate.claims.claim import Asked, Claim, Runs
-from striate.claims.gradients import ARRIVING, Beginning, arriving, beginning, compared
+from striate.claims.gradients import READ, Beginning, arriving, beginning, compared
 from striate.claims.verdict import Question
 
 HALF = 0.5
@@ -28,7 +28,7 @@ CLAIM = Claim(
     sentence="The derivative of a residual block keeps a 1, so that gradients flow to the first layers at any depth.",
     source="graduate course; He et al. 2016, section 2",
     protocol="Fresh networks of sigmoids with batch normalisation, whose gradients vanish without shortcuts; one "
-    f"backward pass: {ARRIVING}. Blocks as in 2015, an activation after each addition, and as in 2016, none after it.",
+    f"backward pass: {READ}. Blocks as in 2015, an activation after each addition, and as in 2016, none after it.",
     gate="in the plain network at most half as much arrives with 56 layers as with 20",
     lesson="The derivative keeps its 1 only where nothing stands on the shortcut: an activation after the addition "
     "multiplies what passes, once in each block. That is the reason for pre-activation.",

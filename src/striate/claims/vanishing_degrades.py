@@ -4,7 +4,7 @@ import copy
 from collections.abc import Sequence
 
 from striate.claims.claim import Asked, Claim, Runs, Sweep, name
-from striate.claims.gradients import ARRIVING, Beginning, arriving, beginning
+from striate.claims.gradients import ARRIVING, READ, Beginning, arriving, beginning
 from striate.claims.measures import training_loss
 from striate.claims.verdict import TIMES, Question
 
@@ -46,7 +46,7 @@ CLAIM = Claim(
     sentence="Plain networks get worse with depth because their gradients vanish.",
     source="a common explanation of study notes; He et al. 2015, section 4.1, hold it for unlikely",
     protocol="The degradation of plain networks with batch normalisation and ReLU, 20 and 56 layers, once more; of "
-    f"each, with fresh and with chosen weights, in training mode: {ARRIVING}.",
+    f"each, with fresh and with chosen weights, in training mode: {READ}.",
     gate="the network of 56 layers ends at a training loss at least 1.25 times that of 20",
     lesson="A network that trains badly need not lack gradients. Measure them before you blame them.",
     questions=_questions,

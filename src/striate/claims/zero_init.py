@@ -13,8 +13,8 @@ SWEEP = Sweep(
         for zero, drawn in ARMS
         for name in (zero, drawn)
     },
-    (0.02, 0.06, 0.2),
-    {"epochs": 13, "split": "90/10/0"},
+    (0.03, 0.1, 0.3),
+    {"epochs": 10, "split": "90/10/0"},
 )
 
 
