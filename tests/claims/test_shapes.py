@@ -1,14 +1,17 @@
-"""Squeeze-excitation, cardinality, dense connections and U-Net's concatenations: what their claims train."""
+"""Squeeze-excitation, heads, cardinality, dense connections, U-Net's concatenations: what their claims train."""
 
 import math
 from dataclasses import asdict, replace
 
 import pytest
+import torch
+from torch.nn import functional
 
 from small import Notes, photographs, photographs_with_masks
 from striate.base import durable
-from striate.claims import cardinality, dense_connections, squeeze_excitation, unet_skips
+from striate.claims import auxiliary_heads, cardinality, dense_connections, squeeze_excitation, unet_skips
 from striate.claims.claim import Asked, name
+from striate.claims.gradients import beginning
 from striate.claims.verdict import verdicts
 from striate.cost.count import count
 from striate.models.build import build
@@ -25,7 +28,9 @@ APART = {
     cardinality: ({"model"}, 314_122 / 310_682, 0.976),
     dense_connections: ({"model", "model_options"}, 269_722 / 238_306, 0.491),
     unet_skips: ({"model_options"}, 1.112, 1.249),
+    auxiliary_heads: ({"model_options"}, 9_960_638 / 5_610_154, 1.0),
 }
+CLASSIFIERS = (squeeze_excitation, cardinality, dense_connections)  # whose one question is of errors
 LABELS = [each.__name__.rpartition(".")[2] for each in APART]
 DIGITS = Asked({"data": "digits", "size": 8}, SEEDS, None)
 
@@ -39,8 +44,10 @@ def test_arms_differ_in_what_is_compared_and_by_what_the_protocol_tells(module):
     cells = module is unet_skips
     nets = [build(each.model, classes=2 if cells else 10, channels=1 if cells else 3, **each.model_options)
             for each in (one, other)]  # fmt: skip
-    counted = [count(net, (1, 64, 64) if cells else (3, 8, 8)) for net in nets]
-    assert counted[0].params / counted[1].params == pytest.approx(parameters, rel=1e-3)
+    side = 64 if cells else one.size
+    counted = [count(net, (1 if cells else 3, side, side)) for net in nets]
+    weights = [sum(each.numel() for each in net.parameters()) for net in nets]
+    assert weights[0] / weights[1] == pytest.approx(parameters, rel=1e-3)
     assert counted[0].macs / counted[1].macs == pytest.approx(work, rel=1e-3)
 
 
@@ -76,11 +83,12 @@ def test_each_runs_to_its_verdicts_on_other_pictures(module, folders, tmp_path, 
     for each, recipe in small.recipes(wanted).items():
         ended[each] = Ended(each, start_run(recipe, Execution(cache=False), Notes(), None, tmp_path / each))
     questions = module.CLAIM.questions(wanted, ended)
-    assert len(verdicts(questions)) == len(questions) == (2 if module is unet_skips else 1)
+    assert len(verdicts(questions)) == len(questions) == (1 if module in CLASSIFIERS else 2)
     for question in questions:
         assert len(question.ones) == len(question.others) == len(SEEDS)
         assert all(map(math.isfinite, (*question.ones, *question.others)))
-        assert question.claimed == (1 if module is unet_skips else -1)
+        more = module is unet_skips or "gradient" in question.of
+        assert question.claimed == (1 if more else -1)
 
 
 def test_what_finds_only_background_is_no_reference(folders, tmp_path):
@@ -97,3 +105,16 @@ def test_what_finds_only_background_is_no_reference(folders, tmp_path):
     classes = [{**each, "iou": {**each["iou"], "value": 0.05}} for each in run.result["classes"][1:]]
     durable.write_json(run.folder / "result.json", {**run.result, "classes": [run.result["classes"][0], *classes]})
     assert "IoU 0.05" in unet_skips.answers(open_run(run.folder))
+
+
+def test_the_gradient_of_heads_is_that_of_all_losses_together(folders, tmp_path):
+    begun = beginning(Asked({"data": str(folders[0]), "size": 32}, (0,), tmp_path), 0)
+    found = [auxiliary_heads.arriving(begun, heads) for heads in (True, False)]
+    pictures, labels = begun.batch.pictures, begun.batch.targets["label"]
+    for weight, expected in zip((0.3, 0.0), found, strict=True):
+        net = begun.network("googlenet_bn", {"dropout": 0.0}).double().train()
+        answers = net(pictures)
+        losses = [functional.cross_entropy(each, labels) for each in (answers.logits, *answers.auxiliary)]
+        (gradient,) = torch.autograd.grad(losses[0] + weight * sum(losses[1:]), [net.conv1.conv.weight])
+        assert expected == pytest.approx(float(gradient.norm()), rel=1e-6)
+    assert found[0] != pytest.approx(found[1], rel=1e-5)

@@ -41,6 +41,7 @@ NAMES = (
     "input_normalisation",
     # squeeze-excitation, auxiliary heads
     "squeeze_excitation",
+    "auxiliary_heads",
     # cardinality, dense connections, first filters
     "cardinality",
     "dense_connections",

@@ -31,7 +31,7 @@ def least_missed(run: Run) -> float:
 
 SWEEP = Sweep(
     {"joined": _arm("concatenate"), "apart": _arm("none"), "deformed": _arm("concatenate", elastic=0.02)},
-    (0.025, 0.05, 0.1, 0.2),
+    (0.05, 0.1, 0.2, 0.4),
     {"epochs": 30, "batch": 4, "fold": "1/2", "split": "75/25/0", "label_smoothing": None},
     least_missed,
 )
