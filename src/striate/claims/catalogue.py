@@ -49,6 +49,7 @@ NAMES = (
     # ensembles
     # transfer
     # folds
+    "k_folds",
     # U-Net
     "unet_skips",
     # autoencoder
