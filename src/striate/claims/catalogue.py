@@ -47,6 +47,7 @@ NAMES = (
     "dense_connections",
     "first_filters",
     # ensembles
+    "ensembles",
     # transfer
     # folds
     "k_folds",
