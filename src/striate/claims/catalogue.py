@@ -49,6 +49,7 @@ NAMES = (
     # ensembles
     "ensembles",
     # transfer
+    "transfer",
     # folds
     "k_folds",
     # U-Net
