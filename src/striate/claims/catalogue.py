@@ -55,6 +55,7 @@ NAMES = (
     # U-Net
     "unet_skips",
     # autoencoder
+    "denoising",
 )
 
 
