@@ -10,7 +10,7 @@ DROPPED, PLAIN = "dropout", "plain"
 NETWORK = {"model": "alexnet_cifar10", "model_options": {"init": "he", "lrn": False}}
 SWEEP = Sweep(
     {DROPPED: {**NETWORK, "dropout": 0.5}, PLAIN: {**NETWORK, "dropout": 0.0}},
-    (0.005, 0.01, 0.02, 0.04, 0.08),
+    (0.01, 0.02, 0.04, 0.08),
     {"epochs": 40, "batch": 32, "fold": "1/2", "split": "33/67/0"},
 )
 
@@ -36,4 +36,5 @@ CLAIM = Claim(
     "of what is held out as well, and measure training without dropout, whose noise alone makes its loss look high.",
     questions=_questions,
     sweeps=(SWEEP,),
+    seeds=8,
 )
