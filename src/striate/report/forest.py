@@ -34,7 +34,6 @@ def _panel(axes: Any, rows: Sequence[Verdict]) -> None:
     axes.set(xlim=(low, high), ylim=(len(rows) - 1 + BELOW, -ABOVE), yticks=[])
     axes.grid(visible=False)
     axes.tick_params(axis="x", length=0, labelsize=LETTERS)
-    axes.axvline(0, color=LINE, linewidth=1, zorder=1)
     places = _ticks(low, high) if asked.unit == "times" else None
     if places is not None:
         axes.set_xticks([math.log(each) for each in places], [f"{each:g}" for each in places])
@@ -47,6 +46,7 @@ def _panel(axes: Any, rows: Sequence[Verdict]) -> None:
 def _row(axes: Any, row: int, verdict: Verdict) -> None:
     asked, paint = verdict.question, PAINTS.get(verdict.word, SOFT)
     axes.fill_between([-asked.worth, asked.worth], row - 0.16, row + 0.16, color=LINE, alpha=0.75, linewidth=0)
+    axes.plot([0, 0], [row - 0.16, row + 0.4], color=LINE, linewidth=1, zorder=1)
     claimed = ">" if asked.claimed > 0 else "<"
     axes.plot([asked.claimed * asked.worth], [row], claimed, color=SOFT, markersize=5, clip_on=False)
     above = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "va": "bottom", "fontsize": LETTERS}
@@ -86,5 +86,7 @@ def _ticks(low: float, high: float) -> list[float]:
     steps = (1, 1.5, 2, 3, 5, 7) if decades < 0.6 else (1, 2, 5) if decades < 2 else (1,)
     first, last = math.floor(low / math.log(10)), math.ceil(high / math.log(10))
     found = [step * 10.0**power for power in range(first, last + 1) for step in steps]
-    found = [each for each in found if low <= math.log(each) <= high]
-    return found[:: max(1, math.ceil(len(found) / 6))]
+    edge = 0.05 * (high - low)  # a number at the very edge would be cut
+    found = [each for each in found if low + edge <= math.log(each) <= high - edge]
+    every = max(1, math.ceil(len(found) / 6))
+    return found[(found.index(1.0) if 1.0 in found else 0) % every :: every]

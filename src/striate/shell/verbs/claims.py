@@ -72,14 +72,14 @@ def claims(
         if not names:
             facts = _arithmetic(runs, command, json)
             listed = list_claims(jobs)
+            if not json:
+                _print_list(listed)
         wanted = names or [each.name for each in listed if each.seconds == 0]
         told, failed = _each(wanted, data, {"size": size, "seeds": seeds, "time": time}, carried, screen, json)
     if json:
         print_json(
             {"facts": facts, "listed": [dataclasses.asdict(each) for each in listed], "claims": told, "failed": failed}
         )
-    elif not names:
-        _print_list(listed)
     if failed:
         raise RunError(
             "claims", f"{len(failed)} of {len(wanted)} failed", "the same again: what is done is not done again"
@@ -154,3 +154,4 @@ def _print_list(listed: Sequence["Listed"]) -> None:
     ]  # fmt: skip
     print_table(("claim", "sentence", "recorded", "here"), rows, right=(3,))
     tell(f"{many(len(rows), 'claim')}; one of them: striate claims {rows[0][0]}")
+    tell()
