@@ -4,11 +4,13 @@ What a network, a statistic, a decision or a page had seen of a test picture wou
 """
 
 import csv
+import dataclasses
 import io
 import json
 import re
 import shutil
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -16,6 +18,11 @@ from PIL import Image
 
 import small
 import striate
+from striate.claims import degradation
+from striate.claims.claim import Asked as OfClaim
+from striate.claims.claim import Runs, Sweep
+from striate.claims.measures import training_loss
+from striate.claims.verdict import Question
 from striate.inside.explained import METHODS
 from striate.report.explained import render
 from striate.runs.run import open_run
@@ -28,7 +35,7 @@ RECIPE = {"epochs": 1, "batch": 16, "size": 16, "model": "resnet20", "keep_seale
 # What tells when and where something was done, and which bytes the sealed pictures have.
 APART = {
     "id", "began", "seconds", "timings", "command", "path", "root", "fingerprint", "test", "study", "report", "latency",
-    "spent", "foreseen", "took", "within",
+    "spent", "foreseen", "took", "within", "yardstick", "work",
 }  # fmt: skip
 
 
@@ -136,8 +143,20 @@ def landscape(home: Path, data: Path) -> None:
     (home / "said.txt").write_text(str([(each.found, each.svg) for each in found]))
 
 
+def claims(home: Path, data: Path) -> None:
+    """A claim of two short trainings, with its record, figure and page."""
+    sweep = Sweep({name: {"model": name} for name in ("plain20", "resnet20")}, (0.02,), {"epochs": 1, "batch": 16})
+
+    def questions(asked: OfClaim, runs: Runs) -> list[Question]:
+        return sweep.compared(asked, runs, "resnet20", "plain20", "training loss", training_loss, "times", -1)
+
+    small_one = dataclasses.replace(degradation.CLAIM, sweeps=(sweep,), questions=questions)
+    with mock.patch.object(degradation, "CLAIM", small_one):
+        striate.claim("degradation", data, size=16, seeds=1, runs=home, jobs=1, threads=1, quiet=True)
+
+
 # A row for each way that leads from data to something that is told; they may leave what they like in `home`.
-WAYS = (training, study, folds, ensembles, choice, looks_inside, landscape)
+WAYS = (training, study, folds, ensembles, choice, looks_inside, landscape, claims)
 
 
 def everything(home: Path) -> dict[str, object]:
