@@ -55,8 +55,8 @@ def test_cells_are_drawn_anew_for_each_seed_and_deformed_in_one_arm_only():
     (sweep,) = unet_skips.CLAIM.sweeps
     recipes = sweep.recipes(DIGITS)
     assert {each.data for each in recipes.values()} == {f"cells:number=80,size=64,seed={seed}" for seed in SEEDS}
-    assert {key.partition("-")[0] for key, each in recipes.items() if each.elastic} == {"deformed"}
-    joined, deformed = (asdict(recipes[name(arm, sweep.rates[0], SEEDS[0])]) for arm in ("joined", "deformed"))
+    assert {key.partition("-")[0] for key, each in recipes.items() if each.elastic} == {"unet_deformed"}
+    joined, deformed = (asdict(recipes[name(arm, sweep.rates[0], SEEDS[0])]) for arm in ("unet", "unet_deformed"))
     assert {key for key in joined if joined[key] != deformed[key]} == {"elastic"}
     own = sweep.recipes(replace(DIGITS, data={"data": "mine", "size": 96}))
     assert {(each.data, each.size, each.split) for each in own.values()} == {("mine", 96, "75/25/0")}
@@ -94,7 +94,7 @@ def test_each_runs_to_its_verdicts_on_other_pictures(module, folders, tmp_path, 
 def test_what_finds_only_background_is_no_reference(folders, tmp_path):
     """A short training by hand, and the same with a result that says so."""
     wanted = Asked({"data": str(folders[1]), "size": 16}, (0,), tmp_path)
-    recipe = replace(unet_skips.SWEEP.recipes(wanted)["joined-0.2-0"], epochs=8)
+    recipe = replace(unet_skips.SWEEP.recipes(wanted)["unet-0.2-0"], epochs=8)
     run = start_run(recipe, Execution(cache=False), Notes(), None, tmp_path / "joined")
     pixels = run.result["confusion"]
     of = range(len(pixels))

@@ -25,7 +25,7 @@ def _arm(heads: bool) -> Arm:
 
 # The training loss counts the heads' losses where there are any: what is compared is measured without them.
 SWEEP = Sweep(
-    {"heads": _arm(True), "none": _arm(False)},
+    {"googlenet": _arm(True), "googlenet_without_heads": _arm(False)},
     (0.025, 0.05, 0.1),
     {"epochs": 6, "batch": 64, "fold": "1/2", "split": "75/25/0"},
 )
@@ -48,8 +48,10 @@ def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
     gradient = "norm of the gradient at the first convolution"
     loss = "loss on what the fold holds out"
     return [
-        Question("before training", gradient, "heads", "none", ones, others, "times", 1, TIMES),
-        *SWEEP.compared(asked, runs, "heads", "none", loss, held_loss, "times", -1, trained(0.2)),
+        Question("before training", gradient, "googlenet", "googlenet_without_heads", ones, others, "times", 1, TIMES),
+        *SWEEP.compared(
+            asked, runs, "googlenet", "googlenet_without_heads", loss, held_loss, "times", -1, trained(0.2)
+        ),
     ]
 
 

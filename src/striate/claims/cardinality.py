@@ -8,13 +8,16 @@ from striate.claims.shapes import small
 from striate.claims.verdict import Question
 
 SWEEP = small(
-    {"one_path": {"model": "resnext29_1x16d"}, "four_paths": {"model": "resnext29_4x6d"}}, (0.0125, 0.025, 0.05, 0.1)
+    {"resnext29_1x16d": {"model": "resnext29_1x16d"}, "resnext29_4x6d": {"model": "resnext29_4x6d"}},
+    (0.0125, 0.025, 0.05, 0.1),
 )
 
 
 def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
     error = "error on what the fold holds out"
-    return SWEEP.compared(asked, runs, "four_paths", "one_path", error, held_error, "points", -1, trained(0.2))
+    return SWEEP.compared(
+        asked, runs, "resnext29_4x6d", "resnext29_1x16d", error, held_error, "points", -1, trained(0.2)
+    )
 
 
 CLAIM = Claim(

@@ -9,16 +9,16 @@ from striate.claims.verdict import Question
 
 SWEEP = small(
     {
-        "residual": {"model": "resnet20"},
-        "dense": {"model": "densenet_l40_12", "model_options": {"bottleneck": True}},
+        "resnet20": {"model": "resnet20"},
+        "densenet": {"model": "densenet_l40_12", "model_options": {"bottleneck": True}},
     },
-    (0.025, 0.05, 0.1, 0.2),
+    (0.05, 0.1, 0.2, 0.4),
 )
 
 
 def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
     error = "error on what the fold holds out"
-    return SWEEP.compared(asked, runs, "dense", "residual", error, held_error, "points", -1, trained(0.2))
+    return SWEEP.compared(asked, runs, "densenet", "resnet20", error, held_error, "points", -1, trained(0.2))
 
 
 CLAIM = Claim(

@@ -9,14 +9,14 @@ from striate.claims.verdict import Question
 
 RATIO = 4  # of the reduction, the paper's is 16: of the 16 maps of the first stage one would be left
 SWEEP = small(
-    {"plain": {"model": "resnet20"}, "weighed": {"model": "resnet20", "model_options": {"se": RATIO}}},
+    {"resnet20": {"model": "resnet20"}, "seresnet20": {"model": "resnet20", "model_options": {"se": RATIO}}},
     (0.025, 0.05, 0.1, 0.2),
 )
 
 
 def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
     error = "error on what the fold holds out"
-    return SWEEP.compared(asked, runs, "weighed", "plain", error, held_error, "points", -1, trained(0.2))
+    return SWEEP.compared(asked, runs, "seresnet20", "resnet20", error, held_error, "points", -1, trained(0.2))
 
 
 CLAIM = Claim(

@@ -30,7 +30,11 @@ def least_missed(run: Run) -> float:
 
 
 SWEEP = Sweep(
-    {"joined": _arm("concatenate"), "apart": _arm("none"), "deformed": _arm("concatenate", elastic=0.02)},
+    {
+        "unet": _arm("concatenate"),
+        "unet_without_skips": _arm("none"),
+        "unet_deformed": _arm("concatenate", elastic=0.02),
+    },
     (0.05, 0.1, 0.2, 0.4),
     {"epochs": 30, "batch": 4, "fold": "1/2", "split": "75/25/0", "label_smoothing": None},
     least_missed,
@@ -50,10 +54,10 @@ def answers(run: Run) -> str:
 
 
 def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
-    of = "IoU on what the fold holds out, in per cent"
+    of = "IoU on what the fold holds out"
     return [
-        *SWEEP.compared(asked, runs, "joined", "apart", of, overlap, "points", 1, answers),
-        *SWEEP.compared(asked, runs, "deformed", "joined", of, overlap, "points", 1, answers),
+        *SWEEP.compared(asked, runs, "unet", "unet_without_skips", of, overlap, "points", 1, answers),
+        *SWEEP.compared(asked, runs, "unet_deformed", "unet", of, overlap, "points", 1, answers),
     ]
 
 
