@@ -9,7 +9,7 @@ def four_layers(norm: str = "none") -> Mapping[str, Any]:
     return {"model": "alexnet_cifar10", "model_options": {"init": "he", "lrn": False, "norm": norm}}
 
 
-PLAIN, NORMED = "plain", "normed"
+PLAIN, NORMED = "plain", "batch-norm"
 ARMS = {PLAIN: four_layers(), NORMED: four_layers("batch")}
 NETWORK = (
     "AlexNet's four-layer network for small pictures, with and without a batch normalisation between each "

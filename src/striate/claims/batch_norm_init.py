@@ -38,8 +38,8 @@ SWEEP = Sweep({_name(arm, scale): _arm(arm, scale) for arm in ARMS for scale in 
 
 
 def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
-    """How far apart the largest and the smallest scale are at which an arm trains."""
-    of = f"largest by smallest scale of the weights that trains to a loss of at most {LOSS:g}"
+    """The span: the largest by the smallest scale at which an arm trains."""
+    of = f"span of the scales of weights from which it trains to a loss of at most {LOSS:g}"
     found = []
     for rate in SWEEP.rates:
         normed, plain = (tuple(_width(runs, arm, rate, seed) for seed in asked.seeds) for arm in (NORMED, PLAIN))
@@ -62,7 +62,7 @@ CLAIM = Claim(
     source="study notes; Ioffe and Szegedy 2015, section 1",
     protocol=f"{NETWORK}. Before the first step the weights of all convolutions, as He et al. 2015 draw them, are "
     f"multiplied by {', '.join(f'{each:g}' for each in SCALES)}; the last layer, which no norm follows, stays as "
-    "drawn. A training that breaks off has not trained.",
+    "drawn. The span is the largest by the smallest of them that trains. A training that breaks off has not trained.",
     gate=f"the network without it trains from weights as they were drawn, to a training loss of {LOSS:g}",
     lesson="A norm divides by the scale of what it is given, and so by that of the weights before it: the scale then "
     "changes no answer, only how large a step of a given rate is beside the weights.",

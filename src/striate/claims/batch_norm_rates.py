@@ -13,10 +13,10 @@ SWEEP = Sweep(ARMS, (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64), SHORT)
 
 
 def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
-    of = f"the largest rate that ends at a training loss of at most {LOSS:g}"
+    of = f"largest rate that ends at a training loss of at most {LOSS:g}"
     normed, plain = (tuple(_largest(runs, arm, seed) for seed in asked.seeds) for arm in (NORMED, PLAIN))
     failed = "" if all(map(math.isfinite, plain)) else "the reference did not train at any rate"
-    return [Question("the largest rate of each", of, NORMED, PLAIN, normed, plain, "times", 1, TIMES, failed)]
+    return [Question(f"of {len(SWEEP.rates)} rates", of, NORMED, PLAIN, normed, plain, "times", 1, TIMES, failed)]
 
 
 def _largest(runs: Runs, arm: str, seed: int) -> float:

@@ -12,7 +12,7 @@ SWEEP = Sweep(ARMS, (0.0025, 0.005, 0.01, 0.02, 0.04, 0.08), {"epochs": 40, **FE
 
 
 def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
-    of = "error of what the fold holds out, in per cent"
+    of = "error on what the fold holds out"
     return SWEEP.compared(asked, runs, NORMED, PLAIN, of, held_error, "points", -1, trained(0.1))
 
 

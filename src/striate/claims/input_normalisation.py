@@ -38,7 +38,7 @@ def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
         "times", -1, TIMES, FAR.failed(asked, runs, "0..255", other, reaches(ERROR)),
     )  # fmt: skip
     near = NEAR.compared(asked, runs, "normalised", "0..1", of, measure, "times", -1, reaches(ERROR))
-    best, told = replace(NEAR, chosen=least_validation_loss), "error of what the fold holds out, in per cent"
+    best, told = replace(NEAR, chosen=least_validation_loss), "error on what the fold holds out"
     return [
         *near,
         far,
