@@ -27,7 +27,7 @@ def _arm(heads: bool) -> Arm:
 SWEEP = Sweep(
     {"googlenet": _arm(True), "googlenet_without_heads": _arm(False)},
     (0.025, 0.05, 0.1),
-    {"epochs": 6, "batch": 64, "fold": "1/2", "split": "75/25/0"},
+    {"epochs": 5, "batch": 64, "fold": "1/2", "split": "75/25/0"},
 )
 
 
@@ -60,7 +60,7 @@ CLAIM = Claim(
     sentence="Extra classifiers in the middle of GoogLeNet inject gradient, so that it learns better.",
     source="study notes; Szegedy et al. 2015, section 5",
     protocol="GoogLeNet with batch normalisation, with its two auxiliary classifiers and without, on pictures of at "
-    "least 32 pixels; half of them held out, 6 epochs in batches of 64. The heads stand only while it trains and have "
+    "least 32 pixels; half of them held out, 5 epochs in batches of 64. The heads stand only while it trains and have "
     "nearly as many parameters as the rest; their own losses are not counted in what is compared.",
     gate="the network without heads ends at a training loss of at most 0.2",
     lesson="More gradient at the first layers is one thing and a lower loss another: look at both. The heads were "
