@@ -124,8 +124,8 @@ CLAIM = Claim(
     f"Gaussian noise of {NOISE} without it. Both are asked to restore the same noisy pictures, and a linear classifier "
     "is given the codes that each has of clean ones.",
     gate=f"the plain autoencoder leaves at most {LEFT:.0%} of the mean picture's squared error on clean pictures",
-    lesson="A network is good at what it was trained for, so a reconstruction says little of a restoration. Whether "
-    "codes are better is a question of its own: ask it of a task that uses them.",
+    lesson="How well a network gives back clean pictures is not how well it restores noisy ones: measure what you "
+    "need. Whether codes are better is a question of its own: ask it of a task that uses them.",
     questions=_questions,
     sweeps=(SWEEP,),
 )

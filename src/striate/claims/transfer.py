@@ -120,8 +120,8 @@ CLAIM = Claim(
     "30 or 100 pictures a class of the others, in as many steps: from random weights, the last layer alone, or all "
     "layers at one rate. What is neither learned nor held out validates, which few pictures do not allow in practice.",
     gate="the network of the first half comes to a validation error of at most 20 %",
-    lesson="Compare from scratch at your own number of pictures, at each way's own best rate: what was learned "
-    "elsewhere matters less the more pictures of your own there are, and a last layer alone can only recombine it.",
+    lesson="Compare with training from scratch at your own number of pictures, each way at its own best rate. A last "
+    "layer alone can only recombine what was learned elsewhere, so it shows how much of that serves your classes.",
     questions=_questions,
     sweeps=(FIRST, OTHERS),
 )
