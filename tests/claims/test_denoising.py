@@ -20,7 +20,7 @@ SEEDS = (1000,)
 
 def test_arms_differ_in_the_noise_alone(tmp_path):
     recipes = denoising.SWEEP.recipes(Asked({"data": "digits", "size": 8}, (1000,), tmp_path))
-    plain, other = (recipes[f"{arm}-0.004-1000"] for arm in ("plain", "denoising"))
+    plain, other = (recipes[f"{arm}-0.004-1000"] for arm in ("autoencoder", "denoising_autoencoder"))
     assert (plain.task, other.task, other.task_options) == ("reconstruct", "denoise", {"noise": 0.3})
     alike = {"task": "", "task_options": {}}
     assert dataclasses.replace(plain, **alike) == dataclasses.replace(other, **alike)
@@ -47,9 +47,8 @@ def test_it_runs_to_its_verdicts(trained, monkeypatch):
     small, asked, ended = trained
     monkeypatch.setattr(denoising, "SWEEP", small)
     found = denoising.CLAIM.questions(asked, ended)
-    assert [(each.one, each.other) for each in found] == [
-        ("denoising", "the noisy picture itself"), ("denoising", "plain"), ("denoising", "plain")
-    ]  # fmt: skip
+    assert {each.one for each in found} == {"denoising_autoencoder"}
+    assert [each.other for each in found] == ["the noisy picture itself", "autoencoder", "autoencoder"]
     assert all(math.isfinite(each) for question in found for each in (*question.ones, *question.others))
     assert found[0].ones == found[1].ones
     if asked.data["data"] == "digits":  # noise of 0.3, cut at 0 and 1: its variance is 0.09 where nothing is cut
@@ -59,7 +58,7 @@ def test_it_runs_to_its_verdicts(trained, monkeypatch):
 @pytest.mark.slow
 def test_measures_by_hand(trained):
     *_, ended = trained
-    run, plain = (ended[f"{arm}-0.016-1000"].run for arm in ("denoising", "plain"))
+    run, plain = (ended[f"{arm}-0.016-1000"].run for arm in ("denoising_autoencoder", "autoencoder"))
     assert run.lines == plain.lines
     clean, digests = denoising.pictures_of(run, "held")
     assert digests == [line.digest for line in run.lines if line.subset == "held"]
@@ -77,7 +76,7 @@ def test_measures_by_hand(trained):
 @pytest.mark.slow
 def test_the_probe_learns_from_codes_of_training_pictures(trained):
     *_, ended = trained
-    run = ended["plain-0.016-1000"].run
+    run = ended["autoencoder-0.016-1000"].run
     digests = sorted({line.digest for line in run.lines})
     labels = {digest: place % 3 for place, digest in enumerate(digests)}
     parts = {}
@@ -94,7 +93,7 @@ def test_the_probe_learns_from_codes_of_training_pictures(trained):
 @pytest.mark.slow
 def test_a_plain_one_that_has_not_learned_is_no_reference(trained, monkeypatch):
     *_, ended = trained
-    run = ended["plain-0.016-1000"].run
+    run = ended["autoencoder-0.016-1000"].run
     monkeypatch.setattr(denoising, "LEFT", 1e-6)
     assert denoising.learned(run).startswith("the plain autoencoder leaves ")
     monkeypatch.setattr(denoising, "LEFT", 100.0)

@@ -83,8 +83,8 @@ def test_arms_differ_in_the_weights_they_begin_with_and_in_what_learns(tmp_path)
     for count in transfer.EPOCHS:
         alike = set()
         for way in transfer.WAYS:
-            recipe = recipes[f"{way}{count}-0.02-1000"]
-            assert (recipe.weights is None) == (way == "scratch")
+            recipe = recipes[f"{way}_{count}-0.02-1000"]
+            assert (recipe.weights is None) == (way == "from_scratch")
             assert recipe.weights in (None, str(tmp_path / "first-0.08-1000"))
             told = dataclasses.asdict(recipe) | {"weights": None, "finetune": None, "layer_decay": None}
             alike.add(repr(told))
@@ -103,21 +103,23 @@ def test_it_runs_to_its_verdicts(tmp_path, monkeypatch):
     monkeypatch.setattr(transfer, "OTHERS", others)
     ended = trained_here(first, asked) | trained_here(others, asked)
     found = transfer.CLAIM.questions(asked, ended)
-    assert [each.one for each in found] == ["full30", "head30"]
+    assert [each.one for each in found] == ["all_layers_30", "last_layer_30"]
     assert all(math.isfinite(each) for question in found for each in (*question.ones, *question.others))
     assert all(each.failed.startswith("the first half: the reference never reached 20 %") for each in found)
-    runs = {arm: ended[f"{arm}-0.08-1000"].run for arm in ("first", "scratch30", "head30", "full30")}
+    runs = {
+        arm: ended[f"{arm}-0.08-1000"].run for arm in ("first", "from_scratch_30", "last_layer_30", "all_layers_30")
+    }
     splits = {arm: [(line.name, line.subset) for line in run.lines] for arm, run in runs.items()}
-    assert splits["scratch30"] == splits["head30"] == splits["full30"]
-    learned = Counter(name.partition("/")[0] for name, subset in splits["full30"] if subset == "train")
+    assert splits["from_scratch_30"] == splits["last_layer_30"] == splits["all_layers_30"]
+    learned = Counter(name.partition("/")[0] for name, subset in splits["all_layers_30"] if subset == "train")
     assert len(learned) == 5
     assert set(learned.values()) <= {29, 30, 31}
     assert not learned.keys() & {name.partition("/")[0] for name, _ in splits["first"]}
     kept = runs["first"].weights
     moved = {
         arm: {key.partition(".")[0] for key, value in runs[arm].weights.items() if not torch.equal(value, kept[key])}
-        for arm in ("head30", "full30")
+        for arm in ("last_layer_30", "all_layers_30")
         if not kept["fc10.weight"].equal(runs[arm].weights["fc10.weight"])
     }
-    assert moved["head30"] == {"fc10"}
-    assert {"conv1", "conv2", "conv3", "fc10"} <= moved["full30"]
+    assert moved["last_layer_30"] == {"fc10"}
+    assert {"conv1", "conv2", "conv3", "fc10"} <= moved["all_layers_30"]

@@ -23,7 +23,10 @@ NOISE = 0.3
 # The gate: what the plain one leaves of the squared error of the mean training picture, on clean pictures.
 LEFT = 0.5
 SWEEP = Sweep(
-    {"plain": {"task": "reconstruct"}, "denoising": {"task": "denoise", "task_options": {"noise": NOISE}}},
+    {
+        "autoencoder": {"task": "reconstruct"},
+        "denoising_autoencoder": {"task": "denoise", "task_options": {"noise": NOISE}},
+    },
     (0.001, 0.002, 0.004, 0.008, 0.016, 0.032),
     {
         "model": "autoencoder", "model_options": {"norm": "batch"}, "resize": "squash", "optimizer": "adamw",
@@ -102,13 +105,14 @@ def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
     samples, places = labelled(asked, "for a classifier of codes", 1)
     of = Digests.of(samples.digests).take(places)
     labels = dict(zip(of, samples.targets.strata[places].tolist(), strict=True))
-    best, error = SWEEP.best(asked, runs, "denoising"), "squared error of noisy pictures"
-    restored, given = (SWEEP.of(asked, runs, "denoising", best, each) for each in (noisy_error, given_error))
-    failed, probe = SWEEP.failed(asked, runs, "denoising", best), "error of a linear classifier of codes, in per cent"
-    pair = asked, runs, "denoising", "plain"
+    one = "denoising_autoencoder"
+    best, error = SWEEP.best(asked, runs, one), "squared error on noisy pictures"
+    restored, given = (SWEEP.of(asked, runs, one, best, each) for each in (noisy_error, given_error))
+    failed, probe = SWEEP.failed(asked, runs, one, best), "linear classifier's error by codes"
+    pair = asked, runs, one, "autoencoder"
     return [
         Question(
-            f"at its best rate, {best:g}", error, "denoising", "the noisy picture itself", restored, given, "times", -1,
+            f"at its best rate, {best:g}", error, one, "the noisy picture itself", restored, given, "times", -1,
             TIMES, failed,
         ),
         *SWEEP.compared(*pair, error, noisy_error, "times", -1, learned),

@@ -72,8 +72,11 @@ def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
         best.append(held_error(chosen))
         if best[-1] > MOST:
             failed = failed or f"the best member errs on {best[-1]:.0f} % (seed {seed})"
-    of, lone = "error on what is held out, in per cent", ("the best member by validation", tuple(best))
-    several, alike = (f"{len(KINDS)} kinds", tuple(kinds)), (f"{len(KINDS)} seeds of the best kind", tuple(seeds))
+    of, lone = "error on what the fold holds out", ("the best member by validation", tuple(best))
+    several, alike = (
+        (f"an ensemble of {len(KINDS)} kinds", tuple(kinds)),
+        (f"an ensemble of {len(KINDS)} seeds of the best kind", tuple(seeds)),
+    )
     pairs = (("kinds together", several, lone), ("seeds together", alike, lone), ("kinds or seeds", several, alike))
     return [
         Question(told, of, one, other, ones, others, "points", -1, POINTS, failed)

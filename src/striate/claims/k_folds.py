@@ -36,7 +36,7 @@ class Estimated:
 
 def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
     found = list(estimated(asked, SHUFFLES))
-    ways = {"one": "one split", "several": f"{FOLDS} splits, averaged", "folds": f"{FOLDS} folds"}
+    ways = {"one": "one split", "several": f"the mean of {FOLDS} splits", "folds": f"the mean of {FOLDS} folds"}
 
     def spread(way: str) -> tuple[float, ...]:
         return tuple(float(getattr(each, way).std(ddof=1)) for each in found)
@@ -44,15 +44,16 @@ def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
     def distance(way: str) -> tuple[float, ...]:
         return tuple(float(np.abs(getattr(each, way) - each.truth).mean()) for each in found)
 
-    deviation, away = f"deviation over {SHUFFLES} shuffles", "distance of the estimate from the truth"
+    deviation, away = f"deviation over {SHUFFLES} shuffles", "distance from the truth"
     steady, near, even = (
         (ways[one], ways[other], measure(one), measure(other))
         for one, other, measure in (("folds", "one", spread), ("folds", "one", distance), ("folds", "several", spread))
     )
+    small = f"in samples of at most {MOST} pictures"
     return [
-        Question("how steady", deviation, *steady, "times", -1, TIMES),
-        Question("how near", away, *near, "points", -1, POINTS),
-        Question("how steady, at equal work", deviation, *even, "times", -1, TIMES),
+        Question(small, deviation, *steady, "times", -1, TIMES),
+        Question(small, away, *near, "points", -1, POINTS),
+        Question(f"{small}, at equal work", deviation, *even, "times", -1, TIMES),
     ]
 
 

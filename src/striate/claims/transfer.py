@@ -23,7 +23,7 @@ MOST, LEAST = 500, 15
 # By pictures of a class to learn from: the epochs that make about as many steps of so few pictures.
 EPOCHS: Mapping[int, int] = {10: 60, 30: 24, 100: 8}
 WAYS: Mapping[str, Mapping[str, Any]] = {
-    "scratch": {}, "head": {"finetune": "head"}, "full": {"finetune": "full", "layer_decay": 1.0},
+    "from_scratch": {}, "last_layer": {"finetune": "head"}, "all_layers": {"finetune": "full", "layer_decay": 1.0},
 }  # fmt: skip
 RATE, RATES = 0.08, (0.02, 0.08)
 # The others in three parts: two to learn and to validate, one that measures. Of the two a class gives at most so much.
@@ -84,7 +84,7 @@ def split_of(path: Path, count: int) -> str:
 
 def _arm(way: str, count: int) -> Callable[[Asked, int], Mapping[str, Any]]:
     def arm(asked: Asked, seed: int) -> Mapping[str, Any]:
-        from_first = {} if way == "scratch" else {"weights": str(asked.folder / name("first", RATE, seed))}
+        from_first = {} if way == "from_scratch" else {"weights": str(asked.folder / name("first", RATE, seed))}
         split = split_of(archive(asked, "others"), count)
         return {**data_of(asked, "others"), "split": split, "epochs": EPOCHS[count], **from_first, **WAYS[way]}
 
@@ -93,19 +93,18 @@ def _arm(way: str, count: int) -> Callable[[Asked, int], Mapping[str, Any]]:
 
 FIRST = Sweep({"first": lambda asked, seed: data_of(asked, "first")}, (RATE,), {**NETWORK, "fold": None, "epochs": 30})
 OTHERS = Sweep(
-    {f"{way}{count}": _arm(way, count) for count in EPOCHS for way in WAYS}, RATES,
+    {f"{way}_{count}": _arm(way, count) for count in EPOCHS for way in WAYS}, RATES,
     {**NETWORK, "fold": "1/3", "batch": 32},
 )  # fmt: skip
 
 
 def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
     first = FIRST.failed(asked, runs, "first", RATE, reaches(20))
-    found = list[Question]()
+    found, error = list[Question](), "error on what the fold holds out"
     for count in EPOCHS:
-        for way, told in (("full", "all layers"), ("head", "the last layer alone")):
-            of = f"error on what is held out, in per cent, {count} pictures a class, {told} from learned weights"
+        for way in ("all_layers", "last_layer"):
             found += OTHERS.compared(
-                asked, runs, f"{way}{count}", f"scratch{count}", of, held_error, "points", -1,
+                asked, runs, f"{way}_{count}", f"from_scratch_{count}", error, held_error, "points", -1,
                 lambda run: f"the first half: {first}" if first else "",
             )  # fmt: skip
     return found
