@@ -19,7 +19,7 @@ CLAIM = Claim(
     sentence="In deep networks gradients vanish on their way back to the first layers.",
     source="graduate course; Bengio et al. 1994, Glorot and Bengio 2010",
     protocol=f"Fresh plain networks of 20 and 56 layers, drawn as He et al. 2015 do, one backward pass: {READ}.",
-    gate="none: nothing is trained",
+    gate="",
     lesson="Whether gradients fade on their way depends on the activation, the norm and how weights are drawn, "
     "and not on depth alone: they can grow as well.",
     questions=_questions,
