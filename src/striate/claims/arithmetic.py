@@ -78,10 +78,10 @@ def _parameters() -> Iterator[Fact]:
     yield Fact("VGG-16 has 138 million parameters.", "course slides", f"{vgg:,}", of_numbers(vgg, 138e6, 0.5e6))
     googlenet, trained = _of("googlenet").params, _parameters_of("googlenet")
     yield Fact(
-        "GoogLeNet has 3 % of VGG's parameters.", "study notes", f"{googlenet / vgg:.1%} ({googlenet:,})",
+        "GoogLeNet has 3 % of VGG's parameters.", "study notes", f"{100 * googlenet / vgg:.1f} % ({googlenet:,})",
         of_numbers(googlenet / vgg, 0.03, 0.005),
         "5 % is nearer: 3 % would be a network of four million. With its auxiliary heads, which only training needs, "
-        f"it is {trained / vgg:.0%}.",
+        f"it is {100 * trained / vgg:.0f} %.",
     )  # fmt: skip
 
 
@@ -96,7 +96,7 @@ def _vgg() -> Iterator[Fact]:
     early = sum(cells for _, cells in maps[:4])
     yield Fact(
         "VGG uses most of its memory early.", "study notes",
-        f"the first 4 of 13 convolutions answer with {early / held:.0%} of all numbers that convolutions hold",
+        f"the first 4 of 13 convolutions answer with {100 * early / held:.0f} % of all numbers that convolutions hold",
         "exact" if early > held / 2 else "loose",
     )  # fmt: skip
     params = sum(each.params for each in rows)
@@ -104,7 +104,7 @@ def _vgg() -> Iterator[Fact]:
     first = next(each.params for each in rows if each.module == "classifier.0")
     yield Fact(
         "Most of VGG's parameters sit in the fully connected layers.", "study notes",
-        f"{late / params:.0%}, and {first / params:.0%} in the first of them alone",
+        f"{100 * late / params:.0f} %, and {100 * first / params:.0f} % in the first of them alone",
         "exact" if late > params / 2 else "loose",
     )  # fmt: skip
 

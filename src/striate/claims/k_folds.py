@@ -7,6 +7,7 @@ from typing import final
 import numpy as np
 
 from striate.base.randomness import key
+from striate.base.words import many
 from striate.claims.claim import Asked, Claim, Runs
 from striate.claims.pictures import labelled, pixels
 from striate.claims.verdict import POINTS, TIMES, Question
@@ -62,11 +63,11 @@ def estimated(asked: Asked, shuffles: int) -> Iterator[Estimated]:
     from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
 
     seeds = asked.seeds
-    samples, places = labelled(asked, f"for {len(seeds)} samples in {FOLDS} folds", len(seeds) * FOLDS)
+    samples, places = labelled(asked, f"for {many(len(seeds), 'sample')} in {FOLDS} folds", len(seeds) * FOLDS)
     places = np.random.default_rng(key(seeds[0], "samples")).permutation(places)[:ALL]
     given, labels = pixels(asked, samples, places), samples.targets.strata[places]
-    many = max(len(seeds), -(-len(places) // MOST))
-    parts = StratifiedKFold(many).split(given, labels)
+    cut = max(len(seeds), -(-len(places) // MOST))
+    parts = StratifiedKFold(cut).split(given, labels)
 
     def error(learned: Indices, tested: Indices) -> float:
         answers = linear.answers(given[learned], labels[learned], given[tested])

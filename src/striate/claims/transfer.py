@@ -11,6 +11,7 @@ from PIL import Image
 from striate.base import durable
 from striate.base.errors import DataError
 from striate.base.randomness import permutation
+from striate.base.words import many
 from striate.claims.claim import Asked, Claim, Runs, Sweep, name
 from striate.claims.measures import held_error, reaches
 from striate.claims.pictures import labelled
@@ -43,7 +44,7 @@ def archive(asked: Asked, half: Half) -> Path:
     samples, places = labelled(asked, "for transfer", LEAST)
     classes = samples.targets.classes
     if len(classes) < 4:
-        raise DataError(samples.where, f"it has {len(classes)} classes, and each half needs two", "four classes")
+        raise DataError(samples.where, f"it has {many(len(classes), 'class')}, and each half needs two", "four classes")
     own = range(len(classes))[: len(classes) // 2] if half == "first" else range(len(classes))[len(classes) // 2 :]
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w") as into:
