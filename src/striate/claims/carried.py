@@ -10,7 +10,7 @@ from striate.claims.verdict import Verdict, verdicts
 from striate.training import machine as machines
 from striate.training.execution import Carried, Listener
 from striate.training.machine import Clock
-from striate.training.many import Ended, train_many
+from striate.training.many import Ended, jobs_of, train_many
 
 FORMAT = 1
 
@@ -69,13 +69,15 @@ def carry_out(claim: Claim, asked: Asked, carried: Carried, listener: Listener, 
     if math.isinf(within):
         ended |= _trained(claim, asked, carried, listener)
     else:
-        seeds = ()
+        seeds, last = (), 0.0
         for seed in asked.seeds:
-            if seeds and clock.told()["seconds"] * (1 + 1 / len(seeds)) > within:
+            if seeds and clock.told()["seconds"] + last > within:
                 listener.say(f"{within:g} s are enough for {len(seeds)} of {len(asked.seeds)} seeds")
                 break
-            ended |= _trained(claim, dataclasses.replace(asked, seeds=(seed,)), carried, listener)
+            own = _trained(claim, dataclasses.replace(asked, seeds=(seed,)), carried, listener)
+            ended |= own
             seeds = (*seeds, seed)
+            last = _work(own) / jobs_of(asked.folder) if claim.sweeps else 0.0  # what was done before took as long
             clock.mark("trainings")
     asked = dataclasses.replace(asked, seeds=seeds)
     found = verdicts(claim.questions(asked, ended))
@@ -89,7 +91,7 @@ def carry_out(claim: Claim, asked: Asked, carried: Carried, listener: Listener, 
         data=str(asked.data["data"]),
         began=clock.began,
         seconds=clock.told()["seconds"],
-        work=sum(each.run.facts.get("seconds", 0.0) for each in ended.values() if each.run is not None),
+        work=_work(ended),
         machine=str(machines.choose("cpu", "auto")),
         command=carried.execution.command,
     )
@@ -100,6 +102,11 @@ def _trained(claim: Claim, asked: Asked, carried: Carried, listener: Listener) -
     for sweep in claim.sweeps:
         ended |= train_many(sweep.recipes(asked), asked.folder, carried, listener)
     return ended
+
+
+def _work(runs: Runs) -> float:
+    """Seconds of trainings, one after another."""
+    return float(sum(each.run.facts.get("seconds", 0.0) for each in runs.values() if each.run is not None))
 
 
 def _swept(claim: Claim, asked: Asked, runs: Runs) -> list[Trained]:
