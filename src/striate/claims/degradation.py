@@ -9,7 +9,7 @@ from striate.claims.verdict import Question
 SWEEP = Sweep(
     {name: {"model": name} for name in ("plain20", "plain56", "resnet20", "resnet56")},
     (0.02,),
-    {"epochs": 27, "split": "90/10/0"},
+    {"epochs": 14, "batch": 64, "split": "90/10/0"},
 )
 
 
