@@ -15,7 +15,6 @@ from pathlib import Path
 
 from striate.claims.catalogue import NAMES, known
 from striate.report.claim import FIGURE, RECORD
-from striate.report.origin import without_folders
 
 RESULTS = Path(__file__).parent / "results" / "claims"
 
@@ -27,7 +26,7 @@ def record(name: str, runs: Path, seeds: int | None) -> bool:
         return False
     folder = runs / "claims" / f"digits-{name}"
     found = json.loads((folder / RECORD).read_text())
-    found["command"] = without_folders(found["command"])
+    found["command"] = " ".join(["striate", "claims", name, *([] if seeds is None else ["--seeds", str(seeds)])])
     RESULTS.mkdir(parents=True, exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
     shutil.copyfile(folder / FIGURE, RESULTS / f"{name}.svg")
