@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from striate.claims.claim import Asked, Claim, Runs, Sweep
-from striate.claims.measures import gap_in_error, held_error, trained
+from striate.claims.measures import HELD_ERROR, gap_in_error, held_error, trained
 from striate.claims.verdict import Question
 from striate.data.sources.builtin import built_in
 
@@ -25,10 +25,9 @@ SWEEP = Sweep(
 
 def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
     gap = "gap in error to the training pictures"
-    error = "error on what the fold holds out"
     return [
         *SWEEP.compared(asked, runs, CHANGED, PLAIN, gap, gap_in_error, "points", -1, trained(0.1)),
-        *SWEEP.compared(asked, runs, CHANGED, PLAIN, error, held_error, "points", -1, trained(0.1)),
+        *SWEEP.compared(asked, runs, CHANGED, PLAIN, HELD_ERROR, held_error, "points", -1, trained(0.1)),
     ]
 
 

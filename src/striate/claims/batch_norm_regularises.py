@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from striate.claims.batch_norm import ARMS, NETWORK, NORMED, PLAIN
 from striate.claims.claim import Asked, Claim, Runs, Sweep
-from striate.claims.measures import held_error, trained
+from striate.claims.measures import HELD_ERROR, held_error, trained
 from striate.claims.verdict import Question
 
 FEW = {"fold": "1/2", "split": "33/67/0", "batch": 64}
@@ -12,7 +12,7 @@ SWEEP = Sweep(ARMS, (0.0025, 0.005, 0.01, 0.02, 0.04, 0.08), {"epochs": 40, **FE
 
 
 def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
-    of = "error on what the fold holds out"
+    of = HELD_ERROR
     return SWEEP.compared(asked, runs, NORMED, PLAIN, of, held_error, "points", -1, trained(0.1))
 
 

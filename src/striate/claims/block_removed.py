@@ -9,7 +9,7 @@ import numpy as np
 from torch import nn
 
 from striate.claims.claim import Asked, Claim, Runs, Sweep, name
-from striate.claims.measures import trained
+from striate.claims.measures import own_pictures, trained
 from striate.claims.verdict import POINTS, Question
 from striate.data.feed import open_feed
 from striate.data.load import reading_workers
@@ -17,7 +17,6 @@ from striate.data.units import units_of
 from striate.evaluate.numbers import number
 from striate.evaluate.rows import rows
 from striate.predictor import Predictor
-from striate.runs.own import own_subsets
 from striate.runs.run import Run
 from striate.training.many import Ended
 
@@ -35,7 +34,7 @@ def lost(run: Run) -> list[float]:
 
     Blocks that change the shape of what passes stay: without them no network is left.
     """
-    split, samples = own_subsets(run.folder, run.facts, run.task, None, "")
+    split, samples = own_pictures(run)
     member = run.predictor.members[0]
     net = copy.deepcopy(member.network)
     predictor = Predictor((type(member)(net, member.preprocess, member.task),), run.predictor.bfloat16)

@@ -94,6 +94,7 @@ def carry_out(claim: Claim, asked: Asked, carried: Carried, listener: Listener, 
         work=_work(ended),
         machine=str(machines.choose("cpu", "auto")),
         command=carried.execution.command,
+        jobs=jobs_of(asked.folder) if claim.sweeps else 1,
     )
 
 

@@ -1,16 +1,16 @@
 """What helps a deep network, and whether it helps a shallow one as much: questions on four arms of one sweep."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 
 from striate.claims.claim import Asked, Runs, Sweep
-from striate.claims.measures import trained, training_loss
+from striate.claims.measures import TRAINING_LOSS, trained, training_loss
 from striate.claims.verdict import TIMES, Question
 
-LOSS = "training loss of the last epoch"
-TRAINED = 0.5
-GATE = f"the network of 20 layers as it was before ends at a training loss of at most {TRAINED:g}"
+LEARNED = 0.5
+GATE = f"the network of 20 layers as it was before ends at a training loss of at most {LEARNED:g}"
 
 
 def more_when_deep(
@@ -18,16 +18,11 @@ def more_when_deep(
 ) -> Sequence[Question]:
     """Pairs are what helps, and what it helps. The loss of the deep one with it by that without; and that remaining
     share by the same of the shallow one."""
-    gate = trained(TRAINED)
+    gate = trained(LEARNED)
     with_it, without = deep
-    rates = sweep.abreast(asked, runs, with_it, without)
     failed = sweep.failed(asked, runs, shallow[1], sweep.best(asked, runs, shallow[1]), gate)
-    questions = [
-        Question(
-            told, LOSS, with_it, without, sweep.of(asked, runs, with_it, first, training_loss),
-            sweep.of(asked, runs, without, second, training_loss), "times", -1, TIMES, failed,
-        ) for told, (first, second) in rates.items()
-    ]  # fmt: skip
+    compared = sweep.compared(asked, runs, with_it, without, TRAINING_LOSS, training_loss, "times", -1)
+    questions = [dataclasses.replace(each, failed=failed) for each in compared]
     for told, four in sweep.abreast(asked, runs, *deep, *shallow).items():
         losses = [
             np.asarray(sweep.of(asked, runs, arm, rate, training_loss))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from striate.claims.claim import Asked, Claim, Runs, Sweep
-from striate.claims.measures import trained, training_loss
+from striate.claims.measures import TRAINED, TRAINING_LOSS, trained, training_loss
 from striate.claims.verdict import Question
 
 SWEEP = Sweep(
@@ -14,11 +14,10 @@ SWEEP = Sweep(
 
 
 def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
-    gate = trained(0.2)
-    loss = "training loss of the last epoch"
+    gate = trained(TRAINED)
     return [
-        *SWEEP.compared(asked, runs, "plain56", "plain20", loss, training_loss, "times", 1, gate),
-        *SWEEP.compared(asked, runs, "resnet56", "resnet20", loss, training_loss, "times", -1, gate),
+        *SWEEP.compared(asked, runs, "plain56", "plain20", TRAINING_LOSS, training_loss, "times", 1, gate),
+        *SWEEP.compared(asked, runs, "resnet56", "resnet20", TRAINING_LOSS, training_loss, "times", -1, gate),
     ]
 
 
@@ -27,7 +26,7 @@ CLAIM = Claim(
     sentence="Beyond some depth plain networks get worse, in training too; residual networks do not.",
     source="graduate course, study notes, paper review; He et al. 2015, Figures 1 and 6",
     protocol="The paper's plain and residual networks for small pictures, 20 and 56 layers, equal steps and batches.",
-    gate="the network of 20 layers ends at a training loss of at most 0.2",
+    gate=f"the network of 20 layers ends at a training loss of at most {TRAINED:g}",
     lesson="The deeper plain network fails to fit its own training pictures, so overfitting is not the reason. "
     "At equal steps: more of them shrink the gap.",
     questions=_questions,

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from striate.claims.claim import Asked, Claim, Measure, Runs, Sweep
+from striate.claims.measures import own_pictures
 from striate.claims.pictures import labelled
 from striate.claims.verdict import TIMES, Question
 from striate.data.packed import Digests
@@ -14,7 +15,6 @@ from striate.data.picture.laid import Array
 from striate.data.samples import Indices
 from striate.evaluate import vectors
 from striate.network import inside
-from striate.runs.own import own_subsets
 from striate.runs.run import Run
 from striate.tasks import linear
 from striate.tasks.corruption import noisy
@@ -37,7 +37,7 @@ SWEEP = Sweep(
 
 def pictures_of(run: Run, subset: str) -> tuple[Array, Sequence[str]]:
     """The canvases of a subset, uint8 (n, channels, height, width), and the digest of each picture."""
-    split, samples = own_subsets(run.folder, run.facts, run.task, None, "a claim on pictures that lie on disk")
+    split, samples = own_pictures(run)
     places: Indices = split.named[subset]
     looks = (run.preprocess.looks(samples.read(place), samples.read.where(place)) for place in places.tolist())
     return np.stack([canvas for ((canvas, _),) in looks]), list(Digests.of(samples.digests).take(places))

@@ -1,11 +1,8 @@
 """Dense connections beside residual ones, at about equal parameters."""
 
-from collections.abc import Sequence
-
-from striate.claims.claim import Asked, Claim, Runs
-from striate.claims.measures import held_error, trained
+from striate.claims.claim import Claim
+from striate.claims.measures import TRAINED, fewer_errors
 from striate.claims.shapes import small
-from striate.claims.verdict import Question
 
 SWEEP = small(
     {
@@ -16,11 +13,6 @@ SWEEP = small(
 )
 
 
-def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
-    error = "error on what the fold holds out"
-    return SWEEP.compared(asked, runs, "densenet", "resnet20", error, held_error, "points", -1, trained(0.2))
-
-
 CLAIM = Claim(
     name="dense_connections",
     sentence="DenseNet skips much more than ResNet, and makes fewer errors with as many parameters.",
@@ -28,10 +20,10 @@ CLAIM = Claim(
     protocol="DenseNet-B of 40 layers and growth 12 beside ResNet-20, half of the pictures held out and a quarter "
     "learned from, 70 steps for 449 of them. The dense network has 12 % fewer parameters, 2.0 times the "
     "multiply-adds, and twice the layers.",
-    gate="the residual network ends at a training loss of at most 0.2",
+    gate=f"the residual network ends at a training loss of at most {TRAINED:g}",
     lesson="Parameters are one price among several: a dense network reads its own maps again and again, which costs "
     "work and memory that the number of parameters does not tell.",
-    questions=_questions,
+    questions=lambda asked, runs: fewer_errors(SWEEP, "densenet", "resnet20", asked, runs),
     sweeps=(SWEEP,),
     seeds=8,
 )

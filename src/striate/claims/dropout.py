@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from striate.claims.claim import Asked, Claim, Runs, Sweep
-from striate.claims.measures import gap_in_loss, held_error, trained
+from striate.claims.measures import HELD_ERROR, gap_in_loss, held_error, trained
 from striate.claims.verdict import Question
 
 DROPPED, PLAIN = "dropout", "plain"
@@ -17,10 +17,9 @@ SWEEP = Sweep(
 
 def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
     gap = "gap in loss to the training pictures"
-    error = "error on what the fold holds out"
     return [
         *SWEEP.compared(asked, runs, DROPPED, PLAIN, gap, gap_in_loss, "times", -1, trained(0.1)),
-        *SWEEP.compared(asked, runs, DROPPED, PLAIN, error, held_error, "points", -1, trained(0.1)),
+        *SWEEP.compared(asked, runs, DROPPED, PLAIN, HELD_ERROR, held_error, "points", -1, trained(0.1)),
     ]
 
 

@@ -10,7 +10,7 @@ import torch
 from striate.base.errors import RunError
 from striate.base.randomness import key
 from striate.claims.claim import Asked, Claim, Runs, Sweep, name
-from striate.claims.measures import held_error
+from striate.claims.measures import HELD_ERROR, held_error
 from striate.claims.verdict import POINTS, Question
 from striate.runs.joined import best_of
 from striate.runs.run import Run, open_run
@@ -72,7 +72,7 @@ def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
         best.append(held_error(chosen))
         if best[-1] > MOST:
             failed = failed or f"the best member errs on {best[-1]:.0f} % (seed {seed})"
-    of, lone = "error on what the fold holds out", ("the best member by validation", tuple(best))
+    of, lone = HELD_ERROR, ("the best member by validation", tuple(best))
     several, alike = (
         (f"an ensemble of {len(KINDS)} kinds", tuple(kinds)),
         (f"an ensemble of {len(KINDS)} seeds of the best kind", tuple(seeds)),

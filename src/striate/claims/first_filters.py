@@ -1,12 +1,11 @@
 """Smaller first filters, closer together, lower the error."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from striate.claims.claim import Asked, Claim, Runs, Sweep, sides_of
-from striate.claims.measures import held_error, trained
-from striate.claims.verdict import Question
+from striate.claims.claim import Asked, Claim, Sweep, sides_of
+from striate.claims.measures import TRAINED, fewer_errors
 
 ZFNET, ALEXNET = "zfnet", "alexnet"
 LEAST = 32  # pixels, for which the four-layer network was made
@@ -23,11 +22,6 @@ SWEEP = Sweep(
 )  # fmt: skip
 
 
-def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
-    of = "error on what the fold holds out"
-    return SWEEP.compared(asked, runs, ZFNET, ALEXNET, of, held_error, "points", -1, trained(0.2))
-
-
 CLAIM = Claim(
     name="first_filters",
     sentence="ZFNet is AlexNet with smaller first filters, and has a lower error.",
@@ -36,10 +30,10 @@ CLAIM = Claim(
     "instead of 11x11 by 4, and conv2 by 2 instead of 1, so that maps are as many times smaller from there on. Of a "
     "grey picture conv1 then has 2,304 weights less, and more places. Pictures of at least 32 pixels, smaller ones "
     "enlarged: nothing in them is finer than their own pixels. Batch normalisation makes few epochs enough.",
-    gate="the network with AlexNet's first layer ends at a training loss of at most 0.2",
+    gate=f"the network with AlexNet's first layer ends at a training loss of at most {TRAINED:g}",
     lesson="How large first filters may be is a question of the detail in the pictures: with a stride of 4 they look "
     "at every fourth place alone. Two things change at once, side and stride: neither is shown to be the reason.",
-    questions=_questions,
+    questions=lambda asked, runs: fewer_errors(SWEEP, ZFNET, ALEXNET, asked, runs),
     sweeps=(SWEEP,),
     seeds=8,
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 from striate.claims.batch_norm import SHORT, four_layers
 from striate.claims.claim import Asked, Claim, Runs, Sweep, least_validation_loss
-from striate.claims.measures import held_error, reaches, steps_within
+from striate.claims.measures import HELD_ERROR, held_error, reaches, steps_within
 from striate.claims.starts import begun
 from striate.claims.verdict import TIMES, Question
 
@@ -38,7 +38,7 @@ def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
         "times", -1, TIMES, FAR.failed(asked, runs, "0..255", other, reaches(ERROR)),
     )  # fmt: skip
     near = NEAR.compared(asked, runs, "normalised", "0..1", of, measure, "times", -1, reaches(ERROR))
-    best, told = replace(NEAR, chosen=least_validation_loss), "error on what the fold holds out"
+    best, told = replace(NEAR, chosen=least_validation_loss), HELD_ERROR
     return [
         *near,
         far,

@@ -1,14 +1,23 @@
 """What claims read of a run."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
-from striate.claims.claim import Measure
+from striate.claims.claim import Asked, Measure, Runs, Sweep
+from striate.claims.verdict import Question
+from striate.data.samples import Samples
+from striate.data.splits import Split
 from striate.evaluate.rows import rows_anew
 from striate.runs.own import own_subsets
 from striate.runs.run import Run
+
+# What verdicts call the two that most claims compare.
+TRAINING_LOSS = "training loss of the last epoch"
+HELD_ERROR = "error on what the fold holds out"
+# The training loss to which the reference has to come, where errors are compared.
+TRAINED = 0.2
 
 
 def training_loss(run: Run) -> float:
@@ -31,9 +40,14 @@ def held_loss(run: Run) -> float:
     return held(run, "log loss")
 
 
+def own_pictures(run: Run) -> tuple[Split, Samples]:
+    """Its subsets, and its samples."""
+    return own_subsets(run.folder, run.facts, run.task, None, "a claim on pictures that lie on disk")
+
+
 def learned(run: Run) -> Mapping[str, float]:
     """Loss and accuracy of the same weights on the training pictures: unchanged, and with nothing dropped."""
-    split, samples = own_subsets(run.folder, run.facts, run.task, None, "a claim on pictures that lie on disk")
+    split, samples = own_pictures(run)
     return run.task.summary(torch.from_numpy(rows_anew(run.predictor, samples, split.train, 0)))
 
 
@@ -84,3 +98,8 @@ def trained(most: float) -> Callable[[Run], str]:
         return "" if loss <= most else f"the reference did not train: loss {loss:.3g}"
 
     return gate
+
+
+def fewer_errors(sweep: Sweep, one: str, other: str, asked: Asked, runs: Runs) -> Sequence[Question]:
+    """Whether `one` errs less on what is held out than `other`, which has to have learned."""
+    return sweep.compared(asked, runs, one, other, HELD_ERROR, held_error, "points", -1, trained(TRAINED))

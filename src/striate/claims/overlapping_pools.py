@@ -1,12 +1,11 @@
 """Pools that overlap lower the error."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from striate.claims.claim import Asked, Claim, Runs, Sweep, sides_of
-from striate.claims.measures import held_error, trained
-from striate.claims.verdict import Question
+from striate.claims.claim import Asked, Claim, Sweep, sides_of
+from striate.claims.measures import TRAINED, fewer_errors
 
 OVERLAPPING, APART = "overlapping", "apart"
 LEAST = 16  # pixels: of 8 the last pools would see whole maps
@@ -23,11 +22,6 @@ SWEEP = Sweep(
 )  # fmt: skip
 
 
-def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
-    of = "error on what the fold holds out"
-    return SWEEP.compared(asked, runs, OVERLAPPING, APART, of, held_error, "points", -1, trained(0.2))
-
-
 CLAIM = Claim(
     name="overlapping_pools",
     sentence="Pools that overlap lower the error and make overfitting a little harder.",
@@ -35,10 +29,10 @@ CLAIM = Claim(
     protocol="The four-layer network with pools of 3x3 and of 2x2, both of which move by 2: the maps are equally "
     f"large, and so are parameters and multiply-adds. Pictures of at least {LEAST} pixels. Batch normalisation makes "
     "few epochs enough.",
-    gate="the network with pools of 2x2 ends at a training loss of at most 0.2",
+    gate=f"the network with pools of 2x2 ends at a training loss of at most {TRAINED:g}",
     lesson="The paper's gain is smaller than what chance does to a single small test set: of so small an effect only "
     "many pictures and many seeds can tell. Mind the sizes of maps when comparing pools, or parameters differ too.",
-    questions=_questions,
+    questions=lambda asked, runs: fewer_errors(SWEEP, OVERLAPPING, APART, asked, runs),
     sweeps=(SWEEP,),
     seeds=8,
 )

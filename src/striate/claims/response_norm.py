@@ -1,10 +1,7 @@
 """Local response normalisation lowers the error."""
 
-from collections.abc import Sequence
-
-from striate.claims.claim import Asked, Claim, Runs, Sweep
-from striate.claims.measures import held_error, trained
-from striate.claims.verdict import Question
+from striate.claims.claim import Claim, Sweep
+from striate.claims.measures import TRAINED, fewer_errors
 
 NORMED, PLAIN = "lrn", "plain"
 SWEEP = Sweep(
@@ -17,11 +14,6 @@ SWEEP = Sweep(
 )
 
 
-def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
-    of = "error on what the fold holds out"
-    return SWEEP.compared(asked, runs, NORMED, PLAIN, of, held_error, "points", -1, trained(0.2))
-
-
 CLAIM = Claim(
     name="response_norm",
     sentence="Local response normalisation across channels lowers the error.",
@@ -29,10 +21,10 @@ CLAIM = Claim(
     protocol="The four-layer network for small pictures with and without it, after its first two pools, with the "
     "paper's constants; it has no parameters. A training step on one core takes about 1.7 times as long with it on "
     "pictures of 8 pixels, and about 3 times on 32: benchmarks/response_norm.py times both in turn.",
-    gate="the network without it ends at a training loss of at most 0.2",
+    gate=f"the network without it ends at a training loss of at most {TRAINED:g}",
     lesson="An effect of a point or two needs many pictures that are held out, or many seeds, before it can be told "
     "from none. Its price is certain, for it has to be computed in each step.",
-    questions=_questions,
+    questions=lambda asked, runs: fewer_errors(SWEEP, NORMED, PLAIN, asked, runs),
     sweeps=(SWEEP,),
     seeds=8,
 )

@@ -13,7 +13,7 @@ from striate.base.errors import DataError
 from striate.base.randomness import permutation
 from striate.base.words import many
 from striate.claims.claim import Asked, Claim, Runs, Sweep, name
-from striate.claims.measures import held_error, reaches
+from striate.claims.measures import HELD_ERROR, held_error, reaches
 from striate.claims.pictures import labelled
 from striate.claims.verdict import Question
 from striate.data.picture.laid import Pixels
@@ -101,7 +101,7 @@ OTHERS = Sweep(
 
 def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
     first = FIRST.failed(asked, runs, "first", RATE, reaches(20))
-    found, error = list[Question](), "error on what the fold holds out"
+    found, error = list[Question](), HELD_ERROR
     for count in EPOCHS:
         for way in ("all_layers", "last_layer"):
             found += OTHERS.compared(

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from striate.claims.claim import Asked, Claim, Runs, Sweep, name
-from striate.claims.measures import trained, training_loss
+from striate.claims.measures import TRAINING_LOSS, trained, training_loss
 from striate.claims.verdict import TIMES, Question
 from striate.training.many import Ended
 
@@ -37,7 +37,7 @@ def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
             tuple(learned(runs[name(arm, rate, seed)]) for seed in asked.seeds)
             for arm, rate in zip((ZERO, DRAWN), pair, strict=True)
         )
-        of = "training loss of the last epoch, at most that of guessing"
+        of = f"{TRAINING_LOSS}, at most that of guessing"
         questions.append(Question(told, of, ZERO, DRAWN, ones, others, "times", -1, TIMES, failed))
     return questions
 

@@ -80,7 +80,6 @@ def carry_out_claim(
     from striate.claims.claim import Asked
     from striate.claims.yardstick import yardstick
     from striate.report import claim as report
-    from striate.training.many import jobs_of
 
     wanted = find(name)
     told = {"data": os.fspath(DATA if data is None else data), "size": size}
@@ -88,7 +87,7 @@ def carry_out_claim(
     seen = Asked(told, tuple(range(wanted.seeds if seeds is None else seeds)), where)
     found = carry_out(wanted, seen, carried, listener, within)
     if wanted.sweeps:
-        found = dataclasses.replace(found, yardstick=yardstick(), jobs=jobs_of(where))
+        found = dataclasses.replace(found, yardstick=yardstick())
     report.write(found, where)
     return found, where
 

@@ -1,5 +1,6 @@
 """The page of a claim: the sentence, what came of it with effect and interval, and what was done for it."""
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def verdicts(found: Sequence[Verdict]) -> Table:
 
 def _numbers(verdict: Verdict) -> tuple[str, str, str]:
     """Effect, interval and how often the interval holds."""
-    if verdict.effect != verdict.effect:
+    if math.isnan(verdict.effect):
         return verdict.question.unfit, "", ""
     if verdict.question.unit == "times":
         effect = f"{worded.times(verdict.effect)} times"
