@@ -14,7 +14,7 @@ from striate.claims.carried import Found, Trained
 from striate.claims.degradation import CLAIM
 from striate.claims.verdict import Question, verdicts
 from striate.report import claim as report
-from striate.report.forest import forest
+from striate.report.forest import ROW, forest
 
 LOSS, ERROR = "training loss", "held-out error"
 # Sizes of letters on the screen, those of a figure as it is enlarged or shrunk.
@@ -149,7 +149,7 @@ def test_an_effect_lies_where_its_axis_says(unit):
     for name, effect in {"nothing": 0.0, "worth": 1.0, "more": 1.5}.items():
         one = 1.25**effect if unit == "times" else 5 + 0.5 * effect
         drawn = forest(verdicts([question((one, one * 1.0001, one / 1.0001), unit)]), name)
-        marks = [each for each in ElementTree.fromstring(drawn).iter("use") if float(each.get("y", 0)) < 60]
+        marks = [each for each in ElementTree.fromstring(drawn).iter("use") if float(each.get("y", 0)) < ROW]
         arrow, dot = (float(each.get("x", 0)) for each in marks)
         at[name] = dot - arrow
     assert at["worth"] == pytest.approx(0, abs=0.05)

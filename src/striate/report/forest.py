@@ -13,9 +13,10 @@ from striate.claims import worded
 from striate.claims.verdict import Verdict
 from striate.report.figures import FIRST, INK, LINE, SECOND, SOFT, stacked
 
-WIDTH, ROW, FOOT = 360, 62, 38
+WIDTH, ROW, FOOT = 360, 76, 38
 LETTERS = 12  # points of a letter, so that a telephone shows them as high as its own
-ABOVE, BELOW = 0.75, 0.4  # of a row, for its words and for its interval
+ABOVE, BELOW = 0.8, 0.33  # of a row, for its three lines of words and for its interval
+LONGEST = 50  # letters of a line
 PAINTS = {"CONFIRMED": FIRST, "REFUTED": SECOND}
 CAPTION = (
     "Each effect with its interval. Grey: too small to be worth a word. The arrow points to where the sentence says."
@@ -34,9 +35,11 @@ def _panel(axes: Any, rows: Sequence[Verdict]) -> None:
     axes.set(xlim=(low, high), ylim=(len(rows) - 1 + BELOW, -ABOVE), yticks=[])
     axes.grid(visible=False)
     axes.tick_params(axis="x", length=0, labelsize=LETTERS)
-    places = _ticks(low, high) if asked.unit == "times" else None
-    if places is not None:
+    if asked.unit == "times":
+        places = _ticks(low, high)
         axes.set_xticks([math.log(each) for each in places], [f"{each:g}" for each in places])
+    else:
+        axes.set_xticks([each for each in axes.get_xticks() if not _at_edge(each, low, high)])
     told = f"times the {asked.of}" if asked.unit == "times" else f"points more {asked.of}"
     axes.set_xlabel(printable(told, 50), fontsize=LETTERS)
     for row, each in enumerate(rows):
@@ -45,21 +48,27 @@ def _panel(axes: Any, rows: Sequence[Verdict]) -> None:
 
 def _row(axes: Any, row: int, verdict: Verdict) -> None:
     asked, paint = verdict.question, PAINTS.get(verdict.word, SOFT)
-    axes.fill_between([-asked.worth, asked.worth], row - 0.16, row + 0.16, color=LINE, alpha=0.75, linewidth=0)
-    axes.plot([0, 0], [row - 0.16, row + 0.4], color=LINE, linewidth=1, zorder=1)
+    axes.fill_between([-asked.worth, asked.worth], row - 0.11, row + 0.11, color=LINE, alpha=0.75, linewidth=0)
+    axes.plot([0, 0], [row - 0.11, row + BELOW], color=LINE, linewidth=1, zorder=1)
     claimed = ">" if asked.claimed > 0 else "<"
     axes.plot([asked.claimed * asked.worth], [row], claimed, color=SOFT, markersize=5, clip_on=False)
-    above = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "va": "bottom", "fontsize": LETTERS}
-    times = asked.unit == "times"
-    told = f"{worded.times(verdict.effect)} times" if times else worded.points(verdict.effect, "+")
-    axes.annotate(
-        printable(f"{asked.one} against {asked.other}", 34), (0, row), (0, 25), weight="bold", color=INK, **above
+    told = ""
+    if math.isfinite(verdict.effect):
+        times = asked.unit == "times"
+        told = f"{worded.times(verdict.effect)} times" if times else worded.points(verdict.effect, "+")
+    lines = (
+        (asked.one, INK, verdict.word, paint),
+        (f"against {asked.other}", INK, told, INK),
+        (asked.name, SOFT, "", INK),
     )
-    axes.annotate(verdict.word, (1, row), (0, 25), ha="right", color=paint, weight="bold", **above)
-    axes.annotate(printable(asked.name, 44), (0, row), (0, 11), color=SOFT, **above)
+    above = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "va": "bottom", "fontsize": LETTERS}
+    for number, (words, colour, beside, other) in enumerate(lines):
+        weight, height = "bold" if number == 0 else "normal", 39 - 14 * number
+        left = printable(words, LONGEST - len(beside))
+        axes.annotate(left, (0, row), (0, height), weight=weight, color=colour, **above)
+        axes.annotate(beside, (1, row), (0, height), weight=weight, ha="right", color=other, **above)
     if not math.isfinite(verdict.effect):
         return
-    axes.annotate(told, (1, row), (0, 11), ha="right", color=INK, **above)
     effect, low, high = (_added(each, asked.unit) for each in (verdict.effect, verdict.low, verdict.high))
     axes.plot([low, high], [row, row], color=paint, linewidth=3.2, alpha=0.5)
     axes.plot([effect], [row], "o", color=paint, markersize=6.5)
@@ -86,7 +95,12 @@ def _ticks(low: float, high: float) -> list[float]:
     steps = (1, 1.5, 2, 3, 5, 7) if decades < 0.6 else (1, 2, 5) if decades < 2 else (1,)
     first, last = math.floor(low / math.log(10)), math.ceil(high / math.log(10))
     found = [step * 10.0**power for power in range(first, last + 1) for step in steps]
-    edge = 0.05 * (high - low)  # a number at the very edge would be cut
-    found = [each for each in found if low + edge <= math.log(each) <= high - edge]
+    found = [each for each in found if not _at_edge(math.log(each), low, high)]
     every = max(1, math.ceil(len(found) / 6))
     return found[(found.index(1.0) if 1.0 in found else 0) % every :: every]
+
+
+def _at_edge(value: float, low: float, high: float) -> bool:
+    """Whether its number would be cut, or lies outside."""
+    edge = 0.05 * (high - low)
+    return not low + edge <= value <= high - edge
