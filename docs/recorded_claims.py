@@ -63,6 +63,9 @@ def section(name: str, found: Record) -> Iterator[str]:
         more = f" {told}." if (told := worded.to_settle(each)) else ""
         yield f"- **{each.word}**: {worded.sentence(each)}.{more[:2].upper()}{more[2:]}"
     yield f"\n![Effects with their intervals](../{PLACE}/{name}.svg)\n"
+    for each in found.get("beside", ()):
+        told = Table(tuple(each["head"]), each["rows"], f"{each['caption']}:", right=range(1, len(each["head"])))
+        yield f"{markdown(told)}\n"
     yield f"{found['lesson']}\n"
     gate = f" The gate: {found['gate']}." if found["gate"] else ""
     yield f"*{found['protocol']}{gate} {_origin(found)}*"

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from striate.claims import vanishing_gradient, worded
 from striate.claims.catalogue import find
 from striate.claims.claim import Asked
 from striate.claims.gradients import PICTURES, Beginning, arriving, beginning, through_blocks
@@ -93,6 +94,17 @@ def test_each_claim_comes_to_its_verdicts_without_a_training(name, many, tmp_pat
     assert len(found) == many
     assert all(math.isfinite(each.effect) and not each.question.failed for each in found)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_beside_them_stands_what_arrives_in_every_family_with_every_activation(begun, monkeypatch):
+    monkeypatch.setattr(vanishing_gradient, "DEPTHS", (20,))
+    (table,) = find("vanishing_gradient").beside(ASKED, {})
+    assert [row[0] for row in table.rows] == ["plain20", "resnet20", "preact_resnet20"]
+    for row in table.rows:
+        for told, cell in zip(table.head[1:], row[1:], strict=True):
+            activation, norm = told.removesuffix(" norm").split(", ")
+            net = begun.network(row[0], {"activation": activation, "norm": "none" if norm == "no" else norm})
+            assert cell == worded.times(arriving(begun, net))
 
 
 def test_sigmoids_fade_and_a_gate_says_so_where_they_do_not(begun, monkeypatch):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from striate.base.tables import Table
 from striate.claims import recorded as records
 from striate.claims.carried import Found
 from striate.claims.catalogue import NAMES
@@ -30,8 +31,9 @@ def found(ones: tuple[float, ...] = (4.0, 4.1, 4.2), failed: str = "") -> Found:
         Question("both at rate 0.02", "training loss", "plain56", "plain20", ones, (1.0, 1.1, 0.9), "times", 1, 1.25),
         Question("both at rate 0.04", "error", "plain56", "plain20", ones, (math.nan,) * 3, "points", 1, 0.5, failed),
     ]
+    beside = Table(("net", "so much"), [("plain56", "2e-11")], "Of one")
     return Found(CLAIM, verdicts(asked), (), (0, 1, 2), 12, "digits", "2026-11-30T07:12:00Z", 60.0, 100.0, "a machine",
-                 "striate claims degradation", 0.5, 2)  # fmt: skip
+                 "striate claims degradation", 0.5, 2, (beside,))  # fmt: skip
 
 
 @pytest.mark.slow
@@ -52,6 +54,7 @@ def test_a_page_of_the_docs_is_made_of_the_records_and_of_nothing_else(docs, tmp
     assert "- **CONFIRMED**: plain56 has 4.11 times the training loss of plain20 (" in page
     assert "- **INCONCLUSIVE**: nothing can be said of the error" in page
     assert "2 verdicts of 1 claim" in page
+    assert "Of one:\n\n| net | so much |\n| --- | ---: |\n| plain56 | 2e-11 |\n" in page
     short = json.loads(made["src/striate/claims/recorded.json"])
     assert short == {
         "degradation": {

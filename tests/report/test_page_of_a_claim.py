@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from pages import Page
+from striate.base.tables import Table
 from striate.claims import worded
 from striate.claims.arithmetic import facts
 from striate.claims.carried import Found, Trained
@@ -51,6 +52,7 @@ def found() -> Found:
         trained=(Trained("deep", 0.02, 0.5, True), Trained("deep", 0.04, None, False)), began="2026-11-30T07:12:00Z",
         seconds=61.0, work=100.0, machine="a processor",
         command="striate claims degradation --data /home/me/secret/photos",
+        beside=(Table(("network", "arrives"), [("deep", "2e-11")], "What arrives"),),
     )  # fmt: skip
 
 
@@ -91,6 +93,7 @@ def test_the_page_says_what_was_found_and_what_was_done(found):
     assert ["deep", "0.02", "0.5", "best"] in rows
     assert ["deep", "0.04", "failed", ""] in rows
     assert ["data", "…/photos"] in rows
+    assert Page(text).tables["What arrives"] == [["network", "arrives"], ["deep", "2e-11"]]
     assert "secret" not in text
     for told in (CLAIM.sentence, CLAIM.source, CLAIM.lesson, CLAIM.protocol, CLAIM.gate, "6 verdicts here"):
         assert told in text

@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, final
 
+from striate.base.tables import Table
 from striate.claims.claim import Asked, Claim, Runs
 from striate.claims.verdict import Verdict, verdicts
 from striate.training import machine as machines
@@ -47,6 +48,7 @@ class Found:
     command: str
     yardstick: float = 0.0
     jobs: int = 1
+    beside: tuple[Table, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The record, as JSON has it."""
@@ -55,6 +57,7 @@ class Found:
         return {"format": FORMAT} | told | {
             "claim": self.claim.name, **of, "verdicts": [each.as_dict() for each in self.verdicts],
             "trained": [dataclasses.asdict(each) for each in self.trained],
+            "beside": [{key: getattr(each, key) for key in ("caption", "head", "rows")} for each in self.beside],
         }  # fmt: skip
 
 
@@ -80,7 +83,7 @@ def carry_out(claim: Claim, asked: Asked, carried: Carried, listener: Listener, 
             last = _work(own) / jobs_of(asked.folder) if claim.sweeps else 0.0  # what was done before took as long
             clock.mark("trainings")
     asked = dataclasses.replace(asked, seeds=seeds)
-    found = verdicts(claim.questions(asked, ended))
+    found, beside = verdicts(claim.questions(asked, ended)), tuple(claim.beside(asked, ended))
     clock.mark("trainings")
     return Found(
         claim=claim,
@@ -95,6 +98,7 @@ def carry_out(claim: Claim, asked: Asked, carried: Carried, listener: Listener, 
         machine=str(machines.choose("cpu", "auto")),
         command=carried.execution.command,
         jobs=jobs_of(asked.folder) if claim.sweeps else 1,
+        beside=beside,
     )
 
 

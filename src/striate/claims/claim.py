@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, final
 
+from striate.base.tables import Table
 from striate.base.units import Size, sides, size_of
 from striate.claims.verdict import POINTS, TIMES, Question
 from striate.runs.run import Run
@@ -124,7 +125,7 @@ class Claim:
     """`sentence` is the lecture's, `source` who says so and which paper; `protocol` says how it is put to the test and
     `lesson` what a student should take from it. `sweeps` are trained one after another; `questions` reads them when all
     are done. `gate` is what the reference has to reach, in words. Of each training the weights after so many last
-    epochs are kept for them.
+    epochs are kept for them. `beside` measures more than the verdicts need, of which nothing is claimed.
     """
 
     name: str
@@ -137,6 +138,7 @@ class Claim:
     sweeps: tuple[Sweep, ...] = ()
     seeds: int = 5
     keep_epochs: int = 0
+    beside: Callable[[Asked, Runs], Sequence[Table]] = lambda asked, runs: ()
 
 
 def sides_of(asked: Asked, least: int) -> Size:

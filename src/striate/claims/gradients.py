@@ -94,14 +94,20 @@ def _norm(values: Tensor) -> float:
     return float(torch.linalg.vector_norm(values.grad))
 
 
+def arrived(begun: Beginning, name: str, activation: str, norm: str) -> float:
+    """What arrives in a fresh network of the catalogue with this activation and norm."""
+    return arriving(begun, begun.network(name, {"activation": activation, "norm": norm}))
+
+
+def told(activation: str, norm: str) -> str:
+    """As a row or a column says it."""
+    return f"{activation}, {'no' if norm == 'none' else norm} norm"
+
+
 def compared(
     begun: Sequence[Beginning], one: str, other: str, activation: str, norm: str, claimed: Literal[1, -1],
     failed: str = "",
 ) -> Question:  # fmt: skip
     """What arrives in two fresh networks with this activation and norm."""
-    options = {"activation": activation, "norm": norm}
-    ones, others = (
-        tuple(arriving(each, each.network(name, options)) for each in begun) for name in (one, other)
-    )  # fmt: skip
-    told = f"{activation}, {norm} norm" if norm != "none" else f"{activation}, no norm"
-    return Question(told, ARRIVING, one, other, ones, others, "times", claimed, TIMES, failed)
+    ones, others = (tuple(arrived(each, name, activation, norm) for each in begun) for name in (one, other))
+    return Question(told(activation, norm), ARRIVING, one, other, ones, others, "times", claimed, TIMES, failed)

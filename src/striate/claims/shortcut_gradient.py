@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from striate.claims.claim import Asked, Claim, Runs
-from striate.claims.gradients import READ, Beginning, arriving, beginning, compared
+from striate.claims.gradients import READ, Beginning, arrived, beginning, compared
 from striate.claims.verdict import Question
 
 HALF = 0.5
@@ -18,8 +18,7 @@ def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
 
 
 def _failed(begun: Beginning) -> str:
-    options = {"activation": "sigmoid", "norm": "batch"}
-    deep, shallow = (arriving(begun, begun.network(name, options)) for name in ("plain56", "plain20"))
+    deep, shallow = (arrived(begun, name, "sigmoid", "batch") for name in ("plain56", "plain20"))
     return "" if deep <= HALF * shallow else f"gradients do not vanish without shortcuts (seed {begun.seed})"
 
 

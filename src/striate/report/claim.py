@@ -94,6 +94,8 @@ def _numbers(verdict: Verdict) -> tuple[str, str, str]:
 def _sections(found: Found) -> Iterable[Section]:
     claim = found.claim
     yield Section("verdicts", "Verdicts", RULE, (verdicts(found.verdicts),))
+    if found.beside:
+        yield Section("beside", "Beside", "More was measured than the verdicts need.", found.beside)
     how = f"{claim.protocol} The gate: {claim.gate}." if claim.gate else claim.protocol
     rows = [
         (each.arm, f"{each.rate:g}", "failed" if each.chosen is None else f"{each.chosen:.3g}", "best" * each.best)
