@@ -9,7 +9,14 @@ import torch
 from torch import nn
 
 from small import Notes
-from striate.claims import block_removed, pre_activation, vanishing_degrades, zero_init, zero_init_without_norm
+from striate.claims import (
+    block_removed,
+    pre_activation,
+    vanishing_degrades,
+    worded,
+    zero_init,
+    zero_init_without_norm,
+)  # fmt: skip
 from striate.claims.carried import carry_out
 from striate.claims.claim import Asked, Sweep, name
 from striate.claims.deeper import more_when_deep
@@ -159,6 +166,24 @@ def test_each_claim_runs_to_its_verdicts(module, tmp_path, monkeypatch):
     assert found.as_dict()["claim"] == claim.name
     for each in found.verdicts:
         assert len(each.question.ones) == len(each.question.others) == len(SEEDS)
+
+
+@pytest.mark.whole
+def test_how_much_arrives_stands_beside_whether_it_is_less(tmp_path, monkeypatch):
+    module = vanishing_degrades
+    arms = {arm: {"model": "plain20"} for arm in module.SWEEP.arms}
+    sweep = dataclasses.replace(module.SWEEP, arms=arms, common=SHORT)
+    monkeypatch.setattr(module, "SWEEP", sweep)
+    claim = dataclasses.replace(module.CLAIM, sweeps=(sweep,))
+    told = {}
+    for gate in ("", "nothing to explain"):
+        monkeypatch.setattr(module, "_same", lambda *given, gate=gate: gate)
+        told[gate] = carry_out(claim, asked(tmp_path / "list", (0,)), Carried(threads=1), Notes())
+    found = told[""]
+    for verdict, row in zip(found.verdicts, found.beside[0].rows, strict=True):
+        (one,), (other,) = verdict.question.ones, verdict.question.others
+        assert row == (verdict.question.name, worded.times(one), worded.times(other))
+    assert told["nothing to explain"].beside == ()
 
 
 def _shallow(model):

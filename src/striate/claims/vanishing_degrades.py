@@ -2,7 +2,10 @@
 
 import copy
 from collections.abc import Sequence
+from statistics import geometric_mean
 
+from striate.base.tables import Table
+from striate.claims import worded
 from striate.claims.claim import Asked, Claim, Runs, Sweep, name
 from striate.claims.gradients import ARRIVING, READ, Beginning, arriving, beginning
 from striate.claims.measures import training_loss
@@ -41,6 +44,14 @@ def _same(asked: Asked, runs: Runs) -> str:
     return ""
 
 
+def _beside(asked: Asked, runs: Runs) -> Sequence[Table]:
+    """How much arrives: the verdicts compare it and do not say whether it has vanished."""
+    compared = [each for each in _questions(asked, runs) if not each.failed]
+    rows = [(each.name, *(worded.times(geometric_mean(own)) for own in (each.ones, each.others))) for each in compared]
+    caption = f"The {ARRIVING}, its geometric mean over seeds; at 1 as much arrives at the first layer as at the last"
+    return [Table(("of", DEEP, SHALLOW), rows, caption, right=(1, 2))] if rows else []
+
+
 CLAIM = Claim(
     name="vanishing_degrades",
     sentence="Plain networks get worse with depth because their gradients vanish.",
@@ -48,7 +59,9 @@ CLAIM = Claim(
     protocol="The degradation of plain networks with batch normalisation and ReLU, 20 and 56 layers, once more; of "
     f"each, with fresh and with chosen weights, in training mode: {READ}.",
     gate="the network of 56 layers ends at a training loss at least 1.25 times that of 20",
-    lesson="A network that trains badly need not lack gradients. Measure them before you blame them.",
+    lesson="A network that trains badly need not lack gradients. Measure them before you blame them: a smaller "
+    "ratio than that of a shallow network is no vanished gradient as long as it is near 1.",
     questions=_questions,
+    beside=_beside,
     sweeps=(SWEEP,),
 )
