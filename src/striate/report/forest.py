@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from functools import partial
 from itertools import groupby
+from textwrap import wrap
 from typing import Any
 
 from markupsafe import Markup
@@ -13,10 +14,15 @@ from striate.claims import worded
 from striate.claims.verdict import Verdict
 from striate.report.figures import FIRST, INK, LINE, SECOND, SOFT, stacked
 
-WIDTH, ROW, FOOT = 360, 76, 38
+WIDTH, ROW, FOOT = 360, 76, 52
 LETTERS = 12  # points of a letter, so that a telephone shows them as high as its own
 ABOVE, BELOW = 0.8, 0.33  # of a row, for its three lines of words and for its interval
 LONGEST = 50  # letters of a line
+# By the decades of an axis of ratios, fewer than these, the round numbers between 1 and 10.
+STEPS = (
+    (0.35, (1, 1.1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)), (0.6, (1, 1.5, 2, 3, 5, 7)), (2, (1, 2, 5)),
+    (math.inf, (1,)),
+)  # fmt: skip
 PAINTS = {"CONFIRMED": FIRST, "REFUTED": SECOND}
 CAPTION = (
     "Each effect with its interval. Grey: too small to be worth a word. The arrow points to where the sentence says."
@@ -39,9 +45,12 @@ def _panel(axes: Any, rows: Sequence[Verdict]) -> None:
         places = _ticks(low, high)
         axes.set_xticks([math.log(each) for each in places], [f"{each:g}" for each in places])
     else:
-        axes.set_xticks([each for each in axes.get_xticks() if not _at_edge(each, low, high)])
+        from matplotlib.ticker import MaxNLocator
+
+        round_ones = MaxNLocator(6).tick_values(low, high)
+        axes.set_xticks([each for each in round_ones if not _at_edge(each, low, high)])
     told = f"times the {asked.of}" if asked.unit == "times" else f"points more {asked.of}"
-    axes.set_xlabel(printable(told, 50), fontsize=LETTERS)
+    axes.set_xlabel("\n".join(wrap(printable(told, 2 * LONGEST), LONGEST)), fontsize=LETTERS)
     for row, each in enumerate(rows):
         _row(axes, row, each)
 
@@ -92,7 +101,7 @@ def _span(rows: Sequence[Verdict]) -> tuple[float, float]:
 def _ticks(low: float, high: float) -> list[float]:
     """Up to six round ratios from exp(low) to exp(high)."""
     decades = (high - low) / math.log(10)
-    steps = (1, 1.5, 2, 3, 5, 7) if decades < 0.6 else (1, 2, 5) if decades < 2 else (1,)
+    steps = next(steps for most, steps in STEPS if decades < most)
     first, last = math.floor(low / math.log(10)), math.ceil(high / math.log(10))
     found = [step * 10.0**power for power in range(first, last + 1) for step in steps]
     found = [each for each in found if not _at_edge(math.log(each), low, high)]
