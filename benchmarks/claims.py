@@ -21,12 +21,14 @@ RESULTS = Path(__file__).parent / "results" / "claims"
 
 def record(name: str, runs: Path, seeds: int | None) -> bool:
     """Whether it came to its end."""
-    asked = [name, "--runs", str(runs), *([] if seeds is None else ["--seeds", str(seeds)])]
-    if subprocess.run([sys.executable, "-m", "striate", "claims", *asked], check=False).returncode:
+    command = ["striate", "claims", name, *([] if seeds is None else ["--seeds", str(seeds)])]
+    done = subprocess.run(
+        [sys.executable, "-m", *command, "--runs", str(runs), "--json"], check=False, stdout=subprocess.PIPE
+    )
+    if done.returncode:
         return False
-    folder = runs / "claims" / f"digits-{name}"
-    found = json.loads((folder / RECORD).read_text())
-    found["command"] = " ".join(["striate", "claims", name, *([] if seeds is None else ["--seeds", str(seeds)])])
+    folder = Path(json.loads(done.stdout)["claims"][0]["folder"])
+    found = json.loads((folder / RECORD).read_text()) | {"command": " ".join(command)}
     RESULTS.mkdir(parents=True, exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
     shutil.copyfile(folder / FIGURE, RESULTS / f"{name}.svg")
