@@ -146,3 +146,10 @@ def _run(folder, training):
 def _rows(run, file="split.csv"):
     with (run.folder / file).open() as file:
         return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize(("data", "said"), [("digits", "drawn cells"), ("photos", "photos")])
+def test_what_it_learns_from_in_place_of_digits_is_what_is_told(data, said, tmp_path):
+    claim = dataclasses.replace(CLAIM, questions=lambda asked, runs: [], sweeps=(), pictures="drawn cells")
+    wanted = dataclasses.replace(asked(tmp_path), data={"data": data, "size": 8})
+    assert carry_out(claim, wanted, Carried(jobs=1, threads=1), Notes()).data == said

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from striate.base.tables import Table
+from striate.claims.catalogue import DIGITS
 from striate.claims.claim import Asked, Claim, Runs
 from striate.claims.verdict import Verdict, verdicts
 from striate.training import machine as machines
@@ -91,7 +92,7 @@ def carry_out(claim: Claim, asked: Asked, carried: Carried, listener: Listener, 
         trained=tuple(_swept(claim, asked, ended)),
         seeds=seeds,
         trainings=len(ended),
-        data=str(asked.data["data"]),
+        data=claim.pictures if claim.pictures and asked.data["data"] == DIGITS else str(asked.data["data"]),
         began=clock.began,
         seconds=clock.told()["seconds"],
         work=_work(ended),

@@ -10,6 +10,8 @@ from striate.base.errors import UsageError, nearest
 if TYPE_CHECKING:
     from striate.claims.claim import Claim
 
+# What a claim is put to the test on unless pictures are asked for.
+DIGITS = "digits"
 # A comment stands between those of different kinds.
 NAMES = (
     # depth

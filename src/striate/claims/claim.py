@@ -124,8 +124,9 @@ class Sweep:
 class Claim:
     """`sentence` is the lecture's, `source` who says so and which paper; `protocol` says how it is put to the test and
     `lesson` what a student should take from it. `sweeps` are trained one after another; `questions` reads them when all
-    are done. `gate` is what the reference has to reach, in words. Of each training the weights after so many last
-    epochs are kept for them. `beside` measures more than the verdicts need, of which nothing is claimed.
+    are done. `gate` is what the reference has to reach, in words. Of each training the weights after `keep_epochs` last
+    epochs are kept for them. `pictures` names what it learns from in place of the digits; `beside` measures more than
+    the verdicts need, of which nothing is claimed.
     """
 
     name: str
@@ -138,6 +139,7 @@ class Claim:
     sweeps: tuple[Sweep, ...] = ()
     seeds: int = 5
     keep_epochs: int = 0
+    pictures: str = ""
     beside: Callable[[Asked, Runs], Sequence[Table]] = lambda asked, runs: ()
 
 

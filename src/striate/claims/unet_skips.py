@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from striate.claims.catalogue import DIGITS
 from striate.claims.claim import Arm, Asked, Claim, Runs, Sweep
 from striate.claims.measures import held
 from striate.claims.verdict import Question
@@ -18,7 +19,7 @@ def _arm(shortcut: str, **changes: Any) -> Arm:
         own = {"data": f"cells:number=80,size=64,seed={seed}", "size": 64, "split": None, "split_seed": 0}
         return {
             "model": "unet_padded", "model_options": {"width": 8, "shortcut": shortcut}, **changes,
-            **(own if asked.data["data"] == "digits" else {}),
+            **(own if asked.data["data"] == DIGITS else {}),
         }  # fmt: skip
 
     return arm
@@ -74,4 +75,5 @@ CLAIM = Claim(
     "other pictures of those there are, as far as such shapes occur.",
     questions=_questions,
     sweeps=(SWEEP,),
+    pictures="drawn cells",
 )

@@ -14,7 +14,7 @@ from striate.base import words
 from striate.base.errors import UsageError
 from striate.base.paths import path_of
 from striate.base.units import parse_seconds
-from striate.claims.catalogue import known
+from striate.claims.catalogue import DIGITS, known
 from striate.face.asked import called, in_memory, listening
 from striate.face.many import refuse_together
 from striate.training.execution import Carried, Execution, Listener, Silent
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from striate.claims.claim import Asked, Claim
     from striate.claims.recorded import Listed
 
-DATA, SIDE, SIDE_OF_DIGITS, MOST_SIDE = "digits", 32, 8, 1024
+SIDE, SIDE_OF_DIGITS, MOST_SIDE = 32, 8, 1024
 MOST_SEEDS, MOST_OF_NAME = 1_000, 100
 
 
@@ -73,7 +73,7 @@ def carry_out_claim(
     known(name)
     if in_memory(data):
         raise UsageError("data", "a claim is put to the test on pictures that have a name", "a folder")
-    size, seeds, within = _read(asked, data is None or data == DATA)
+    size, seeds, within = _read(asked, data is None or data == DIGITS)
     refuse_together("claims")
     from striate.claims.carried import carry_out
     from striate.claims.catalogue import find
@@ -82,7 +82,7 @@ def carry_out_claim(
     from striate.report import claim as report
 
     wanted = find(name)
-    told = {"data": os.fspath(DATA if data is None else data), "size": size}
+    told = {"data": os.fspath(DIGITS if data is None else data), "size": size}
     where = _folder(wanted, Asked(told, (0,), Path()), carried.execution)
     seen = Asked(told, tuple(range(wanted.seeds if seeds is None else seeds)), where)
     found = carry_out(wanted, seen, carried, listener, within)
