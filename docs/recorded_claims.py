@@ -10,6 +10,7 @@ from striate.base.tables import Table, markdown
 from striate.base.words import duration, many
 from striate.claims import worded
 from striate.claims.arithmetic import facts
+from striate.claims.carried import Trained
 from striate.claims.catalogue import NAMES, find
 from striate.claims.recorded import shortened
 from striate.claims.verdict import Question, Verdict, verdicts
@@ -62,6 +63,8 @@ def section(name: str, found: Record) -> Iterator[str]:
     for each in again:
         more = f" {told}." if (told := worded.to_settle(each)) else ""
         yield f"- **{each.word}**: {worded.sentence(each)}.{more[:2].upper()}{more[2:]}"
+    if told := worded.ends([Trained(**each) for each in found["trained"]]):
+        yield f"- {told}"
     yield f"\n![Effects with their intervals](../{PLACE}/{name}.svg)\n"
     for each in found.get("beside", ()):
         told = Table(tuple(each["head"]), each["rows"], f"{each['caption']}:", right=range(1, len(each["head"])))

@@ -1,5 +1,6 @@
 """The page of a claim: what was found, in words and as a figure, in a browser at the width of desk and telephone."""
 
+import dataclasses
 import html
 import math
 from pathlib import Path
@@ -83,6 +84,23 @@ def test_chance_is_told_for_one_claim_and_for_all():
     assert worded.chance(1, 25).endswith("Of 25 claims, as many as are recorded, that is 1.2 with a turned verdict.")
 
 
+@pytest.mark.parametrize(
+    ("chosen", "best", "told"),
+    [
+        ((3, 2, 1), 2, "deep (0.4)"),
+        ((1, 2, 3), 0, "deep (0.1)"),
+        ((2, 1, 3), 1, ""),
+        ((None,) * 3, 0, ""),
+        ((1, 2), 0, ""),
+    ],
+)
+def test_a_best_rate_at_an_end_of_the_rates_is_told(chosen, best, told):
+    rates = [0.1 * 2**place for place in range(len(chosen))]
+    trained = [Trained("deep", *each, place == best) for place, each in enumerate(zip(rates, chosen, strict=True))]
+    said = worded.ends([*trained, Trained("middle", 1, 3.0, False), Trained("middle", 2, 1.0, True)])
+    assert said.endswith(f": {told}.") if told else said == ""
+
+
 def test_the_page_says_what_was_found_and_what_was_done(found):
     text = html.unescape(report.render(found))
     rows = Page(text).tables["Table"]
@@ -93,6 +111,8 @@ def test_the_page_says_what_was_found_and_what_was_done(found):
     assert ["deep", "0.02", "0.5", "best"] in rows
     assert ["deep", "0.04", "failed", ""] in rows
     assert ["data", "…/photos"] in rows
+    edged = tuple(Trained("deep", rate, 1 / rate, rate == 4) for rate in (1, 2, 4))
+    assert worded.ends(edged) in report.render(dataclasses.replace(found, trained=edged))
     assert Page(text).tables["What arrives"] == [["network", "arrives"], ["deep", "2e-11"]]
     assert "secret" not in text
     for told in (CLAIM.sentence, CLAIM.source, CLAIM.lesson, CLAIM.protocol, CLAIM.gate, "6 verdicts here"):

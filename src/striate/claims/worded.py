@@ -1,9 +1,15 @@
 """A verdict in words."""
 
 import math
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from striate.base.words import many
 from striate.claims.verdict import LEVEL, Verdict
+
+if TYPE_CHECKING:
+    from striate.claims.carried import Trained
 
 # What each verdict means, as a page says it below the first of them.
 MEANT = {
@@ -57,6 +63,17 @@ def chance(verdicts: int, claims: int) -> str:
 def counted(words: tuple[str, ...]) -> str:
     """2 CONFIRMED, 1 NOT SEEN."""
     return ", ".join(f"{words.count(each)} {each}" for each in MEANT if each in words)
+
+
+def ends(trained: Sequence["Trained"]) -> str:
+    """Arms whose best rate is the first or the last of three or more; "" where none is."""
+    rates = defaultdict[str, list[float]](list)
+    for each in trained:
+        rates[each.arm].append(each.rate)
+    found = [each for each in trained if each.best and each.chosen is not None and len(rates[each.arm]) > 2]
+    found = [each for each in found if each.rate in (min(rates[each.arm]), max(rates[each.arm]))]
+    told = ", ".join(f"{each.arm} ({each.rate:g})" for each in found)
+    return told and f"The best rate is at an end of those that were tried, and a better one may lie beyond: {told}."
 
 
 def smallest(verdict: Verdict) -> str:

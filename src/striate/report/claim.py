@@ -48,6 +48,7 @@ def render(found: Found) -> str:
             f"“{claim.sentence}” ({claim.source})",
             *((each.word, f"{worded.sentence(each)}.") for each in found.verdicts),
             *(("More seeds", f"{each}.") for each in _to_settle(found.verdicts)),
+            *(("Rates", each) for each in [worded.ends(found.trained)] if each),
             ("What to take from it", claim.lesson),
             worded.chance(len(found.verdicts), len(recorded())),
         ],

@@ -117,6 +117,8 @@ def _print(found: "Found", folder: Path) -> None:
         tell(f"{each.word}: {worded.sentence(each)}")
         if more := worded.to_settle(each):
             tell(more)
+    if more := worded.ends(found.trained):
+        tell(more)
     tell(worded.chance(len(found.verdicts), 1))
     tell(f"claim   {folder}")
     tell(f"report  {folder / 'report.html'}")
