@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 from small import Notes, digest, photographs
+from striate.base import processes
 from striate.base.errors import RunError, Terminated, UsageError
 from striate.runs import lock
+from striate.training.apart import Asked, apart
 from striate.training.execution import Carried, Execution
 from striate.training.many import train_many
 from striate.training.recipe import recipe_of
@@ -157,3 +159,15 @@ def test_pictures_in_memory_are_trained_on_here_and_not_on_a_cluster(tmp_path):
     assert train_many(asked, tmp_path, Carried(), Notes(), data)["one"].run.status == "done"
     with pytest.raises(UsageError, match="this machine alone"):
         train_many(asked, tmp_path, Carried(on="dask:tcp://127.0.0.1:8786"), Notes(), data)
+
+
+def _way(asked, data):
+    return type(processes.usual()).__name__
+
+
+@pytest.mark.slow
+def test_what_a_training_of_a_list_starts_is_started_as_without_a_list(tmp_path):
+    """Processes that read pictures are copies where that is the system's way: new ones take seconds in each training."""
+    one = Asked(recipe_of(model="lenet5", data="digits"), tmp_path / "one", 1, Execution(), Path.cwd())
+    with lock.alone(tmp_path, print):
+        assert apart(_way, one, None) == (0, _way(one, None))

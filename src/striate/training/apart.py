@@ -75,7 +75,8 @@ def apart(work: Work[Found], asked: Asked, data: Data | None) -> tuple[int, Foun
     receiver, sender = multiprocessing.Pipe(duplex=False)
     # a worker of Dask is a daemon, and as such would be refused a process of its own
     multiprocessing.current_process().daemon = False
-    process = prepared(*IMPORTED)(target=_carry_out, args=(sender, work, asked, data), name=asked.folder.name)
+    given = sender, multiprocessing.get_start_method(allow_none=True), work, asked, data
+    process = prepared(*IMPORTED)(target=_carry_out, args=given, name=asked.folder.name)
     process.start()
     sender.close()
     told: float | None = None
@@ -91,11 +92,13 @@ def apart(work: Work[Found], asked: Asked, data: Data | None) -> tuple[int, Foun
     return process.exitcode or -signal.SIGKILL, None
 
 
-def _carry_out(sender: Connection, work: Work[Any], asked: Asked, data: Data | None) -> None:
+def _carry_out(sender: Connection, starts: str | None, work: Work[Any], asked: Asked, data: Data | None) -> None:
     """What the process does; SIGTERM alone is for it, what a terminal sends to all is for the list."""
     for name in ("SIGINT", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
+    # those that read pictures start as they would without a list: the way of this one takes seconds each time
+    multiprocessing.set_start_method(starts, force=True)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.chdir(asked.home)
     torch.set_num_threads(asked.threads)
