@@ -167,7 +167,7 @@ def _way(asked, data):
 
 @pytest.mark.slow
 def test_what_a_training_of_a_list_starts_is_started_as_without_a_list(tmp_path):
-    """Processes that read pictures are copies where that is the system's way: new ones take seconds in each training."""
+    """Processes that read pictures are copies where that is the system's way: new ones take seconds each."""
     one = Asked(recipe_of(model="lenet5", data="digits"), tmp_path / "one", 1, Execution(), Path.cwd())
     with lock.alone(tmp_path, print):
         assert apart(_way, one, None) == (0, _way(one, None))
