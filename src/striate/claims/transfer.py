@@ -26,7 +26,7 @@ EPOCHS: Mapping[int, int] = {10: 60, 30: 24, 100: 8}
 WAYS: Mapping[str, Mapping[str, Any]] = {
     "from_scratch": {}, "last_layer": {"finetune": "head"}, "all_layers": {"finetune": "full", "layer_decay": 1.0},
 }  # fmt: skip
-RATE, RATES = 0.08, (0.02, 0.08)
+RATE, RATES = 0.08, (0.02, 0.08, 0.32, 1.28)
 # The others in three parts: two to learn and to validate, one that measures. Of the two a class gives at most so much.
 LEARNED = 2 / 3
 MOST_LEARNED = 85
