@@ -166,6 +166,10 @@ def test_each_claim_runs_to_its_verdicts(module, tmp_path, monkeypatch):
     assert found.as_dict()["claim"] == claim.name
     for each in found.verdicts:
         assert len(each.question.ones) == len(each.question.others) == len(SEEDS)
+    if module is zero_init_without_norm:
+        (table,) = found.beside
+        assert [row[0] for row in table.rows] == ["shallow", "zero", "drawn"]
+        assert {cell for row in table.rows for cell in row[1:]} <= {"", *(f"{n} of {len(SEEDS)}" for n in range(10))}
 
 
 @pytest.mark.whole
