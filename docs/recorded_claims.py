@@ -43,7 +43,7 @@ def recorded(found: Mapping[str, Record]) -> Iterator[str]:
         each = found.get(name)
         told = "not recorded yet" if each is None else worded.counted(tuple(one["word"] for one in each["verdicts"]))
         where = f"[{name}](#{name})" if each is not None else name
-        rows.append((where, find(name).sentence, told, "" if each is None else duration(each["work"])))
+        rows.append((where, find(name).sentence, told, "" if each is None else _took(each)))
     yield markdown(Table(("claim", "sentence", "verdicts", "trainings, one after another"), rows, right=(3,)))
     if found:
         count = sum(len(each["verdicts"]) for each in found.values())
@@ -74,9 +74,14 @@ def section(name: str, found: Record) -> Iterator[str]:
     yield f"*{found['protocol']}{gate} {_origin(found)}*"
 
 
+def _took(found: Record) -> str:
+    return duration(found["work"]) if found["trainings"] else "none"
+
+
 def _origin(found: Record) -> str:
-    told = f"{many(len(found['seeds']), 'seed')}, {many(found['trainings'], 'training')} on {found['data']}"
-    return f"{told}, {duration(found['work'])}, {found['began'][:10]}, {found['machine']}: `{found['command']}`."
+    done = f"{many(found['trainings'], 'training')}, {_took(found)}" if found["trainings"] else "no training"
+    told = f"{many(len(found['seeds']), 'seed')} on {found['data']}, {done}, {found['began'][:10]}"
+    return f"{told}, {found['machine']}: `{found['command']}`."
 
 
 def read(found: Record) -> tuple[Verdict, ...]:

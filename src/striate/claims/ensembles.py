@@ -75,7 +75,7 @@ def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
     of, lone = HELD_ERROR, ("the best member by validation", tuple(best))
     several, alike = (
         (f"an ensemble of {len(KINDS)} kinds", tuple(kinds)),
-        (f"an ensemble of {len(KINDS)} seeds of the best kind", tuple(seeds)),
+        (f"an ensemble of {len(KINDS)} seeds", tuple(seeds)),
     )
     pairs = (("kinds together", several, lone), ("seeds together", alike, lone), ("kinds or seeds", several, alike))
     return [

@@ -17,7 +17,7 @@ from striate.report.figures import FIRST, INK, LINE, SECOND, SOFT, stacked
 WIDTH, ROW, FOOT = 360, 76, 52
 LETTERS = 12  # points of a letter, so that a telephone shows them as high as its own
 ABOVE, BELOW = 0.8, 0.33  # of a row, for its three lines of words and for its interval
-LONGEST = 50  # letters of a line
+LONGEST, LONGEST_BOLD = 50, 42  # letters of a line
 # By the decades of an axis of ratios, fewer than these, the round numbers between 1 and 10.
 STEPS = (
     (0.35, (1, 1.1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)), (0.6, (1, 1.5, 2, 3, 5, 7)), (2, (1, 2, 5)),
@@ -72,8 +72,8 @@ def _row(axes: Any, row: int, verdict: Verdict) -> None:
     )
     above = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "va": "bottom", "fontsize": LETTERS}
     for number, (words, colour, beside, other) in enumerate(lines):
-        weight, height = "bold" if number == 0 else "normal", 39 - 14 * number
-        left = printable(words, LONGEST - len(beside))
+        height, (weight, most) = 39 - 14 * number, ("bold", LONGEST_BOLD) if number == 0 else ("normal", LONGEST)
+        left = printable(words, most - len(beside))
         axes.annotate(left, (0, row), (0, height), weight=weight, color=colour, **above)
         axes.annotate(beside, (1, row), (0, height), weight=weight, ha="right", color=other, **above)
     if not math.isfinite(verdict.effect):
