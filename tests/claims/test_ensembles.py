@@ -51,9 +51,7 @@ def test_it_runs_to_its_verdicts(tmp_path, monkeypatch):
     ended = trained_here(ensembles.KIND, asked)
     ended |= trained_here(ensembles.AGAIN, asked)
     found = ensembles.CLAIM.questions(asked, ended)
-    assert [each.one for each in found] == [
-        f"an ensemble of 2 {each}" for each in ("kinds", "seeds", "kinds")
-    ]
+    assert [each.one for each in found] == [f"an ensemble of 2 {each}" for each in ("kinds", "seeds", "kinds")]
     assert found[0].others == found[1].others
     assert (found[2].ones, found[2].others) == (found[0].ones, found[1].ones)
     assert all("the best member errs on" in each.failed for each in found)
