@@ -74,8 +74,8 @@ def test_a_claim_goes_on_from_fewer_seeds_and_leaves_its_record_figure_and_page(
     found = json.loads((folder / "found.json").read_text())
     assert found == {key: value for key, value in claim.items() if key not in ("folder", "report")}
     assert " ".join(sorted(found)) == (
-        "began beside claim command data format gate jobs lesson machine protocol seconds seeds sentence source trained "
-        "trainings verdicts work yardstick"
+        "began beside claim command data format gate jobs lesson machine protocol seconds seeds sentence source "
+        "trained trainings verdicts work yardstick"
     )
     (verdict,) = found["verdicts"]
     for key, arm in (("ones", "dropped"), ("others", "whole")):
