@@ -79,7 +79,7 @@ def _took(found: Record) -> str:
 
 
 def _origin(found: Record) -> str:
-    done = f"{many(found['trainings'], 'training')}, {_took(found)}" if found["trainings"] else "no training"
+    done = f"{many(found['trainings'], 'training')}, {duration(found['work'])}" if found["trainings"] else "no training"
     told = f"{many(len(found['seeds']), 'seed')} on {found['data']}, {done}, {found['began'][:10]}"
     return f"{told}, {found['machine']}: `{found['command']}`."
 

@@ -98,7 +98,7 @@ def test_each_claim_comes_to_its_verdicts_without_a_training(name, many, tmp_pat
 
 def test_beside_them_stands_what_arrives_in_every_family_with_every_activation(begun, monkeypatch):
     monkeypatch.setattr(vanishing_gradient, "DEPTHS", (20,))
-    (table,) = find("vanishing_gradient").beside(ASKED, {})
+    (table,) = find("vanishing_gradient").beside(ASKED, {}, ())
     assert [row[0] for row in table.rows] == ["plain20", "resnet20", "preact_resnet20"]
     for row in table.rows:
         for told, cell in zip(table.head[1:], row[1:], strict=True):

@@ -12,8 +12,7 @@ SWEEP = Sweep(ARMS, (0.0025, 0.005, 0.01, 0.02, 0.04, 0.08), {"epochs": 40, **FE
 
 
 def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
-    of = HELD_ERROR
-    return SWEEP.compared(asked, runs, NORMED, PLAIN, of, held_error, "points", -1, trained(0.1))
+    return SWEEP.compared(asked, runs, NORMED, PLAIN, HELD_ERROR, held_error, "points", -1, trained(0.1))
 
 
 CLAIM = Claim(

@@ -84,7 +84,8 @@ def carry_out(claim: Claim, asked: Asked, carried: Carried, listener: Listener, 
             last = _work(own) / jobs_of(asked.folder) if claim.sweeps else 0.0  # what was done before took as long
             clock.mark("trainings")
     asked = dataclasses.replace(asked, seeds=seeds)
-    found, beside = verdicts(claim.questions(asked, ended)), tuple(claim.beside(asked, ended))
+    questions = claim.questions(asked, ended)
+    found, beside = verdicts(questions), tuple(claim.beside(asked, ended, questions))
     clock.mark("trainings")
     return Found(
         claim=claim,

@@ -140,7 +140,7 @@ class Claim:
     seeds: int = 5
     keep_epochs: int = 0
     pictures: str = ""
-    beside: Callable[[Asked, Runs], Sequence[Table]] = lambda asked, runs: ()
+    beside: Callable[[Asked, Runs, Sequence[Question]], Sequence[Table]] = lambda asked, runs, questions: ()
 
 
 def sides_of(asked: Asked, least: int) -> Size:

@@ -101,11 +101,11 @@ OTHERS = Sweep(
 
 def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
     first = FIRST.failed(asked, runs, "first", RATE, reaches(20))
-    found, error = list[Question](), HELD_ERROR
+    found = list[Question]()
     for count in EPOCHS:
         for way in ("all_layers", "last_layer"):
             found += OTHERS.compared(
-                asked, runs, f"{way}_{count}", f"from_scratch_{count}", error, held_error, "points", -1,
+                asked, runs, f"{way}_{count}", f"from_scratch_{count}", HELD_ERROR, held_error, "points", -1,
                 lambda run: f"the first half: {first}" if first else "",
             )  # fmt: skip
     return found

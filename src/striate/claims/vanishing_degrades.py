@@ -44,9 +44,9 @@ def _same(asked: Asked, runs: Runs) -> str:
     return ""
 
 
-def _beside(asked: Asked, runs: Runs) -> Sequence[Table]:
+def _beside(asked: Asked, runs: Runs, questions: Sequence[Question]) -> Sequence[Table]:
     """How much arrives: the verdicts compare it and do not say whether it has vanished."""
-    compared = [each for each in _questions(asked, runs) if not each.failed]
+    compared = [each for each in questions if not each.failed]
     rows = [(each.name, *(worded.times(geometric_mean(own)) for own in (each.ones, each.others))) for each in compared]
     caption = f"The {ARRIVING}, its geometric mean over seeds; at 1 as much arrives at the first layer as at the last"
     return [Table(("of", DEEP, SHALLOW), rows, caption, right=(1, 2))] if rows else []

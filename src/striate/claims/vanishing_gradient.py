@@ -18,7 +18,7 @@ def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
     return [compared(begun, "plain56", "plain20", *each, claimed=-1) for each in SETTINGS]
 
 
-def _beside(asked: Asked, runs: Runs) -> Sequence[Table]:
+def _beside(asked: Asked, runs: Runs, questions: Sequence[Question]) -> Sequence[Table]:
     """Every family at every depth, with every activation, without and with norm: orders of magnitude."""
     begun = beginning(asked, asked.seeds[0])
     rows = [

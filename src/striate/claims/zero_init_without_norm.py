@@ -44,7 +44,7 @@ def _questions(asked: Asked, runs: Runs) -> Sequence[Question]:
     return questions
 
 
-def _beside(asked: Asked, runs: Runs) -> Sequence[Table]:
+def _beside(asked: Asked, runs: Runs, questions: Sequence[Question]) -> Sequence[Table]:
     """How many trainings of each arm learned, at each rate: a count that no gate can take away."""
     rates = sorted({*SWEEP.rates, *REFERENCE.rates})
     rows = [
